@@ -1,0 +1,50 @@
+"""Voltgo VLRV LiFePO4 batteries over Bluetooth LE."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+
+from .const import DOMAIN
+from .controls import power_cycle_issue
+from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .firmware_store import FirmwareStore
+from .records import async_remove_records
+from .texts import async_load_words
+
+PLATFORMS: Final = (
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.EVENT,
+    Platform.SELECT,
+    Platform.SENSOR,
+    Platform.SWITCH,
+    Platform.TEXT,
+    Platform.UPDATE,
+)
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
+    """Set up one battery, whether it is in range or not."""
+    await async_load_words(hass)
+    coordinator = VlrvCoordinator(hass, entry)
+    entry.runtime_data = coordinator
+    await coordinator.evidence.async_load()
+    coordinator.async_start()
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
+    """Let one battery go."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
+    """Delete what was kept for a battery."""
+    ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
+    await FirmwareStore(hass, entry.entry_id).async_remove_all()
+    await async_remove_records(hass, entry.entry_id)

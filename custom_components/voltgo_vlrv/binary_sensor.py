@@ -1,0 +1,226 @@
+"""Binary sensors: faults (manual table 6-1), and what automations ask for most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, override
+
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .entity import VlrvEntity
+from .vlrv.faults import FAULTS, Fault, OperatingState, Protections, Warnings
+from .vlrv.limits import CHARGE_UNDERTEMPERATURE
+from .vlrv.registers import BatteryStatus
+
+# Binary sensors read what the coordinator holds; nothing is sent for them.
+PARALLEL_UPDATES = 0
+
+LOW_BATTERY_HYSTERESIS: Final = 2  # %
+# Lithium iron phosphate must not be charged below this (°C); for batteries that do not
+# report a threshold of their own.
+TOO_COLD_TO_CHARGE: Final = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VlrvBinarySensorDescription(BinarySensorEntityDescription):
+    """A binary sensor and how it is read off a sample.
+
+    `value_fn` gets the sample, the coordinator and what the sensor was before.
+    """
+
+    value_fn: Callable[[BatteryStatus, VlrvCoordinator, bool | None], bool | None]
+
+
+def _fault(fault: Fault) -> VlrvBinarySensorDescription:
+    return VlrvBinarySensorDescription(
+        key=fault.key,
+        translation_key=fault.key,
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        # "Problem", "Active faults" and the event cover all of them: thirteen more
+        # lines would bury what an owner looks for. Each can be switched on.
+        entity_registry_enabled_default=False,
+        value_fn=lambda status, _coordinator, _before: bool(
+            status.protections & fault.mask
+        ),
+    )
+
+
+def _full(
+    status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
+) -> bool:
+    """Return whether the battery is full (FULL CHARGE of manual table 6-1).
+
+    No bit is proven for it. The warning bit "float stopped" (B, that it is this row is
+    C) counts, and so does a state of charge of 100 % (A) unless it is discharging.
+    """
+    return bool(status.warnings & Warnings.FLOAT_STOPPED) or (
+        status.state_of_charge == 100
+        and status.operating_state is not OperatingState.DISCHARGING
+    )
+
+
+def _discharged(
+    status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
+) -> bool:
+    """Return whether the battery is empty (FULL DISCHARGE of manual table 6-1).
+
+    No bit is proven for it. The protection bit "low capacity" (B, that it is this row
+    is C) counts, and so does a state of charge of 0 % (A) unless it is charging.
+    """
+    return bool(status.protections & Protections.LOW_CAPACITY) or (
+        status.state_of_charge == 0
+        and status.operating_state is not OperatingState.CHARGING
+    )
+
+
+def _problem(
+    status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
+) -> bool:
+    """Return whether anything is wrong, also by a bit that nobody has named."""
+    return bool(
+        status.protections
+        or status.errors
+        or status.operating_state is OperatingState.PROTECTION
+    )
+
+
+def _low(
+    status: BatteryStatus, coordinator: VlrvCoordinator, before: bool | None
+) -> bool:
+    """Return whether the state of charge is at the owner's threshold or below.
+
+    It has to rise by the hysteresis before that ends.
+    """
+    threshold = coordinator.low_battery
+    if before:
+        threshold += LOW_BATTERY_HYSTERESIS - 1
+    return status.state_of_charge <= threshold
+
+
+def _too_cold(
+    status: BatteryStatus, coordinator: VlrvCoordinator, _before: bool | None
+) -> bool | None:
+    """Return whether charging is blocked, or harmful, for cold.
+
+    By the battery's own protection, or its coldest probe at the battery's own threshold
+    (register 91), at 0 °C where it reports none. None without any probe.
+    """
+    if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
+        return True
+    if not (temperatures := status.temperatures):
+        return None
+    return min(temperatures) <= coordinator.facts.limits.get(
+        CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE
+    )
+
+
+BINARY_SENSORS: Final = (
+    VlrvBinarySensorDescription(
+        key="problem",
+        translation_key="problem",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value_fn=_problem,
+    ),
+    VlrvBinarySensorDescription(
+        key="low_battery",
+        translation_key="low_battery",
+        device_class=BinarySensorDeviceClass.BATTERY,
+        value_fn=_low,
+    ),
+    VlrvBinarySensorDescription(
+        key="charging",
+        translation_key="charging",
+        device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
+        value_fn=lambda status, _coordinator, _before: status.charging,
+    ),
+    VlrvBinarySensorDescription(
+        key="too_cold_to_charge",
+        translation_key="too_cold_to_charge",
+        device_class=BinarySensorDeviceClass.COLD,
+        value_fn=_too_cold,
+    ),
+    VlrvBinarySensorDescription(
+        key="heating",
+        translation_key="heating",
+        value_fn=lambda status, _coordinator, _before: status.heating,
+    ),
+    # States, not problems: a full battery is what one wants.
+    VlrvBinarySensorDescription(
+        key="full_charge",
+        translation_key="full_charge",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=_full,
+    ),
+    VlrvBinarySensorDescription(
+        key="full_discharge",
+        translation_key="full_discharge",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=_discharged,
+    ),
+    VlrvBinarySensorDescription(
+        key="warning",
+        translation_key="warning",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda status, _coordinator, _before: bool(status.warnings),
+    ),
+    VlrvBinarySensorDescription(
+        key="error",
+        translation_key="error",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda status, _coordinator, _before: bool(status.errors),
+    ),
+)
+
+
+def descriptions() -> Iterator[VlrvBinarySensorDescription]:
+    """Yield all binary sensors; every battery has the same."""
+    yield from BINARY_SENSORS
+    for fault in FAULTS:
+        # It is what the state "full discharge" stands for.
+        if fault.mask is not Protections.LOW_CAPACITY:
+            yield _fault(fault)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: VlrvConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the binary sensors."""
+    async_add_entities(
+        VlrvBinarySensor(entry.runtime_data, description)
+        for description in descriptions()
+    )
+
+
+class VlrvBinarySensor(VlrvEntity, BinarySensorEntity):
+    """A yes or no of the last believed sample."""
+
+    entity_description: VlrvBinarySensorDescription
+
+    @override
+    def _update(self) -> bool:
+        status: BatteryStatus | None = self.coordinator.data
+        before = self._attr_is_on
+        self._attr_is_on = (
+            None
+            if status is None
+            else self.entity_description.value_fn(status, self.coordinator, before)
+        )
+        return self._attr_is_on is not before

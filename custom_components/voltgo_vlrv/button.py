@@ -1,0 +1,62 @@
+"""Button: read the battery now."""
+
+from __future__ import annotations
+
+from typing import Final, override
+
+from homeassistant.components.button import ButtonEntity, ButtonEntityDescription
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .const import DOMAIN
+from .coordinator import VlrvConfigEntry
+from .entity import VlrvEntity
+
+# A battery is asked one thing at a time.
+PARALLEL_UPDATES = 1
+
+REFRESH: Final = ButtonEntityDescription(
+    key="refresh", translation_key="refresh", entity_category=EntityCategory.DIAGNOSTIC
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: VlrvConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the button."""
+    async_add_entities([VlrvRefreshButton(entry.runtime_data, REFRESH)])
+
+
+class VlrvRefreshButton(VlrvEntity, ButtonEntity):
+    """Reads the battery at once; there also while it is away, to call it."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: pressing it is how to find out."""
+        return True
+
+    @override
+    def _update(self) -> bool:
+        return False
+
+    @override
+    async def async_press(self) -> None:
+        """Read the battery; say so when that did not work."""
+        coordinator = self.coordinator
+        samples = coordinator.health.samples
+        await coordinator.async_refresh()
+        if coordinator.health.samples == samples:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key=(
+                    "firmware_under_way"
+                    if coordinator.firmware.is_running
+                    else coordinator.last_failure
+                ),
+                translation_placeholders={"name": coordinator.name},
+            )

@@ -1,0 +1,282 @@
+"""Adding a battery: by discovery, or by hand from what is nearby.
+
+Only a device that proves itself over GATT and answers a status read becomes an entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, override
+
+from bleak.backends.device import BLEDevice
+import voluptuous as vol
+
+from homeassistant.components import bluetooth
+from homeassistant.components.bluetooth import BluetoothServiceInfoBleak
+from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.const import CONF_ADDRESS
+from homeassistant.core import HassJob, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.selector import (
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+from homeassistant.util.hass_dict import HassKey
+
+from .const import BRANDS, DOMAIN, LIKELY_ADDRESSES, LIKELY_SERVICES
+from .coordinator import CONF_FACTS
+from .facts import BatteryFacts
+from .failures import failure_detail, failure_reason
+from .options_flow import VlrvOptionsFlow
+from .proof import keep_proof
+from .vlrv.client import Proof, VlrvClient, prove
+from .vlrv.errors import NotVlrvError, VlrvError
+
+# A discovery that failed for a passing reason is offered again after this many
+# seconds, doubled each time: an owner's phone may hold the battery all evening.
+REDISCOVER_FIRST: Final = 60.0
+REDISCOVER_DOUBLINGS: Final = 6  # to about an hour
+
+# What one advertisement can hold.
+LONGEST_NAME: Final = 29
+_MARKUP: Final = str.maketrans("", "", "<>[]*`")
+
+_FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
+# One proof at a time: it takes a connection slot, and a proxy has three.
+_PROVING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_proving")
+
+
+def _name(info: BluetoothServiceInfoBleak) -> str:
+    """Return the name on the air, empty when there is none.
+
+    Anybody can advertise anything, and it ends up in texts with markup.
+    """
+    if info.name == info.address:
+        return ""
+    name = "".join(char for char in info.name if char.isprintable())
+    return name.translate(_MARKUP).strip()[:LONGEST_NAME]
+
+
+def _last_four(address: str) -> str:
+    """Return what tells two batteries apart on the screen."""
+    return address[-5:].replace(":", "")
+
+
+def _likeliness(info: BluetoothServiceInfoBleak) -> int:
+    """Return how much a device looks like such a battery, from 0; only for sorting."""
+    return (
+        4 * any(info.name.startswith(brand.prefix) for brand in BRANDS)
+        + 2 * (not LIKELY_SERVICES.isdisjoint(info.service_uuids))
+        + info.address.startswith(LIKELY_ADDRESSES)
+    )
+
+
+class VlrvConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Adds one battery."""
+
+    VERSION = 1
+
+    def __init__(self) -> None:
+        """Start without a battery."""
+        self._address = ""
+        self._name = ""
+        self._nearby: dict[str, BluetoothServiceInfoBleak] = {}
+        self._proof: Proof | None = None
+        self._proving: asyncio.Task[Proof] | None = None
+        self._error: VlrvError | None = None
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> VlrvOptionsFlow:
+        """Return what "Configure" opens."""
+        return VlrvOptionsFlow()
+
+    # --- discovered -----------------------------------------------------------------
+
+    @override
+    async def async_step_bluetooth(
+        self, discovery_info: BluetoothServiceInfoBleak
+    ) -> ConfigFlowResult:
+        """Prove a device that advertises like a battery, before anybody is bothered."""
+        await self.async_set_unique_id(discovery_info.address)
+        self._abort_if_unique_id_configured()
+        self._choose(discovery_info.address, _name(discovery_info))
+        try:
+            self._proof = await self._prove()
+        except VlrvError as err:
+            if not isinstance(err, NotVlrvError):
+                _offer_again_later(self.hass, self._address)
+            return self.async_abort(
+                reason=failure_reason(self.hass, self._address, err),
+                description_placeholders=self._failure_placeholders(err),
+            )
+        return await self.async_step_confirm()
+
+    # --- by hand --------------------------------------------------------------------
+
+    @override
+    async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the owner pick from what is nearby, the likely ones first."""
+        if user_input is not None:
+            address: str = user_input[CONF_ADDRESS]
+            await self.async_set_unique_id(address, raise_on_progress=False)
+            self._abort_if_unique_id_configured()
+            info = self._nearby.get(address)
+            self._choose(address, "" if info is None else _name(info))
+            return await self.async_step_prove()
+        if not bluetooth.async_scanner_count(self.hass, connectable=True):
+            return self.async_abort(reason="no_bluetooth")
+        candidates = self._candidates()
+        if not any(map(_likeliness, candidates)):
+            # Adapters that listen passively learn some names only when they ask.
+            await bluetooth.async_request_active_scan(self.hass)
+            candidates = self._candidates()
+        if not candidates:
+            return self.async_abort(reason="no_devices_found")
+        errors = {}
+        placeholders = {"name": self._name, "adapters": "", "detail": "", "error": ""}
+        if (error := self._error) is not None:
+            self._error = None
+            errors["base"] = failure_reason(self.hass, self._address, error)
+            placeholders = self._failure_placeholders(error)
+        return self.async_show_form(
+            step_id="user",
+            # At run time Home Assistant has its own engine behind this name.
+            data_schema=vol.Schema(  # type: ignore[arg-type]
+                {
+                    vol.Required(CONF_ADDRESS): SelectSelector(
+                        SelectSelectorConfig(
+                            options=[_option(info) for info in candidates],
+                            mode=SelectSelectorMode.DROPDOWN,
+                        )
+                    )
+                }
+            ),
+            errors=errors,
+            description_placeholders=placeholders,
+        )
+
+    async def async_step_prove(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Connect to the picked device, while the screen says so."""
+        if self._proving is None:
+            self._proving = self.hass.async_create_task(
+                self._prove(), eager_start=False
+            )
+        if not self._proving.done():
+            return self.async_show_progress(
+                step_id="prove",
+                progress_action="connecting",
+                description_placeholders={"name": self._name},
+                progress_task=self._proving,
+            )
+        proving, self._proving = self._proving, None
+        try:
+            self._proof = proving.result()
+        except VlrvError as err:
+            self._error = err
+            return self.async_show_progress_done(next_step_id="user")
+        return self.async_show_progress_done(next_step_id="confirm")
+
+    # --- both -----------------------------------------------------------------------
+
+    async def async_step_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what was found, and add it."""
+        assert self._proof is not None
+        status, identity = self._proof
+        facts = BatteryFacts.from_proof(self._name, status, identity)
+        if user_input is not None:
+            return self.async_create_entry(
+                title=self._title(),
+                data={CONF_ADDRESS: self._address, CONF_FACTS: facts.as_data()},
+            )
+        self._set_confirm_only()
+        return self.async_show_form(
+            step_id="confirm",
+            description_placeholders={
+                "name": self._title(),
+                "model": facts.model,
+                "state_of_charge": str(status.state_of_charge),
+                "voltage": f"{status.voltage:.2f}",
+            },
+        )
+
+    @callback
+    def _choose(self, address: str, name: str) -> None:
+        """Note which device this flow is about."""
+        self._address = address
+        self._name = name or f"VLRV {_last_four(address)}"
+        self.context["title_placeholders"] = {"name": self._name}
+
+    def _title(self) -> str:
+        """Return the name, made unique where another battery has the same."""
+        if any(entry.title == self._name for entry in self._async_current_entries()):
+            return f"{self._name} ({_last_four(self._address)})"
+        return self._name
+
+    async def _prove(self) -> Proof:
+        def find_device() -> BLEDevice | None:
+            return bluetooth.async_ble_device_from_address(
+                self.hass, self._address, True
+            )
+
+        async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
+            proof = await prove(VlrvClient(self._name, find_device))
+        keep_proof(self.hass, self._address, proof)
+        self.hass.data.get(_FAILURES, {}).pop(self._address, None)
+        return proof
+
+    def _candidates(self) -> list[BluetoothServiceInfoBleak]:
+        """Return what is connectable, nearby and not added yet, likely ones first.
+
+        What was offered once stays: the owner may be about to switch it on again.
+        """
+        self._nearby |= {
+            info.address: info
+            for info in bluetooth.async_discovered_service_info(self.hass, True)
+        }
+        configured = self._async_current_ids(include_ignore=False)
+        return sorted(
+            (info for info in self._nearby.values() if info.address not in configured),
+            key=lambda info: (_likeliness(info), bool(_name(info)), info.rssi),
+            reverse=True,
+        )
+
+    def _failure_placeholders(self, err: VlrvError) -> dict[str, str]:
+        return {
+            "name": self._name,
+            **failure_detail(self.hass, self._address, err),
+        }
+
+
+def _option(info: BluetoothServiceInfoBleak) -> SelectOptionDict:
+    return SelectOptionDict(
+        value=info.address,
+        label=f"{_name(info) or '–'} ({info.address}, {info.rssi} dBm)",
+    )
+
+
+@callback
+def _offer_again_later(hass: HomeAssistant, address: str) -> None:
+    """Have Home Assistant discover the address once more, later each time."""
+    failures = hass.data.setdefault(_FAILURES, {})
+    count = failures.get(address, 0)
+    failures[address] = count + 1
+
+    @callback
+    def rediscover(_now: Any) -> None:
+        bluetooth.async_rediscover_address(hass, address)
+
+    async_call_later(
+        hass,
+        REDISCOVER_FIRST * 2 ** min(count, REDISCOVER_DOUBLINGS),
+        HassJob(rediscover, "rediscover a battery", cancel_on_shutdown=True),
+    )

@@ -1,0 +1,44 @@
+"""Names and rules that several rooms share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+DOMAIN: Final = "voltgo_vlrv"
+
+POLL_INTERVAL: Final = timedelta(seconds=10)
+
+# Data this old is no longer shown as the battery's state: the larger of the two.
+MAX_AGE: Final = timedelta(seconds=60)
+MAX_AGE_INTERVALS: Final = 4
+
+# A connected battery that leaves so many polls unanswered is cut off and called anew.
+SILENT_POLLS: Final = 3
+
+
+class Brand(NamedTuple):
+    """How a brand of this battery family names itself on the air (protocol 1, A)."""
+
+    prefix: str
+    manufacturer: str
+
+
+BRANDS: Final = (
+    Brand("ZT-", "Voltgo"),
+    Brand("VLRV", "Voltgo"),
+    Brand("Voltgo", "Voltgo"),
+    Brand("VOLTGO", "Voltgo"),
+    Brand("BB-", "BigBattery"),
+    Brand("Z12", "EG4"),
+)
+
+# What such a battery may advertise. JBD packs share the first and the first two
+# address ranges, so all of it only sorts a list; the proof is by GATT.
+LIKELY_SERVICES: Final = frozenset(
+    {
+        "0000ff00-0000-1000-8000-00805f9b34fb",
+        "00001000-0000-1000-8000-00805f9b34fb",
+    }
+)
+LIKELY_ADDRESSES: Final = ("A4:C1:37:", "A4:C1:38:", "80:6F:B0:")

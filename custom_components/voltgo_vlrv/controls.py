@@ -1,0 +1,332 @@
+"""Commands to one battery: sent once, confirmed by the battery, never assumed.
+
+What the entities show is what the battery reports. The manual wants the battery
+switched off and on after a change (6.1); until it reports the new value, the change is
+pending, and a repair issue says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+import logging
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.core import callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import issue_registry as ir
+
+from .const import DOMAIN
+from .texts import words
+from .vlrv.errors import (
+    ImplausibleError,
+    LinkLostError,
+    NoAnswerError,
+    RefusedError,
+    VlrvError,
+)
+from .vlrv.settings import (
+    GET_CAN,
+    GET_RS485,
+    MODULE_ID_FOR_PROTOCOLS,
+    SET_CAN,
+    SET_RS485,
+    ProtocolList,
+    brand_names,
+    set_heater,
+    set_module_id,
+    set_name,
+    set_protocol,
+)
+
+if TYPE_CHECKING:
+    from .coordinator import VlrvCoordinator
+
+_LOGGER = logging.getLogger(__name__)
+
+CONF_PENDING: Final = "pending"
+
+MODULE_ID: Final = "module_id"
+CAN: Final = "can_protocol"
+RS485: Final = "rs485_protocol"
+NAME: Final = "bluetooth_name"
+HEATER: Final = "heater"
+
+_GET: Final = {CAN: GET_CAN, RS485: GET_RS485}
+_SET: Final = {CAN: SET_CAN, RS485: SET_RS485}
+
+# A heater that obeys says so in its next status (design); three polls a second apart
+# would do, slow proxies need more.
+HEATER_CONFIRM: Final = 10.0
+HEATER_STEP: Final = 1.0
+
+
+def power_cycle_issue(entry_id: str) -> str:
+    """Return the ID of the notice that a battery waits for its power cycle."""
+    return f"power_cycle_{entry_id}"
+
+
+class VlrvControls:
+    """The settings of one battery, and how they are changed.
+
+    Every change raises HomeAssistantError, translated, when the battery was not
+    reached, refused, or did not confirm.
+    """
+
+    def __init__(self, coordinator: VlrvCoordinator) -> None:
+        """Start with what is known from the entry: nothing but pending changes."""
+        self._coordinator = coordinator
+        self._changing = asyncio.Lock()
+        # A change waits for the reading at the beginning of a connection.
+        self._lock = asyncio.Lock()
+        self.module_id: int | None = None
+        self.protocols: dict[str, ProtocolList] = {}
+        self.pending: dict[str, int | str] = dict(
+            coordinator.config_entry.data.get(CONF_PENDING, {})
+        )
+        # What waited while the battery was away, and what it came back without.
+        self._waited: set[str] = set()
+        self._missed: set[str] = set()
+        self._update_issue()
+
+    # --- reading --------------------------------------------------------------------
+
+    @callback
+    def note_return(self) -> None:
+        """Note that the battery was away and is connected again.
+
+        What waits by now waited through that, perhaps a power cycle.
+        """
+        self._waited = set(self.pending)
+
+    async def async_read(self) -> None:
+        """Read what the battery reports, after it was connected anew.
+
+        Raises VlrvError where the battery does not know such settings at all. Which of
+        the lists it has is its own affair.
+        """
+        async with self._lock:
+            await self._read_module_id()
+            for setting in (CAN, RS485):
+                try:
+                    await self._read_protocols(setting)
+                except LinkLostError:
+                    raise
+                except VlrvError as err:
+                    _LOGGER.debug("%s: no %s: %s", self._coordinator.name, setting, err)
+            self._settle(came_back=True)
+
+    async def _read_module_id(self) -> None:
+        self.module_id = await self._coordinator.client.read_module_id()
+
+    async def _read_protocols(self, setting: str) -> None:
+        self.protocols[setting] = await self._coordinator.client.read_protocols(
+            _GET[setting]
+        )
+
+    def codes(self, setting: str) -> tuple[str, ...]:
+        """Return the battery's codes for CAN or RS485, none when they are not known."""
+        protocols = self.protocols.get(setting)
+        return () if protocols is None else protocols.names
+
+    def protocol(self, setting: str) -> str | None:
+        """Return the brand that is set on CAN or RS485, None when it is not known."""
+        if not (protocols := self.protocols.get(setting)) or not protocols.names:
+            return None
+        return brand_names(protocols.names)[protocols.selected]
+
+    # --- changing -------------------------------------------------------------------
+
+    async def async_set_module_id(self, module_id: int) -> None:
+        """Set the module ID, 1-16."""
+        async with self._change(MODULE_ID):
+            await self._coordinator.client.write_setting(set_module_id(module_id))
+            self._await_power_cycle(MODULE_ID, module_id)
+            await self._read_back(self._read_module_id())
+
+    async def async_set_protocol(self, setting: str, brand: str) -> None:
+        """Set the inverter on CAN or RS485, by the brand shown for it."""
+        async with self._change(setting):
+            if self.module_id is None or setting not in self.protocols:
+                await self._read_module_id()
+                await self._read_protocols(setting)
+            if self.module_id != MODULE_ID_FOR_PROTOCOLS:
+                raise self._error(
+                    "protocol_needs_module_id", setting, ServiceValidationError
+                )
+            brands = brand_names(self.protocols[setting].names)
+            if brand not in brands:
+                raise self._error(
+                    "protocol_not_offered", setting, ServiceValidationError
+                )
+            index = brands.index(brand)
+            await self._coordinator.client.write_setting(
+                set_protocol(_SET[setting], index)
+            )
+            self._await_power_cycle(setting, index)
+            await self._read_back(self._read_protocols(setting))
+
+    async def async_set_name(self, name: str) -> None:
+        """Set the Bluetooth name: 1-22 printable ASCII characters."""
+        try:
+            request = set_name(name)
+        except ValueError as err:
+            raise self._error("invalid_name", NAME, ServiceValidationError) from err
+        async with self._change(NAME):
+            await self._coordinator.client.write_setting(request)
+            self._await_power_cycle(NAME, name)
+
+    async def async_set_heater(self, enabled: bool) -> None:
+        """Allow or forbid the heater; done when the battery reports it so."""
+        coordinator = self._coordinator
+        async with self._change(HEATER):
+            await coordinator.client.write_setting(set_heater(enabled))
+            confirming = coordinator.config_entry.async_create_background_task(
+                coordinator.hass, self._await_heater(enabled), "confirm the heater"
+            )
+            # Waited for, not cancelled: it is a poll like any other.
+            done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
+            if not done or not confirming.result():
+                raise self._error("heater_not_confirmed", HEATER)
+
+    async def _await_heater(self, enabled: bool) -> bool:
+        """Poll until a status that was read from now on says so."""
+        coordinator = self._coordinator
+        for _ in range(int(HEATER_CONFIRM / HEATER_STEP)):
+            samples = coordinator.health.samples
+            await coordinator.async_refresh()
+            if (
+                coordinator.health.samples > samples
+                and coordinator.data.heating_enabled is enabled
+            ):
+                return True
+            await asyncio.sleep(HEATER_STEP)
+        return False
+
+    async def _read_back(self, read: Awaitable[None]) -> None:
+        """Read a setting that was just confirmed; it counts also where that fails."""
+        try:
+            await read
+        except VlrvError as err:
+            _LOGGER.debug("%s: not read back: %s", self._coordinator.name, err)
+
+    @asynccontextmanager
+    async def _change(self, setting: str) -> AsyncGenerator[None]:
+        """One change at a time, on a link that stands, with its errors in plain words."""
+        if self._changing.locked():
+            raise self._error("change_under_way", setting)
+        if self._coordinator.firmware.is_running:
+            raise self._error("firmware_under_way", setting)
+        async with self._changing, self._lock:
+            try:
+                await self._coordinator.async_connect()
+            except VlrvError as err:
+                raise self._error("change_unreachable", setting) from err
+            try:
+                yield
+            except RefusedError as err:
+                raise self._error(
+                    "change_refused", setting, code=str(err.code)
+                ) from err
+            except LinkLostError as err:
+                raise self._error("change_link_lost", setting) from err
+            except (NoAnswerError, ImplausibleError) as err:
+                raise self._error("change_not_confirmed", setting) from err
+            finally:
+                self._settle()
+
+    def _error(
+        self,
+        key: str,
+        setting: str,
+        kind: type[HomeAssistantError] = HomeAssistantError,
+        **placeholders: str,
+    ) -> HomeAssistantError:
+        return kind(
+            translation_domain=DOMAIN,
+            translation_key=key,
+            translation_placeholders={
+                "name": self._coordinator.name,
+                "setting": words(self._coordinator.hass).settings[setting],
+                **placeholders,
+            },
+        )
+
+    # --- pending changes ------------------------------------------------------------
+
+    @callback
+    def _await_power_cycle(self, setting: str, wanted: int | str) -> None:
+        self.pending[setting] = wanted
+        self._waited.discard(setting)
+        self._missed.discard(setting)
+
+    def _reported(self, setting: str) -> int | str | None:
+        if setting == MODULE_ID:
+            return self.module_id
+        if setting == NAME:
+            return self._coordinator.advertised_name
+        protocols = self.protocols.get(setting)
+        return None if protocols is None else protocols.selected
+
+    @callback
+    def _settle(self, *, came_back: bool = False) -> None:
+        """Drop the pending changes that the battery reports by now, tell the entities."""
+        waiting = {
+            setting: wanted
+            for setting, wanted in self.pending.items()
+            if self._reported(setting) != wanted
+        }
+        if came_back:
+            self._missed |= self._waited
+            self._waited = set()
+        self._missed &= waiting.keys()
+        coordinator = self._coordinator
+        entry = coordinator.config_entry
+        self.pending = waiting
+        if entry.data.get(CONF_PENDING, {}) != waiting:
+            coordinator.hass.config_entries.async_update_entry(
+                entry, data={**entry.data, CONF_PENDING: waiting}
+            )
+        self._update_issue()
+        coordinator.async_update_listeners()
+
+    @callback
+    def note_name(self) -> None:
+        """Take over the name of an advertisement."""
+        if self.pending.get(NAME) is not None:
+            self._settle()
+
+    @callback
+    def _update_issue(self) -> None:
+        coordinator = self._coordinator
+        issue_id = power_cycle_issue(coordinator.config_entry.entry_id)
+        if not self.pending:
+            ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
+            return
+        names = words(coordinator.hass).settings
+        ir.async_create_issue(
+            coordinator.hass,
+            DOMAIN,
+            issue_id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=(
+                "power_cycle_without_effect" if self._missed else "power_cycle"
+            ),
+            translation_placeholders={
+                "name": coordinator.name,
+                "settings": "\n".join(
+                    f"- {names[setting]}: {self._shown(setting, wanted)}"
+                    for setting, wanted in self.pending.items()
+                ),
+            },
+        )
+
+    def _shown(self, setting: str, wanted: int | str) -> str:
+        """Return a pending value as the entity will show it."""
+        facts = self._coordinator.facts
+        codes = {CAN: facts.can_protocols, RS485: facts.rs485_protocols}.get(setting)
+        if codes and isinstance(wanted, int) and wanted < len(codes):
+            return brand_names(codes)[wanted]
+        return str(wanted)

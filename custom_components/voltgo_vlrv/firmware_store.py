@@ -1,0 +1,87 @@
+"""The firmware files that an owner uploaded for one battery.
+
+They lie in Home Assistant's own storage, so that an update of the integration keeps
+them. What is installed is checked against the checksum noted at the upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+import shutil
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import STORAGE_DIR
+
+from .const import DOMAIN
+from .vlrv.firmware import FirmwareImage, ImageError, check_image
+
+CONF_FIRMWARE: Final = "firmware"
+
+
+def noted(options: Mapping[str, Any], component: str) -> Mapping[str, str] | None:
+    """Return what is noted of the file for a board, None when there is none."""
+    note: Mapping[str, str] | None = options.get(CONF_FIRMWARE, {}).get(component)
+    return note
+
+
+def note_of(image: FirmwareImage) -> dict[str, str]:
+    """Return what to note of a file in the options."""
+    return {"name": image.name, "version": image.version, "sha256": image.sha256}
+
+
+class FirmwareStore:
+    """Files of one config entry, one for each board at most."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Find the folder; nothing is read or made yet."""
+        self._hass = hass
+        self._folder = Path(hass.config.path(STORAGE_DIR, DOMAIN, entry_id))
+
+    def _path(self, component: str) -> Path:
+        return self._folder / f"{component}.bin"
+
+    async def async_save(self, image: FirmwareImage) -> None:
+        """Keep a file in place of the one before."""
+
+        def save() -> None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(image.component.key)
+            new = path.with_suffix(".new")
+            new.write_bytes(image.data)
+            new.replace(path)
+
+        await self._hass.async_add_executor_job(save)
+
+    async def async_load(
+        self, options: Mapping[str, Any], component: str
+    ) -> FirmwareImage | None:
+        """Return the file for a board, None when it is gone or no longer the same."""
+        if (note := noted(options, component)) is None:
+            return None
+
+        def load() -> FirmwareImage | None:
+            try:
+                data = self._path(component).read_bytes()
+                image = check_image(note["name"], data)
+            except OSError, ImageError:
+                return None
+            same = (image.component.key, image.sha256) == (component, note["sha256"])
+            return image if same else None
+
+        image = await self._hass.async_add_executor_job(load)
+        return None if image is None else replace(image, version=note["version"])
+
+    async def async_remove(self, component: str) -> None:
+        """Delete the file for a board."""
+        await self._hass.async_add_executor_job(
+            lambda: self._path(component).unlink(missing_ok=True)
+        )
+
+    async def async_remove_all(self) -> None:
+        """Delete all files."""
+        await self._hass.async_add_executor_job(
+            lambda: shutil.rmtree(self._folder, ignore_errors=True)
+        )

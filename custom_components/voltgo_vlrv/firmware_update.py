@@ -1,0 +1,148 @@
+"""Installing firmware: what must hold before, during and after a transfer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.exceptions import HomeAssistantError
+
+from .const import DOMAIN
+from .firmware_store import FirmwareStore
+from .texts import words
+from .vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
+from .vlrv.firmware import LONGEST_REQUEST, RESTART_LIMIT, FirmwareImage
+
+if TYPE_CHECKING:
+    from .coordinator import VlrvCoordinator
+
+BMS: Final = "bms"
+COMM: Final = "comm"
+
+# A battery that dies in the middle of it may be lost.
+MIN_STATE_OF_CHARGE: Final = 30  # %
+MIN_SIGNAL: Final = -80  # dBm
+RESTART_STEP: Final = 5.0  # s between two looks whether it is back
+
+
+_FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
+    (FirmwareFailure.NO_ANSWER, "firmware_no_answer"),
+    (FirmwareFailure.LINK_LOST, "firmware_link_lost"),
+    (FirmwareFailure.REFUSED, "firmware_refused"),
+    (FirmwareFailure.BAD_REPLY, "firmware_bad_reply"),
+    (FirmwareFailure.WRONG_PACKAGE, "firmware_wrong_package"),
+)
+
+
+def _failure_text(failed: FirmwareFailure) -> str:
+    """Return the key of the text that tells an owner why a transfer stopped."""
+    for failure, text in _FAILURES:
+        if failure is failed:
+            return text
+    raise ValueError(failed)
+
+
+class FirmwareUpdates:
+    """Transfers firmware to one battery, one board at a time."""
+
+    def __init__(self, coordinator: VlrvCoordinator) -> None:
+        """Start without a transfer."""
+        self._coordinator = coordinator
+        self._lock = asyncio.Lock()
+        self.store = FirmwareStore(coordinator.hass, coordinator.config_entry.entry_id)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether a transfer is under way, or its restart awaited."""
+        return self._lock.locked()
+
+    async def async_install(
+        self, component: str, progress: Callable[[int], None]
+    ) -> None:
+        """Transfer the uploaded file for a board; polling pauses meanwhile.
+
+        Raises HomeAssistantError, translated, when it is refused or fails.
+        """
+        if self.is_running:
+            raise self._error("firmware_under_way")
+        async with self._lock:
+            image = await self._check(component)
+            before = self._coordinator.facts.firmware
+            try:
+                await self._coordinator.client.transfer_firmware(image, progress)
+            except FirmwareError as err:
+                if not err.may_restart:
+                    raise self._error(
+                        _failure_text(err.reason),
+                        step=words(self._coordinator.hass).firmware_steps[err.step],
+                        code="–" if err.code is None else str(err.code),
+                    ) from err
+            await self._await_restart()
+            if component == BMS:
+                self._compare(image, before)
+
+    async def _check(self, component: str) -> FirmwareImage:
+        """Return the file if everything that a transfer needs is given."""
+        coordinator = self._coordinator
+        image = await self.store.async_load(coordinator.config_entry.options, component)
+        if image is None:
+            raise self._error("firmware_no_file")
+        try:
+            await coordinator.async_connect()
+            status = await coordinator.client.read_status()
+        except VlrvError as err:
+            raise self._error("firmware_unreachable") from err
+        if status.state_of_charge < MIN_STATE_OF_CHARGE:
+            raise self._error(
+                "firmware_low_charge",
+                charge=str(status.state_of_charge),
+                wanted=str(MIN_STATE_OF_CHARGE),
+            )
+        if status.protections:
+            raise self._error("firmware_protection")
+        signal = coordinator.signal_strength
+        if signal is None or signal < MIN_SIGNAL:
+            raise self._error(
+                "firmware_weak_signal",
+                signal="?" if signal is None else str(signal),
+                wanted=str(MIN_SIGNAL),
+            )
+        if coordinator.client.largest_write < LONGEST_REQUEST:
+            raise self._error("firmware_small_packets")
+        return image
+
+    async def _await_restart(self) -> None:
+        """Wait until the battery has restarted and tells who it is."""
+        coordinator = self._coordinator
+        loop = coordinator.hass.loop
+        await coordinator.client.disconnect()
+        deadline = loop.time() + RESTART_LIMIT
+        while loop.time() < deadline:
+            await asyncio.sleep(RESTART_STEP)
+            try:
+                await coordinator.async_connect()
+                await coordinator.async_read_identity()
+            except VlrvError:
+                continue
+            return
+        raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
+
+    def _compare(self, image: FirmwareImage, before: str) -> None:
+        now = self._coordinator.facts.firmware
+        if now != image.version:
+            raise self._error(
+                "firmware_same_version" if now == before else "firmware_other_version",
+                version=now,
+                wanted=image.version,
+            )
+
+    def _error(self, key: str, **placeholders: str) -> HomeAssistantError:
+        return HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=key,
+            translation_placeholders={
+                "name": self._coordinator.name,
+                **placeholders,
+            },
+        )

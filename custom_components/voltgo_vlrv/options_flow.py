@@ -1,0 +1,216 @@
+"""Options of one battery; none of them touches the link."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import voluptuous as vol
+
+from homeassistant.components.file_upload import process_uploaded_file
+from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.const import CONF_PASSWORD, PERCENTAGE
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import (
+    FileSelector,
+    FileSelectorConfig,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+
+from .coordinator import CONF_CURRENT_SCALE, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
+from .firmware_store import CONF_FIRMWARE, FirmwareStore, note_of
+from .vlrv.firmware import COMPONENTS, MAX_SIZE, FirmwareImage, ImageError, check_image
+from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
+
+# The one that the manual prints (6.3): it keeps nobody out, it makes sure that whoever
+# installs firmware has read that chapter.
+FIRMWARE_PASSWORD: Final = "zt123"
+
+CONF_FILE: Final = "file"
+CONF_COMPONENT: Final = "component"
+CONF_VERSION: Final = "version"
+VERSION_MAX: Final = 32  # characters
+
+_COMPONENTS: Final = {component.key: component for component in COMPONENTS}
+
+
+class VlrvOptionsFlow(OptionsFlow):
+    """Asks for what the owner wants to be different."""
+
+    def __init__(self) -> None:
+        """Start without a file."""
+        self._image: FirmwareImage | None = None
+
+    async def async_step_init(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the owner choose what to change."""
+        steps = ["general", "firmware_upload"]
+        if self.config_entry.options.get(CONF_FIRMWARE):
+            steps.append("firmware_remove")
+        return self.async_show_menu(step_id="init", menu_options=steps)
+
+    async def async_step_general(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for thresholds and for how the battery counts."""
+        options = self.config_entry.options
+        if user_input is not None:
+            return self.async_create_entry(data={**options, **user_input})
+        return self.async_show_form(
+            step_id="general",
+            # At run time Home Assistant has its own engine behind this name.
+            data_schema=vol.Schema(  # type: ignore[arg-type]
+                {
+                    vol.Required(
+                        CONF_LOW_BATTERY,
+                        default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
+                    ): NumberSelector(
+                        NumberSelectorConfig(
+                            min=1,
+                            max=99,
+                            step=1,
+                            unit_of_measurement=PERCENTAGE,
+                            mode=NumberSelectorMode.BOX,
+                        )
+                    ),
+                    vol.Required(
+                        CONF_CURRENT_SCALE,
+                        default=options.get(CONF_CURRENT_SCALE, str(CURRENT_SCALE)),
+                    ): SelectSelector(
+                        SelectSelectorConfig(
+                            options=[str(scale) for scale in CURRENT_SCALES],
+                            translation_key=CONF_CURRENT_SCALE,
+                        )
+                    ),
+                }
+            ),
+        )
+
+    # --- firmware -------------------------------------------------------------------
+
+    async def async_step_firmware_upload(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Take a file, check it, and have it unlocked with the manual's password."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if user_input[CONF_PASSWORD] != FIRMWARE_PASSWORD:
+                errors[CONF_PASSWORD] = "wrong_password"
+            else:
+                try:
+                    image = await self.hass.async_add_executor_job(
+                        _read_upload,
+                        self.hass,
+                        user_input[CONF_FILE],
+                        user_input[CONF_COMPONENT],
+                    )
+                except ImageError as err:
+                    # texts: wrong_name, wrong_component, empty, too_small, too_large
+                    # texts: archive, web_page, text, blank
+                    errors[CONF_FILE] = err.reason
+                else:
+                    typed = user_input.get(CONF_VERSION, "").strip()
+                    if version := (typed or image.version):
+                        self._image = replace(image, version=version[:VERSION_MAX])
+                        return await self.async_step_firmware_confirm()
+                    errors[CONF_VERSION] = "version_missing"
+        return self.async_show_form(
+            step_id="firmware_upload",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(  # type: ignore[arg-type]
+                    {
+                        vol.Required(CONF_COMPONENT): SelectSelector(
+                            SelectSelectorConfig(
+                                options=list(_COMPONENTS),
+                                translation_key=CONF_COMPONENT,
+                            )
+                        ),
+                        vol.Required(CONF_FILE): FileSelector(
+                            FileSelectorConfig(accept=".bin,application/octet-stream")
+                        ),
+                        vol.Optional(CONF_VERSION): TextSelector(),
+                        vol.Required(CONF_PASSWORD): TextSelector(
+                            TextSelectorConfig(type=TextSelectorType.PASSWORD)
+                        ),
+                    }
+                ),
+                user_input,
+            ),
+            errors=errors,
+        )
+
+    async def async_step_firmware_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show what was uploaded, and keep it."""
+        image = self._image
+        assert image is not None
+        if user_input is not None:
+            options = self.config_entry.options
+            await FirmwareStore(self.hass, self.config_entry.entry_id).async_save(image)
+            return self.async_create_entry(
+                data={
+                    **options,
+                    CONF_FIRMWARE: {
+                        **options.get(CONF_FIRMWARE, {}),
+                        image.component.key: note_of(image),
+                    },
+                }
+            )
+        return self.async_show_form(
+            step_id="firmware_confirm",
+            description_placeholders={
+                "file": image.name,
+                "size": str(image.size),
+                "sha256": image.sha256,
+                "version": image.version,
+            },
+        )
+
+    async def async_step_firmware_remove(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Delete an uploaded file."""
+        options = self.config_entry.options
+        stored = options.get(CONF_FIRMWARE, {})
+        if user_input is not None:
+            component = user_input[CONF_COMPONENT]
+            store = FirmwareStore(self.hass, self.config_entry.entry_id)
+            await store.async_remove(component)
+            return self.async_create_entry(
+                data={
+                    **options,
+                    CONF_FIRMWARE: {
+                        key: note for key, note in stored.items() if key != component
+                    },
+                }
+            )
+        return self.async_show_form(
+            step_id="firmware_remove",
+            data_schema=vol.Schema(  # type: ignore[arg-type]
+                {
+                    vol.Required(CONF_COMPONENT): SelectSelector(
+                        SelectSelectorConfig(
+                            options=list(stored),  # texts: bms, comm
+                            translation_key=CONF_COMPONENT,
+                        )
+                    )
+                }
+            ),
+        )
+
+
+def _read_upload(hass: HomeAssistant, file_id: str, component: str) -> FirmwareImage:
+    """Read and check an uploaded file, no more of it than an image may have."""
+    with process_uploaded_file(hass, file_id) as path, Path(path).open("rb") as file:
+        data = file.read(MAX_SIZE + 1)
+    return check_image(path.name, data, _COMPONENTS[component])

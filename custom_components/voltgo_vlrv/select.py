@@ -1,0 +1,106 @@
+"""Selects: module ID and the protocols towards the inverter."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, override
+
+from homeassistant.components.select import SelectEntity, SelectEntityDescription
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .controls import CAN, MODULE_ID, RS485, VlrvControls
+from .coordinator import VlrvConfigEntry
+from .entity import VlrvEntity, add_when_known
+from .facts import BatteryFacts
+from .vlrv.settings import MODULE_IDS, brand_names
+
+# A battery is told one thing at a time.
+PARALLEL_UPDATES = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class VlrvSelectDescription(SelectEntityDescription):
+    """A setting with a list of values."""
+
+    options_fn: Callable[[BatteryFacts], list[str]]
+    """The values; the battery has no such setting while there are none."""
+    current_fn: Callable[[VlrvControls], str | None]
+    select_fn: Callable[[VlrvControls, str], Awaitable[None]]
+
+
+def _module_id(controls: VlrvControls) -> str | None:
+    return None if controls.module_id is None else str(controls.module_id)
+
+
+SELECTS: Final = (
+    VlrvSelectDescription(
+        key=MODULE_ID,
+        translation_key=MODULE_ID,
+        entity_category=EntityCategory.CONFIG,
+        options_fn=lambda facts: (
+            [str(number) for number in MODULE_IDS] if facts.module_id else []
+        ),
+        current_fn=_module_id,
+        select_fn=lambda controls, option: controls.async_set_module_id(int(option)),
+    ),
+    VlrvSelectDescription(
+        key=CAN,
+        translation_key=CAN,
+        entity_category=EntityCategory.CONFIG,
+        options_fn=lambda facts: list(brand_names(facts.can_protocols)),
+        current_fn=lambda controls: controls.protocol(CAN),
+        select_fn=lambda controls, option: controls.async_set_protocol(CAN, option),
+    ),
+    VlrvSelectDescription(
+        key=RS485,
+        translation_key=RS485,
+        entity_category=EntityCategory.CONFIG,
+        options_fn=lambda facts: list(brand_names(facts.rs485_protocols)),
+        current_fn=lambda controls: controls.protocol(RS485),
+        select_fn=lambda controls, option: controls.async_set_protocol(RS485, option),
+    ),
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: VlrvConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the settings that the battery has told of."""
+    coordinator = entry.runtime_data
+    add_when_known(
+        entry,
+        async_add_entities,
+        lambda facts: [select for select in SELECTS if select.options_fn(facts)],
+        lambda description: VlrvSelect(coordinator, description),
+    )
+
+
+class VlrvSelect(VlrvEntity, SelectEntity):
+    """A setting, as the battery reports it."""
+
+    entity_description: VlrvSelectDescription
+    _attr_options: list[str] = []
+    _attr_current_option: str | None = None
+
+    @override
+    def _update(self) -> bool:
+        description = self.entity_description
+        options = description.options_fn(self.coordinator.facts)
+        option = description.current_fn(self.coordinator.controls)
+        changed = (options, option) != (
+            self._attr_options,
+            self._attr_current_option,
+        )
+        self._attr_options = options
+        self._attr_current_option = option
+        return changed
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        """Write the setting; the battery applies it when it is switched off and on."""
+        await self.entity_description.select_fn(self.coordinator.controls, option)

@@ -1,0 +1,445 @@
+"""Sensors: what the battery measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    PERCENTAGE,
+    SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfPower,
+    UnitOfTemperature,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .entity import VlrvEntity, add_when_known
+from .facts import BatteryFacts
+from .texts import fault_list, words
+from .vlrv.faults import OperatingState, active_faults
+from .vlrv.limits import LIMITS
+from .vlrv.registers import BatteryStatus
+
+# Sensors read what the coordinator holds; nothing is sent for them.
+PARALLEL_UPDATES = 0
+
+AMPERE_HOURS: Final = "Ah"
+# More cells than this would crowd the device page: the others are there, switched off.
+CELLS_ENABLED_UP_TO: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class VlrvSensorDescription(SensorEntityDescription):
+    """A sensor and how it is read off a sample."""
+
+    value_fn: Callable[[BatteryStatus], float | int | str | None]
+    exists_fn: Callable[[BatteryFacts], bool] = lambda _: True
+    placeholders: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VlrvLinkSensorDescription(SensorEntityDescription):
+    """A sensor of the link, read off the coordinator at every poll."""
+
+    value_fn: Callable[[VlrvCoordinator], datetime | int | None]
+
+
+def _volts(millivolts: float) -> float:
+    return round(millivolts / 1000, 3)
+
+
+def _state(status: BatteryStatus) -> str | None:
+    state = status.operating_state
+    return None if state is None else state.name.lower()
+
+
+def _temperature(
+    key: str,
+    value_fn: Callable[[BatteryStatus], int | None],
+    *,
+    translation_key: str | None = None,
+    category: EntityCategory | None = None,
+    exists_fn: Callable[[BatteryFacts], bool] = lambda _: True,
+    placeholders: dict[str, str] | None = None,
+    enabled: bool = True,
+) -> VlrvSensorDescription:
+    return VlrvSensorDescription(
+        key=key,
+        translation_key=translation_key or key,
+        device_class=SensorDeviceClass.TEMPERATURE,
+        native_unit_of_measurement=UnitOfTemperature.CELSIUS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+        value_fn=value_fn,
+        exists_fn=exists_fn,
+        placeholders=placeholders,
+    )
+
+
+def _cell_voltage(
+    key: str,
+    value_fn: Callable[[BatteryStatus], float | None],
+    *,
+    translation_key: str | None = None,
+    placeholders: dict[str, str] | None = None,
+    enabled: bool = True,
+) -> VlrvSensorDescription:
+    return VlrvSensorDescription(
+        key=key,
+        translation_key=translation_key or key,
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=enabled,
+        value_fn=value_fn,
+        placeholders=placeholders,
+    )
+
+
+SENSORS: Final = (
+    VlrvSensorDescription(
+        key="state_of_charge",
+        translation_key="state_of_charge",
+        device_class=SensorDeviceClass.BATTERY,
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda status: status.state_of_charge,
+    ),
+    VlrvSensorDescription(
+        key="voltage",
+        translation_key="voltage",
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2,
+        value_fn=lambda status: status.voltage,
+    ),
+    VlrvSensorDescription(
+        key="current",
+        translation_key="current",
+        device_class=SensorDeviceClass.CURRENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value_fn=lambda status: status.current,
+    ),
+    VlrvSensorDescription(
+        key="power",
+        translation_key="power",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=lambda status: status.power,
+    ),
+    VlrvSensorDescription(
+        key="operating_state",
+        translation_key="operating_state",
+        device_class=SensorDeviceClass.ENUM,
+        options=[state.name.lower() for state in OperatingState],
+        value_fn=_state,
+    ),
+    # Home Assistant has no device class for electric charge.
+    VlrvSensorDescription(
+        key="remaining_capacity",
+        translation_key="remaining_capacity",
+        native_unit_of_measurement=AMPERE_HOURS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=lambda status: status.remaining_capacity,
+    ),
+    VlrvSensorDescription(
+        key="full_capacity",
+        translation_key="full_capacity",
+        native_unit_of_measurement=AMPERE_HOURS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        # The register counts mA·s; a tenth of an Ah is what it can mean.
+        value_fn=lambda status: (
+            None if status.full_capacity is None else round(status.full_capacity, 1)
+        ),
+    ),
+    VlrvSensorDescription(
+        key="state_of_health",
+        translation_key="state_of_health",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda status: status.state_of_health,
+    ),
+    VlrvSensorDescription(
+        key="cycles",
+        translation_key="cycles",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda status: status.cycles,
+    ),
+    _temperature("max_cell_temperature", lambda status: status.max_temperature),
+    _temperature(
+        "ambient_temperature",
+        lambda status: status.ambient_temperature,
+        category=EntityCategory.DIAGNOSTIC,
+        exists_fn=lambda facts: facts.ambient,
+        enabled=False,
+    ),
+    _temperature(
+        "pcb_temperature",
+        lambda status: status.pcb_temperature,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=False,
+    ),
+    _cell_voltage(
+        "highest_cell_voltage", lambda status: _volts(max(status.cells)), enabled=False
+    ),
+    _cell_voltage(
+        "lowest_cell_voltage", lambda status: _volts(min(status.cells)), enabled=False
+    ),
+    _cell_voltage(
+        "average_cell_voltage",
+        lambda status: _volts(sum(status.cells) / len(status.cells)),
+        enabled=False,
+    ),
+    VlrvSensorDescription(
+        key="cell_voltage_delta",
+        translation_key="cell_voltage_delta",
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.MILLIVOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda status: max(status.cells) - min(status.cells),
+    ),
+    VlrvSensorDescription(
+        key="highest_cell",
+        translation_key="highest_cell",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda status: status.cells.index(max(status.cells)) + 1,
+    ),
+    VlrvSensorDescription(
+        key="lowest_cell",
+        translation_key="lowest_cell",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda status: status.cells.index(min(status.cells)) + 1,
+    ),
+)
+
+
+# The words as they come, for who knows better what a bit means.
+def _word(key: str, value_fn: Callable[[BatteryStatus], int]) -> VlrvSensorDescription:
+    return VlrvSensorDescription(
+        key=key,
+        translation_key=key,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=value_fn,
+    )
+
+
+RAW_WORDS: Final = (
+    _word("warning_word", lambda status: int(status.warnings)),
+    _word("protection_word", lambda status: int(status.protections)),
+    _word("error_word", lambda status: int(status.errors)),
+)
+
+ACTIVE_FAULTS: Final = SensorEntityDescription(
+    key="active_faults",
+    translation_key="active_faults",
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+
+LINK_SENSORS: Final = (
+    VlrvLinkSensorDescription(
+        key="last_update",
+        translation_key="last_update",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda coordinator: coordinator.health.last_sample,
+    ),
+    VlrvLinkSensorDescription(
+        key="signal_strength",
+        translation_key="signal_strength",
+        device_class=SensorDeviceClass.SIGNAL_STRENGTH,
+        native_unit_of_measurement=SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda coordinator: coordinator.signal_strength,
+    ),
+)
+
+
+_LIMIT_CLASSES: Final = {
+    "V": SensorDeviceClass.VOLTAGE,
+    "A": SensorDeviceClass.CURRENT,
+    "°C": SensorDeviceClass.TEMPERATURE,
+    "s": SensorDeviceClass.DURATION,
+}
+
+
+def limit_descriptions(facts: BatteryFacts) -> Iterator[SensorEntityDescription]:
+    """Yield a sensor for each threshold that the battery reports."""
+    for limit in LIMITS:
+        if limit.key in facts.limits:
+            yield SensorEntityDescription(
+                key=f"limit_{limit.key}",
+                translation_key=f"limit_{limit.key}",
+                device_class=_LIMIT_CLASSES.get(limit.unit),
+                native_unit_of_measurement=limit.unit,
+                entity_category=EntityCategory.DIAGNOSTIC,
+                entity_registry_enabled_default=False,
+            )
+
+
+def _probe(number: int) -> VlrvSensorDescription:
+    return _temperature(
+        f"probe_{number}",
+        lambda status: status.probes[number - 1],
+        translation_key="probe",
+        placeholders={"number": str(number)},
+    )
+
+
+def _cell(number: int, cell_count: int) -> VlrvSensorDescription:
+    return _cell_voltage(
+        f"cell_{number}",
+        lambda status: (
+            _volts(status.cells[number - 1]) if number <= len(status.cells) else None
+        ),
+        translation_key="cell",
+        placeholders={"number": str(number)},
+        enabled=cell_count <= CELLS_ENABLED_UP_TO,
+    )
+
+
+def descriptions(facts: BatteryFacts) -> Iterator[VlrvSensorDescription]:
+    """Yield the sensors of a battery: only what is fitted in it."""
+    yield from (sensor for sensor in SENSORS if sensor.exists_fn(facts))
+    yield from RAW_WORDS
+    for number in facts.probes:
+        yield _probe(number)
+    for number in range(1, facts.cell_count + 1):
+        yield _cell(number, facts.cell_count)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: VlrvConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the sensors, and later those of a probe that shows its first value."""
+    coordinator = entry.runtime_data
+    add_when_known(
+        entry,
+        async_add_entities,
+        descriptions,
+        lambda description: VlrvSensor(coordinator, description),
+    )
+    add_when_known(
+        entry,
+        async_add_entities,
+        limit_descriptions,
+        lambda description: VlrvLimitSensor(coordinator, description),
+    )
+    async_add_entities([VlrvActiveFaults(coordinator, ACTIVE_FAULTS)])
+    async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
+
+
+class VlrvSensor(VlrvEntity, SensorEntity):
+    """A value of the last believed sample."""
+
+    entity_description: VlrvSensorDescription
+
+    def __init__(
+        self, coordinator: VlrvCoordinator, description: VlrvSensorDescription
+    ) -> None:
+        """Name the sensor, with its number where it has one."""
+        if description.placeholders is not None:
+            self._attr_translation_placeholders = description.placeholders
+        super().__init__(coordinator, description)
+
+    @override
+    def _update(self) -> bool:
+        status: BatteryStatus | None = self.coordinator.data
+        value = None if status is None else self.entity_description.value_fn(status)
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed
+
+
+class VlrvActiveFaults(VlrvEntity, SensorEntity):
+    """The protections that are on, in words."""
+
+    @override
+    def _update(self) -> bool:
+        status: BatteryStatus | None = self.coordinator.data
+        faults = (
+            None
+            if status is None
+            else fault_list(
+                words(self.coordinator.hass).faults, active_faults(status.protections)
+            )
+        )
+        changed = faults != self._attr_native_value
+        self._attr_native_value = faults
+        return changed
+
+
+class VlrvLimitSensor(VlrvEntity, SensorEntity):
+    """A threshold of the battery's own, read once for each connection."""
+
+    @override
+    def _update(self) -> bool:
+        key = self.entity_description.key.removeprefix("limit_")
+        value = self.coordinator.facts.limits.get(key)
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed
+
+
+class VlrvLinkSensor(VlrvEntity, SensorEntity):
+    """A value of the link, which has one also while the battery is away."""
+
+    entity_description: VlrvLinkSensorDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether there is something to show."""
+        return self._attr_native_value is not None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow every poll, not only those that bring something new."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
+        )
+
+    @override
+    def _update(self) -> bool:
+        value = self.entity_description.value_fn(self.coordinator)
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed

@@ -1,0 +1,107 @@
+"""Updates: the firmware of the BMS and of the communication board."""
+
+from __future__ import annotations
+
+from typing import Any, Final, override
+
+from homeassistant.components.update import (
+    UpdateDeviceClass,
+    UpdateEntity,
+    UpdateEntityDescription,
+    UpdateEntityFeature,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import VlrvConfigEntry
+from .entity import VlrvEntity
+from .firmware_store import noted
+from .firmware_update import BMS, COMM
+from .texts import words
+
+# A battery takes one firmware at a time.
+PARALLEL_UPDATES = 1
+
+UPDATES: Final = tuple(
+    UpdateEntityDescription(
+        key=f"{component}_firmware",
+        translation_key=f"{component}_firmware",
+        device_class=UpdateDeviceClass.FIRMWARE,
+        entity_category=EntityCategory.CONFIG,
+    )
+    for component in (BMS, COMM)
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: VlrvConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add both boards."""
+    async_add_entities(
+        VlrvUpdate(entry.runtime_data, description) for description in UPDATES
+    )
+
+
+class VlrvUpdate(VlrvEntity, UpdateEntity):
+    """The firmware of one board: what it runs, and the file that the owner uploaded.
+
+    Nothing is looked up anywhere: without a file there is no update. The communication
+    board tells its version over no known register, so it is unknown (protocol 5).
+    """
+
+    _attr_supported_features = (
+        UpdateEntityFeature.INSTALL
+        | UpdateEntityFeature.PROGRESS
+        | UpdateEntityFeature.RELEASE_NOTES
+    )
+    _attr_installed_version: str | None = None
+    _attr_latest_version: str | None = None
+
+    @property
+    def _component(self) -> str:
+        return self.entity_description.key.removesuffix("_firmware")
+
+    @override
+    def _update(self) -> bool:
+        coordinator = self.coordinator
+        before = (self._attr_installed_version, self._attr_latest_version)
+        note = noted(coordinator.config_entry.options, self._component)
+        installed = coordinator.facts.firmware if self._component == BMS else ""
+        # Home Assistant offers to install only what differs from something.
+        if not installed and note is not None:
+            installed = words(coordinator.hass).versions["not_reported"]
+        self._attr_installed_version = installed or None
+        self._attr_latest_version = (
+            self._attr_installed_version if note is None else note["version"]
+        )
+        return before != (self._attr_installed_version, self._attr_latest_version)
+
+    @override
+    async def async_install(
+        self, version: str | None, backup: bool, **kwargs: Any
+    ) -> None:
+        """Transfer the uploaded file and wait for the battery to restart with it."""
+        try:
+            await self.coordinator.firmware.async_install(
+                self._component, self._show_progress
+            )
+        finally:
+            self._attr_in_progress = False
+            self._attr_update_percentage = None
+            self._update()
+            self.async_write_ha_state()
+            await self.coordinator.async_request_refresh()
+
+    @callback
+    def _show_progress(self, percent: int) -> None:
+        self._attr_in_progress = True
+        self._attr_update_percentage = percent
+        self.async_write_ha_state()
+
+    @override
+    async def async_release_notes(self) -> str:
+        """Return what an owner should know before pressing Install."""
+        return words(self.hass).versions["release_notes"]

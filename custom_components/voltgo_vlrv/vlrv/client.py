@@ -1,0 +1,562 @@
+"""One battery over one Bluetooth link, one request in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+import logging
+from typing import Final, NamedTuple
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.exc import BleakError
+
+# As a module: Home Assistant puts its own client class in there when its Bluetooth
+# comes up, and a class imported earlier would bypass every adapter and proxy.
+import bleak_retry_connector
+
+from .errors import (
+    ImplausibleError,
+    LinkLostError,
+    NoAnswerError,
+    NoSlotError,
+    NotReachableError,
+    NotVlrvError,
+    RefusedError,
+)
+from .firmware import FirmwareImage, transfer
+from .frames import (
+    EXCEPTION,
+    FIRMWARE_FAMILY,
+    READ_REGISTERS,
+    SETTINGS_FAMILY,
+    STATUS_FAMILY,
+    FrameAssembler,
+    read_request,
+    settings_request,
+)
+from .identity import IDENTITY_COUNT, IDENTITY_START, Identity, decode_identity
+from .limits import LIMIT_READS, decode_limits
+from .plausibility import implausibilities
+from .registers import (
+    CURRENT_SCALE,
+    STATUS_COUNTS,
+    STATUS_START,
+    BatteryStatus,
+    decode_status,
+)
+from .settings import (
+    GET_MODULE_ID,
+    STATUS_BYTE,
+    STATUS_REPLY_LENGTH,
+    SUCCESS,
+    ProtocolList,
+    decode_module_id,
+    decode_protocols,
+)
+from .trace import LinkEvent, Trace
+
+_LOGGER = logging.getLogger(__name__)
+
+
+# What a link fails with: bleak's own, and what comes through it when the system's
+# Bluetooth service dies. A timeout is an OSError.
+_BROKEN: Final = (BleakError, EOFError, OSError)
+
+ATT_WRITE_HEADER: Final = 3  # bytes of each packet
+
+
+def _uuid(short: int) -> str:
+    return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
+
+
+class Generation(NamedTuple):
+    """One way these batteries lay out their GATT server (protocol 1, A)."""
+
+    service: str
+    write: str
+    notify: str
+    status_counts: tuple[int, ...]
+    """Register counts to ask a status for, best first."""
+
+
+GENERATIONS: Final = (
+    Generation(_uuid(0x1006), _uuid(0x1008), _uuid(0x1007), STATUS_COUNTS),
+    # Older boards were only ever asked for 39.
+    Generation(_uuid(0x1000), _uuid(0x1001), _uuid(0x1002), (39,)),
+)
+
+
+class Timing(NamedTuple):
+    """How long things may take, in seconds."""
+
+    connect: float = 40.0
+    """Ceiling for one connection with its retries: two attempts of 20 s each. A silent
+    battery would hold a caller for longer without it."""
+    subscribe: float = 10.0
+    """For switching notifications on."""
+    request: float = 2.0
+    """Per try; recorded answers took 87-140 ms (A)."""
+    tries: int = 3
+    """Batteries leave a request unanswered now and then (27 answers to 37 polls, A)."""
+    optional_tries: int = 2
+    """For what not every board of the family answers, and no live value waits for."""
+    spacing: float = 0.15
+    """Between two frames: closer writes are lost and not applied (A)."""
+    settle: float = 0.1
+    """Between subscribing and the first frame (A)."""
+    disconnect: float = 10.0
+    """After that the link is left to its supervision timeout."""
+
+
+class _Expected(NamedTuple):
+    """Which frame answers a request: a reply names neither register nor request."""
+
+    family: int
+    function: int
+    length: int | None  # None where only the battery knows
+
+    def is_met_by(self, frame: bytes) -> bool:
+        return (
+            frame[0] == self.family
+            and frame[1] == self.function
+            and (self.length is None or len(frame) == self.length)
+        )
+
+    def is_refused_by(self, frame: bytes) -> bool:
+        return (
+            self.family == STATUS_FAMILY
+            and frame[0] == STATUS_FAMILY
+            and frame[1] == self.function | EXCEPTION
+        )
+
+
+def _read(start: int, count: int) -> tuple[bytes, _Expected]:
+    return (
+        read_request(start, count),
+        _Expected(STATUS_FAMILY, READ_REGISTERS, 5 + 2 * count),
+    )
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """What happened on the link since the client was made."""
+
+    connects: int = 0
+    requests: int = 0
+    unanswered: int = 0
+    late_replies: int = 0
+
+
+class VlrvClient:
+    """Talks to one battery.
+
+    Whatever fails, the client is afterwards either disconnected or usable; a call that
+    is cancelled leaves it so too. Errors are those of `errors`, nothing of bleak's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        find_device: Callable[[], BLEDevice | None],
+        *,
+        on_disconnect: Callable[[], None] | None = None,
+        on_settings_frame: Callable[[bytes], None] | None = None,
+        status_count: int | None = None,
+        timing: Timing | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        """Prepare; `find_device` names the device anew for each attempt to connect.
+
+        `status_count` is how many registers this battery answered a status read with,
+        `on_settings_frame` is told every frame of that family, asked for or not.
+        """
+        self.name = name
+        self.counters = LinkCounters()
+        self.trace = trace or Trace()
+        self.current_scale = CURRENT_SCALE
+        """How many counts of the current make 1 A."""
+        self._find_device = find_device
+        self._on_disconnect = on_disconnect
+        self._on_settings_frame = on_settings_frame
+        self._timing = timing or Timing()
+        self._client: BleakClient | None = None
+        self._write_char: BleakGATTCharacteristic | None = None
+        self._status_count = status_count
+        self._status_counts: tuple[int, ...] = ()
+        self._assembler = FrameAssembler()
+        self._lock = asyncio.Lock()
+        self._link_lock = asyncio.Lock()
+        self._attempt: asyncio.Timeout | None = None
+        self._last_write = 0.0
+        self._pending: tuple[_Expected, asyncio.Future[bytes]] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the link stands and is subscribed."""
+        return self._write_char is not None
+
+    @property
+    def discarded_bytes(self) -> int:
+        """Return how many received bytes were part of no intact frame."""
+        return self._assembler.discarded
+
+    # --- the link -----------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Connect and subscribe, or do nothing when that is the case already.
+
+        Raises NotReachableError, NoSlotError, LinkLostError, or NotVlrvError when the
+        device lacks the battery's service.
+        """
+        async with self._link_lock:
+            if self.is_connected:
+                return
+            try:
+                async with asyncio.timeout(None) as self._attempt:
+                    try:
+                        await self._subscribe(*await self._find_service())
+                    finally:
+                        self._attempt = None  # from here on it cannot be given up
+            except BaseException as err:  # also a cancelled call leaves no link behind
+                self.trace.note(LinkEvent.NOT_CONNECTED, f"{type(err).__name__}: {err}")
+                await self._drop()
+                if isinstance(err, TimeoutError):
+                    raise NotReachableError("given up for a disconnect") from err
+                raise
+
+    async def _find_service(self) -> tuple[BleakClient, _Service]:
+        """Connect to a device that has the battery's service."""
+        client = await self._establish()
+        if (service := _find_service(client)) is None:
+            # The adapter may remember services from before a firmware update.
+            with suppress(*_BROKEN):
+                await client.clear_cache()  # type: ignore[attr-defined]
+            await self._drop()
+            client = await self._establish()
+            if (service := _find_service(client)) is None:
+                raise NotVlrvError("the battery's GATT service is not there")
+        return client, service
+
+    async def _subscribe(self, client: BleakClient, service: _Service) -> None:
+        self._assembler.clear()
+        try:
+            async with asyncio.timeout(self._timing.subscribe):
+                await client.start_notify(service.notify, self._on_notification)
+        except _BROKEN as err:
+            raise LinkLostError("no notifications from the battery") from err
+        if not client.is_connected:
+            raise LinkLostError("the link broke right after connecting")
+        self._write_char = service.write
+        self._status_counts = (
+            (self._status_count,)
+            if self._status_count in service.generation.status_counts
+            else service.generation.status_counts
+        )
+        # The first frame follows after the time to settle, by the rule of spacing.
+        self._last_write = (
+            asyncio.get_running_loop().time()
+            + self._timing.settle
+            - self._timing.spacing
+        )
+        self.counters.connects += 1
+        self.trace.note(LinkEvent.CONNECTED, _adapter(client))
+
+    async def _establish(self) -> BleakClient:
+        if (device := self._find_device()) is None:
+            raise NotReachableError("no adapter hears the battery")
+        try:
+            async with asyncio.timeout(self._timing.connect):
+                self._client = await bleak_retry_connector.establish_connection(
+                    bleak_retry_connector.BleakClientWithServiceCache,
+                    device,
+                    self.name,
+                    disconnected_callback=self._on_disconnected,
+                    max_attempts=2,
+                    ble_device_callback=lambda: self._find_device() or device,
+                )
+        except bleak_retry_connector.BleakOutOfConnectionSlotsError as err:
+            raise NoSlotError(str(err)) from err
+        except _BROKEN as err:
+            raise NotReachableError(str(err) or type(err).__name__) from err
+        return self._client
+
+    async def disconnect(self) -> None:
+        """Let the battery go; never raises, does nothing when there is no link.
+
+        A connection that is still being made is given up.
+        """
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.reschedule(asyncio.get_running_loop().time())
+        async with self._link_lock:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        client, self._client = self._client, None
+        if self.is_connected:
+            self.trace.note(LinkEvent.RELEASED)
+        self._forget_link(LinkLostError("disconnected"))
+        if client is None:
+            return
+        try:
+            async with asyncio.timeout(self._timing.disconnect):
+                await client.disconnect()
+        except _BROKEN as err:
+            _LOGGER.debug("%s: while disconnecting: %s", self.name, err)
+
+    def _on_disconnected(self, client: BleakClient) -> None:
+        if client is not self._client:
+            return  # an attempt that was given up, or a disconnect of our own
+        self._client = None
+        if was_connected := self.is_connected:
+            self.trace.note(LinkEvent.BROKE)
+        self._forget_link(LinkLostError("the link broke"))
+        if was_connected and self._on_disconnect is not None:
+            self._on_disconnect()
+
+    def _forget_link(self, error: LinkLostError) -> None:
+        self._write_char = None
+        if self._pending is not None and not (answer := self._pending[1]).done():
+            answer.set_exception(error)
+
+    # --- requests -------------------------------------------------------------------
+
+    def _on_notification(
+        self, _characteristic: BleakGATTCharacteristic, data: bytearray
+    ) -> None:
+        for frame in self._assembler.feed(data):
+            self.trace.note_received(frame)
+            if frame[0] == SETTINGS_FAMILY and self._on_settings_frame is not None:
+                self._on_settings_frame(frame)
+            if self._pending is not None:
+                expected, answer = self._pending
+                if not answer.done():
+                    if expected.is_met_by(frame):
+                        answer.set_result(frame)
+                        continue
+                    if expected.is_refused_by(frame):
+                        answer.set_exception(RefusedError(frame[2]))
+                        self.trace.note(LinkEvent.REFUSED, f"code {frame[2]}", frame)
+                        continue
+            # An answer to a request that was given up, or the same one twice.
+            self.counters.late_replies += 1
+            self.trace.note(LinkEvent.LATE_REPLY, frame=frame)
+
+    async def _request(self, request: bytes, expected: _Expected, tries: int) -> bytes:
+        """Send a read and return its answer, asking again when there is none."""
+        async with self._lock:
+            for _ in range(tries):
+                with suppress(NoAnswerError):
+                    return await self._ask(request, expected)
+            raise NoAnswerError(f"no answer to {tries} requests")
+
+    async def _ask(
+        self, request: bytes, expected: _Expected, patience: float | None = None
+    ) -> bytes:
+        loop = asyncio.get_running_loop()
+        if (wait := self._last_write + self._timing.spacing - loop.time()) > 0:
+            await asyncio.sleep(wait)
+        if self._client is None or self._write_char is None:
+            raise LinkLostError("not connected")
+        self._assembler.clear()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        self._pending = (expected, answer)
+        self.counters.requests += 1
+        try:
+            async with asyncio.timeout(patience or self._timing.request):
+                self._last_write = loop.time()
+                self.trace.note_sent(request)
+                await self._client.write_gatt_char(
+                    self._write_char, request, response=False
+                )
+                return await answer
+        except TimeoutError:
+            self.counters.unanswered += 1
+            self.trace.note(LinkEvent.UNANSWERED, frame=request)
+            raise NoAnswerError("no answer") from None
+        except _BROKEN as err:
+            raise LinkLostError(str(err)) from err
+        finally:
+            self._pending = None
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # retrieved, also when nobody waits for it any more
+
+    async def _get(self, function: int, length: int | None) -> bytes:
+        return await self._request(
+            settings_request(function),
+            _Expected(SETTINGS_FAMILY, function, length),
+            self._timing.optional_tries,
+        )
+
+    async def read_status(self) -> BatteryStatus:
+        """Read the live values.
+
+        Raises ImplausibleError when they cannot be true, NoAnswerError, LinkLostError
+        or RefusedError.
+        """
+        for count in self._status_counts:
+            try:
+                frame = await self._request(
+                    *_read(STATUS_START, count), tries=self._timing.tries
+                )
+            except NoAnswerError:
+                # What was answered before is not taken for granted next time.
+                self._status_count = None
+                if count == self._status_counts[-1]:
+                    raise
+                continue
+            # What was answered once is what this battery is asked from now on.
+            self._status_count = count
+            self._status_counts = (count,)
+            status = decode_status(frame, self.current_scale)
+            if reasons := implausibilities(status):
+                self.trace.note(LinkEvent.REJECTED, ", ".join(reasons), frame)
+                raise ImplausibleError(reasons)
+            return status
+        raise LinkLostError("not connected")
+
+    async def read_identity(self) -> Identity:
+        """Read model, firmware and serial.
+
+        Raises NoAnswerError, LinkLostError or RefusedError.
+        """
+        return decode_identity(
+            await self._request(
+                *_read(IDENTITY_START, IDENTITY_COUNT),
+                tries=self._timing.optional_tries,
+            )
+        )
+
+    async def read_limits(self) -> Mapping[str, float]:
+        """Read the thresholds, by the keys of `limits.LIMITS`; empty when it has none.
+
+        Raises NoAnswerError, LinkLostError or RefusedError.
+        """
+        return decode_limits(
+            [
+                await self._request(
+                    *_read(start, count), tries=self._timing.optional_tries
+                )
+                for start, count in LIMIT_READS
+            ]
+        )
+
+    async def read_module_id(self) -> int:
+        """Read the module ID, 1-16.
+
+        Raises NoAnswerError, LinkLostError, or ImplausibleError for any other number.
+        """
+        try:
+            return decode_module_id(await self._get(GET_MODULE_ID, 6))
+        except ValueError as err:
+            raise ImplausibleError((str(err),)) from err
+
+    async def read_protocols(self, function: int) -> ProtocolList:
+        """Read the list behind GET_CAN or GET_RS485.
+
+        Raises NoAnswerError, LinkLostError, or ImplausibleError for a garbled list.
+        """
+        try:
+            return decode_protocols(await self._get(function, None))
+        except ValueError as err:
+            raise ImplausibleError((str(err),)) from err
+
+    async def write_setting(self, request: bytes) -> None:
+        """Write one setting, once: what was not confirmed is not sent again.
+
+        Raises RefusedError with the battery's code, NoAnswerError when it is unknown
+        whether the battery took it, and LinkLostError.
+        """
+        function = request[1]
+        async with self._lock:
+            frame = await self._ask(
+                request, _Expected(SETTINGS_FAMILY, function, STATUS_REPLY_LENGTH)
+            )
+        if (code := frame[STATUS_BYTE]) != SUCCESS:
+            self.trace.note(LinkEvent.REFUSED, f"code {code}", frame)
+            raise RefusedError(code)
+
+    @property
+    def largest_write(self) -> int:
+        """Return how many bytes one write can carry on this link."""
+        return 0 if self._client is None else self._client.mtu_size - ATT_WRITE_HEADER
+
+    async def transfer_firmware(
+        self, image: FirmwareImage, progress: Callable[[int], None]
+    ) -> None:
+        """Transfer a firmware image, see `firmware.transfer`.
+
+        Nothing else is sent meanwhile. Raises FirmwareError.
+        """
+
+        async def exchange(request: bytes, length: int, patience: float) -> bytes:
+            return await self._ask(
+                request, _Expected(FIRMWARE_FAMILY, request[1], length), patience
+            )
+
+        async with self._lock:
+            await transfer(exchange, image, progress)
+
+
+class _Service(NamedTuple):
+    """The battery's service as found on a device."""
+
+    generation: Generation
+    write: BleakGATTCharacteristic
+    notify: BleakGATTCharacteristic
+
+
+def _adapter(client: BleakClient) -> str:
+    """Return the address of the adapter with the link, empty where that is not told."""
+    # Home Assistant's client chooses it when it connects, and has no name for it.
+    scanner = getattr(client, "_connected_scanner", None)
+    return str(getattr(scanner, "source", ""))
+
+
+def _find_service(client: BleakClient) -> _Service | None:
+    try:
+        services = client.services
+    except BleakError as err:
+        raise LinkLostError(str(err)) from err
+    for generation in GENERATIONS:
+        if (service := services.get_service(generation.service)) is None:
+            continue
+        write = service.get_characteristic(generation.write)
+        notify = service.get_characteristic(generation.notify)
+        if write is not None and notify is not None:
+            return _Service(generation, write, notify)
+    return None
+
+
+class Proof(NamedTuple):
+    """What a device showed that turned out to be a battery."""
+
+    status: BatteryStatus
+    identity: Identity | None  # None when it does not tell
+
+
+async def prove(client: VlrvClient) -> Proof:
+    """Connect, make sure that it is such a battery, read it once, and let it go.
+
+    Raises NotVlrvError when it is something else, the errors of `connect` and
+    `read_status` when that could not be found out.
+    """
+    try:
+        await client.connect()
+        try:
+            status = await client.read_status()
+        except ImplausibleError:
+            status = await client.read_status()  # one may be bad luck
+        except RefusedError as err:
+            raise NotVlrvError("it refuses the status request") from err
+        try:
+            identity = await client.read_identity()
+        except NoAnswerError, RefusedError:
+            identity = None
+        return Proof(status, identity)
+    finally:
+        await client.disconnect()

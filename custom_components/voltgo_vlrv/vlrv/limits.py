@@ -1,0 +1,98 @@
+"""Registers 45-104: where the battery warns, protects and releases.
+
+Grade B: decoded by another driver on two live EG4-LL packs. Not known to exist on the
+ZT generation, whose undefined registers read 0: all zero means "not reported".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+LIMITS_START: Final = 45
+
+# Register and count of each read. Both replies fit a packet of the smallest MTU seen
+# (78), and no other read has their length: a late reply does not say what it holds.
+LIMIT_READS: Final = ((LIMITS_START, 31), (76, 29))
+
+
+class Limit(NamedTuple):
+    """One line of the map; the value is (raw + offset) / divisor in `unit`."""
+
+    number: int
+    key: str
+    divisor: int
+    unit: str
+    offset: int = 0
+
+
+_CELL: Final = (1000, "V")
+_PACK: Final = (100, "V")
+_AMPERE: Final = (100, "A")
+_SECONDS: Final = (1, "s")
+_CELSIUS: Final = (1, "°C", -50)
+
+LIMITS: Final = (
+    Limit(56, "balance_start", *_CELL),
+    Limit(57, "balance_delta", *_CELL),
+    Limit(58, "low_capacity_warning", 1, "%"),
+    Limit(61, "cell_undervoltage_warning", *_CELL),
+    Limit(62, "cell_undervoltage_protection", *_CELL),
+    Limit(63, "cell_undervoltage_release", *_CELL),
+    Limit(64, "pack_undervoltage_warning", *_PACK),
+    Limit(65, "pack_undervoltage_protection", *_PACK),
+    Limit(66, "pack_undervoltage_release", *_PACK),
+    Limit(67, "cell_overvoltage_warning", *_CELL),
+    Limit(68, "cell_overvoltage_protection", *_CELL),
+    Limit(69, "cell_overvoltage_release", *_CELL),
+    Limit(70, "pack_overvoltage_warning", *_PACK),
+    Limit(71, "pack_overvoltage_protection", *_PACK),
+    Limit(72, "pack_overvoltage_release", *_PACK),
+    Limit(78, "discharge_overcurrent_release", *_SECONDS),
+    Limit(79, "charge_overcurrent_release", *_SECONDS),
+    Limit(80, "charge_overcurrent_1", *_AMPERE),
+    Limit(81, "discharge_overcurrent_1", *_AMPERE),
+    Limit(82, "short_circuit", *_AMPERE),
+    Limit(83, "charge_overcurrent_2", *_AMPERE),
+    Limit(84, "discharge_overcurrent_2", *_AMPERE),
+    Limit(85, "charge_overcurrent_1_delay", *_SECONDS),
+    Limit(86, "charge_overcurrent_2_delay", *_SECONDS),
+    Limit(87, "discharge_overcurrent_1_delay", *_SECONDS),
+    Limit(88, "discharge_overcurrent_2_delay", *_SECONDS),
+    Limit(90, "charge_undertemperature_warning", *_CELSIUS),
+    Limit(91, "charge_undertemperature_protection", *_CELSIUS),
+    Limit(92, "charge_undertemperature_release", *_CELSIUS),
+    Limit(93, "charge_overtemperature_warning", *_CELSIUS),
+    Limit(94, "charge_overtemperature_protection", *_CELSIUS),
+    Limit(95, "charge_overtemperature_release", *_CELSIUS),
+    Limit(96, "discharge_undertemperature_warning", *_CELSIUS),
+    Limit(97, "discharge_undertemperature_protection", *_CELSIUS),
+    Limit(98, "discharge_undertemperature_release", *_CELSIUS),
+    Limit(99, "discharge_overtemperature_warning", *_CELSIUS),
+    Limit(100, "discharge_overtemperature_protection", *_CELSIUS),
+    Limit(101, "discharge_overtemperature_release", *_CELSIUS),
+    Limit(102, "pcb_overtemperature_warning", *_CELSIUS),
+    Limit(103, "pcb_overtemperature_protection", *_CELSIUS),
+    Limit(104, "pcb_overtemperature_release", *_CELSIUS),
+)
+
+CHARGE_UNDERTEMPERATURE: Final = "charge_undertemperature_protection"
+
+
+def decode_limits(frames: Sequence[bytes]) -> Mapping[str, float]:
+    """Decode the replies to `LIMIT_READS`, in that order.
+
+    Returns the limits by key in the units of `LIMITS`, none of them when the battery
+    does not report any.
+    """
+    limits: dict[str, float] = {}
+    for (start, count), frame in zip(LIMIT_READS, frames, strict=True):
+        data = frame[3:-2]
+        if not any(data):
+            continue  # registers that this battery does not have
+        for limit in LIMITS:
+            if start <= limit.number < start + count:
+                at = 2 * (limit.number - start)
+                raw = int.from_bytes(data[at : at + 2], "big")
+                limits[limit.key] = (raw + limit.offset) / limit.divisor
+    return limits

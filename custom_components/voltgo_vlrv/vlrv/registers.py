@@ -1,0 +1,285 @@
+"""Registers 0-40, the live values: their map, and how they become a `BatteryStatus`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import sqrt
+from struct import Struct, calcsize
+from typing import Final, NamedTuple
+
+from .faults import HEATING_BIT, Errors, OperatingState, Protections, Warnings
+
+MAX_CELLS: Final = 16
+HEATING_ENABLED_BIT: Final = 0x0010
+"""Register 40: the owner allows the heater (C+)."""
+
+TRUSTED_CHARGE: Final = 3
+"""State of charge in % below which it proves no scale of the remaining capacity."""
+
+MILLIAMPERE_SECONDS_PER_AMPERE_HOUR: Final = 3_600_000
+
+# What a temperature reads where no sensor is fitted: 0xAA as a byte or a word (A), and
+# as a signed byte 0xC8 (A), 0xD8 (B). All lie outside of what a battery survives.
+COLDEST: Final = -39
+HOTTEST: Final = 120
+
+
+class Grade(StrEnum):
+    """How well the meaning of a field is proven."""
+
+    A = "A"  # recorded from real batteries and decoded consistently
+    B = "B"  # a vendor document or another driver says so
+    C = "C"  # inferred
+
+
+class Register(NamedTuple):
+    """One line of the map: a register, or some in a row that make one field."""
+
+    number: int
+    field: str
+    type: str  # as in `struct`, big-endian
+    scale: float  # raw value times this is in `unit`
+    unit: str
+    grade: Grade
+
+    @property
+    def span(self) -> int:
+        """Return how many registers the field takes."""
+        return calcsize(f">{self.type}") // 2
+
+
+REGISTERS: Final = (
+    Register(0, "voltage", "H", 0.01, "V", Grade.A),
+    # 0.1 A over Bluetooth (A), 0.01 A on RS485; + charges the battery.
+    Register(1, "current", "h", 0.1, "A", Grade.A),
+    Register(2, "cells", "16H", 1, "mV", Grade.A),
+    Register(18, "pcb_temperature", "h", 1, "°C", Grade.A),
+    # The value is A, that it is the ambient sensor is C; it is no average.
+    Register(19, "ambient_temperature", "h", 1, "°C", Grade.C),
+    Register(20, "max_temperature", "h", 1, "°C", Grade.A),
+    # 0.1 Ah on old boards, see `_remaining_scale`.
+    Register(21, "remaining_capacity", "H", 1, "Ah", Grade.A),
+    Register(22, "max_charge_current", "H", 1, "A", Grade.B),
+    Register(23, "state_of_health", "H", 1, "%", Grade.A),
+    Register(24, "state_of_charge", "H", 1, "%", Grade.A),
+    Register(25, "status", "H", 1, "", Grade.A),  # bit 15: B
+    Register(26, "warnings", "H", 1, "", Grade.B),
+    Register(27, "protections", "H", 1, "", Grade.B),
+    Register(28, "errors", "H", 1, "", Grade.B),
+    # High word first (A), low word first on the ZT with 8 cells (C).
+    Register(29, "cycles", "2H", 1, "", Grade.A),
+    Register(31, "full_capacity", "I", 1 / 3_600_000, "Ah", Grade.A),
+    Register(33, "probes", "6b", 1, "°C", Grade.A),
+    Register(36, "cell_count", "H", 1, "", Grade.A),
+    # 0 on some boards, 100 Ah on a 400 Ah pack: only where 31-32 say nothing.
+    Register(37, "design_capacity", "H", 0.1, "Ah", Grade.A),
+    Register(38, "balancing", "H", 1, "", Grade.B),  # bit 0 = cell 1
+    Register(39, "unknown_39", "H", 1, "", Grade.C),
+    Register(40, "switches", "H", 1, "", Grade.C),  # bit 4: heating enabled
+)
+
+STATUS_START: Final = 0
+STATUS_COUNTS: Final = (41, 39)
+"""How many registers a status read asks for: the Voltgo app 41, older apps 39."""
+
+_DATA_AT: Final = 3
+_LAYOUTS: Final = {
+    5 + 2 * count: Struct(
+        ">"
+        + "".join(
+            register.type
+            for register in REGISTERS
+            if register.number < STATUS_START + count
+        )
+    )
+    for count in STATUS_COUNTS
+}
+_PER_ROOT_OF_TEN: Final = 100 / sqrt(10)
+_STATES: Final = {int(state): state for state in OperatingState}
+_NO_WARNINGS: Final = Warnings(0)
+_NO_PROTECTIONS: Final = Protections(0)
+_NO_ERRORS: Final = Errors(0)
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryStatus:
+    """What a battery reports in one status reply; nothing in it is made up.
+
+    None where the battery does not report a value. Sources: protocol 3, register map.
+    """
+
+    voltage: float
+    """Pack voltage in V, resolution 0.01 V."""
+    current: float
+    """Pack current in A, + charging, - discharging, resolution 0.1 A."""
+    cells: tuple[int, ...]
+    """Cell voltages in mV, cell 1 first, one for each cell in series."""
+    pcb_temperature: int | None
+    """Temperature of the circuit board in °C."""
+    ambient_temperature: int | None
+    """Temperature of a sensor that is most likely outside the cells, in °C (C)."""
+    max_temperature: int | None
+    """Highest cell temperature in °C."""
+    probes: tuple[int | None, ...]
+    """Six temperature probes in °C, in sensor order; None where none is fitted."""
+    remaining_capacity: float | None
+    """Charge left in Ah; None where the board reports 0 although it is not empty."""
+    full_capacity: float | None
+    """Capacity when full in Ah."""
+    max_charge_current: float
+    """Highest charge current the battery asks for, in A (B)."""
+    state_of_health: int
+    """0-100 %."""
+    state_of_charge: int
+    """0-100 %."""
+    operating_state: OperatingState | None
+    """What the battery is doing; None for a code that is not known."""
+    heating: bool
+    """The heating film draws current (B)."""
+    warnings: Warnings
+    protections: Protections
+    errors: Errors
+    cycles: int
+    """Charge cycles, 0-65535."""
+    cell_count: int
+    """Cells in series as reported: 4, 8 or 16 when plausible."""
+    balancing: int
+    """Bitmap of the cells being balanced, bit 0 = cell 1 (B)."""
+    heating_enabled: bool | None
+    """The heater is allowed (C+); None when the reply ends before register 40."""
+    frame: bytes
+    """The reply it came from, checksum and all."""
+
+    @property
+    def registers(self) -> tuple[int, ...]:
+        """Return the raw registers, 16 bits each, register 0 first."""
+        data = self.frame[_DATA_AT:-2]
+        return tuple(
+            int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)
+        )
+
+    @property
+    def power(self) -> int:
+        """Return the power at the terminals in W, + charging."""
+        return round(self.voltage * self.current)
+
+    @property
+    def charging(self) -> bool:
+        """Return whether current flows into the battery."""
+        return self.current > 0
+
+    @property
+    def temperatures(self) -> tuple[int, ...]:
+        """Return what the fitted probes measure, in °C."""
+        return tuple(value for value in self.probes if value is not None)
+
+    @property
+    def balancing_cells(self) -> tuple[int, ...]:
+        """Return the numbers (1 first) of the cells being balanced."""
+        return tuple(
+            number
+            for number in range(1, self.cell_count + 1)
+            if self.balancing >> (number - 1) & 1
+        )
+
+
+def probe_count(cell_count: int) -> int:
+    """Return how many probe slots are wired: 2 up to 8 cells, else 4 (A).
+
+    A slot beyond reads 0 like a probe at 0 °C, so it is not believed when it does.
+    """
+    return 2 if cell_count <= 8 else 4
+
+
+def _probes(values: tuple[int, ...], wired: int) -> tuple[int | None, ...]:
+    return tuple(
+        [
+            value if COLDEST <= value <= HOTTEST and (value or slot < wired) else None
+            for slot, value in enumerate(values)
+        ]
+    )
+
+
+def _remaining_capacity(
+    raw: int, state_of_charge: int, full: float | None
+) -> tuple[float | None, bool]:
+    """Return the charge left in Ah, and whether the board counts in tenths.
+
+    Newer boards count in 1 Ah, older ones in 0.1 Ah: what agrees with the state of
+    charge and the full capacity is right (protocol C5). A board that reports 0
+    while not empty does not measure it.
+    """
+    if not full:
+        return float(raw) or None, False
+    if not raw:
+        return (None if state_of_charge > 1 else 0.0), False
+    # The two readings lie a factor of ten apart, so the border is at its root. A state
+    # of charge near 0 is often forced down, and no measure for that.
+    if raw * _PER_ROOT_OF_TEN > full * max(state_of_charge, TRUSTED_CHARGE):
+        return raw / 10, True
+    return float(raw), False
+
+
+CURRENT_SCALE: Final = 10
+"""Counts of 1 A over Bluetooth (A)."""
+CURRENT_SCALES: Final = (CURRENT_SCALE, 100)
+"""What is known; 100 is what the same registers count on RS485 (protocol C1)."""
+
+
+def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatteryStatus:
+    """Decode a whole, intact reply to a status read of 41 or 39 registers.
+
+    `current_scale` is one of CURRENT_SCALES: whether it follows the link or the firmware
+    is an open question, so the owner of a firmware that counts otherwise can say so.
+    Raises ValueError when the reply has another length.
+    """
+    if (layout := _LAYOUTS.get(len(frame))) is None:
+        raise ValueError(f"a status reply does not have {len(frame)} bytes")
+    values = layout.unpack_from(frame, _DATA_AT)
+    (
+        pcb,
+        ambient,
+        hottest,
+        remaining,
+        charge_limit,
+        health,
+        charge,
+        state,
+        warnings,
+        protections,
+        errors,
+        cycles_high,
+        cycles_low,
+        full,
+    ) = values[18:32]
+    cell_count, design, balancing = values[38:41]
+    capacity = full / MILLIAMPERE_SECONDS_PER_AMPERE_HOUR if full else design / 10
+    left, tenths = _remaining_capacity(remaining, charge, capacity)
+    return BatteryStatus(
+        values[0] / 100,
+        values[1] / current_scale,
+        values[2 : 2 + min(cell_count, MAX_CELLS)],
+        pcb if COLDEST <= pcb <= HOTTEST else None,
+        ambient if COLDEST <= ambient <= HOTTEST else None,
+        hottest if COLDEST <= hottest <= HOTTEST else None,
+        _probes(values[32:38], probe_count(cell_count)),
+        left,
+        capacity or None,
+        # No battery charges in half an hour: that board counts in tenths here as well.
+        charge_limit / 10
+        if tenths or (capacity and charge_limit > 2 * capacity)
+        else float(charge_limit),
+        health,
+        charge,
+        _STATES.get(state & 0xFF),
+        state & HEATING_BIT != 0,
+        Warnings(warnings) if warnings else _NO_WARNINGS,
+        Protections(protections) if protections else _NO_PROTECTIONS,
+        Errors(errors) if errors else _NO_ERRORS,
+        cycles_low or cycles_high,
+        cell_count,
+        balancing,
+        values[42] & HEATING_ENABLED_BIT != 0 if len(values) > 42 else None,
+        frame,
+    )

@@ -1,0 +1,137 @@
+"""What went over the link lately: frames both ways, and what became of the link.
+
+Kept as it came and put into words only when somebody asks, so it costs next to nothing
+while nobody does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+import time
+from typing import Any, Final
+
+from .frames import READ_REGISTERS, STATUS_FAMILY
+from .identity import IDENTITY_COUNT, IDENTITY_START, TEXTS
+
+KEPT: Final = 50
+"""Frames kept each way, and events."""
+
+_IDENTITY_LENGTH: Final = 5 + 2 * IDENTITY_COUNT
+_SERIAL_AT: Final = 3 + 2 * next(
+    text.number - IDENTITY_START for text in TEXTS if text.field == "serial"
+)
+
+
+class LinkEvent(StrEnum):
+    """What can become of a link."""
+
+    CONNECTED = "connected"
+    NOT_CONNECTED = "not_connected"
+    """An attempt to connect failed."""
+    BROKE = "broke"
+    RELEASED = "released"
+    """The link was ended from here."""
+    UNANSWERED = "unanswered"
+    LATE_REPLY = "late_reply"
+    """A frame that nobody waited for, or not any more."""
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    """An intact sample that cannot be true."""
+
+
+@dataclass(slots=True)
+class _Event:
+    """One event, or the same one several times in a row."""
+
+    event: LinkEvent
+    detail: str
+    frame: bytes
+    first: float
+    last: float
+    count: int = 1
+
+
+class Trace:
+    """The last frames each way and the last events, with wall time in s since 1970."""
+
+    __slots__ = ("_events", "_received", "_sent")
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._sent: deque[tuple[float, bytes]] = deque(maxlen=KEPT)
+        self._received: deque[tuple[float, bytes]] = deque(maxlen=KEPT)
+        self._events: deque[_Event] = deque(maxlen=KEPT)
+
+    @property
+    def last_sent(self) -> bytes:
+        """Return the last frame that was written, empty before the first."""
+        return self._sent[-1][1] if self._sent else b""
+
+    def note_sent(self, frame: bytes) -> None:
+        """Keep a frame that is being written."""
+        self._sent.append((time.time(), frame))
+
+    def note_received(self, frame: bytes) -> None:
+        """Keep a whole frame that was received, expected or not."""
+        self._received.append((time.time(), frame))
+
+    def note(self, event: LinkEvent, detail: str = "", frame: bytes = b"") -> None:
+        """Keep an event, `frame` being the one it is about.
+
+        The same event again is counted: a battery that is away for a day must not push
+        out what happened before it left.
+        """
+        now = time.time()
+        if self._events:
+            last = self._events[-1]
+            if last.event is event and last.detail == detail:
+                last.last = now
+                last.count += 1
+                last.frame = frame
+                return
+        self._events.append(_Event(event, detail, frame, now, now))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it for a person, oldest first, times in UTC."""
+        return {
+            "sent": [_frame(*entry) for entry in self._sent],
+            "received": [_frame(*entry) for entry in self._received],
+            "events": [
+                {
+                    "event": str(entry.event),
+                    "detail": entry.detail,
+                    "frame": shown(entry.frame),
+                    "first": iso(entry.first),
+                    "last": iso(entry.last),
+                    "count": entry.count,
+                }
+                for entry in self._events
+            ],
+        }
+
+
+def _frame(when: float, frame: bytes) -> dict[str, str]:
+    return {"time": iso(when), "frame": shown(frame)}
+
+
+def iso(when: float) -> str:
+    """Return a time in s since 1970 as text.
+
+    Raises ValueError, OverflowError or OSError when there is no such time.
+    """
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
+
+
+def shown(frame: bytes) -> str:
+    """Return a frame in hexadecimal, the serial number in it as asterisks.
+
+    So is what follows it: a date could be found out by means of the checksum.
+    """
+    if len(frame) == _IDENTITY_LENGTH and frame.startswith(
+        bytes((STATUS_FAMILY, READ_REGISTERS))
+    ):
+        return frame[:_SERIAL_AT].hex() + "**" * (len(frame) - _SERIAL_AT)
+    return frame.hex()

@@ -1,0 +1,1 @@
+"""What this integration costs; `script/bench` runs it."""

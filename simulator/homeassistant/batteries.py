@@ -1,0 +1,146 @@
+"""Finding and adding batteries in Home Assistant, as a person does by clicking."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .client import Event, HomeAssistant, Json
+from .compare import Comparison, compare
+from .server import DemoError
+from .waiting import until
+
+DOMAIN: Final = "voltgo_vlrv"
+SIMULATOR: Final = "voltgo_simulator"
+SOLAR: Final = "A4:C1:37:00:00:02"
+DRIVING: Final = "A4:C1:37:00:00:03"
+WINTER: Final = "A4:C1:37:00:00:04"
+# Of manual table 4-1.
+MODELS: Final = {SOLAR: "VLRV2560A", DRIVING: "VLRV2560B", WINTER: "VLRV1280A"}
+
+AMBIENT_PROTECTION: Final = ("binary_sensor", "ambient_temperature")
+
+# Home Assistant offers nothing before it has started in full.
+DISCOVERY_TIMEOUT: Final = 90.0  # s
+
+
+async def simulated(api: HomeAssistant) -> dict[str, Json]:
+    """Return the simulated batteries and their truth, by address."""
+    answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
+    return {battery["address"]: battery for battery in answer["batteries"]}
+
+
+async def texts(api: HomeAssistant, category: str) -> dict[str, str]:
+    """Return the integration's words of one kind, by the rest of their key."""
+    answer = await api.call(
+        "frontend/get_translations",
+        language="en",
+        category=category,
+        integration=[DOMAIN],
+    )
+    prefix = f"component.{DOMAIN}.{category}."
+    return {key.removeprefix(prefix): text for key, text in answer["resources"].items()}
+
+
+async def discovered(
+    api: HomeAssistant, addresses: set[str], within: float = DISCOVERY_TIMEOUT
+) -> list[Json]:
+    """Wait until these batteries are discovered, and return their flows by address."""
+    flows: dict[str, Json] = {}
+
+    async def found() -> bool:
+        for flow in await api.call("config_entries/flow/progress"):
+            # On a machine with Bluetooth there may be real ones beside them.
+            if (address := flow["context"].get("unique_id")) in addresses:
+                flows[address] = flow
+        return flows.keys() == addresses
+
+    await until(
+        found,
+        within,
+        lambda: f"not discovered: {', '.join(sorted(addresses - flows.keys()))}",
+    )
+    return [flows[address] for address in sorted(flows)]
+
+
+async def add_battery(api: HomeAssistant, flow: Json) -> Json:
+    """Confirm a discovered battery, and return its config entry."""
+    result = await api.post(f"config/config_entries/flow/{flow['flow_id']}")
+    if result["type"] != "create_entry":
+        raise DemoError(f"Add led to {result}")
+    entry: Json = result["result"]
+    return entry
+
+
+async def device_of(api: HomeAssistant, address: str) -> Json:
+    """Return a battery's entry in the device registry."""
+    for device in await api.call("config/device_registry/list"):
+        if [DOMAIN, address] in device["identifiers"]:
+            found: Json = device
+            return found
+    raise DemoError(f"{address} has no device")
+
+
+async def entities_of(api: HomeAssistant, device: Json) -> dict[str, Json]:
+    """Return a device's entries in the entity registry, by key."""
+    return {
+        _key(entity): entity
+        for entity in await api.call("config/entity_registry/list")
+        if entity["device_id"] == device["id"] and entity["platform"] == DOMAIN
+    }
+
+
+def _key(entity: Json) -> str:
+    """Return what an entity is called here, each one of a battery differently."""
+    domain = entity["entity_id"].partition(".")[0]
+    key: str = entity["unique_id"].partition("_")[2]
+    # There is a sensor with this key, too.
+    return f"{domain}.{key}" if (domain, key) == AMBIENT_PROTECTION else key
+
+
+async def enable(api: HomeAssistant, entities: list[Json]) -> None:
+    """Switch on what is off by default; the next reload brings it."""
+    for entity in entities:
+        await api.call(
+            "config/entity_registry/update",
+            entity_id=entity["entity_id"],
+            disabled_by=None,
+        )
+
+
+async def reload(api: HomeAssistant, entry: Json) -> None:
+    """Set a battery up anew."""
+    await api.post(f"config/config_entries/entry/{entry['entry_id']}/reload")
+
+
+async def first_values(
+    api: HomeAssistant, own: set[str], since: int, within: float
+) -> list[Event]:
+    """Return the first value of each entity after event number `since`, in order."""
+    found: dict[str, Event] = {}
+
+    async def all_there() -> bool:
+        for event in api.events[since:]:
+            if event.entity_id in own and event.has_value:
+                found.setdefault(event.entity_id, event)
+        return len(found) == len(own)
+
+    await until(all_there, within, lambda: f"no value of {sorted(own - found.keys())}")
+    return sorted(found.values(), key=lambda event: event.time)
+
+
+async def compare_all(
+    api: HomeAssistant, truth: Json, entities: dict[str, Json], within: float
+) -> Comparison:
+    """Compare a battery's entities until they are right, and fail if they never are."""
+    results: list[Comparison] = []
+
+    async def right() -> bool:
+        results[:] = [compare(truth, entities, await api.states())]
+        return not results[0].differences
+
+    await until(
+        right,
+        within,
+        lambda: "differences:\n  " + "\n  ".join(map(str, results[0].differences)),
+    )
+    return results[0]

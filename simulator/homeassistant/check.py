@@ -1,0 +1,274 @@
+"""The demo done by a program over Home Assistant's API, every value compared."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+import re
+from typing import Final
+
+from homeassistant.util import dt as dt_util
+
+from .batteries import (
+    DRIVING,
+    MODELS,
+    SIMULATOR,
+    WINTER,
+    add_battery,
+    compare_all,
+    device_of,
+    discovered,
+    enable,
+    entities_of,
+    first_values,
+    reload,
+    simulated,
+    texts,
+)
+from .client import UNAVAILABLE, HomeAssistant, Json
+from .compare import LINK_SENSORS
+from .output import say, table
+from .owner import live_with
+from .recordings import load
+from .replay import announce, replay
+from .server import DemoError
+from .waiting import expect, now, until
+
+MANUFACTURER: Final = "Voltgo"
+
+FIRST_VALUE: Final = 1.0  # s, from Confirm on
+ALL_VALUES: Final = 5.0  # s
+FIRST_SAMPLE: Final = 30.0  # s
+FRESH: Final = 15.0  # s; a poll every 10
+SHOWN: Final = 2.0  # s, from the battery's answer on
+RECONNECT: Final = 30.0  # s
+# The physics go on between the form and the look at the truth.
+FORM_VOLTAGE: Final = 0.05  # V
+NEW_LOAD: Final = -17.5  # A, unlike any before
+
+
+async def check(api: HomeAssistant) -> str:
+    """Do all of it, and return it in one line. Raises DemoError."""
+    entries, slowest = await _discover_and_add(api)
+    compared = await live_with(api, entries)
+    # Before more is enabled: Home Assistant reloads what was, 30 s later.
+    await _lose_the_link(api)
+    await _enable_and_reload(api, entries)
+    recordings = load()
+    # They are proven, which takes some of them long, while the rest goes on.
+    await announce(api, recordings)
+    compared += await _compare_with_truth(api)
+    await _check_link_sensors(api)
+    if not recordings:
+        say("\nReplay: skipped, the recordings are not present")
+    compared += await replay(api, recordings)
+    return (
+        f"{len(MODELS)} batteries, {compared} sensors compared, 0 differences,"
+        f" first value after confirm max {slowest:.2f} s"
+    )
+
+
+# --- adding ---------------------------------------------------------------------------
+
+
+async def _discover_and_add(api: HomeAssistant) -> tuple[dict[str, Json], float]:
+    """Confirm each battery; return the entries and the worst time to a first value."""
+    flows = await discovered(api, set(MODELS))
+    text = (await texts(api, "config"))["step.confirm.description"]
+    entries: dict[str, Json] = {}
+    times, rows = [], []
+    for flow in flows:
+        address = flow["context"]["unique_id"]
+        shown = await _check_form(api, flow, text)
+        since, started = len(api.events), now()
+        entries[address] = await add_battery(api, flow)
+        truth = (await simulated(api))[address]["truth"]
+        entities = await entities_of(api, await device_of(api, address))
+        own = {
+            entity["entity_id"]
+            for key, entity in entities.items()
+            if entity["disabled_by"] is None
+            and entity["entity_id"].startswith("sensor.")
+            and truth.get(key) is not None
+        }
+        events = await first_values(api, own, since, ALL_VALUES)
+        first, last = events[0].time - started, events[-1].time - started
+        expect(
+            first <= FIRST_VALUE,
+            f"{address}: the first value came {first:.2f} s after Confirm",
+        )
+        times.append(first)
+        rows.append(
+            (
+                *(shown["name"], shown["model"]),
+                *(f"{shown['state_of_charge']} %", f"{shown['voltage']} V"),
+                *(f"{first:.3f} s", f"{last:.3f} s"),
+            )
+        )
+    say("Add: what the form shows, and the time from Confirm to values")
+    header = ("Discovered", "Model", "SOC", "Voltage", "First value", "All values")
+    say(table(header, rows))
+    say(f"  worst first value after Confirm: {max(times):.3f} s")
+    return entries, max(times)
+
+
+async def _check_form(api: HomeAssistant, flow: Json, text: str) -> dict[str, str]:
+    """Check that a person sees which battery it is, and return what is shown."""
+    form = await api.get(f"config/config_entries/flow/{flow['flow_id']}")
+    address = flow["context"]["unique_id"]
+    truth = (await simulated(api))[address]["truth"]
+    shown: dict[str, str] = form["description_placeholders"]
+    used = set(re.findall(r"{(\w+)}", text))
+    expect(
+        form["step_id"] == "confirm" and used == shown.keys(),
+        f"the form's text uses {used}, the flow gives {shown}",
+    )
+    expect(
+        shown["model"] == MODELS[address]
+        and abs(int(shown["state_of_charge"]) - truth["state_of_charge"]) <= 1
+        and abs(float(shown["voltage"]) - truth["voltage"]) <= FORM_VOLTAGE,
+        f"the form shows {shown}, true is {truth}",
+    )
+    return shown
+
+
+async def _enable_and_reload(api: HomeAssistant, entries: dict[str, Json]) -> None:
+    """Switch on what is off by default, and take the time to the first sample.
+
+    The config flow has left none to start with this time.
+    """
+    rows = []
+    for address, entry in entries.items():
+        entities = await entities_of(api, await device_of(api, address))
+        hidden = [
+            entity
+            for key, entity in entities.items()
+            if entity["disabled_by"] == "integration"
+        ]
+        expect(
+            {entities[key]["entity_id"] for key in LINK_SENSORS}
+            <= {entity["entity_id"] for entity in hidden},
+            "the sensors of the link are not off by default",
+        )
+        await enable(api, hidden)
+        since, started = len(api.events), now()
+        await reload(api, entry)
+        # Nothing is kept from before, so the first value is a live one.
+        own = {entities["voltage"]["entity_id"]}
+        (event,) = await first_values(api, own, since, FIRST_SAMPLE)
+        rows.append((entry["title"], f"{event.time - started:.3f} s", len(hidden)))
+    say("\nReload: the time until a live sample is shown, with a new connection")
+    say(table(("Battery", "First live sample", "Entities enabled"), rows))
+
+
+# --- following ------------------------------------------------------------------------
+
+
+async def _compare_with_truth(api: HomeAssistant) -> int:
+    """Compare every entity, after a poll that nobody asked for; return how many."""
+    await api.act(f"{SIMULATOR}.hold", {"hold": True})
+    before = await simulated(api)
+
+    async def polled() -> bool:
+        batteries = await simulated(api)
+        return all(
+            batteries[address]["requests"] > before[address]["requests"]
+            for address in MODELS
+        )
+
+    await until(polled, FRESH, lambda: "a battery is not polled")
+    rows, compared = [], 0
+    for address, battery in (await simulated(api)).items():
+        if address not in MODELS:
+            continue
+        device = await device_of(api, address)
+        entities = await entities_of(api, device)
+        truth = battery["truth"]
+        result = await compare_all(api, truth, entities, SHOWN)
+        _check_device(address, device, battery)
+        compared += result.compared
+        rows.append(
+            (
+                battery["name"],
+                *(f"{truth['voltage']:.2f} V", f"{truth['current']:.1f} A"),
+                *(f"{truth['state_of_charge']} %", truth["operating_state"]),
+                f"{truth['max_cell_temperature']} °C",
+                ", ".join(truth["protections"]) or "-",
+                *(result.compared, len(result.differences)),
+            )
+        )
+    await api.act(f"{SIMULATOR}.hold", {"hold": False})
+    say("\nCompare: every entity and the device's entry with the simulated battery")
+    header = ("Battery", "Voltage", "Current", "SOC", "State", "Warmest cell")
+    say(table((*header, "Protection", "Compared", "Different"), rows))
+    return compared
+
+
+def _check_device(address: str, device: Json, battery: Json) -> None:
+    truth = battery["truth"]
+    expected = {
+        "name": battery["name"],
+        "manufacturer": MANUFACTURER,
+        "model": MODELS[address],
+        "model_id": truth["model"],
+        "serial_number": truth["serial"],
+        "sw_version": truth["firmware"],
+        "connections": [["bluetooth", address]],
+    }
+    shown = {key: device[key] for key in expected}
+    expect(shown == expected, f"the device says {shown}, true is {expected}")
+
+
+async def _check_link_sensors(api: HomeAssistant) -> None:
+    """Check what is known of the link, on the battery where it was enabled."""
+    entities = await entities_of(api, await device_of(api, WINTER))
+    states = await api.states()
+    shown = {key: states[entities[key]["entity_id"]]["state"] for key in LINK_SENSORS}
+    updated = datetime.fromisoformat(shown["last_update"])
+    age = (dt_util.utcnow() - updated).total_seconds()
+    expect(0 <= age <= FRESH, f"the last update was {age:.1f} s ago")
+    strength = int(shown["signal_strength"])
+    expect(-100 <= strength <= -20, f"the signal strength is {strength} dBm")
+    say(f"\nLink: last update {age:.1f} s ago, signal strength {strength} dBm")
+
+
+async def _lose_the_link(api: HomeAssistant) -> None:
+    """Let one battery lose its link; a new load shows that it is read again."""
+    connections = (await simulated(api))[DRIVING]["connections"]
+    entities = await entities_of(api, await device_of(api, DRIVING))
+    current = entities["current"]["entity_id"]
+    own = {entity["entity_id"] for entity in entities.values()}
+    since, started = len(api.events), now()
+    await api.act(f"{SIMULATOR}.drop_link", {"address": DRIVING})
+    await api.act(
+        f"{SIMULATOR}.set_surroundings",
+        {"address": DRIVING, "demand_current": NEW_LOAD},
+    )
+
+    async def back() -> bool:
+        battery = (await simulated(api))[DRIVING]
+        return bool(battery["connected"] and battery["connections"] > connections)
+
+    await until(back, RECONNECT, lambda: "the link does not come back")
+    connected = now() - started
+    try:
+        async with asyncio.timeout(RECONNECT - connected):
+            event = await api.wait_for_event(
+                lambda event: (
+                    event.entity_id == current and event.state == str(NEW_LOAD)
+                ),
+                since,
+            )
+    except TimeoutError:
+        raise DemoError("no newer sample after the link was lost") from None
+    expect(
+        not any(
+            event.entity_id in own and event.state == UNAVAILABLE
+            for event in api.events[since:]
+        ),
+        "entities became unavailable while the link was lost",
+    )
+    say(
+        f"\nLost link: connected again after {connected:.2f} s, a newer sample shown"
+        f" after {event.time - started:.2f} s, nothing became unavailable"
+    )

@@ -1,0 +1,219 @@
+"""What Home Assistant shows of a battery against what is true of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from .client import UNKNOWN, Json
+
+# Half of the last digit of a sensor whose true value has more digits.
+HALF_A_MILLIVOLT: Final = 0.0005
+ROUNDING: Final = 1e-9
+
+# Sensors of the link: the battery knows nothing of them.
+LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
+
+
+class Fault(NamedTuple):
+    """How Home Assistant calls a protection."""
+
+    key: str
+    name: str
+
+
+# By the simulator's names, in the order of manual table 6-1.
+FAULTS: Final = {
+    "cell_ov": Fault("cell_ovp", "Cell overvoltage protection"),
+    "cell_uv": Fault("cell_uvp", "Cell undervoltage protection"),
+    "pack_ov": Fault("pack_ovp", "Pack overvoltage protection"),
+    "pack_uv": Fault("pack_uvp", "Pack undervoltage protection"),
+    "charge_ot": Fault("charge_otp", "Charge over-temperature protection"),
+    "charge_ut": Fault("charge_utp", "Charge under-temperature protection"),
+    "discharge_ot": Fault("discharge_otp", "Discharge over-temperature protection"),
+    "discharge_ut": Fault("discharge_utp", "Discharge under-temperature protection"),
+    "charge_oc": Fault("charge_ocp", "Charge overcurrent protection"),
+    "discharge_oc": Fault("discharge_ocp", "Discharge overcurrent protection"),
+    "short_circuit": Fault("short_circuit", "Short-circuit protection"),
+    "mos_ot": Fault("mos_otp", "MOS over-temperature protection"),
+    "ambient_temperature": Fault(
+        # The sensor has the same key.
+        "binary_sensor.ambient_temperature",
+        "Ambient temperature protection",
+    ),
+    "low_capacity": Fault("low_capacity", "Low capacity protection"),
+}
+# Has no binary sensor of its own: it is what "full discharge" stands for.
+LOW_CAPACITY: Final = "low_capacity"
+NO_FAULTS: Final = "None"
+LOW_BATTERY: Final = 20  # %, unless the owner wants another
+FREEZING: Final = 0  # °C
+
+# The inverters of manual chapter 6.1 by what follows the number in the battery's code.
+PROTOCOLS: Final = {
+    "GRW": "Growatt",
+    "LUX": "Luxpower",
+    "SCH": "Schneider",
+    "INH": "Inhenergy",
+    "VOL": "Voltronic",
+    "SLK": "Sol-Ark",
+    "DY": "Deye",
+    "MGR": "Megarevo",
+    "VCT": "Victron",
+    "SMA": "SMA",
+    "SOL": "Solis",
+    "AFO": "Afore",
+    "STU": "Studer",
+}
+
+# True of a battery, and no entity of its own by this key: where it is seen instead.
+NO_ENTITY: Final = frozenset(
+    {
+        # The device's entry.
+        "model",
+        "serial",
+        # Entities by other keys, see `expected`.
+        "firmware",
+        "heating_enabled",
+        "protections",
+        "warnings",
+        # Nowhere.
+        "balancing_cells",
+        "charge_energy_kwh",
+        "discharge_energy_kwh",
+        "max_charge_current",
+    }
+)
+
+
+class Difference(NamedTuple):
+    """A value that is not shown as it is."""
+
+    entity_id: str
+    shown: str
+    true: object
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"{self.entity_id} shows {self.shown}, true is {self.true}"
+
+
+class Comparison(NamedTuple):
+    """What became of a comparison."""
+
+    compared: int
+    differences: list[Difference]
+
+
+def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what each entity should show, by its key."""
+    shown = {key: value for key, value in truth.items() if key not in NO_ENTITY}
+    charge, state = truth["state_of_charge"], truth["operating_state"]
+    protections = set(truth["protections"])
+    active = [fault.name for name, fault in FAULTS.items() if name in protections]
+    probes = [
+        value
+        for key, value in truth.items()
+        if _is_numbered(key, "probe_") and value is not None
+    ]
+    shown |= {
+        fault.key: name in protections
+        for name, fault in FAULTS.items()
+        if name != LOW_CAPACITY
+    }
+    shown |= {
+        "active_faults": ", ".join(active) or NO_FAULTS,
+        "problem": bool(protections or truth["error_word"]) or state == "protection",
+        "warning": bool(truth["warning_word"]),
+        "error": bool(truth["error_word"]),
+        "low_battery": charge <= LOW_BATTERY,
+        "full_charge": charge == 100 and state != "discharging",
+        "full_discharge": LOW_CAPACITY in protections
+        or (charge == 0 and state != "charging"),
+        "too_cold_to_charge": "charge_ut" in protections
+        or (min(probes) <= FREEZING if probes else None),
+        "heater": truth.get("heating_enabled"),
+    }
+    if "firmware" in truth:
+        shown["bms_firmware"] = truth["firmware"]
+        # The communication board tells its version over no known register.
+        shown["comm_firmware"] = None
+    for key in ("can_protocol", "rs485_protocol"):
+        if (code := truth.get(key)) is not None:
+            shown[key] = PROTOCOLS[code.partition("-")[2]]
+    if "module_id" in truth:
+        shown["module_id"] = str(truth["module_id"])
+    return shown
+
+
+def compare(
+    truth: Mapping[str, Any],
+    entities: Mapping[str, Json],
+    states: Mapping[str, Json],
+) -> Comparison:
+    """Compare every entity that there is, and miss every one that should be.
+
+    `entities` are those of a battery in the registry by key, `states` all states by
+    entity ID. A value that the battery does not have must not be shown.
+    """
+    differences = []
+    compared = 0
+    wanted = expected(truth)
+    for key, entity in entities.items():
+        entity_id = entity["entity_id"]
+        domain = entity_id.partition(".")[0]
+        if key not in wanted:
+            if domain in {"sensor", "binary_sensor"} and key not in LINK_SENSORS:
+                differences.append(Difference(entity_id, "a value", "not in the truth"))
+            continue
+        if entity["disabled_by"] is not None:
+            continue
+        shown = "nothing" if (state := states.get(entity_id)) is None else _shown(state)
+        true = wanted[key]
+        if key == "average_cell_voltage":
+            # Rounded once, from the cells: a tie may go either way.
+            cells = [
+                value for name, value in truth.items() if _is_numbered(name, "cell_")
+            ]
+            true = sum(cells) / len(cells)
+        compared += 1
+        if not _is_shown(shown, true, key):
+            differences.append(Difference(entity_id, shown, true))
+    differences += [
+        Difference(key, "nothing: there is no such entity", value)
+        for key, value in wanted.items()
+        if key not in entities and value is not None
+    ]
+    return Comparison(compared, differences)
+
+
+def _is_numbered(key: str, prefix: str) -> bool:
+    return key.startswith(prefix) and key.removeprefix(prefix).isdigit()
+
+
+def _shown(state: Json) -> str:
+    """Return what an entity says of the battery."""
+    if state["entity_id"].startswith("update."):
+        # Its state is about the uploaded file.
+        return state["attributes"]["installed_version"] or UNKNOWN
+    shown: str = state["state"]
+    return shown
+
+
+def _is_shown(shown: str, true: object, key: str) -> bool:
+    """Return whether a state says what is true."""
+    match true:
+        case None:
+            return shown == UNKNOWN
+        case bool():
+            return shown == ("on" if true else "off")
+        case int() | float():
+            tolerance = ROUNDING
+            if key == "average_cell_voltage":
+                tolerance += HALF_A_MILLIVOLT
+            try:
+                return abs(float(shown) - true) <= tolerance
+            except ValueError:
+                return False
+        case _:
+            return shown == true

@@ -1,0 +1,1 @@
+"""What the demo adds to Home Assistant beside the integration itself."""

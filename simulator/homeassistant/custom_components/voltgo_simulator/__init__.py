@@ -1,0 +1,63 @@
+"""Simulated batteries on a simulated radio, for the demo and its check only."""
+
+from __future__ import annotations
+
+import voluptuous as vol
+
+from homeassistant.config_entries import SOURCE_IMPORT, ConfigEntry
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+
+from .actions import register_actions
+from .const import CONF_BATTERIES, DOMAIN
+from .world import World
+from simulator.battery import PRESETS
+
+type SimulatorConfigEntry = ConfigEntry[World]
+
+# At run time Home Assistant has its own engine behind `vol`.
+CONFIG_SCHEMA = vol.Schema(
+    {
+        DOMAIN: vol.Schema(
+            {
+                vol.Required(CONF_BATTERIES): vol.All(
+                    cv.ensure_list, [vol.In(list(PRESETS))]
+                )
+            }
+        )
+    },
+    extra=vol.ALLOW_EXTRA,
+)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Offer the actions, and make or update the config entry."""
+    register_actions(hass)
+    # Not awaited: the flow waits for this very set-up to end.
+    hass.async_create_task(
+        hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_IMPORT}, data=config[DOMAIN]
+        )
+    )
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: SimulatorConfigEntry) -> bool:
+    """Switch the radio and the batteries on."""
+    world = entry.runtime_data = World(hass)
+    await world.start(entry.data[CONF_BATTERIES], entry.entry_id)
+
+    async def stop(_: Event) -> None:
+        await world.stop()
+
+    # Entries are not unloaded when Home Assistant stops.
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop))
+    return True
+
+
+async def async_unload_entry(_hass: HomeAssistant, entry: SimulatorConfigEntry) -> bool:
+    """Switch everything off."""
+    await entry.runtime_data.stop()
+    return True

@@ -1,0 +1,182 @@
+"""What an administrator can do to the simulated batteries.
+
+Everything is an action, so that a person can try it under Developer tools and the
+demo's check uses the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import voluptuous as vol
+
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_register_admin_service
+
+from .const import DOMAIN
+from .world import World
+from simulator.battery import ReplayBattery, SimulatedBattery
+
+CONF_ADDRESS: Final = "address"
+CONF_ADVERTISE: Final = "advertise"
+CONF_AMBIENT: Final = "ambient"
+CONF_DEMAND_CURRENT: Final = "demand_current"
+CONF_FRAMES: Final = "frames"
+CONF_HOLD: Final = "hold"
+CONF_IDENTITY: Final = "identity"
+CONF_MINUTES: Final = "minutes"
+CONF_NAME: Final = "name"
+CONF_OFF_FOR: Final = "off_for"
+CONF_SECONDS: Final = "seconds"
+
+type Response = dict[str, Any]
+
+
+async def _list_batteries(world: World, _call: ServiceCall) -> Response:
+    return {"batteries": [world.describe(item) for item in world.peripherals.values()]}
+
+
+async def _set_surroundings(world: World, call: ServiceCall) -> None:
+    battery = world.simulated(call.data[CONF_ADDRESS])
+    battery.update()
+    for key in (CONF_DEMAND_CURRENT, CONF_AMBIENT):
+        if key in call.data:
+            setattr(battery, key, call.data[key])
+    # Protections follow at once, and the truth with them.
+    battery.advance(0)
+
+
+async def _advance(world: World, call: ServiceCall) -> None:
+    battery = world.simulated(call.data[CONF_ADDRESS])
+    battery.update()
+    for _ in range(call.data[CONF_MINUTES]):
+        battery.advance(60)
+        # Hours take a moment, and the batteries answer meanwhile.
+        await asyncio.sleep(0)
+
+
+async def _hold(world: World, call: ServiceCall) -> None:
+    for peripheral in world.peripherals.values():
+        if isinstance(battery := peripheral.battery, SimulatedBattery):
+            battery.update()
+            battery.hold = call.data[CONF_HOLD]
+
+
+async def _drop_link(world: World, call: ServiceCall) -> None:
+    world.peripheral(call.data[CONF_ADDRESS]).drop_link()
+
+
+async def _advertise(world: World, call: ServiceCall) -> None:
+    peripheral = world.peripheral(call.data[CONF_ADDRESS])
+    if call.data[CONF_ADVERTISE]:
+        await peripheral.advertise()
+    else:
+        await peripheral.silence()
+
+
+async def _power_cycle(world: World, call: ServiceCall) -> None:
+    peripheral = world.peripheral(call.data[CONF_ADDRESS])
+    await peripheral.power_cycle(call.data[CONF_OFF_FOR])
+
+
+async def _set_restart_time(world: World, call: ServiceCall) -> None:
+    receiver = world.simulated(call.data[CONF_ADDRESS]).firmware_receiver
+    assert receiver is not None
+    receiver.restart_for = call.data[CONF_SECONDS]
+
+
+async def _replay(world: World, call: ServiceCall) -> None:
+    await world.add(
+        ReplayBattery(
+            [bytes.fromhex(frame) for frame in call.data[CONF_FRAMES]],
+            identity=bytes.fromhex(call.data.get(CONF_IDENTITY, "")) or None,
+            name=call.data[CONF_NAME],
+            address=call.data[CONF_ADDRESS],
+        )
+    )
+
+
+async def _next_frame(world: World, call: ServiceCall) -> Response:
+    battery = world.replaying(call.data[CONF_ADDRESS])
+    return {"moved": battery.next(), "frame": battery.current.hex()}
+
+
+class Action(NamedTuple):
+    """One line of the table."""
+
+    run: Callable[[World, ServiceCall], Coroutine[Any, Any, Response | None]]
+    fields: dict[Any, Any]
+    response: SupportsResponse = SupportsResponse.NONE
+
+
+_ADDRESS: Final = {vol.Required(CONF_ADDRESS): vol.All(cv.string, vol.Upper)}
+
+ACTIONS: Final = {
+    "list_batteries": Action(_list_batteries, {}, SupportsResponse.ONLY),
+    "set_surroundings": Action(
+        _set_surroundings,
+        {
+            **_ADDRESS,
+            vol.Optional(CONF_DEMAND_CURRENT): vol.Coerce(float),
+            vol.Optional(CONF_AMBIENT): vol.Coerce(float),
+        },
+    ),
+    "advance": Action(
+        _advance,
+        {
+            **_ADDRESS,
+            vol.Required(CONF_MINUTES): vol.All(
+                vol.Coerce(int), vol.Range(min=1, max=1440)
+            ),
+        },
+    ),
+    "hold": Action(_hold, {vol.Required(CONF_HOLD): cv.boolean}),
+    "drop_link": Action(_drop_link, _ADDRESS),
+    "advertise": Action(
+        _advertise, {**_ADDRESS, vol.Required(CONF_ADVERTISE): cv.boolean}
+    ),
+    "power_cycle": Action(
+        _power_cycle,
+        {**_ADDRESS, vol.Optional(CONF_OFF_FOR, default=5.0): vol.Coerce(float)},
+    ),
+    "set_restart_time": Action(
+        _set_restart_time,
+        {
+            **_ADDRESS,
+            vol.Required(CONF_SECONDS): vol.All(vol.Coerce(float), vol.Range(min=0.1)),
+        },
+    ),
+    "replay": Action(
+        _replay,
+        {
+            **_ADDRESS,
+            vol.Required(CONF_NAME): cv.string,
+            vol.Required(CONF_FRAMES): [cv.string],
+            vol.Optional(CONF_IDENTITY): cv.string,
+        },
+    ),
+    "next_frame": Action(_next_frame, _ADDRESS, SupportsResponse.OPTIONAL),
+}
+
+
+def register_actions(hass: HomeAssistant) -> None:
+    """Offer the actions to administrators."""
+
+    async def handle(action: Action, call: ServiceCall) -> Response | None:
+        entry = hass.config_entries.async_loaded_entries(DOMAIN)[0]
+        return await action.run(entry.runtime_data, call)
+
+    for name, action in ACTIONS.items():
+        async_register_admin_service(
+            hass,
+            DOMAIN,
+            name,
+            partial(handle, action),
+            # At run time Home Assistant has its own engine behind this name.
+            schema=vol.Schema(action.fields),  # type: ignore[arg-type]
+            supports_response=action.response,
+        )

@@ -1,0 +1,123 @@
+"""The virtual radio, the batteries on it, and the adapter that hears them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+
+from .const import DOMAIN
+from simulator.adapter import Detach, VirtualAdapter
+from simulator.battery import ReplayBattery, SimulatedBattery, preset
+from simulator.peripheral import Battery, Peripheral
+from simulator.radio import Air
+
+CONNECTION_INTERVAL: Final = 0.030  # s, what a battery and a proxy agree on
+ADVERTISING_INTERVAL: Final = 0.5  # s
+ADAPTER: Final = "02:00:00:00:00:01"
+# The three batteries of the demo, and those that replay recordings beside them.
+SLOTS: Final = 6
+# What the adapter hears the batteries at, one after the other, in dBm.
+SIGNAL_STRENGTHS: Final = (-56, -67, -81)
+
+
+class World:
+    """Everything of the demo that is simulated."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Start with nobody on the air; needs the bluetooth integration set up."""
+        self._hass = hass
+        self._air = Air(CONNECTION_INTERVAL)
+        self._adapter = VirtualAdapter(
+            self._air, ADAPTER, "Simulated Bluetooth proxy", slots=SLOTS
+        )
+        self._detach: Detach | None = None
+        self.peripherals: dict[str, Peripheral] = {}
+
+    async def start(self, presets: Sequence[str], entry_id: str) -> None:
+        """Switch the adapter on, and the batteries of these presets."""
+        self._detach = await self._adapter.attach(
+            self._hass,
+            source_domain=DOMAIN,
+            source_model="Virtual radio",
+            source_config_entry_id=entry_id,
+        )
+        for number, name in enumerate(presets):
+            # Living through the hours before it is shown takes a moment.
+            battery = await self._hass.async_add_executor_job(preset, name)
+            rssi = SIGNAL_STRENGTHS[number % len(SIGNAL_STRENGTHS)]
+            self._adapter.radio.rssi[battery.address] = rssi
+            await self.add(battery)
+
+    async def stop(self) -> None:
+        """Switch everything off."""
+        detach, self._detach = self._detach, None
+        if detach is None:
+            return
+        await detach()
+        for peripheral in self.peripherals.values():
+            await peripheral.stop()
+        self._air.close()
+
+    async def add(self, battery: Battery) -> None:
+        """Put a battery on the air."""
+        if battery.address in self.peripherals:
+            raise ServiceValidationError(f"{battery.address} is on the air already")
+        peripheral = Peripheral(
+            self._air, battery, advertising_interval=ADVERTISING_INTERVAL
+        )
+        self.peripherals[battery.address] = peripheral
+        await peripheral.start()
+
+    def peripheral(self, address: str) -> Peripheral:
+        """Return a battery's Bluetooth module."""
+        if (peripheral := self.peripherals.get(address)) is None:
+            raise ServiceValidationError(f"No simulated battery {address}")
+        return peripheral
+
+    def simulated(self, address: str) -> SimulatedBattery:
+        """Return a battery that has physics."""
+        battery = self.peripheral(address).battery
+        if not isinstance(battery, SimulatedBattery):
+            raise ServiceValidationError(f"{address} only replays a recording")
+        return battery
+
+    def replaying(self, address: str) -> ReplayBattery:
+        """Return a battery that replays a recording."""
+        battery = self.peripheral(address).battery
+        if not isinstance(battery, ReplayBattery):
+            raise ServiceValidationError(f"{address} replays no recording")
+        return battery
+
+    def describe(self, peripheral: Peripheral) -> dict[str, Any]:
+        """Return what is true of a battery, as JSON can say it."""
+        battery = peripheral.battery
+        return {
+            "name": peripheral.name,
+            "address": peripheral.address,
+            "on": peripheral.is_on,
+            "connected": peripheral.is_connected,
+            "connections": peripheral.connections,
+            "requests": len(peripheral.writes),
+            "truth": _truth(battery) if isinstance(battery, SimulatedBattery) else None,
+            "replays": battery.current.hex()
+            if isinstance(battery, ReplayBattery)
+            else None,
+        }
+
+
+def _truth(battery: SimulatedBattery) -> dict[str, Any]:
+    """Return what an owner should see, and the words behind the names of faults."""
+    state = battery.reported()
+    return {
+        **{
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in battery.truth().items()
+        },
+        "bluetooth_name": battery.name,
+        "warning_word": state.warning,
+        "protection_word": state.protection,
+        "error_word": state.error,
+    }

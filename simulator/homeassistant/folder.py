@@ -1,0 +1,92 @@
+"""Puts together the configuration directory of the demo."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+import shutil
+from typing import Any, Final
+
+import bcrypt
+
+from homeassistant.util import dt as dt_util
+
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent.parent
+STUBS: Final = HERE / "stubs"
+
+USERNAME: Final = "demo"
+PASSWORD: Final = "demo"
+HOST: Final = "127.0.0.1"
+
+# The integration itself, and the one that brings the batteries.
+INTEGRATIONS: Final = (
+    ROOT / "custom_components" / "voltgo_vlrv",
+    HERE / "custom_components" / "voltgo_simulator",
+)
+
+
+def prepare(folder: Path, port: int) -> None:
+    """Make a configuration directory, or bring one up to date; nothing of it is lost."""
+    for source in sorted((HERE / "template").iterdir()):
+        shutil.copyfile(source, folder / source.name)
+    components = folder / "custom_components"
+    components.mkdir(exist_ok=True)
+    # Without it the folder of the same name in the search path would be taken instead.
+    (components / "__init__.py").touch()
+    for source in INTEGRATIONS:
+        link = components / source.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(source, target_is_directory=True)
+    storage = folder / ".storage"
+    storage.mkdir(exist_ok=True)
+    _write(storage, "http", _web_server(port), version=(2, 2))
+    # It would be answered from before anything is heard, as if the battery were there.
+    (storage / "bluetooth.remote_scanners").unlink(missing_ok=True)
+    if not (storage / "onboarding").exists():
+        steps = ["user", "core_config", "analytics", "integration"]
+        _write(storage, "onboarding", {"done": steps}, version=(4, 1))
+        _write(storage, "auth_provider.homeassistant", _account(), version=(1, 1))
+
+
+def _web_server(port: int) -> dict[str, Any]:
+    """Return settings that are not on trial: on trial, they end after five minutes."""
+    return {
+        "stable": {
+            "server_host": [HOST],
+            "server_port": port,
+            "cors_allowed_origins": [],
+            "login_attempts_threshold": -1,
+            "ip_ban_enabled": False,
+            "ssl_profile": "modern",
+            "use_x_frame_options": True,
+            "created_at": dt_util.utcnow().isoformat(),
+            "error": None,
+            "error_message": None,
+        },
+        "pending": None,
+        "yaml_migration_done": True,
+    }
+
+
+def _account() -> dict[str, Any]:
+    """Return the login; Home Assistant makes its user when it is first used."""
+    password = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds=12))
+    return {
+        "users": [
+            {"username": USERNAME, "password": base64.b64encode(password).decode()}
+        ]
+    }
+
+
+def _write(
+    storage: Path, key: str, data: dict[str, Any], version: tuple[int, int]
+) -> None:
+    content = {
+        "version": version[0],
+        "minor_version": version[1],
+        "key": key,
+        "data": data,
+    }
+    (storage / key).write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -1,0 +1,35 @@
+"""What Home Assistant's log says of the integration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+
+from .server import LOG
+
+_RECORD = re.compile(r"^\d{4}-\d\d-\d\d \S+ (?P<level>[A-Z]+) ")
+_COMPLAINTS = ("WARNING", "ERROR", "CRITICAL")
+# Said of every custom integration.
+_EXPECTED = "which has not been tested by Home Assistant"
+
+
+def complaints(folder: Path) -> list[str]:
+    """Return the warnings and errors that name the integration or its simulator."""
+    records: list[list[str]] = []
+    text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines():
+        # A traceback belongs to the record before it.
+        if _RECORD.match(line) or not records:
+            records.append([])
+        records[-1].append(line)
+    found = []
+    for record in records:
+        match, whole = _RECORD.match(record[0]), "\n".join(record)
+        if (
+            match is not None
+            and match["level"] in _COMPLAINTS
+            and "voltgo" in whole
+            and _EXPECTED not in whole
+        ):
+            found.append(whole)
+    return found

@@ -1,0 +1,1 @@
+"""In the search path of the demo's Home Assistant only, see `sitecustomize`."""

@@ -1,0 +1,465 @@
+"""A battery's Bluetooth module: advertiser and GATT server on a virtual radio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+import logging
+from typing import Any, Final, Protocol
+
+from bumble import att, hci
+from bumble.core import AdvertisingData, BaseBumbleError
+from bumble.device import Connection, Device, DeviceConfiguration
+from bumble.gatt import Characteristic, CharacteristicValue, Service
+
+from .faults import ARRIVAL, LinkFaults
+from .radio import Air, Radio, RadioHost
+
+_LOGGER = logging.getLogger(__name__)
+
+# Writes that follow each other closer than this are lost (protocol 2.3, grade A).
+WRITE_SPACING: Final = 0.010  # s
+TRAFFIC_LIMIT: Final = 10_000  # entries kept of each direction
+READ_BUFFER: Final = 200  # bytes; what reading the notify characteristic returns
+MAX_LEGACY_ADVERTISEMENT: Final = 31  # bytes
+
+# Why a link broke, as in the Bluetooth specification, volume 1, part F.
+SUPERVISION_TIMEOUT: Final = 0x08
+TERMINATED_BY_PEER: Final = 0x13
+
+PHONE_ADDRESS: Final = "5C:17:CF:00:00:01"
+
+
+class Battery(Protocol):
+    """What a peripheral needs of a battery.
+
+    If it also has a method `power_cycle()`, `Peripheral.power_cycle` calls it. If it
+    has `take_outage()`, that says after each written frame for how many seconds the
+    battery is gone after its answer (0: only the link breaks), or None.
+    """
+
+    @property
+    def name(self) -> str:
+        """The advertised name; read whenever the module is switched on."""
+
+    @property
+    def address(self) -> str:
+        """The public address."""
+
+    @property
+    def generation(self) -> int:
+        """1 (services 0x1000) or 2 (0x1006)."""
+
+    def handle(self, frame: bytes, /) -> bytes | None:
+        """Answer what was written; None stays silent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """How a pack looks on the air (protocol chapter 1); 16-bit UUIDs."""
+
+    advertised: int
+    service: int
+    notify: int
+    write: int
+    max_mtu: int
+    write_properties: Characteristic.Properties
+    address_as_manufacturer_data: bool = False
+    silent_service: int | None = None
+    answers: bool = True
+
+
+_WRITE = Characteristic.Properties.WRITE
+_COMMAND = Characteristic.Properties.WRITE_WITHOUT_RESPONSE
+
+PROFILES: Final = {
+    # 83 bytes were seen as 75 + 8, hence the MTU.
+    "v1": Profile(
+        advertised=0x1000,
+        service=0x1000,
+        notify=0x1002,
+        write=0x1001,
+        max_mtu=78,
+        write_properties=_COMMAND,
+        address_as_manufacturer_data=True,
+    ),
+    "v2": Profile(
+        advertised=0xFF00,
+        service=0x1006,
+        notify=0x1007,
+        write=0x1008,
+        max_mtu=160,
+        write_properties=_WRITE | _COMMAND,
+        silent_service=0xFA00,
+    ),
+    # Somebody else's battery, which advertises what a v2 pack does.
+    "jbd": Profile(
+        advertised=0xFF00,
+        service=0xFF00,
+        notify=0xFF01,
+        write=0xFF02,
+        max_mtu=247,
+        write_properties=_WRITE | _COMMAND,
+        answers=False,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A frame that arrived at the battery; `time` is the event loop's."""
+
+    time: float
+    data: bytes
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification that left the battery; `time` is the event loop's."""
+
+    time: float
+    data: bytes
+
+
+class Peripheral:
+    """A battery on the air.
+
+    It takes one connection and does not advertise while that lasts. `writes` and
+    `notifications` hold the traffic, `connections` counts the links made so far.
+
+    `advertising_interval` and `reply_latency` are in seconds. `max_mtu` and `profile`
+    (a key of `PROFILES`) follow the battery's generation unless given.
+    """
+
+    def __init__(
+        self,
+        air: Air,
+        battery: Battery,
+        *,
+        advertising_interval: float = 0.5,
+        max_mtu: int | None = None,
+        name_in_scan_response: bool = False,
+        reply_latency: float = 0.0,
+        profile: str | None = None,
+        faults: LinkFaults | None = None,
+    ) -> None:
+        """Prepare a battery that is still switched off."""
+        self.air = air
+        self.battery = battery
+        self.profile = PROFILES[profile or f"v{battery.generation}"]
+        self.advertising_interval = advertising_interval
+        self.max_mtu = max_mtu or self.profile.max_mtu
+        self.name_in_scan_response = name_in_scan_response
+        self.reply_latency = reply_latency
+        self.faults = faults or LinkFaults()
+        self.writes: deque[Write] = deque(maxlen=TRAFFIC_LIMIT)
+        self.notifications: deque[Notification] = deque(maxlen=TRAFFIC_LIMIT)
+        self.connections = 0
+        self._audible = True
+        self._advertising_lock = asyncio.Lock()
+        self._radio: Radio | None = None
+        self._device: Device | None = None
+        self._connection: Connection | None = None
+        self._notify: Characteristic[bytes] | None = None
+        self._phone: PhoneApp | None = None
+        self._last_write = float("-inf")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._restart: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the battery's name."""
+        return self.battery.name
+
+    @property
+    def address(self) -> str:
+        """Return the battery's address."""
+        return self.battery.address
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether the module has power."""
+        return self._device is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether somebody holds the link."""
+        return self._connection is not None
+
+    @property
+    def is_advertising(self) -> bool:
+        """Return whether the battery can be found."""
+        return self._device is not None and self._device.is_advertising
+
+    # Power and presence
+
+    async def start(self) -> None:
+        """Switch the module on."""
+        self._radio = Radio(f"battery {self.name}", self.air, self.address)
+        self._radio.refuse = lambda: self.faults.take("refuse_connection")
+        self._device = self._build(self._radio)
+        await self._device.power_on()
+        await self._update_advertising()
+
+    async def stop(self) -> None:
+        """Switch the module off; a link is lost."""
+        if self._restart is not None and self._restart is not asyncio.current_task():
+            self._restart.cancel()
+            self._restart = None
+        if self._device is None or self._radio is None:
+            return
+        device, self._device = self._device, None
+        radio, self._radio = self._radio, None
+        self.air.drop_link(radio, SUPERVISION_TIMEOUT)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # The hosts hear of the lost link in the next turn of the event loop.
+        await asyncio.sleep(0)
+        self._on_disconnected(SUPERVISION_TIMEOUT)
+        radio.leave()
+        await device.power_off()
+        await self.vacate()
+
+    async def power_cycle(self, off_for: float = 5.0) -> None:
+        """Switch the battery off and, after `off_for` seconds, on again."""
+        await self.stop()
+        if (power_cycle := getattr(self.battery, "power_cycle", None)) is not None:
+            power_cycle()
+        await asyncio.sleep(off_for)
+        await self.start()
+
+    async def silence(self) -> None:
+        """Stop advertising, as out of range; an existing link stays."""
+        self._audible = False
+        await self._update_advertising()
+
+    async def advertise(self) -> None:
+        """Advertise again; while connected, after the link has ended."""
+        self._audible = True
+        await self._update_advertising()
+
+    def drop_link(self, reason: int = SUPERVISION_TIMEOUT) -> None:
+        """Lose the link, if there is one, for an HCI reason."""
+        if self._radio is not None:
+            self.air.drop_link(self._radio, reason)
+
+    async def occupy(self) -> None:
+        """Have the owner's phone connect and keep the link."""
+        if not self.is_advertising:
+            raise RuntimeError(f"{self.name} cannot be connected to now")
+        self._phone = PhoneApp(self.air)
+        await self._phone.connect(self.address)
+
+    async def vacate(self) -> None:
+        """Have the phone let go."""
+        phone, self._phone = self._phone, None
+        if phone is not None:
+            await phone.disconnect()
+
+    # Advertising
+
+    async def _update_advertising(self) -> None:
+        async with self._advertising_lock:
+            if self._device is None:
+                return
+            if self._audible and self._connection is None:
+                await self._device.start_advertising(
+                    own_address_type=hci.OwnAddressType.PUBLIC
+                )
+            else:
+                await self._device.stop_advertising()
+
+    def _advertisement(self) -> tuple[bytes, bytes]:
+        """Return the advertising data and the scan response."""
+        types = AdvertisingData.Type
+        name = (types.COMPLETE_LOCAL_NAME, self.name.encode())
+        data = [
+            (types.FLAGS, b"\x06"),
+            (
+                types.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
+                self.profile.advertised.to_bytes(2, "little"),
+            ),
+        ]
+        if self.profile.address_as_manufacturer_data:
+            data.append(
+                (
+                    types.MANUFACTURER_SPECIFIC_DATA,
+                    bytes.fromhex(self.address.replace(":", "")),
+                )
+            )
+        whole = bytes(AdvertisingData([*data, name]))
+        if self.name_in_scan_response or len(whole) > MAX_LEGACY_ADVERTISEMENT:
+            return bytes(AdvertisingData([*data])), bytes(AdvertisingData([name]))
+        return whole, b""
+
+    # GATT
+
+    def _build(self, radio: Radio) -> Device:
+        advertising_data, scan_response_data = self._advertisement()
+        device = Device(
+            config=DeviceConfiguration(
+                name=self.name,
+                # Not used on the air, but Bumble wants a random address, too.
+                address=hci.Address(f"F0{self.address[2:]}"),
+                advertising_data=advertising_data,
+                scan_response_data=scan_response_data,
+                advertising_interval_min=self.advertising_interval * 1000,
+                advertising_interval_max=self.advertising_interval * 1000,
+            ),
+            host=RadioHost(radio, radio),
+        )
+        device.gatt_server.max_mtu = self.max_mtu
+        device.on(Device.EVENT_CONNECTION, self._on_connected)
+        profile = self.profile
+        self._notify = _notify_characteristic(profile.notify)
+        self._notify.on(Characteristic.EVENT_SUBSCRIPTION, self._on_subscription)
+        write: Characteristic[bytes] = Characteristic(
+            f"{profile.write:04X}",
+            Characteristic.Properties.READ | profile.write_properties,
+            Characteristic.READABLE | Characteristic.WRITEABLE,
+            CharacteristicValue(read=self._on_read, write=self._on_write),
+        )
+        device.add_service(Service(f"{profile.service:04X}", [self._notify, write]))
+        if (silent := profile.silent_service) is not None:
+            device.add_service(
+                Service(
+                    f"{silent:04X}",
+                    [
+                        _notify_characteristic(silent + 1),
+                        Characteristic(
+                            f"{silent + 2:04X}",
+                            _COMMAND,
+                            Characteristic.WRITEABLE,
+                            CharacteristicValue(write=lambda _connection, _value: None),
+                        ),
+                    ],
+                )
+            )
+        return device
+
+    def _on_connected(self, connection: Connection) -> None:
+        self._connection = connection
+        self.connections += 1
+        connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnected)
+        if self.faults.take("disconnect_on_connect"):
+            self.drop_link(TERMINATED_BY_PEER)
+
+    def _on_disconnected(self, reason: int) -> None:
+        if self._connection is None:
+            return
+        _LOGGER.debug("%s: link ended, reason 0x%02X", self.name, reason)
+        self._connection = None
+        self.faults.held = b""
+        if self._device is not None:
+            self._create_task(self._update_advertising())
+
+    def _on_subscription(
+        self, connection: Connection, notify: bool, _indicate: bool
+    ) -> None:
+        if not notify:
+            return
+        if self.faults.take("refuse_subscription"):
+            connection.device.gatt_server.subscribers.pop(connection, None)
+            raise att.ATT_Error(att.ATT_INSUFFICIENT_RESOURCES_ERROR)
+        if self.faults.take("disconnect_on_subscribe"):
+            self.drop_link()
+
+    def _on_read(self, _connection: Connection) -> bytes:
+        return self.writes[-1].data if self.writes else b""
+
+    def _on_write(self, connection: Connection, value: bytes) -> None:
+        now = asyncio.get_running_loop().time()
+        # Half a microsecond of grace: loop times are sums of floats.
+        applied = now - self._last_write > WRITE_SPACING - 5e-7
+        self._last_write = now
+        self.writes.append(Write(now, bytes(value), applied))
+        if not applied or not self.profile.answers:
+            return
+        reply = self.battery.handle(bytes(value))
+        take_outage = getattr(self.battery, "take_outage", None)
+        outage = None if take_outage is None else take_outage()
+        if reply is not None or outage is not None:
+            self._create_task(self._respond(connection, reply, outage))
+
+    async def _respond(
+        self, connection: Connection, reply: bytes | None, outage: float | None
+    ) -> None:
+        """Send the reply, if any, and then go away for as long as the battery says."""
+        if reply is not None:
+            await self._reply(connection, reply)
+        if outage is None:
+            return
+        await asyncio.sleep(ARRIVAL)
+        if outage:
+            # No task of the module's own: those end when it is switched off.
+            self._restart = asyncio.get_running_loop().create_task(
+                self.power_cycle(outage)
+            )
+        else:
+            self.drop_link()
+
+    async def _reply(self, connection: Connection, reply: bytes) -> None:
+        size = connection.att_mtu - 3
+        for part in self.faults.send(reply, size, self.reply_latency):
+            if part.delay:
+                await asyncio.sleep(part.delay)
+            if self._connection is not connection or self._notify is None:
+                return
+            if part.data is None:
+                self.drop_link()
+                return
+            await connection.device.notify_subscriber(
+                connection, self._notify, part.data
+            )
+            self.notifications.append(
+                Notification(asyncio.get_running_loop().time(), part.data)
+            )
+
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class PhoneApp:
+    """The vendor's app on the owner's phone: a second central that keeps the link."""
+
+    def __init__(self, air: Air) -> None:
+        """Bring the phone near."""
+        self._radio = Radio("phone", air, PHONE_ADDRESS)
+        self._device = Device(
+            config=DeviceConfiguration(
+                name="phone", address=hci.Address(f"F2{PHONE_ADDRESS[2:]}")
+            ),
+            host=RadioHost(self._radio, self._radio),
+        )
+        self._connection: Connection | None = None
+
+    async def connect(self, address: str) -> None:
+        """Connect at the next advertisement."""
+        await self._device.power_on()
+        self._connection = await self._device.connect(
+            hci.Address(address, hci.AddressType.PUBLIC_DEVICE), timeout=None
+        )
+
+    async def disconnect(self) -> None:
+        """Let go and leave."""
+        if self._connection is not None:
+            with suppress(BaseBumbleError, hci.HCI_Error):
+                await self._connection.disconnect()
+        self._radio.leave()
+        await self._device.power_off()
+
+
+def _notify_characteristic(uuid: int) -> Characteristic[bytes]:
+    return Characteristic(
+        f"{uuid:04X}",
+        Characteristic.Properties.NOTIFY | Characteristic.Properties.READ,
+        Characteristic.READABLE,
+        bytes(READ_BUFFER),
+    )

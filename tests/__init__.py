@@ -1,0 +1,1 @@
+"""Tests of the Voltgo VLRV integration and of its simulator."""

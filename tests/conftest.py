@@ -1,0 +1,50 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+
+from .world import World
+
+# Before the test package's own folder of the same name comes into the search path.
+import custom_components  # noqa: F401
+from simulator.clock import FastClock
+
+
+@pytest.fixture(autouse=True)
+def auto_enable_custom_integrations(enable_custom_integrations: None) -> None:
+    """Let Home Assistant load custom integrations."""
+
+
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Keep what a test stores from all others, and from the installed packages."""
+    return hass_tmp_config_dir
+
+
+@pytest.fixture
+async def fast_clock() -> AsyncGenerator[FastClock]:
+    """Simulate time on the test's event loop; see `simulator.clock`."""
+    with FastClock() as clock:
+        yield clock
+
+
+@pytest.fixture
+async def world(fast_clock: FastClock, hass: HomeAssistant) -> AsyncGenerator[World]:
+    """Set Home Assistant's bluetooth integration up over a virtual radio.
+
+    Time is simulated: `asyncio.sleep` lets it pass. Neither `freezer` nor
+    `async_fire_time_changed` goes with that; the latter would fire the radios' timers.
+    """
+    assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
+    await hass.async_block_till_done()
+    world = World(hass)
+    yield world
+    await world.close()
+    await hass.async_block_till_done()

@@ -1,0 +1,128 @@
+"""Home Assistant's own battery triggers work on the device, without templates."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from homeassistant.components.automation import DOMAIN as AUTOMATION
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.setup import async_setup_component
+
+from .helpers import add_discovered, battery, device_of
+from .world import World
+
+POLL = 10.0  # s
+
+
+async def automate(
+    hass: HomeAssistant, device: str, trigger: dict[str, Any]
+) -> list[str]:
+    """Make an automation with a trigger on a device; return what it has done."""
+    done: list[str] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        done.append(event.data["trigger"])
+
+    hass.bus.async_listen("it_happened", note)
+    name = trigger["trigger"]
+    assert await async_setup_component(
+        hass,
+        AUTOMATION,
+        {
+            AUTOMATION: {
+                "alias": "test",
+                "triggers": [{**trigger, "target": {"device_id": device}}],
+                "actions": [{"event": "it_happened", "event_data": {"trigger": name}}],
+            }
+        },
+    )
+    await hass.async_block_till_done()
+    return done
+
+
+@pytest.mark.parametrize(
+    ("trigger", "before", "after"),
+    [
+        (
+            {"trigger": "battery.became_low"},
+            {"state_of_charge": 50},
+            {"state_of_charge": 19},
+        ),
+        (
+            {"trigger": "battery.no_longer_low"},
+            {"state_of_charge": 19},
+            {"state_of_charge": 30},
+        ),
+        (
+            {"trigger": "battery.started_charging"},
+            {"current": 0.0, "operating_state": 0},
+            {"current": 12.0, "operating_state": 1},
+        ),
+        (
+            {"trigger": "battery.stopped_charging"},
+            {"current": 12.0, "operating_state": 1},
+            {"current": -3.0, "operating_state": 2},
+        ),
+        (
+            {
+                "trigger": "battery.level_changed",
+                "options": {"threshold": {"type": "any"}},
+            },
+            {"state_of_charge": 50},
+            {"state_of_charge": 49},
+        ),
+    ],
+    ids=lambda item: item.get("trigger", ""),
+)
+async def test_home_assistants_battery_triggers_fire(
+    hass: HomeAssistant,
+    world: World,
+    trigger: dict[str, Any],
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """Once, for the device as a whole, and not before anything happened."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), **before)
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await add_discovered(hass, pack.address)
+    done = await automate(hass, device_of(hass, pack.address).id, trigger)
+    await asyncio.sleep(3 * POLL)
+    assert done == []
+    pack.override = replace(pack.reported(), **after)
+    await asyncio.sleep(POLL + 1)
+    assert done == [trigger["trigger"]]
+    await asyncio.sleep(3 * POLL)
+    assert len(done) == 1
+
+
+async def test_a_protection_is_waited_for_by_its_event(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Each fault and each way has an event type of its own."""
+    pack = battery("idle")
+    pack.hold = True
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await add_discovered(hass, pack.address)
+    done = await automate(
+        hass,
+        device_of(hass, pack.address).id,
+        {
+            "trigger": "event.received",
+            "options": {"event_type": ["charge_utp_tripped"]},
+        },
+    )
+    pack.override = replace(pack.reported(), protection=0x0800)
+    await asyncio.sleep(POLL + 1)
+    assert done == []
+    pack.override = replace(pack.reported(), protection=0x0C00)
+    await asyncio.sleep(POLL + 1)
+    assert done == ["event.received"]

@@ -1,0 +1,391 @@
+"""When the battery is called, what is believed, and what an owner sees of failures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+import logging
+from typing import Any
+
+import pytest
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import (
+    EVENT_HOMEASSISTANT_STOP,
+    EVENT_STATE_CHANGED,
+    EVENT_STATE_REPORTED,
+)
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+
+from .helpers import add_discovered, battery, device_of, until, value
+from .world import World
+from custom_components.voltgo_vlrv.coordinator import CONF_FACTS, VlrvConfigEntry
+from simulator.battery import SimulatedBattery
+from simulator.faults import FOREVER
+from simulator.peripheral import Peripheral
+
+POLL = 10.0  # s
+STATUS_READ = bytes.fromhex("0103000000298414")
+IDENTITY_READ = bytes.fromhex("010300690017d5d8")
+
+
+async def added(
+    hass: HomeAssistant, world: World, pack: SimulatedBattery, **kwargs: Any
+) -> tuple[VlrvConfigEntry, Peripheral]:
+    """Return a battery that was added and has its link."""
+    peripheral = await world.add_battery(pack, **kwargs)
+    await world.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    # The first poll and the reading of the identity are over.
+    await asyncio.sleep(2)
+    return entry, peripheral
+
+
+def of_ours(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    """Return what the integration has logged at a level or above."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= level and record.name.startswith("custom_components")
+    ]
+
+
+def writes(hass: HomeAssistant) -> list[str]:
+    """Return a list that grows with the entity of each state written from now on."""
+    written: list[str] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        written.append(event.data["entity_id"])
+
+    for kind in (EVENT_STATE_CHANGED, EVENT_STATE_REPORTED):
+        hass.bus.async_listen(kind, note, event_filter=callback(lambda _: True))
+    return written
+
+
+async def test_a_change_shows_with_the_next_poll(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Ten seconds at most."""
+    pack = battery()
+    await added(hass, world, pack)
+    pack.demand_current = -77.0
+    await asyncio.sleep(POLL + 1)
+    assert value(hass, pack.address, "current") == "-77.0"
+
+
+async def test_one_request_a_poll_and_the_identity_once_a_connection(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The link belongs to others too."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    assert [write.data for write in peripheral.writes].count(IDENTITY_READ) == 2
+    peripheral.writes.clear()
+    polls = entry.runtime_data.health.polls
+    await asyncio.sleep(10 * POLL)
+    assert entry.runtime_data.health.polls - polls == 10
+    assert [write.data for write in peripheral.writes] == [STATUS_READ] * 10
+    assert peripheral.connections == 2  # proof and entry
+
+
+async def test_an_unchanged_battery_writes_nothing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Neither a changed state nor a reported one."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, _ = await added(hass, world, pack)
+    written = writes(hass)
+    samples = entry.runtime_data.health.samples
+    await asyncio.sleep(10 * POLL)
+    assert entry.runtime_data.health.samples - samples == 10
+    assert written == []
+
+
+async def test_only_what_changed_is_written(hass: HomeAssistant, world: World) -> None:
+    """A changed current does not rewrite the temperatures."""
+    pack = battery("idle")
+    pack.hold = True
+    await added(hass, world, pack)
+    pack.override = replace(pack.reported(), current=-3.0)
+    written = writes(hass)
+    await asyncio.sleep(2 * POLL)
+    assert sorted(entity.rsplit("_", 1)[1] for entity in written) == [
+        "current",
+        "power",
+    ]
+
+
+async def test_missed_polls_change_nothing_for_a_minute(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then the values are gone, with one line in the log, and one when they return."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    last = value(hass, pack.address, "voltage")
+    pack.hold = True
+    peripheral.faults.drop = FOREVER
+    await asyncio.sleep(45)
+    assert value(hass, pack.address, "voltage") == last
+    assert entry.runtime_data.health.missed >= 1
+    assert not of_ours(caplog, logging.INFO)
+    await asyncio.sleep(25)
+    assert value(hass, pack.address, "voltage") == "unavailable"
+    await asyncio.sleep(600)
+    (line,) = of_ours(caplog, logging.INFO)
+    assert pack.name in line
+    assert "does not answer" in line
+
+    peripheral.faults.clear()
+    await until(lambda: value(hass, pack.address, "voltage") == last, 60)
+    assert len(of_ours(caplog, logging.INFO)) == 2
+    assert "recovered" in of_ours(caplog, logging.INFO)[1]
+
+
+async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The age decides, not the end of an attempt to connect."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    peripheral.faults.refuse_connection = FOREVER
+    peripheral.drop_link()
+    before = entry.runtime_data.health.last_sample_time
+    assert before is not None
+    await until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
+    age = entry.runtime_data.health.age(hass.loop.time())
+    assert age is not None
+    assert 60 <= age <= 61
+    peripheral.faults.clear()
+    await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
+
+
+async def test_a_silent_link_is_cut_after_three_polls(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A link that stands and says nothing helps nobody."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    connections = peripheral.connections
+    tries = 3
+    peripheral.faults.drop = 2 * tries
+    await until(lambda: entry.runtime_data.health.silent_polls == 2, 60)
+    await asyncio.sleep(2 * POLL)
+    assert entry.runtime_data.health.silent_polls == 0
+    assert peripheral.connections == connections
+    peripheral.faults.drop = 3 * tries
+    await until(lambda: peripheral.connections > connections, 60)
+    await asyncio.sleep(POLL)
+    assert entry.runtime_data.health.missed == 5
+    assert entry.runtime_data.health.reconnects == 1
+    assert value(hass, pack.address, "voltage") != "unavailable"
+
+
+async def test_a_lost_link_is_back_with_the_next_advertisement(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Not with the next poll, and without anybody noticing."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    states: list[str] = []
+    hass.bus.async_listen(
+        EVENT_STATE_CHANGED,
+        callback(lambda event: states.append(event.data["new_state"].state)),
+    )
+    lost = hass.loop.time()
+    peripheral.drop_link()
+    await until(lambda: not entry.runtime_data.client.is_connected)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    assert hass.loop.time() - lost < 3
+    await asyncio.sleep(2)
+    assert entry.runtime_data.health.reconnects == 1
+    assert "unavailable" not in states
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"state_of_charge": 398}, "state_of_charge"),
+        ({"voltage": 20.0}, "pack_voltage"),
+        ({"cell_voltages": (3.3, 0.0, *[3.3] * 6)}, "cell_voltage"),
+        ({"cell_count": 0}, "cell_count"),
+        ({"current": 3200.0}, "current"),
+    ],
+)
+async def test_an_implausible_sample_is_dropped_and_counted(
+    hass: HomeAssistant, world: World, change: dict[str, Any], reason: str
+) -> None:
+    """The last values stay, and nothing of the sample is used."""
+    pack = battery()
+    entry, _ = await added(hass, world, pack)
+    health = entry.runtime_data.health
+    pack.hold = True
+    await asyncio.sleep(POLL + 1)
+    before = {state.entity_id: state.state for state in hass.states.async_all("sensor")}
+    samples = health.samples
+    pack.override = replace(pack.reported(), **change)
+    await asyncio.sleep(3 * POLL)
+    assert health.samples == samples
+    assert health.rejected[reason] == 3
+    assert before == {
+        state.entity_id: state.state for state in hass.states.async_all("sensor")
+    }
+    assert entry.runtime_data.client.is_connected
+    pack.override = None
+    await asyncio.sleep(POLL + 1)
+    assert health.samples == samples + 1
+
+
+async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Set-up needs no battery, and the first advertisement brings the values."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    entities = {
+        entity.entity_id
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+    }
+    await hass.config_entries.async_unload(entry.entry_id)
+    await peripheral.stop()
+    await asyncio.sleep(1200)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    await asyncio.sleep(300)
+    assert value(hass, pack.address, "voltage") == "unavailable"
+    assert len(of_ours(caplog, logging.WARNING)) == 1
+    assert entities == {
+        entity.entity_id
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+    }
+    await peripheral.start()
+    heard = hass.loop.time()
+    await until(lambda: value(hass, pack.address, "voltage") != "unavailable")
+    assert hass.loop.time() - heard < 5
+
+
+async def test_unloading_and_reloading_leave_one_link_or_none(
+    hass: HomeAssistant, world: World
+) -> None:
+    """No slot is lost on the way."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    (adapter,) = world.adapters.values()
+    for _ in range(3):
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await until(lambda: entry.runtime_data.client.is_connected)
+        assert adapter.slots - adapter.free_slots == 1
+    await hass.config_entries.async_unload(entry.entry_id)
+    await until(lambda: not peripheral.is_connected)
+    assert adapter.free_slots == adapter.slots
+    connections = peripheral.connections
+    await asyncio.sleep(60)
+    assert peripheral.connections == connections
+
+
+async def test_unloading_while_connecting_leaves_no_link(
+    hass: HomeAssistant, world: World
+) -> None:
+    """An attempt that hangs is given up."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    (adapter,) = world.adapters.values()
+    peripheral.faults.refuse_connection = FOREVER
+    peripheral.drop_link()
+    await asyncio.sleep(12)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await asyncio.sleep(1)
+    assert adapter.free_slots == adapter.slots
+
+
+async def test_the_battery_is_let_go_when_home_assistant_stops(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Else it stays invisible for the phone app until its link times out."""
+    pack = battery()
+    _, peripheral = await added(hass, world, pack)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    await until(lambda: not peripheral.is_connected)
+    connections = peripheral.connections
+    await asyncio.sleep(60)
+    assert peripheral.connections == connections
+
+
+async def test_a_connection_that_hangs_does_not_hold_up_the_stop(
+    hass: HomeAssistant, world: World
+) -> None:
+    """An attempt may take most of a minute; nobody waits for that at a shutdown."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    peripheral.faults.refuse_connection = FOREVER
+    peripheral.drop_link()
+    await asyncio.sleep(12)
+    stopped = hass.loop.time()
+    await entry.runtime_data.async_shutdown()
+    assert hass.loop.time() - stopped < 1
+    (adapter,) = world.adapters.values()
+    assert adapter.free_slots == adapter.slots
+
+
+async def test_a_new_firmware_shows_after_the_battery_came_back(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The identity is read anew with each connection."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    assert device_of(hass, pack.address).sw_version == "Z01T20"
+    pack.firmware = "Z01T21"
+    await peripheral.power_cycle()
+    await until(lambda: device_of(hass, pack.address).sw_version == "Z01T21")
+    assert entry.data[CONF_FACTS]["firmware"] == "Z01T21"
+
+
+async def test_a_renamed_battery_stays_the_same(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It is known by its address."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    pack.name = "Grandma"
+    await peripheral.power_cycle()
+    await until(lambda: entry.runtime_data.client.is_connected)
+    await asyncio.sleep(POLL)
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    assert device_of(hass, pack.address).name == "ZT-25.6V100Ah-1238"
+
+
+async def test_no_address_is_logged_above_debug(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logs are posted in public."""
+    caplog.set_level(logging.DEBUG, "custom_components")
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    peripheral.faults.drop = FOREVER
+    await asyncio.sleep(120)
+    peripheral.faults.clear()
+    await peripheral.stop()
+    await asyncio.sleep(1200)
+    await hass.config_entries.async_unload(entry.entry_id)
+    lines = of_ours(caplog, logging.INFO)
+    assert lines
+    assert not [line for line in lines if pack.address in line]
+
+
+async def test_small_packets_and_slow_answers_are_enough(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A proxy may leave 20 bytes a packet, and a battery takes its time."""
+    pack = battery("failing_cell")
+    pack.hold = True
+    entry, _ = await added(hass, world, pack, max_mtu=23, reply_latency=0.14)
+    await asyncio.sleep(5 * POLL)
+    assert entry.runtime_data.health.missed == 0
+    assert value(hass, pack.address, "voltage") == str(pack.truth()["voltage"])

@@ -1,0 +1,481 @@
+"""What an owner can download: everything, at any time, and nothing private."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+import json
+import re
+import time
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+)
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
+
+from .helpers import battery, until
+from .test_coordinator import IDENTITY_READ, POLL, STATUS_READ, added
+from .vlrv.samples import status
+from .world import World
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.diagnostics import (
+    _plain,
+    _Redaction,
+    async_get_config_entry_diagnostics,
+)
+from custom_components.voltgo_vlrv.evidence import Evidence
+from custom_components.voltgo_vlrv.facts import BatteryFacts
+from custom_components.voltgo_vlrv.records import _RECORDS
+from simulator.battery import status_reply
+from simulator.clock import FastClock
+from simulator.faults import FOREVER
+
+SOURCE = "02:00:00:00:00:01"
+SERIAL = "4S1240019050000"
+
+
+async def download(hass: HomeAssistant, entry: VlrvConfigEntry) -> dict[str, Any]:
+    """Return what is in the file, having checked that nothing private is."""
+    text = json.dumps(await async_get_config_entry_diagnostics(hass, entry))
+    address = entry.data["address"]
+    digits = address.replace(":", "")
+    for secret in (
+        address,
+        digits,
+        address.replace(":", "-"),
+        address.replace(":", "_"),
+        digits.encode().hex(),
+        address.encode().hex(),
+        SERIAL,
+        SERIAL.encode().hex(),
+        SOURCE,
+        SOURCE.replace(":", ""),
+    ):
+        assert secret.lower() not in text.lower()
+    assert not re.search("(?:[0-9a-fA-F]{2}[:_-]){5}[0-9a-fA-F]{2}", text)
+    return dict(json.loads(text))
+
+
+def faults_of(found: dict[str, Any]) -> list[str]:
+    """Return what happened on the link."""
+    return [event["event"] for event in found["trace"]["events"]]
+
+
+# --- what is in it ----------------------------------------------------------------------
+
+
+async def test_a_connected_battery_is_told_in_full(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Its values, raw and read, what it is set to, and how the link does."""
+    pack = battery("driving_load", serial=SERIAL)
+    pack.hold = True
+    entry, _ = await added(hass, world, pack)
+    found = await download(hass, entry)
+    shown = found["battery"]
+    assert shown["status"]["registers"] == pack.registers(0, 41)
+    truth = pack.truth()
+    assert shown["status"]["voltage"] == truth["voltage"]
+    assert shown["status"]["current"] == truth["current"]
+    assert shown["status"]["operating_state"] == "discharging"
+    assert shown["status"]["warnings"] == {"word": "0x0000", "names": ""}
+    assert shown["settings"]["module_id"] == 1
+    assert shown["settings"]["protocols"]["can_protocol"] == {
+        "selected": 0,
+        "names": list(pack.can_protocols),
+    }
+    assert shown["settings"]["pending"] == {}
+    assert shown["link"]["connected"] is True
+    assert shown["link"]["connects"] == 1
+    assert shown["link"]["signal_strength"] == -60
+    health = entry.runtime_data.health
+    assert shown["health"]["samples"] == health.samples > 0
+    assert health.last_sample is not None
+    assert shown["health"]["last_sample"] == health.last_sample.isoformat()
+    assert found["entry"]["state"] == "loaded"
+    assert found["entry"]["data"]["address"] == REDACTED
+    assert found["entry"]["data"]["facts"]["serial"] == REDACTED
+    assert found["entry"]["data"]["facts"]["firmware"] == "Z01T20"
+    (adapter,) = found["bluetooth"]["adapters"]
+    assert adapter["slots"] == {"total": 3, "free": 2, "holds_the_battery": True}
+
+
+async def test_options_faults_and_pending_changes_are_in_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """With names beside the raw words."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    hass.config_entries.async_update_entry(entry, options={"low_battery": 35})
+    await entry.runtime_data.controls.async_set_module_id(4)
+    pack.override = replace(
+        pack.reported(), protection=0x8008, warning=0x0800, error=0x22
+    )
+    await asyncio.sleep(POLL + 1)
+    found = await download(hass, entry)
+    assert found["entry"]["options"] == {"low_battery": 35}
+    assert found["battery"]["settings"]["pending"] == {"module_id": 4}
+    shown = found["battery"]["status"]
+    assert shown["protections"]["word"] == "0x8008"
+    assert "CELL_UNDERVOLTAGE" in shown["protections"]["names"]
+    assert shown["warnings"] == {
+        "word": "0x0800",
+        "names": "DISCHARGE_UNDERTEMPERATURE",
+    }
+    assert shown["errors"]["word"] == "0x0022"
+    assert shown["registers"][26:29] == [0x0800, 0x8008, 0x22]
+
+
+async def test_the_last_fifty_frames_each_way_are_in_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """As they were on the air, with their times."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, peripheral = await added(hass, world, pack)
+    first = (await download(hass, entry))["trace"]
+    asked = [entry["frame"] for entry in first["sent"]]
+    # What the config flow asked was before the entry.
+    assert asked == [write.data.hex() for write in peripheral.writes][-len(asked) :]
+    assert {STATUS_READ.hex(), IDENTITY_READ.hex(), "1002007165"} <= set(asked)
+    await asyncio.sleep(60 * POLL)
+    found = (await download(hass, entry))["trace"]
+    assert [item["frame"] for item in found["sent"]] == [STATUS_READ.hex()] * 50
+    reply = status_reply(pack.registers(0, 41)).hex()
+    assert [item["frame"] for item in found["received"]] == [reply] * 50
+    sent, received = (
+        [datetime.fromisoformat(item["time"]) for item in found[way]]
+        for way in ("sent", "received")
+    )
+    assert all(
+        0 <= (answer - question).total_seconds() < 1
+        for question, answer in zip(sent, received, strict=True)
+    )
+    assert (sent[-1] - sent[0]).total_seconds() == pytest.approx(49 * POLL, abs=2)
+    now = datetime.fromtimestamp(time.time(), UTC)
+    assert 0 <= (now - received[-1]).total_seconds() < POLL + 1
+
+
+async def test_a_rare_fault_is_still_in_it_hours_later(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nobody watches when it happens."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, peripheral = await added(hass, world, pack)
+    pack.override = replace(pack.reported(), state_of_charge=398)
+    await until(lambda: entry.runtime_data.health.rejected)
+    pack.override = None
+    await asyncio.sleep(POLL)
+    await peripheral.stop()
+    await asyncio.sleep(2 * 3600)
+    await peripheral.start()
+    await until(lambda: entry.runtime_data.client.is_connected)
+    found = await download(hass, entry)
+    events = found["trace"]["events"]
+    assert faults_of(found) == [
+        "connected",
+        "rejected",
+        "broke",
+        "not_connected",
+        "connected",
+    ]
+    assert events[0]["detail"] == "**ADAPTER 1**"
+    assert events[1]["detail"] == "state_of_charge"
+    assert int(events[1]["frame"][6 + 4 * 24 :][:4], 16) == 398
+    assert events[3]["count"] > 500
+
+
+# --- at any time ------------------------------------------------------------------------
+
+
+async def test_a_battery_that_is_away_shows_its_last_status_and_why(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nothing of it is lost meanwhile."""
+    pack = battery("idle", serial=SERIAL)
+    pack.hold = True
+    entry, peripheral = await added(hass, world, pack)
+    await peripheral.stop()
+    await asyncio.sleep(1200)
+    found = await download(hass, entry)
+    assert found["battery"]["status"]["registers"] == pack.registers(0, 41)
+    assert found["battery"]["link"]["connected"] is False
+    assert found["battery"]["link"]["last_failure"] == "out_of_range"
+    assert found["bluetooth"]["advertisement"] is None
+    (adapter,) = found["bluetooth"]["adapters"]
+    assert adapter["hears_the_battery_at"] is None
+    assert adapter["slots"]["holds_the_battery"] is False
+    assert found["bluetooth"]["reachability"]
+    assert faults_of(found)[-1] == "not_connected"
+
+
+async def test_a_battery_in_the_air_shows_who_hears_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Several adapters are told apart without their addresses."""
+    pack = battery("idle", generation=1, serial=SERIAL)
+    entry, peripheral = await added(hass, world, pack)
+    await world.add_adapter("02:00:00:00:00:02")
+    peripheral.faults.refuse_connection = FOREVER
+    peripheral.drop_link()
+    await asyncio.sleep(120)
+    found = (await download(hass, entry))["bluetooth"]
+    assert [adapter["source"] for adapter in found["adapters"]] == [
+        "**ADAPTER 1**",
+        "**ADAPTER 2**",
+    ]
+    assert [adapter["name"] for adapter in found["adapters"]] == [
+        "proxy-01 (**ADAPTER 1**)",
+        "proxy-02 (**ADAPTER 2**)",
+    ]
+    assert [adapter["hears_the_battery_at"] for adapter in found["adapters"]] == [
+        *(-60, -60)
+    ]
+    heard = found["advertisement"]
+    assert heard["source"] in {"**ADAPTER 1**", "**ADAPTER 2**"}
+    assert heard["name"] == pack.name
+    assert heard["manufacturer_data"] == [REDACTED]
+    assert 0 <= heard["seconds_ago"] < 60
+
+
+async def test_an_unloaded_entry_still_tells_what_happened(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Unloading is what one tries first."""
+    pack = battery("idle", serial=SERIAL)
+    entry, _ = await added(hass, world, pack)
+    before = await download(hass, entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    found = await download(hass, entry)
+    assert found["entry"]["state"] == "not_loaded"
+    assert found["battery"] is None
+    assert found["trace"]["received"] == before["trace"]["received"]
+    assert faults_of(found) == ["connected", "released"]
+    assert found["evidence"] == before["evidence"]
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    found = await download(hass, entry)
+    assert faults_of(found) == ["connected", "released", "connected"]
+
+
+async def test_a_failing_set_up_tells_why(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is when it is asked for."""
+    pack = battery("idle", serial=SERIAL)
+    entry, _ = await added(hass, world, pack)
+    before = await download(hass, entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+    async def fail(*_: Any) -> None:
+        raise ConfigEntryNotReady(f"{pack.address} is haunted")
+
+    monkeypatch.setattr("custom_components.voltgo_vlrv.async_load_words", fail)
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    found = await download(hass, entry)
+    assert found["entry"]["state"] == "setup_retry"
+    assert found["entry"]["reason"] == f"{REDACTED} is haunted"
+    assert found["battery"] is None
+    assert len(found["bluetooth"]["adapters"]) == 1
+    assert found["evidence"] == before["evidence"]
+
+
+async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
+    hass: HomeAssistant, world: World
+) -> None:
+    """One that is switched off, after a restart."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    before = await download(hass, entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.data.pop(_RECORDS)
+    found = await download(hass, entry)
+    assert found["evidence"] == before["evidence"]
+    assert before["evidence"]["registers"][0]["values"]
+    assert found["trace"] == {"sent": [], "received": [], "events": []}
+
+
+async def test_without_any_sample_it_works(hass: HomeAssistant, world: World) -> None:
+    """A battery that was never heard again."""
+    pack = battery("idle")
+    facts = BatteryFacts.from_proof(pack.name, status(), None)
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title=pack.name,
+        unique_id=pack.address,
+        data={"address": pack.address, "facts": facts.as_data()},
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await asyncio.sleep(POLL)
+    found = await download(hass, entry)
+    assert found["battery"]["status"] is None
+    assert found["battery"]["link"]["last_failure"] == "no_bluetooth"
+    assert found["bluetooth"]["adapters"] == []
+    assert not any(item["values"] for item in found["evidence"]["registers"])
+
+
+async def test_without_bluetooth_it_works(hass: HomeAssistant) -> None:
+    """The reason may be just that."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id="A4:C1:37:00:00:01",
+        data={"address": "A4:C1:37:00:00:01"},
+    )
+    entry.add_to_hass(hass)
+    found = await download(hass, entry)
+    assert found["bluetooth"] is found["battery"] is None
+
+
+async def test_home_assistant_offers_the_download(
+    hass: HomeAssistant,
+    world: World,
+    fast_clock: FastClock,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """Through its own door."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, _ = await added(hass, world, pack)
+    with fast_clock.hold():
+        found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert found["battery"]["status"]["registers"] == pack.registers(0, 41)
+    assert pack.address not in json.dumps(found)
+
+
+# --- the evidence -----------------------------------------------------------------------
+
+
+async def test_one_download_settles_an_open_question(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Long after: which bit it was, when, and what the battery was doing."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, _ = await added(hass, world, pack)
+    pack.override = replace(
+        pack.reported(), warning=0x0400, current=42.0, probe_temperatures=(-2, -1)
+    )
+    moment = time.time()
+    await asyncio.sleep(2 * POLL)
+    pack.override = None
+    await asyncio.sleep(2 * 3600)
+    found = await download(hass, entry)
+    (warnings,) = (
+        item for item in found["evidence"]["registers"] if item["register"] == 26
+    )
+    assert warnings["why"]
+    usual, rare = warnings["values"]
+    assert (usual["value"], rare["value"]) == ("0x0000", "0x0400")
+    assert rare["count"] == 2
+    assert 0 <= datetime.fromisoformat(rare["first"]).timestamp() - moment <= POLL
+    assert rare["first_context"]["current"] == 42.0
+    assert rare["first_context"]["probes"][:2] == [-2, -1]
+    assert rare["first_context"]["max_temperature"] == -1
+
+
+# --- nothing private ----------------------------------------------------------------------
+
+
+async def test_a_battery_named_like_its_address_is_not_given_away(
+    hass: HomeAssistant, world: World
+) -> None:
+    """In the frame that sets the name, in texts, and as a change that is pending."""
+    pack = battery("idle", serial=SERIAL)
+    entry, _ = await added(hass, world, pack)
+    for name in (pack.address, pack.address.replace(":", "").lower()):
+        await entry.runtime_data.controls.async_set_name(name)
+        found = await download(hass, entry)
+        frames = [item["frame"] for item in found["trace"]["sent"]]
+        assert any(frame.startswith("1009") and REDACTED in frame for frame in frames)
+        assert found["battery"]["settings"]["pending"] == {"bluetooth_name": REDACTED}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A4:C1:37:00:00:01",
+        "a4:c1:37:00:00:01",
+        "A4-C1-37-00-00-01",
+        "a4c137000001",
+        "A4C137000001",
+        "dev_A4_C1_37_00_00_01",
+        "010000 37c1a4 010000 010000 37c1a4".replace(" ", ""),
+        b"A4:C1:37:00:00:01".hex(),
+        b"a4:c1:37:00:00:01".hex(),
+        b"a4C137000001".hex().upper(),
+        "11:22:33:aa:BB:cc",
+    ],
+)
+def test_addresses_go_in_every_form(text: str) -> None:
+    """From keys as from values, at any depth, other text stays."""
+    redact = _Redaction(["A4:C1:37:00:00:01", ""], ["hci0", SOURCE])
+    found = redact(
+        {f"x{text}y": [{"deep": f"before {text} after"}], "n": 5, "no": None}
+    )
+    assert text not in json.dumps(found)
+    (key, *_) = found
+    assert REDACTED in key
+    deep = found[key][0]["deep"]
+    assert deep.startswith("before ") and deep.endswith(" after")
+    assert REDACTED in deep
+    assert (found["n"], found["no"]) == (5, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hci0",
+        "2026-01-02T10:11:12.345+00:00",
+        "0000ff00-0000-1000-8000-00805f9b34fb",
+        status_reply([0] * 41).hex(),
+        "ZT-25.6V100Ah-1238",
+    ],
+)
+def test_what_is_no_address_stays(text: str) -> None:
+    """A download that is all asterisks helps nobody."""
+    redact = _Redaction(["A4:C1:37:00:00:01"], ["hci0", SOURCE])
+    assert redact(text) == text
+
+
+def test_adapters_are_numbered() -> None:
+    """Which of them did what can still be followed."""
+    redact = _Redaction([], [SOURCE, "02:00:00:00:00:02"])
+    assert redact(["via 02:00:00:00:00:02", f"proxy ({SOURCE})"]) == [
+        "via **ADAPTER 2**",
+        "proxy (**ADAPTER 1**)",
+    ]
+
+
+def test_everything_becomes_json() -> None:
+    """Whatever is added to the data one day."""
+    thing = object()
+    assert _plain(
+        {
+            1: {2},
+            "raw": b"\x01\xff",
+            "when": datetime(2026, 1, 2, tzinfo=UTC),
+            "o": thing,
+        }
+    ) == {"1": [2], "raw": "01ff", "when": "2026-01-02T00:00:00+00:00", "o": str(thing)}
+
+
+async def test_a_download_stays_small(hass: HomeAssistant) -> None:
+    """At worst it can still be attached to an issue, and sent from an RV."""
+    evidence = Evidence(hass, "x")
+    for number in range(40):
+        raw = dict.fromkeys((19, 22, 26, 27, 28, 29, 30, 38, 39, 40), number)
+        evidence.see(status({**raw, 25: number << 8}), float(number))
+    assert len(json.dumps(evidence.as_dict())) < 600_000

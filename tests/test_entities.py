@@ -1,0 +1,81 @@
+"""The device page as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+
+from .helpers import add_discovered, battery
+from .world import World
+
+ON_THE_PAGE = {
+    "binary_sensor": {
+        "charging", "heating", "low_battery", "problem", "too_cold_to_charge",
+    },
+    "button": {"refresh"},
+    "event": {"protection"},
+    "select": {"can_protocol", "module_id", "rs485_protocol"},
+    "sensor": {
+        "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
+        "current", "cycles", "max_cell_temperature", "operating_state", "power",
+        "probe_1", "probe_2", "remaining_capacity", "state_of_charge",
+        "state_of_health", "voltage",
+    },
+    "switch": {"heater"},
+    "update": {"bms_firmware", "comm_firmware"},
+}  # fmt: skip
+CROWDED = 30
+
+
+async def test_the_page_of_a_small_battery_is_not_crowded(
+    hass: HomeAssistant, world: World
+) -> None:
+    """At most thirty entities are switched on; which ones is a decision."""
+    pack = battery("solar_charging", reports_thresholds=True)
+    await world.add_battery(pack)
+    await world.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    found: dict[str, set[str]] = {}
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        if entity.disabled_by is None:
+            key = entity.unique_id.removeprefix(f"{pack.address}_")
+            found.setdefault(entity.domain, set()).add(key)
+    assert found == ON_THE_PAGE
+    assert sum(map(len, found.values())) <= CROWDED
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
+async def test_every_entity_has_a_name_and_a_state_in_each_language(
+    hass: HomeAssistant, world: World, language: str
+) -> None:
+    """Also the words that stand inside of a state."""
+    hass.config.language = language
+    pack = battery("winter")
+    await world.add_battery(pack)
+    await world.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    names = []
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        assert entity.original_name, entity.unique_id
+        assert "{" not in entity.original_name
+        names.append(entity.original_name)
+    assert len(names) == len(set(names))
+    faults = hass.states.get(
+        next(
+            entity.entity_id
+            for entity in er.async_entries_for_config_entry(
+                er.async_get(hass), entry.entry_id
+            )
+            if entity.unique_id.endswith("active_faults")
+        )
+    )
+    assert faults is not None
+    english = "Charge under-temperature protection"
+    assert (faults.state == english) is (language == "en")
+    assert faults.state

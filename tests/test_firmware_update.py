@@ -1,0 +1,554 @@
+"""Firmware: uploaded and unlocked by the owner, installed only as the battery confirms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
+
+from homeassistant.components.update import (
+    ATTR_UPDATE_PERCENTAGE,
+    DOMAIN as UPDATE,
+    SERVICE_INSTALL,
+)
+from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
+
+from .helpers import add_discovered, battery, device_of, entity_id, until, value
+from .world import World
+from custom_components.voltgo_vlrv import options_flow
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
+from simulator.battery import SimulatedBattery
+from simulator.firmware import Fault, build_image
+from simulator.peripheral import Peripheral
+
+PASSWORD = "zt123"
+FILE_ID = "0123456789abcdef0123456789abcdef"
+NAME = "ZTHV-M_Z01T21.bin"
+IMAGE = build_image("Z01T21", 4096)
+
+
+async def added(
+    hass: HomeAssistant, world: World, pack: SimulatedBattery, rssi: int = -60
+) -> tuple[VlrvConfigEntry, Peripheral]:
+    """Return a battery that was added and has its link."""
+    peripheral = await world.add_battery(pack)
+    adapter = await world.add_adapter()
+    adapter.radio.rssi[pack.address] = rssi
+    entry = await add_discovered(hass, pack.address)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    await asyncio.sleep(5)
+    return entry, peripheral
+
+
+@contextmanager
+def uploaded(tmp_path: Path, name: str, data: bytes) -> Generator[None]:
+    """Stand in for what Home Assistant's upload page leaves behind."""
+    path = tmp_path / name
+    path.write_bytes(data)
+
+    @contextmanager
+    def process(_hass: HomeAssistant, file_id: str) -> Generator[Path]:
+        assert file_id == FILE_ID
+        yield path
+
+    with patch.object(options_flow, "process_uploaded_file", process):
+        yield
+
+
+async def open_options(
+    hass: HomeAssistant, entry: VlrvConfigEntry, step: str
+) -> ConfigFlowResult:
+    """Open one page of the options."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["type"] is FlowResultType.MENU
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": step}
+    )
+
+
+async def fill(
+    hass: HomeAssistant,
+    result: ConfigFlowResult,
+    component: str = "bms",
+    password: str = PASSWORD,
+    **more: str,
+) -> ConfigFlowResult:
+    """Fill in the upload page."""
+    return await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {"component": component, "file": FILE_ID, "password": password, **more},
+    )
+
+
+async def upload(  # noqa: PLR0917
+    hass: HomeAssistant,
+    entry: VlrvConfigEntry,
+    tmp_path: Path,
+    name: str = NAME,
+    data: bytes = IMAGE,
+    component: str = "bms",
+) -> None:
+    """Upload and unlock a file, as an owner does."""
+    result = await open_options(hass, entry, "firmware_upload")
+    with uploaded(tmp_path, name, data):
+        result = await fill(hass, result, component)
+    assert result["step_id"] == "firmware_confirm"
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+async def install(
+    hass: HomeAssistant, pack: SimulatedBattery, board: str = "bms"
+) -> None:
+    """Press Install."""
+    await hass.services.async_call(
+        UPDATE,
+        SERVICE_INSTALL,
+        {ATTR_ENTITY_ID: entity_id(hass, pack.address, f"{board}_firmware", UPDATE)},
+        blocking=True,
+    )
+
+
+def state(hass: HomeAssistant, pack: SimulatedBattery, board: str = "bms") -> Any:
+    """Return the update entity."""
+    return hass.states.get(entity_id(hass, pack.address, f"{board}_firmware", UPDATE))
+
+
+def firmware_frames(peripheral: Peripheral) -> list[bytes]:
+    """Return the firmware frames that were written."""
+    return [write.data for write in peripheral.writes if write.data[0] == 0x64]
+
+
+# --- upload --------------------------------------------------------------------------
+
+
+async def test_a_file_is_checked_shown_and_kept(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Name, size, version and checksum are shown before it is kept."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    assert state(hass, pack).state == "off"
+    result = await open_options(hass, entry, "firmware_upload")
+    with uploaded(tmp_path, NAME, IMAGE):
+        result = await fill(hass, result)
+    assert result["description_placeholders"] == {
+        "file": NAME,
+        "size": str(len(IMAGE)),
+        "sha256": hashlib.sha256(IMAGE).hexdigest(),
+        "version": "Z01T21",
+    }
+    # Nothing is kept before the owner has seen that.
+    assert state(hass, pack).state == "off"
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "on"
+    assert state(hass, pack).attributes["installed_version"] == "Z01T20"
+    assert state(hass, pack).attributes["latest_version"] == "Z01T21"
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    assert (folder / "bms.bin").read_bytes() == IMAGE
+    # A reload, as after an update of the integration, keeps it.
+    await hass.config_entries.async_reload(entry.entry_id)
+    await until(lambda: state(hass, pack).state == "on")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "component", "password", "field", "error"),
+    [
+        (NAME, IMAGE, "bms", "1234", "password", "wrong_password"),
+        ("photo.bin", IMAGE, "bms", PASSWORD, "file", "wrong_name"),
+        ("ZTHV-C_V1.bin", IMAGE, "bms", PASSWORD, "file", "wrong_component"),
+        (NAME, IMAGE, "comm", PASSWORD, "file", "wrong_component"),
+        (NAME, b"", "bms", PASSWORD, "file", "empty"),
+        (NAME, b"\x01\x02" * 100, "bms", PASSWORD, "file", "too_small"),
+        (NAME, bytes(range(256)) * 5000, "bms", PASSWORD, "file", "too_large"),
+        (NAME, b"PK\x03\x04" + IMAGE, "bms", PASSWORD, "file", "archive"),
+        (
+            NAME,
+            b"<!DOCTYPE html><html>" + b" " * 2000,
+            "bms",
+            PASSWORD,
+            "file",
+            "web_page",
+        ),
+        (NAME, b"hello " * 500, "bms", PASSWORD, "file", "text"),
+        (NAME, b"\xff" * 4096, "bms", PASSWORD, "file", "blank"),
+        ("ZTHV-M.bin", IMAGE, "bms", PASSWORD, "version", "version_missing"),
+    ],
+    ids=lambda item: "data" if isinstance(item, bytes) else item,
+)
+async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR0917
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    name: str,
+    data: bytes,
+    component: str,
+    password: str,
+    field: str,
+    error: str,
+) -> None:
+    """Nothing is kept, and the page is there for another try."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    result = await open_options(hass, entry, "firmware_upload")
+    with uploaded(tmp_path, name, data):
+        result = await fill(hass, result, component, password)
+    assert (result["type"], result["step_id"]) == (
+        FlowResultType.FORM,
+        "firmware_upload",
+    )
+    assert result["errors"] == {field: error}
+    assert not entry.options
+    with uploaded(tmp_path, NAME, IMAGE):
+        result = await fill(hass, result)
+    assert result["step_id"] == "firmware_confirm"
+
+
+async def test_a_version_can_be_typed(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """For files whose name has none."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    result = await open_options(hass, entry, "firmware_upload")
+    with uploaded(tmp_path, "ZTHV-M.bin", IMAGE):
+        result = await fill(hass, result, version=" Z01T21 ")
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert state(hass, pack).attributes["latest_version"] == "Z01T21"
+
+
+async def test_a_file_can_be_removed(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """The entity goes back to what the battery runs."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    result = await open_options(hass, entry, "firmware_remove")
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"component": "bms"}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "off"
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    assert await hass.async_add_executor_job(lambda: list(folder.glob("*.bin"))) == []
+
+
+async def test_removing_the_battery_removes_its_files(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Nothing of it is left behind."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    assert await hass.async_add_executor_job(folder.exists)
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not await hass.async_add_executor_job(folder.exists)
+
+
+# --- install -------------------------------------------------------------------------
+
+
+async def test_an_update_is_installed_and_compared(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """200 KiB with progress, restart, the new version, and polls after it."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    image = build_image("Z01T21", 200 * 1024)
+    await upload(hass, entry, tmp_path, data=image)
+    percents: list[int] = []
+    states: set[str] = set()
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        states.add(event.data["new_state"].state)
+        percent = event.data["new_state"].attributes.get(ATTR_UPDATE_PERCENTAGE)
+        if percent is not None:
+            percents.append(percent)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    polls = entry.runtime_data.health.polls
+    await install(hass, pack)
+    receiver = pack.firmware_receiver
+    assert receiver is not None
+    assert receiver.received == image
+    assert percents == sorted(percents)
+    assert set(range(0, 100, 5)) <= set(percents)
+    assert "unavailable" not in states
+    # Polling had paused: a transfer takes minutes.
+    assert entry.runtime_data.health.polls - polls <= 3
+    assert state(hass, pack).state == "off"
+    assert state(hass, pack).attributes["installed_version"] == "Z01T21"
+    assert device_of(hass, pack.address).sw_version == "Z01T21"
+    samples = entry.runtime_data.health.samples
+    await asyncio.sleep(30)
+    assert entry.runtime_data.health.samples > samples
+    writes = [write.time for write in peripheral.writes]
+    assert all(b - a >= 0.1499 for a, b in zip(writes, writes[1:], strict=False))
+
+
+async def test_the_communication_board_takes_its_own_file(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Its version is not reported, so nothing is compared and nothing made up."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    assert state(hass, pack, "comm").state == "unknown"
+    data = build_image("V02R01", 2048)
+    await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
+    assert state(hass, pack, "comm").state == "on"
+    assert state(hass, pack, "comm").attributes["installed_version"] == "not reported"
+    await install(hass, pack, "comm")
+    receiver = pack.firmware_receiver
+    assert receiver is not None
+    assert receiver.received == data
+    assert state(hass, pack, "comm").attributes["installed_version"] == "not reported"
+    assert device_of(hass, pack.address).sw_version == "Z01T20"
+
+
+async def refused(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> None:
+    """Press Install and expect to be told why not."""
+    with pytest.raises(HomeAssistantError) as error:
+        await install(hass, pack)
+    assert error.value.translation_key == key
+    text = str(error.value)
+    assert pack.name in text
+    assert "{" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"state_of_charge": 29}, "firmware_low_charge"),
+        ({"protection": 0x0400}, "firmware_protection"),
+        ({"protection": 0x8000}, "firmware_protection"),
+    ],
+)
+async def test_an_update_is_refused_in_an_unsafe_state(
+    hass: HomeAssistant, world: World, tmp_path: Path, change: dict[str, Any], key: str
+) -> None:
+    """Before a single firmware frame is sent."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.override = replace(pack.reported(), **change)
+    await refused(hass, pack, key)
+    assert not firmware_frames(peripheral)
+    assert state(hass, pack).state == "on"
+
+
+async def test_an_update_is_refused_on_a_weak_signal(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """-81 dBm is too weak, -80 dBm is not."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack, rssi=-81)
+    await upload(hass, entry, tmp_path)
+    await refused(hass, pack, "firmware_weak_signal")
+    assert not firmware_frames(peripheral)
+    (adapter,) = world.adapters.values()
+    adapter.radio.rssi[pack.address] = -80
+    peripheral.drop_link()
+    await until(lambda: entry.runtime_data.signal_strength == -80)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    await install(hass, pack)
+
+
+async def test_an_update_is_refused_on_a_link_with_small_packets(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """A package must fit one write."""
+    pack = battery("idle")
+    peripheral = await world.add_battery(pack, max_mtu=78)
+    await world.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    await upload(hass, entry, tmp_path)
+    await refused(hass, pack, "firmware_small_packets")
+    assert not firmware_frames(peripheral)
+
+
+async def test_an_update_is_refused_while_the_battery_is_away(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Nothing is sent later by itself."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    await peripheral.stop()
+    await asyncio.sleep(5)
+    await refused(hass, pack, "firmware_unreachable")
+    await peripheral.start()
+    await asyncio.sleep(60)
+    assert not firmware_frames(peripheral)
+
+
+async def test_a_damaged_file_is_not_installed(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """An SD card forgets."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    (folder / "bms.bin").write_bytes(build_image("Z01T22", 4096))
+    await refused(hass, pack, "firmware_no_file")
+    (folder / "bms.bin").unlink()
+    await refused(hass, pack, "firmware_no_file")
+    assert not firmware_frames(peripheral)
+    store = FirmwareStore(hass, entry.entry_id)
+    assert await store.async_load({}, "bms") is None
+
+
+@pytest.mark.parametrize(
+    ("step", "fault", "key"),
+    [
+        ("sync", Fault("no_answer"), "firmware_no_answer"),
+        ("sync", Fault("refuse"), "firmware_refused"),
+        ("start", Fault("wrong_length"), "firmware_no_answer"),
+        ("start", Fault("disconnect"), "firmware_link_lost"),
+        ("write", Fault("wrong_package", package=3), "firmware_wrong_package"),
+        ("write", Fault("bad_crc", package=5), "firmware_no_answer"),
+        ("finish_write", Fault("refuse"), "firmware_refused"),
+        ("finish", Fault("refuse"), "firmware_refused"),
+    ],
+)
+async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR0917
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    step: str,
+    fault: Fault,
+    key: str,
+) -> None:
+    """Whatever goes wrong, the values come back without anybody."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    receiver = pack.firmware_receiver
+    assert receiver is not None
+    receiver.faults[step] = fault
+    await refused(hass, pack, key)
+    assert not receiver.installed
+    samples = entry.runtime_data.health.samples
+    sent = len(firmware_frames(peripheral))
+    await asyncio.sleep(60)
+    assert entry.runtime_data.health.samples > samples
+    assert len(firmware_frames(peripheral)) == sent
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    assert state(hass, pack).attributes["in_progress"] is False
+    # And the next try works.
+    receiver.faults.clear()
+    await install(hass, pack)
+    assert state(hass, pack).state == "off"
+
+
+async def test_a_battery_without_this_way_of_updating_gets_no_more_than_a_handshake(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """The format is inferred: an unanswered handshake ends it."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = None
+    await refused(hass, pack, "firmware_no_answer")
+    assert len(firmware_frames(peripheral)) == 1
+
+
+@pytest.mark.parametrize(
+    ("comes_back", "key"),
+    [("old", "firmware_same_version"), ("never", "firmware_not_back")],
+)
+async def test_a_restart_that_brings_nothing_is_told(
+    hass: HomeAssistant, world: World, tmp_path: Path, comes_back: str, key: str
+) -> None:
+    """The version is read back and compared."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    receiver = pack.firmware_receiver
+    assert receiver is not None
+    receiver.comes_back = comes_back  # type: ignore[assignment]
+    await refused(hass, pack, key)
+
+
+async def test_nothing_else_is_sent_during_an_update(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """No second update, no setting, no refresh: each is told to wait."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    task = hass.async_create_task(install(hass, pack))
+    await until(lambda: entry.runtime_data.firmware.is_running)
+    with pytest.raises(HomeAssistantError) as error:
+        await entry.runtime_data.firmware.async_install("comm", lambda _: None)
+    assert error.value.translation_key == "firmware_under_way"
+    for domain, service, key in (
+        ("switch", "turn_on", "heater"),
+        ("button", "press", "refresh"),
+    ):
+        with pytest.raises(HomeAssistantError) as error:
+            await hass.services.async_call(
+                domain,
+                service,
+                {ATTR_ENTITY_ID: entity_id(hass, pack.address, key, domain)},
+                blocking=True,
+            )
+        assert error.value.translation_key == "firmware_under_way"
+    await task
+
+
+async def test_the_release_notes_say_what_is_not_proven(
+    hass: HomeAssistant, world: World, hass_ws_client: WebSocketGenerator
+) -> None:
+    """Plainly, before anybody presses Install."""
+    pack = battery("idle")
+    await added(hass, world, pack)
+    assert await async_setup_component(hass, UPDATE, {})
+    component = hass.data["entity_components"][UPDATE]
+    entity = component.get_entity(entity_id(hass, pack.address, "bms_firmware", UPDATE))
+    assert entity is not None
+    notes = await entity.async_release_notes()
+    assert "No public recording" in notes
+    assert "30 %" in notes
+
+
+async def test_the_current_can_be_told_to_count_finer(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Should a firmware count 0.01 A over Bluetooth as it does on RS485."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), current=123.0)
+    entry, peripheral = await added(hass, world, pack)
+    assert value(hass, pack.address, "current") == "123.0"
+    result = await open_options(hass, entry, "general")
+    await hass.config_entries.options.async_configure(
+        result["flow_id"], {"low_battery": 20, "current_scale": "100"}
+    )
+    await asyncio.sleep(11)
+    assert value(hass, pack.address, "current") == "12.3"
+    assert peripheral.connections == 2

@@ -1,0 +1,1 @@
+"""Tests of the battery's language and its client."""

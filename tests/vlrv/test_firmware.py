@@ -1,0 +1,556 @@
+"""Only an image that its owner can have meant is sent, whole, once, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
+import hashlib
+from itertools import pairwise
+from random import Random
+from typing import Final
+import zlib
+
+from hypothesis import given, settings, strategies as st
+import pytest
+
+from custom_components.voltgo_vlrv.vlrv.errors import (
+    FirmwareError,
+    FirmwareFailure,
+    FirmwareStep,
+    LinkLostError,
+    NoAnswerError,
+    VlrvError,
+)
+from custom_components.voltgo_vlrv.vlrv.firmware import (
+    COMPONENTS,
+    LONGEST_REQUEST,
+    MAX_SIZE,
+    MIN_SIZE,
+    PACKAGE_SIZE,
+    RESTART_LIMIT,
+    RESTART_TYPICAL,
+    WRITTEN,
+    FirmwareImage,
+    ImageError,
+    ImageProblem,
+    Reply,
+    check_image,
+    decode_reply,
+    finish_request,
+    finish_write_request,
+    start_write_request,
+    sync_request,
+    transfer,
+    write_request,
+)
+from custom_components.voltgo_vlrv.vlrv.frames import (
+    FIRMWARE_REPLY_LENGTH,
+    FrameAssembler,
+    with_crc,
+)
+from simulator.battery import SimulatedBattery
+from simulator.firmware import (
+    FLASH_SIZE,
+    PACKAGE_SIZE as RECEIVED_PACKAGE_SIZE,
+    ComesBack,
+    Fault,
+    FaultKind,
+    FirmwareReceiver,
+    Step,
+    build_image,
+)
+
+BMS, COMM = COMPONENTS
+NAME = "ZTHV-M_Z01T21.bin"
+
+SUB_COMMANDS: Final[dict[FirmwareStep, int]] = {
+    step: number for number, step in enumerate(FirmwareStep, 1)
+}
+SMALL = build_image("Z01T21", 3 * PACKAGE_SIZE + MIN_SIZE + 40)
+PACKAGES = 12  # of SMALL, the last one short
+
+
+class Link:
+    """An exchange with a simulated battery that never waits, and what it carried."""
+
+    def __init__(self) -> None:
+        """Connect."""
+        self.battery = SimulatedBattery(clock=lambda: 0.0)
+        self.requests: list[bytes] = []
+        self.timeouts: dict[int, float] = {}
+        self.progress: list[int] = []
+        self.before: Callable[[bytes], None] = lambda request: None
+
+    @property
+    def receiver(self) -> FirmwareReceiver:
+        """What takes the firmware."""
+        assert self.battery.firmware_receiver is not None
+        return self.battery.firmware_receiver
+
+    @property
+    def steps(self) -> list[FirmwareStep]:
+        """Which steps were sent, in order."""
+        return [list(FirmwareStep)[request[1] - 1] for request in self.requests]
+
+    async def exchange(self, request: bytes, length: int, timeout: float) -> bytes:  # noqa: ASYNC109
+        """Ask the battery once."""
+        assert length == FIRMWARE_REPLY_LENGTH[request[1]]
+        assert len(request) <= LONGEST_REQUEST
+        self.requests.append(request)
+        self.timeouts[request[1]] = timeout
+        self.before(request)
+        reply = self.battery.handle(request)
+        if self.battery.take_outage() is not None and reply is None:
+            raise LinkLostError("the link broke")
+        if reply is None:
+            raise NoAnswerError("no answer")
+        return reply
+
+    async def send(self, image: FirmwareImage) -> None:
+        """Run a transfer."""
+        await transfer(self.exchange, image, self.progress.append)
+
+
+@pytest.fixture
+def link() -> Link:
+    """Return a link to a battery."""
+    return Link()
+
+
+# Images
+
+
+@pytest.mark.parametrize(
+    ("name", "component", "version"),
+    [
+        ("ZTHV-M_Z01T21.bin", BMS, "Z01T21"),
+        ("ZTHV-M-V03R04.bin", BMS, "V03R04"),
+        ("ZTHV-M Z02T04 (1).bin", BMS, "Z02T04"),
+        ("ZTHV-MZ4SR02.BIN", BMS, "Z4SR02"),
+        ("ZTHV-M_z01t21.bin", BMS, "Z01T21"),
+        ("ZTHV-M-8S100-V1.0-Z01T21-20240111.bin", BMS, "Z01T21"),
+        ("ZTHV-M_Z01T21_Z01T21.bin", BMS, "Z01T21"),
+        ("ZTHV-M_from_Z01T20_to_Z01T21.bin", BMS, ""),
+        ("ZTHV-C_V03R04.bin", COMM, "V03R04"),
+        ("ZTHV-C.bin", COMM, ""),
+        ("ZTHV-M-8S100-V1.0.bin", BMS, ""),
+    ],
+)
+def test_the_name_tells_component_and_version(
+    name: str, component: object, version: str
+) -> None:
+    """The version only where there is no doubt about it."""
+    image = check_image(name, SMALL)
+    assert image.component is component
+    assert image.name == name
+    assert image.version == version
+    assert check_image(name, SMALL, image.component) == image
+
+
+def test_an_image_knows_what_identifies_its_data() -> None:
+    """Size, SHA-256 and CRC-32; the data themselves are not printed."""
+    image = check_image(NAME, SMALL)
+    assert image.data == SMALL
+    assert image.size == len(SMALL)
+    assert image.sha256 == hashlib.sha256(SMALL).hexdigest()
+    assert image.crc32 == zlib.crc32(SMALL)
+    assert len(repr(image)) < 200
+    assert replace(image, version="Z01T22").version == "Z01T22"
+    with pytest.raises(FrozenInstanceError):
+        image.name = ""  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("firmware.bin", SMALL, ImageProblem.WRONG_NAME),
+        ("", SMALL, ImageProblem.WRONG_NAME),
+        ("old ZTHV-M.bin", SMALL, ImageProblem.WRONG_NAME),
+        ("ZTHV-X.bin", SMALL, ImageProblem.WRONG_NAME),
+        ("ZTHV-C.bin", SMALL, ImageProblem.WRONG_COMPONENT),
+        (NAME, b"", ImageProblem.EMPTY),
+        (NAME, SMALL[: MIN_SIZE - 1], ImageProblem.TOO_SMALL),
+        (NAME, SMALL + bytes(MAX_SIZE), ImageProblem.TOO_LARGE),
+        (NAME, b"PK\x03\x04" + SMALL, ImageProblem.ARCHIVE),
+        (NAME, b"\x1f\x8b\x08" + SMALL, ImageProblem.ARCHIVE),
+        (NAME, b"Rar!\x1a\x07\x01" + SMALL, ImageProblem.ARCHIVE),
+        (NAME, b"7z\xbc\xaf\x27\x1c" + SMALL, ImageProblem.ARCHIVE),
+        (NAME, b"<!DOCTYPE html>" + b" " * 2000, ImageProblem.WEB_PAGE),
+        (NAME, b"\r\n\t<html>not found</html>", ImageProblem.WEB_PAGE),
+        (NAME, b"\xef\xbb\xbf<?xml?>" + b" " * 2000, ImageProblem.WEB_PAGE),
+        (NAME, b":020000040800F2\r\n" * 200, ImageProblem.TEXT),
+        (NAME, "Größe: 1\n".encode() * 200, ImageProblem.TEXT),
+        (NAME, b"x" + "ß".encode() * 2000, ImageProblem.TEXT),
+        (NAME, bytes(4096), ImageProblem.BLANK),
+        (NAME, b"\xff" * 4096, ImageProblem.BLANK),
+    ],
+)
+def test_what_is_no_image_is_refused(name: str, data: bytes, reason: str) -> None:
+    """With a reason for the owner who picked it for the BMS."""
+    with pytest.raises(ImageError) as error:
+        check_image(name, data, BMS)
+    assert error.value.reason == reason
+
+
+@pytest.mark.parametrize("size", [MIN_SIZE, MAX_SIZE])
+def test_images_of_both_extreme_sizes_are_taken(size: int) -> None:
+    """Both bounds belong to the range."""
+    assert check_image(NAME, build_image("Z01T21", size)).size == size
+
+
+def test_every_package_of_the_largest_image_has_a_number() -> None:
+    """The package number has 16 bits."""
+    assert -(-MAX_SIZE // PACKAGE_SIZE) <= 0x10000
+
+
+def test_both_sides_mean_the_same_boards_and_sizes() -> None:
+    """The simulator has tables of its own."""
+    assert {component.key for component in COMPONENTS} == {"bms", "comm"}
+    assert len({component.firmware_type for component in COMPONENTS}) == 2
+    assert PACKAGE_SIZE == RECEIVED_PACKAGE_SIZE
+    assert MAX_SIZE == FLASH_SIZE
+
+
+# Frames
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "layout"),
+    [
+        # family, sub-command, mark; then the fields, little-endian; then the CRC-16
+        (sync_request(), "64 01 01 | f0 4f"),
+        # firmware type, length
+        (start_write_request(2, 0x00032001), "64 02 01 02 01 20 03 00 | 1c c7"),
+        # package number, length, data
+        (
+            write_request(0x0102, b"\xaa\xbb\xcc"),
+            "64 03 01 02 01 03 00 aa bb cc | d3 c4",
+        ),
+        # CRC-32
+        (finish_write_request(0xCBF43926), "64 04 01 26 39 f4 cb | de 90"),
+        (finish_request(), "64 05 01 | f2 8f"),
+    ],
+)
+def test_a_request_is_laid_out_as_inferred(request_bytes: bytes, layout: str) -> None:
+    """Protocol 9, first form."""
+    body = bytes.fromhex(layout.split("|", maxsplit=1)[0])
+    assert request_bytes[:-2] == body
+    assert request_bytes == bytes.fromhex(layout.replace("|", ""))
+
+
+def test_the_longest_request_fits_the_mtu_of_these_batteries() -> None:
+    """Of 160 bytes, three are the attribute protocol's."""
+    assert len(write_request(0xFFFF, bytes(PACKAGE_SIZE))) == LONGEST_REQUEST == 137
+    assert LONGEST_REQUEST <= 160 - 3
+
+
+@pytest.mark.parametrize("size", [0, PACKAGE_SIZE + 1])
+def test_a_package_of_another_size_is_not_built(size: int) -> None:
+    """1-128 bytes."""
+    with pytest.raises(ValueError, match="a package has"):
+        write_request(0, bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("build", "number"),
+    [
+        (lambda number: write_request(number, b"\0"), 0x10000),
+        (finish_write_request, 1 << 32),
+        (lambda number: start_write_request(1, number), 1 << 32),
+        (lambda number: start_write_request(number, 1), 0x100),
+    ],
+)
+def test_a_number_that_does_not_fit_is_not_sent(
+    build: Callable[[int], bytes], number: int
+) -> None:
+    """Never another number in its place."""
+    with pytest.raises(OverflowError):
+        build(number)
+
+
+REPLIES: Final = {
+    FirmwareStep.SYNC: (with_crc(b"\x64\x01\x01\x00\x00"), Reply(None, 0, 0)),
+    FirmwareStep.START: (with_crc(b"\x64\x02\x01\x01\x07"), Reply(None, 1, 7)),
+    FirmwareStep.WRITE: (
+        with_crc(b"\x64\x03\x01\x02\x01\x00\x00"),
+        Reply(0x0102, 0, 0),
+    ),
+    FirmwareStep.FINISH_WRITE: (with_crc(b"\x64\x04\x01\x02\x03"), Reply(None, 2, 3)),
+    FirmwareStep.FINISH: (with_crc(b"\x64\x05\x01\x00\x00"), Reply(None, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("step", FirmwareStep)
+def test_a_reply_is_decoded_and_cut_out_of_notifications(step: FirmwareStep) -> None:
+    """Both sides of the language use the same lengths."""
+    frame, reply = REPLIES[step]
+    assert decode_reply(step, frame) == reply
+    assert FrameAssembler().feed(frame + frame) == [frame, frame]
+
+
+@pytest.mark.parametrize("step", FirmwareStep)
+def test_what_is_no_reply_to_the_step_is_not_decoded(step: FirmwareStep) -> None:
+    """Cut, longer, corrupt in any byte, or the answer to another step."""
+    frame, _ = REPLIES[step]
+    wrong = [frame[:at] for at in range(len(frame))]
+    wrong += [frame + b"\0", with_crc(frame[:-2] + b"\0"), with_crc(frame[:-3])]
+    wrong += [
+        frame[:at] + bytes((frame[at] ^ 1,)) + frame[at + 1 :]
+        for at in range(len(frame))
+    ]
+    # Intact, but of another family, step or layout.
+    wrong += [
+        with_crc(frame[:at] + bytes((frame[at] ^ 0x10,)) + frame[at + 1 : -2])
+        for at in range(3)
+    ]
+    wrong += [other for known, (other, _) in REPLIES.items() if known is not step]
+    for data in wrong:
+        with pytest.raises(ValueError, match="no reply to"):
+            decode_reply(step, data)
+
+
+# Transfer
+
+
+@pytest.mark.parametrize(("component", "name"), [(BMS, "Z02T05"), (COMM, "Z01T20")])
+async def test_a_whole_image_arrives_byte_by_byte(
+    link: Link, component: object, name: str
+) -> None:
+    """200 KiB in order, with progress from 0 to 99; the battery restarts with it."""
+    image = check_image("ZTHV-M.bin", build_image("Z02T05"))
+    image = replace(image, component=BMS if component is BMS else COMM)
+    await link.send(image)
+
+    assert image.size == 200 * 1024
+    assert bytes(link.receiver.received) == image.data
+    assert link.steps == [
+        FirmwareStep.SYNC,
+        FirmwareStep.START,
+        *[FirmwareStep.WRITE] * 1600,
+        FirmwareStep.FINISH_WRITE,
+        FirmwareStep.FINISH,
+    ]
+    assert link.progress == list(range(100))
+    assert link.battery.firmware == "Z01T20"
+    link.battery.power_cycle()
+    assert link.receiver.installed == {image.component.key: image.data}
+    assert link.battery.firmware == name
+
+
+async def test_the_last_package_is_as_short_as_what_is_left(link: Link) -> None:
+    """No filler: the battery knows the length."""
+    await link.send(check_image(NAME, SMALL))
+    writes = [request for request in link.requests if request[1] == 3]
+    assert len(writes) == PACKAGES
+    assert [request[5] for request in writes] == [128] * (PACKAGES - 1) + [40]
+    assert writes[-1] == write_request(PACKAGES - 1, SMALL[-40:])
+    assert bytes(link.receiver.received) == SMALL
+
+
+async def test_progress_stays_at_99_until_the_end(link: Link) -> None:
+    """Each percentage once; the rest is the restart, as in the manual."""
+    seen: list[tuple[int, int]] = []
+    link.before = lambda request: seen.append((request[1], link.progress[-1]))
+    await link.send(check_image(NAME, SMALL))
+    assert all(low < high for low, high in pairwise(link.progress))
+    assert link.progress[0] == 0
+    assert link.progress[-1] == WRITTEN == 99
+    assert seen[:3] == [(1, 0), (2, 0), (3, 0)]
+    assert seen[-2:] == [(4, 99), (5, 99)]
+
+
+async def test_slow_steps_are_waited_for(link: Link) -> None:
+    """Erasing, checking and finishing take a battery longer than answering."""
+    await link.send(check_image(NAME, SMALL))
+    assert link.timeouts[2] > link.timeouts[4] > link.timeouts[1]
+    assert link.timeouts[5] > link.timeouts[3]
+    assert RESTART_TYPICAL == 30
+    assert RESTART_LIMIT == 60
+
+
+@given(st.integers(MIN_SIZE, 20 * 1024), st.integers(0, 1 << 32))
+@settings(max_examples=40, deadline=None, derandomize=True)
+async def test_any_image_arrives_intact(size: int, seed: int) -> None:
+    """Of any size and content."""
+    link = Link()
+    image = check_image("ZTHV-C.bin", b"\0" + Random(seed).randbytes(size - 1))
+    await link.send(image)
+    assert bytes(link.receiver.received) == image.data
+    assert link.progress[0] == 0
+    assert link.progress[-1] == WRITTEN
+    assert all(low < high for low, high in pairwise(link.progress))
+    link.battery.power_cycle()
+    assert link.receiver.installed == {"comm": image.data}
+
+
+# What stops it
+
+
+def expected_steps(step: FirmwareStep, package: int | None) -> list[FirmwareStep]:
+    """Return what is sent when the transfer stops at a step."""
+    whole = [FirmwareStep.SYNC, FirmwareStep.START]
+    whole += [FirmwareStep.WRITE] * PACKAGES
+    whole += [FirmwareStep.FINISH_WRITE, FirmwareStep.FINISH]
+    return whole[: whole.index(step) + 1 + (package or 0)]
+
+
+async def failure(link: Link) -> FirmwareError:
+    """Return how a transfer of the small image fails."""
+    with pytest.raises(FirmwareError) as error:
+        await link.send(check_image(NAME, SMALL))
+    assert isinstance(error.value, VlrvError)
+    return error.value
+
+
+type Stop = tuple[FirmwareStep, int | None]
+type Failing = tuple[FaultKind, FirmwareFailure, int | None]
+
+STOPS: Final[list[Stop]] = [
+    (FirmwareStep.SYNC, None),
+    (FirmwareStep.START, None),
+    (FirmwareStep.WRITE, 0),
+    (FirmwareStep.WRITE, 5),
+    (FirmwareStep.WRITE, PACKAGES - 1),
+    (FirmwareStep.FINISH_WRITE, None),
+    (FirmwareStep.FINISH, None),
+]
+FAILURES: Final[list[Failing]] = [
+    ("no_answer", FirmwareFailure.NO_ANSWER, None),
+    ("refuse", FirmwareFailure.REFUSED, 0x2A),
+    ("wrong_package", FirmwareFailure.WRONG_PACKAGE, None),
+    ("wrong_length", FirmwareFailure.BAD_REPLY, None),
+    ("bad_crc", FirmwareFailure.BAD_REPLY, None),
+    ("disconnect", FirmwareFailure.LINK_LOST, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("stop", "failing"),
+    [
+        (stop, failing)
+        for stop in STOPS
+        for failing in FAILURES
+        if failing[0] != "wrong_package" or stop[0] is FirmwareStep.WRITE
+    ],
+)
+async def test_a_failure_stops_the_transfer_at_its_step(
+    link: Link, stop: Stop, failing: Failing
+) -> None:
+    """The error names it, and nothing is sent after it: least of all Finish."""
+    step, package = stop
+    kind, reason, code = failing
+    if stop == (FirmwareStep.FINISH, None) and kind == "no_answer":
+        reason = FirmwareFailure.LINK_LOST  # it restarts without a word
+    faults: dict[Step, Fault] = link.receiver.faults
+    faults[step.value] = Fault(kind, package or 0, code=0x2A)
+
+    error = await failure(link)
+    assert (error.step, error.package) == stop
+    assert (error.reason, error.code) == (reason, code)
+    assert link.steps == expected_steps(step, package)
+    assert (FirmwareStep.FINISH in link.steps) is (step is FirmwareStep.FINISH)
+    assert error.may_restart is (step is FirmwareStep.FINISH and kind != "refuse")
+    # What was not finished is not started.
+    link.battery.power_cycle()
+    assert bool(link.receiver.installed) is error.may_restart
+
+
+async def test_a_battery_without_a_bootloader_is_left_alone(link: Link) -> None:
+    """Sync is sent once, and nothing else."""
+    link.battery.firmware_receiver = None
+    error = await failure(link)
+    assert (error.step, error.reason) == (FirmwareStep.SYNC, FirmwareFailure.NO_ANSWER)
+    assert link.requests == [sync_request()]
+    assert link.progress == [0]
+
+
+async def test_a_success_with_an_error_code_is_none() -> None:
+    """What contradicts itself confirms nothing."""
+    requests: list[bytes] = []
+
+    async def exchange(request: bytes, _length: int, _seconds: float) -> bytes:
+        requests.append(request)
+        return with_crc(b"\x64\x01\x01\x00\x03")
+
+    with pytest.raises(FirmwareError) as error:
+        await transfer(exchange, check_image(NAME, SMALL), lambda _percent: None)
+    assert error.value.reason is FirmwareFailure.REFUSED
+    assert error.value.code == 3
+    assert len(requests) == 1
+
+
+async def test_an_image_changed_on_its_way_is_not_started(link: Link) -> None:
+    """The battery compares the CRC-32 and refuses."""
+
+    def spoil(request: bytes) -> None:
+        if request[1] == 4:
+            link.receiver.received[700] ^= 1
+
+    link.before = spoil
+    error = await failure(link)
+    assert error.step is FirmwareStep.FINISH_WRITE
+    assert error.reason is FirmwareFailure.REFUSED
+    assert FirmwareStep.FINISH not in link.steps
+
+
+@pytest.mark.parametrize("sub_command", range(1, 6))
+async def test_nothing_is_sent_after_cancelling(link: Link, sub_command: int) -> None:
+    """At whatever step the caller gives up."""
+    waiting = asyncio.Event()
+
+    async def exchange(request: bytes, length: int, timeout: float) -> bytes:  # noqa: ASYNC109
+        if request[1] == sub_command:
+            link.requests.append(request)
+            waiting.set()
+            await asyncio.Event().wait()
+        return await link.exchange(request, length, timeout)
+
+    task = asyncio.create_task(
+        transfer(exchange, check_image(NAME, SMALL), link.progress.append)
+    )
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert link.requests[-1][1] == sub_command
+
+
+async def test_after_a_failure_everything_starts_anew(link: Link) -> None:
+    """No resuming: the next transfer begins with Sync and succeeds."""
+    link.receiver.faults["write"] = Fault("no_answer", package=4)
+    await failure(link)
+    link.receiver.faults.clear()
+    link.requests.clear()
+    await link.send(check_image(NAME, SMALL))
+    assert link.steps[0] is FirmwareStep.SYNC
+    assert bytes(link.receiver.received) == SMALL
+
+
+@pytest.mark.parametrize("comes_back", ["old", "never"])
+async def test_only_the_identity_tells_whether_the_new_version_runs(
+    link: Link, comes_back: ComesBack
+) -> None:
+    """The transfer succeeds all the same."""
+    link.receiver.comes_back = comes_back
+    await link.send(check_image(NAME, SMALL))
+    link.battery.power_cycle()
+    assert link.battery.firmware == "Z01T20"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            FirmwareError(FirmwareStep.WRITE, 7, FirmwareFailure.REFUSED, 3),
+            "firmware transfer stopped at write, package 7: refused (code 3)",
+        ),
+        (
+            FirmwareError(FirmwareStep.SYNC, None, FirmwareFailure.NO_ANSWER),
+            "firmware transfer stopped at sync: no_answer",
+        ),
+    ],
+)
+def test_an_error_says_where_and_why(error: FirmwareError, text: str) -> None:
+    """In the log."""
+    assert str(error) == text

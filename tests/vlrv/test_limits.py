@@ -1,0 +1,178 @@
+"""Thresholds of registers 45-104 are those of the battery, in its units."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+import struct
+
+import pytest
+
+from custom_components.voltgo_vlrv.vlrv.frames import STATUS_FAMILY, read_request
+from custom_components.voltgo_vlrv.vlrv.identity import IDENTITY_COUNT
+from custom_components.voltgo_vlrv.vlrv.limits import (
+    CHARGE_UNDERTEMPERATURE,
+    LIMIT_READS,
+    LIMITS,
+    LIMITS_START,
+    decode_limits,
+)
+from custom_components.voltgo_vlrv.vlrv.registers import STATUS_COUNTS
+from simulator.battery import THRESHOLDS, SimulatedBattery, status_reply
+
+# Protocol chapter 4, register by register: an EG4 of 12.8 V and 400 Ah.
+TABLE = {
+    56: 3.400, 57: 0.040, 58: 5,
+    61: 2.500, 62: 2.000, 63: 3.100,
+    64: 10.5, 65: 9.6, 66: 12.0,
+    67: 3.600, 68: 3.900, 69: 3.450,
+    70: 14.8, 71: 15.2, 72: 14.4,
+    78: 60, 79: 60,
+    80: 220, 81: 220, 82: 350, 83: 250, 84: 250,
+    85: 10, 86: 2, 87: 10, 88: 2,
+    90: 2, 91: 0, 92: 5,
+    93: 70, 94: 75, 95: 65,
+    96: -15, 97: -20, 98: -10,
+    99: 70, 100: 75, 101: 65,
+    102: 95, 103: 100, 104: 80,
+}  # fmt: skip
+# What the keys of the map and of the simulator call the same thing.
+WORDS = {
+    "cell_uv": "cell_undervoltage",
+    "cell_ov": "cell_overvoltage",
+    "pack_uv": "pack_undervoltage",
+    "pack_ov": "pack_overvoltage",
+    "charge_oc": "charge_overcurrent_",
+    "discharge_oc": "discharge_overcurrent_",
+    "charge_ut": "charge_undertemperature",
+    "charge_ot": "charge_overtemperature",
+    "discharge_ut": "discharge_undertemperature",
+    "discharge_ot": "discharge_overtemperature",
+    "mos_ot": "pcb_overtemperature",
+}
+SMALLEST_PACKET = 75  # bytes; MTU 78 of the oldest boards
+
+
+def pack(*, cells: int = 4, thresholds: bool = True) -> SimulatedBattery:
+    """Return a battery like the one of the table, or one with more cells."""
+    return SimulatedBattery(
+        cell_count=cells, capacity=400, reports_thresholds=thresholds
+    )
+
+
+def replies(battery: SimulatedBattery) -> list[bytes]:
+    """Return what a battery answers to the reads."""
+    frames = [battery.handle(read_request(*read)) for read in LIMIT_READS]
+    return [frame for frame in frames if frame is not None]
+
+
+def key_of(name: str) -> str:
+    """Return the key of the map for a name of the simulator."""
+    if name == "load_short":
+        return "short_circuit"
+    for short, long in sorted(WORDS.items(), key=lambda item: -len(item[0])):
+        if name.startswith(short):
+            return (long + name.removeprefix(short)).replace("__", "_")
+    return name
+
+
+def test_every_row_of_the_table_decodes_to_its_value() -> None:
+    """By its register."""
+    limits = decode_limits(replies(pack()))
+    assert {limit.number: limits[limit.key] for limit in LIMITS} == pytest.approx(TABLE)
+
+
+def test_every_row_has_the_name_of_its_register() -> None:
+    """The simulator names them by themselves."""
+    assert {limit.number: limit.key for limit in LIMITS} == {
+        threshold.register: key_of(name) for name, threshold in THRESHOLDS.items()
+    }
+
+
+def test_every_row_has_the_unit_of_its_register() -> None:
+    """V, A, s, % and °C."""
+    units = {
+        "cell": "V", "pack": "V", "current": "A", "second": "s", "percent": "%",
+        "temperature": "°C",
+    }  # fmt: skip
+    assert {limit.number: limit.unit for limit in LIMITS} == {
+        threshold.register: units[threshold.unit] for threshold in THRESHOLDS.values()
+    }
+
+
+@pytest.mark.parametrize("cells", [4, 8, 16])
+def test_the_thresholds_of_any_pack_are_its_own(cells: int) -> None:
+    """Also those of 51.2 V, which need more of the register."""
+    battery = pack(cells=cells)
+    limits = decode_limits(replies(battery))
+    assert limits == pytest.approx(
+        {key_of(name): value for name, value in battery.limits.items()}, abs=0.005
+    )
+
+
+def test_the_map_rises_and_lies_within_the_reads() -> None:
+    """Each register once."""
+    assert all(one.number < other.number for one, other in pairwise(LIMITS))
+    assert len({limit.key for limit in LIMITS}) == len(LIMITS) == len(TABLE)
+    (first, count), (second, rest) = LIMIT_READS
+    assert first == LIMITS_START == 45
+    assert first + count == second
+    assert second + rest == 105
+    assert {limit.number for limit in LIMITS} <= set(range(first, second + rest))
+
+
+@pytest.mark.parametrize("register", [45, 59, 60, 73, 77, 89])
+def test_what_a_register_without_a_meaning_holds_is_not_shown(register: int) -> None:
+    """But it proves that the battery has those that are read with it."""
+    words = [0] * 60
+    words[register - LIMITS_START] = 0xFFFF
+    limits = decode_limits([status_reply(words[:31]), status_reply(words[31:])])
+    (start, count) = next(
+        (start, count)
+        for start, count in LIMIT_READS
+        if start <= register < start + count
+    )
+    assert set(limits) == {
+        limit.key for limit in LIMITS if start <= limit.number < start + count
+    }
+
+
+def test_all_zero_means_not_reported() -> None:
+    """What undefined registers read."""
+    assert decode_limits(replies(pack(thresholds=False))) == {}
+    assert decode_limits([status_reply([0] * 31), status_reply([0] * 29)]) == {}
+
+
+def test_a_half_that_is_all_zero_reports_no_threshold() -> None:
+    """Raw zero is no temperature of -50 °C that a battery would protect itself at."""
+    limits = decode_limits([replies(pack())[0], status_reply([0] * 29)])
+    assert limits.get(CHARGE_UNDERTEMPERATURE, 0) > -50
+
+
+def test_the_highest_raw_value_is_no_minus() -> None:
+    """Unsigned, all of them."""
+    limits = decode_limits([status_reply([0xFFFF] * 31), status_reply([0xFFFF] * 29)])
+    assert limits["cell_overvoltage_protection"] == 65.535
+    assert limits["short_circuit"] == 655.35
+    assert limits[CHARGE_UNDERTEMPERATURE] == 65485
+
+
+def test_zero_degrees_is_the_threshold_for_charging() -> None:
+    """And not "nothing"."""
+    assert CHARGE_UNDERTEMPERATURE in {limit.key for limit in LIMITS}
+    assert decode_limits(replies(pack()))[CHARGE_UNDERTEMPERATURE] == 0
+
+
+def test_a_reply_cannot_be_mistaken_for_another_read() -> None:
+    """A reply says neither register nor request, only how long it is."""
+    counts = [count for _, count in LIMIT_READS]
+    others = [*STATUS_COUNTS, 39, 41, IDENTITY_COUNT]
+    assert len(set(counts)) == len(counts)
+    assert not set(counts) & set(others)
+
+
+def test_a_reply_fits_one_packet_of_the_smallest_mtu() -> None:
+    """So it arrives in one piece or not at all."""
+    for frame in replies(pack()):
+        assert len(frame) <= SMALLEST_PACKET
+        assert frame[0] == STATUS_FAMILY
+        assert struct.unpack_from("B", frame, 2)[0] == len(frame) - 5

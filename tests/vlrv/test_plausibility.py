@@ -1,0 +1,271 @@
+"""A sample that cannot be true is rejected for its reason; a true one never is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings, strategies as st
+import pytest
+
+from .samples import CELLS, frame, status
+from custom_components.voltgo_vlrv.vlrv.plausibility import (
+    Implausible,
+    implausibilities,
+)
+from custom_components.voltgo_vlrv.vlrv.registers import decode_status
+from simulator.battery import PRESETS, SimulatedBattery, preset, status_reply
+
+RECORDED_PACK_VOLTAGE = 26.42  # V, of the eight cells of the sample
+
+
+def reasons(
+    registers: dict[int, int] | None = None, **changes: Any
+) -> tuple[Implausible, ...]:
+    """Return why a state of 100 Ah is rejected."""
+    return implausibilities(status(registers, **changes))
+
+
+@pytest.mark.parametrize("count", [41, 39])
+def test_a_sane_sample_is_plausible(count: int) -> None:
+    """The baseline of all cases below."""
+    assert implausibilities(decode_status(frame(count=count))) == ()
+
+
+@pytest.mark.parametrize("count", [41, 39])
+def test_an_all_zero_block_is_one_reason_not_ten(count: int) -> None:
+    """F3: undefined registers read zero, with a good checksum."""
+    decoded = decode_status(status_reply([0] * count))
+    assert implausibilities(decoded) == (Implausible.ALL_ZERO,)
+
+
+def test_a_block_that_is_not_quite_zero_is_rejected_too() -> None:
+    """F3: one register that is not zero does not make it true."""
+    values = [0] * 41
+    values[24] = 50
+    assert set(implausibilities(decode_status(status_reply(values)))) == {
+        Implausible.CELL_COUNT,
+        Implausible.CELL_VOLTAGE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("registers", "expected"),
+    [
+        ({24: 398}, {Implausible.STATE_OF_CHARGE}),
+        ({24: 101}, {Implausible.STATE_OF_CHARGE}),
+        ({24: 0xFFFF}, {Implausible.STATE_OF_CHARGE}),
+        ({23: 101}, {Implausible.STATE_OF_HEALTH}),
+        ({23: 0xFFFF}, {Implausible.STATE_OF_HEALTH}),
+        # Pack voltage, 26.42 V by its cells: 2 % are 0.52 V.
+        ({0: 0}, {Implausible.PACK_VOLTAGE}),
+        ({0: 2588}, {Implausible.PACK_VOLTAGE}),
+        ({0: 2696}, {Implausible.PACK_VOLTAGE}),
+        ({0: 1321}, {Implausible.PACK_VOLTAGE}),
+        # Cell count
+        (
+            {36: 0},
+            {
+                Implausible.CELL_COUNT,
+                Implausible.CELL_VOLTAGE,
+                Implausible.PACK_VOLTAGE,
+            },
+        ),
+        ({36: 17}, {Implausible.CELL_COUNT, Implausible.CELL_VOLTAGE}),
+        ({36: 0xFFFF}, {Implausible.CELL_COUNT, Implausible.CELL_VOLTAGE}),
+        # A count that does not fit the cells
+        ({36: 16}, {Implausible.CELL_VOLTAGE}),
+        ({36: 4}, {Implausible.PACK_VOLTAGE}),
+        # Current of a pack of 100 Ah
+        ({1: 10_010}, {Implausible.CURRENT}),
+        ({1: 0x10000 - 10_010}, {Implausible.CURRENT}),
+        ({1: 0x7FFF}, {Implausible.CURRENT}),
+        ({1: 0x8000}, {Implausible.CURRENT}),
+        # Temperatures that are none and no sentinel either
+        ({18: 0x8000}, {Implausible.TEMPERATURE}),
+        ({19: 121}, {Implausible.TEMPERATURE}),
+        ({20: 0x1234}, {Implausible.TEMPERATURE}),
+        ({18: 0x0D16, 19: 0x0D16}, {Implausible.TEMPERATURE}),
+        # Capacity
+        ({31: 0, 32: 0, 37: 20_001}, {Implausible.CAPACITY}),
+        # Several at once
+        (
+            {24: 398, 23: 200, 1: 0x7FFF},
+            {
+                Implausible.STATE_OF_CHARGE,
+                Implausible.STATE_OF_HEALTH,
+                Implausible.CURRENT,
+            },
+        ),
+    ],
+)
+def test_each_impossible_value_has_its_reason(
+    registers: dict[int, int], expected: set[Implausible]
+) -> None:
+    """F3: valid checksum, wrong content."""
+    assert set(reasons(registers)) == expected
+    assert len(reasons(registers)) == len(expected)
+
+
+@pytest.mark.parametrize("millivolts", [0, 5001, 0xFFFF])
+def test_a_cell_that_cannot_be_is_noticed_wherever_it_is(millivolts: int) -> None:
+    """F3: a 0 mV cell in a pack that reports eight."""
+    for cell in range(8):
+        cells = [round(volts * 1000) for volts in CELLS]
+        cells[cell] = millivolts
+        # The pack voltage agrees, so that the cell is the only reason.
+        registers = {2 + cell: millivolts, 0: min(0xFFFF, sum(cells) // 10)}
+        assert reasons(registers) == (Implausible.CELL_VOLTAGE,)
+
+
+@pytest.mark.parametrize("hundredths", [2590, 2630, 2642, 2650, 2694])
+def test_a_pack_voltage_within_two_percent_is_believed(hundredths: int) -> None:
+    """Cells and pack are not measured at the same instant."""
+    assert status().voltage == RECORDED_PACK_VOLTAGE
+    assert reasons({0: hundredths}) == ()
+
+
+@pytest.mark.parametrize(
+    ("full", "current", "believed"),
+    [
+        (100, 1000.0, True),
+        (100, -1000.0, True),
+        (100, 1000.1, False),
+        (100, -1000.1, False),
+        (20, 500.0, True),  # a starter battery
+        (20, 500.1, False),
+        (400, -3276.8, True),
+        (0, 2000.0, True),  # capacity unknown
+        (0, -2000.1, False),
+    ],
+)
+def test_what_current_is_believed_depends_on_the_capacity(
+    full: int, current: float, believed: bool
+) -> None:
+    """Ten times the capacity in an hour, at least 500 A."""
+    expected = () if believed else (Implausible.CURRENT,)
+    assert reasons(current=current, full_capacity=full, design_capacity=0) == expected
+
+
+@pytest.mark.parametrize("value", [-39, -30, -10, -1, 0, 45, 100, 120])
+def test_every_temperature_that_can_be_is_believed(value: int) -> None:
+    """Winter and a hot board included."""
+    assert (
+        reasons(
+            pcb_temperature=value,
+            ambient_temperature=value,
+            probe_temperatures=(value, value),
+        )
+        == ()
+    )
+
+
+@pytest.mark.parametrize("word", [0x00AA, 0x7FFF, 0xFFC8, 0xFFD8, 0])
+def test_a_missing_sensor_is_no_reason(word: int) -> None:
+    """F5: the board is what it is; the rest of its sample is true."""
+    for number in (18, 19, 20):
+        assert reasons({number: word}) == ()
+
+
+@pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x7F, 0])
+def test_missing_probes_are_no_reason(absent: int) -> None:
+    """F5: with no probe at all, and the error word that goes with it."""
+    assert (
+        reasons(
+            probe_temperatures=(None,) * 6,
+            absent_byte=absent,
+            ambient_temperature=None,
+            error=0x0022,
+            operating_state=4,
+        )
+        == ()
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state_of_charge": 0, "remaining_capacity": 0},
+        {"state_of_charge": 100, "remaining_capacity": 100},
+        {"state_of_health": 0},  # an old mock of the vendor's
+        {"cycles": 65535},
+        {"operating_state": 0x77, "status_flags": 0x7F00},
+        {"warning": 0xFFFF, "protection": 0xFFFF, "error": 0xFFFF},
+        {"balancing": 0xFFFF, "switch_flags": 0xFFEF},
+        {"cell_voltages": (2.0,) * 4},
+        {"cell_voltages": (3.9,) * 16},
+        {"cell_voltages": (0.001, *CELLS[1:])},  # a dead cell is worth knowing
+        {"full_capacity": 0, "design_capacity": 0},
+        {"remaining_capacity": 0},
+    ],
+)
+def test_what_is_odd_but_possible_is_believed(changes: dict[str, Any]) -> None:
+    """An owner whose battery is in trouble needs its values most."""
+    assert reasons(**changes) == ()
+
+
+@given(
+    st.sampled_from(sorted(PRESETS)),
+    st.integers(0, 100),
+    st.floats(-600, 600),
+    st.floats(-35, 60),
+    st.lists(st.integers(1, 3600), min_size=1, max_size=4),
+)
+@settings(max_examples=80, deadline=None, derandomize=True)
+def test_no_simulated_battery_is_ever_rejected(
+    name: str, charge: int, demand: float, ambient: float, steps: list[int]
+) -> None:
+    """Every preset under any load, charger and weather, through its protections."""
+    options = {**PRESETS[name].options, "state_of_charge": float(charge)}
+    battery = SimulatedBattery(**{**options, "clock": float})
+    battery.demand_current = demand
+    battery.ambient = ambient
+    battery.heating_enabled = True
+    for seconds in (0, *steps):
+        battery.advance(seconds)
+        decoded = decode_status(status_reply(battery.reported().to_registers()))
+        assert implausibilities(decoded) == ()
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_no_preset_is_rejected_in_its_first_hours(name: str) -> None:
+    """As shown, then every ten minutes; the decoded values are the true ones."""
+    battery = preset(name, clock=float)
+    for _ in range(24):
+        decoded = decode_status(status_reply(battery.registers(0, 41)))
+        assert implausibilities(decoded) == ()
+        truth = battery.truth()
+        for field in (
+            "state_of_charge",
+            "voltage",
+            "current",
+            "power",
+            "remaining_capacity",
+            "full_capacity",
+            "state_of_health",
+            "cycles",
+            "max_charge_current",
+            "pcb_temperature",
+            "ambient_temperature",
+            "charging",
+            "heating",
+            "heating_enabled",
+            "balancing_cells",
+        ):
+            assert getattr(decoded, field) == truth[field], field
+        battery.advance(600)
+
+
+@given(st.lists(st.integers(0, 0xFFFF), min_size=41, max_size=41))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_whatever_is_believed_can_be_shown(values: list[int]) -> None:
+    """Random registers: named reasons, each once, or values within their ranges."""
+    values[36] %= 18
+    decoded = decode_status(status_reply(values))
+    found = implausibilities(decoded)
+    assert len(set(found)) == len(found)
+    assert set(found) <= set(Implausible)
+    if not found:
+        assert 1 <= decoded.cell_count <= 16
+        assert 0 <= decoded.state_of_charge <= 100
+        assert 0 <= decoded.state_of_health <= 100
+        assert all(0 < millivolts <= 5000 for millivolts in decoded.cells)

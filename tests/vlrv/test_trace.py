@@ -1,0 +1,268 @@
+"""What is written down of a link: enough to understand a fault that is long gone."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+import time
+
+import pytest
+
+from homeassistant.components import bluetooth
+
+from .samples import frame
+from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
+from custom_components.voltgo_vlrv.vlrv.errors import (
+    ImplausibleError,
+    NoAnswerError,
+    NotReachableError,
+    RefusedError,
+)
+from custom_components.voltgo_vlrv.vlrv.settings import set_module_id, set_protocol
+from custom_components.voltgo_vlrv.vlrv.trace import KEPT, LinkEvent, Trace, shown
+from simulator.battery import SimulatedBattery, build_reply, status_reply
+from simulator.faults import FOREVER
+from simulator.peripheral import Peripheral
+from tests.world import World
+
+SOURCE = "02:00:00:00:00:01"
+STATUS_READ = "0103000000298414"
+LATENCY = 0.1  # s
+
+
+def events(trace: Trace) -> list[str]:
+    """Return what happened, in order."""
+    return [entry["event"] for entry in trace.as_dict()["events"]]
+
+
+@pytest.fixture(name="pack")
+def pack_fixture(fast_clock: object) -> SimulatedBattery:
+    """Return a battery that does not change."""
+    return SimulatedBattery(clock=lambda: 0.0)
+
+
+@pytest.fixture(name="peripheral")
+async def peripheral_fixture(world: World, pack: SimulatedBattery) -> Peripheral:
+    """Return the battery on the air, heard by an adapter."""
+    peripheral = await world.add_battery(pack, reply_latency=LATENCY)
+    await world.add_adapter(SOURCE)
+    await world.heard(pack.address)
+    return peripheral
+
+
+@pytest.fixture(name="client")
+def client_fixture(
+    world: World, pack: SimulatedBattery, peripheral: Peripheral
+) -> VlrvClient:
+    """Return a client that is not connected yet."""
+    return VlrvClient(
+        pack.name,
+        lambda: bluetooth.async_ble_device_from_address(world.hass, pack.address, True),
+    )
+
+
+def test_a_new_trace_is_empty() -> None:
+    """Nothing is made up."""
+    trace = Trace()
+    assert trace.as_dict() == {"sent": [], "received": [], "events": []}
+    assert trace.last_sent == b""
+
+
+def test_the_last_fifty_are_kept_each_way() -> None:
+    """Oldest first, and the size stays what it is."""
+    trace = Trace()
+    for number in range(120):
+        trace.note_sent(bytes((1, number)))
+        trace.note_received(bytes((2, number)))
+        trace.note(LinkEvent.REJECTED, str(number))
+    found = trace.as_dict()
+    assert KEPT == 50
+    assert [entry["frame"] for entry in found["sent"]] == [
+        bytes((1, number)).hex() for number in range(70, 120)
+    ]
+    assert [entry["frame"] for entry in found["received"]] == [
+        bytes((2, number)).hex() for number in range(70, 120)
+    ]
+    assert [entry["detail"] for entry in found["events"]] == [
+        str(number) for number in range(70, 120)
+    ]
+    assert trace.last_sent == bytes((1, 119))
+
+
+async def test_the_same_event_again_is_counted(fast_clock: object) -> None:
+    """A day out of range does not push out what was before."""
+    trace = Trace()
+    started = time.time()
+    trace.note(LinkEvent.BROKE)
+    for _ in range(1000):
+        trace.note(LinkEvent.NOT_CONNECTED, "nobody hears it", b"\x01")
+        await asyncio.sleep(10)
+    trace.note(LinkEvent.NOT_CONNECTED, "no slot")
+    broke, away, slot = trace.as_dict()["events"]
+    assert broke["event"] == "broke"
+    assert (away["count"], away["detail"], away["frame"]) == (
+        1000,
+        "nobody hears it",
+        "01",
+    )
+    first = datetime.fromisoformat(away["first"])
+    assert first.timestamp() == pytest.approx(started, abs=0.01)
+    assert (datetime.fromisoformat(away["last"]) - first).total_seconds() == (
+        pytest.approx(9990, abs=0.01)
+    )
+    assert slot["count"] == 1
+
+
+def test_the_serial_number_is_not_shown() -> None:
+    """Neither is the checksum, from which a date could be guessed."""
+    texts = b"MODEL".ljust(24, b"\0") + b"Z01T20" + b"2024-01-11".ljust(16, b"\0")
+    reply = build_reply(bytes((1, 3, 46)) + texts)
+    text = shown(reply)
+    assert len(text) == 2 * len(reply)
+    assert text.startswith(reply[:33].hex())
+    assert text[66:] == "*" * 36
+    assert b"2024".hex() not in text
+    # Another reply of any kind is shown as it is.
+    assert shown(frame()) == frame().hex()
+    assert shown(b"") == ""
+
+
+async def test_both_ways_are_written_down_with_their_times(
+    client: VlrvClient, pack: SimulatedBattery
+) -> None:
+    """As they went over the air."""
+    await client.connect()
+    before = time.time()
+    await client.read_status()
+    found = client.trace.as_dict()
+    (sent,) = found["sent"]
+    (received,) = found["received"]
+    assert sent["frame"] == STATUS_READ
+    assert received["frame"] == status_reply(pack.registers(0, 41)).hex()
+    times = [
+        datetime.fromisoformat(entry["time"]).timestamp() for entry in (sent, received)
+    ]
+    assert before <= times[0] + 0.001
+    assert LATENCY <= times[1] - times[0] + 0.001 < LATENCY + 0.5
+    await client.disconnect()
+
+
+async def test_a_link_is_written_down_from_its_beginning_to_its_end(
+    client: VlrvClient, peripheral: Peripheral
+) -> None:
+    """With the adapter that carried it, and who ended it."""
+    await client.connect()
+    await client.connect()
+    await client.disconnect()
+    await client.disconnect()
+    assert events(client.trace) == ["connected", "released"]
+    assert client.trace.as_dict()["events"][0]["detail"] == SOURCE
+    await asyncio.sleep(2)
+    await client.connect()
+    peripheral.drop_link()
+    await asyncio.sleep(1)
+    assert events(client.trace) == ["connected", "released", "connected", "broke"]
+
+
+async def test_an_attempt_to_connect_that_fails_says_why(
+    client: VlrvClient, peripheral: Peripheral
+) -> None:
+    """And a link that never was is not released."""
+    peripheral.faults.refuse_subscription = 1
+    with pytest.raises(Exception, match="no notifications"):
+        await client.connect()
+    await peripheral.stop()
+    await asyncio.sleep(1200)
+    for _ in range(3):
+        with pytest.raises(NotReachableError):
+            await client.connect()
+    first, second = client.trace.as_dict()["events"]
+    assert first["event"] == second["event"] == "not_connected"
+    assert first["detail"] == "LinkLostError: no notifications from the battery"
+    assert second["detail"] == "NotReachableError: no adapter hears the battery"
+    assert second["count"] == 3
+
+
+async def test_silence_and_late_answers_are_told_apart(
+    client: VlrvClient, peripheral: Peripheral
+) -> None:
+    """The request that got no answer, and the answer that nobody waited for."""
+    await client.connect()
+    peripheral.faults.drop = FOREVER
+    with pytest.raises(NoAnswerError):
+        await client.read_module_id()
+    (_, unanswered) = client.trace.as_dict()["events"]
+    assert (unanswered["event"], unanswered["count"]) == ("unanswered", 2)
+    assert unanswered["frame"] == "1002007165"
+    peripheral.faults.clear()
+    peripheral.faults.duplicate = 1
+    await client.read_module_id()
+    await asyncio.sleep(1)
+    late = client.trace.as_dict()["events"][-1]
+    assert (late["event"], late["frame"][:8]) == ("late_reply", "10020101")
+    received = client.trace.as_dict()["received"]
+    assert [entry["frame"][:8] for entry in received] == ["10020101"] * 2
+    await client.disconnect()
+
+
+async def test_a_rejected_sample_is_kept_with_its_reasons(
+    client: VlrvClient, pack: SimulatedBattery
+) -> None:
+    """It has long left the last fifty frames when somebody asks."""
+    await client.connect()
+    wrong = status_reply([*pack.registers(0, 24), 398, *pack.registers(25, 16)])
+    answer = pack.handle
+    vars(pack)["handle"] = lambda _: wrong
+    with pytest.raises(ImplausibleError):
+        await client.read_status()
+    vars(pack)["handle"] = answer
+    for _ in range(60):
+        await client.read_status()
+    rejected = client.trace.as_dict()["events"][-1]
+    assert rejected["event"] == "rejected"
+    assert "state_of_charge" in rejected["detail"]
+    assert rejected["frame"] == wrong.hex()
+    assert wrong.hex() not in str(client.trace.as_dict()["received"])
+    await client.disconnect()
+
+
+@pytest.mark.parametrize("family", ["register", "setting"])
+async def test_a_refusal_is_kept_with_its_code(
+    client: VlrvClient, pack: SimulatedBattery, family: str
+) -> None:
+    """Of a read as of a write."""
+    await client.connect()
+    if family == "register":
+        refusal = build_reply(bytes((1, 0x83, 2)))
+        vars(pack)["handle"] = lambda _: refusal
+        with pytest.raises(RefusedError):
+            await client.read_status()
+    else:
+        pack.module_id = 2
+        refusal = build_reply(bytes((0x10, 6, 1, 1)))
+        with pytest.raises(RefusedError):
+            await client.write_setting(set_protocol(6, 1))
+    refused = client.trace.as_dict()["events"][-1]
+    assert refused["event"] == "refused"
+    assert refused["detail"] == f"code {refusal[2 if family == 'register' else 3]}"
+    assert refused["frame"] == refusal.hex()
+    await client.disconnect()
+
+
+async def test_every_settings_frame_is_passed_on(
+    world: World, pack: SimulatedBattery, peripheral: Peripheral
+) -> None:
+    """Also one that comes twice; a status never."""
+    passed: list[bytes] = []
+    client = VlrvClient(
+        pack.name,
+        lambda: bluetooth.async_ble_device_from_address(world.hass, pack.address, True),
+        on_settings_frame=passed.append,
+    )
+    await client.connect()
+    await client.read_status()
+    peripheral.faults.duplicate = 1
+    await client.write_setting(set_module_id(3))
+    await asyncio.sleep(1)
+    assert passed == [build_reply(bytes((0x10, 7, 1, 0)))] * 2
+    await client.disconnect()

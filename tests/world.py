@@ -1,0 +1,111 @@
+"""A small world of batteries and Bluetooth adapters around a Home Assistant."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from bleak import BleakClient
+from bleak.backends.device import BLEDevice
+import bleak_retry_connector
+
+from homeassistant.components import bluetooth
+from homeassistant.components.bluetooth import BluetoothServiceInfoBleak
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+
+from simulator.adapter import Detach, VirtualAdapter
+from simulator.peripheral import Battery, Peripheral
+from simulator.radio import Air
+
+POLL = 0.01  # s
+
+
+class World:
+    """Handle for tests; everything in it runs on the virtual radio."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Start empty; the bluetooth integration must be set up."""
+        self.hass = hass
+        self.air = Air()
+        self.peripherals: dict[str, Peripheral] = {}
+        self.adapters: dict[str, VirtualAdapter] = {}
+        self._detach: list[Detach] = []
+
+    async def add_battery(
+        self, battery: Battery, *, start: bool = True, **kwargs: Any
+    ) -> Peripheral:
+        """Put a battery on the air; the keywords are those of `Peripheral`."""
+        peripheral = Peripheral(self.air, battery, **kwargs)
+        self.peripherals[peripheral.address] = peripheral
+        if start:
+            await peripheral.start()
+        return peripheral
+
+    async def add_adapter(
+        self, source: str = "02:00:00:00:00:01", name: str | None = None, **kwargs: Any
+    ) -> VirtualAdapter:
+        """Give Home Assistant an adapter; the keywords are those of `VirtualAdapter`."""
+        adapter = VirtualAdapter(
+            self.air, source, name or f"proxy-{source[-2:]}", **kwargs
+        )
+        self.adapters[source] = adapter
+        self._detach.append(await adapter.attach(self.hass))
+        return adapter
+
+    async def remove_adapter(self) -> None:
+        """Unplug the adapter that was added last."""
+        self.adapters.popitem()
+        await self._detach.pop()()
+
+    async def heard(
+        self, address: str, *, after: float = 0.0, within: float = 10.0
+    ) -> BluetoothServiceInfoBleak:
+        """Return the newest advertisement, waiting for the first one.
+
+        `after` asks for one heard later than that loop time; `within` is in seconds.
+        """
+        async with asyncio.timeout(within):
+            # Polled: Home Assistant calls nobody for an advertisement it knows.
+            while (info := self.last_heard(address)) is None or info.time <= after:  # noqa: ASYNC110
+                await asyncio.sleep(POLL)
+        return info
+
+    def last_heard(self, address: str) -> BluetoothServiceInfoBleak | None:
+        """Return the newest advertisement, if Home Assistant still counts it."""
+        return bluetooth.async_last_service_info(self.hass, address, connectable=True)
+
+    async def ble_device(self, address: str) -> BLEDevice:
+        """Return what integrations connect to, waiting until it is heard."""
+        await self.heard(address)
+        device = bluetooth.async_ble_device_from_address(self.hass, address, True)
+        assert device is not None
+        return device
+
+    async def connect(self, address: str, **kwargs: Any) -> BleakClient:
+        """Connect a plain client; the keywords are those of `establish_connection`."""
+        return await bleak_retry_connector.establish_connection(
+            # Home Assistant replaces the class at set-up, so it is looked up late.
+            bleak_retry_connector.BleakClientWithServiceCache,
+            await self.ble_device(address),
+            address,
+            **kwargs,
+        )
+
+    async def close(self) -> None:
+        """End what uses Bluetooth, then switch everything off."""
+        flows = self.hass.config_entries.flow
+        for flow in flows.async_progress(include_uninitialized=True):
+            flows.async_abort(flow["flow_id"])
+        for entry in self.hass.config_entries.async_entries():
+            if (
+                entry.domain != bluetooth.DOMAIN
+                and entry.state is ConfigEntryState.LOADED
+            ):
+                await self.hass.config_entries.async_unload(entry.entry_id)
+        await self.hass.async_block_till_done()
+        for detach in self._detach:
+            await detach()
+        for peripheral in self.peripherals.values():
+            await peripheral.stop()
+        self.air.close()
