@@ -27,6 +27,7 @@ from bluetooth_data_tools import monotonic_time_coarse
 from bumble import att, core, hci
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt_client import Client as GattClient, ServiceProxy
+from bumble.utils import AsyncRunner
 from habluetooth import (
     BaseHaRemoteScanner,
     BluetoothScanningMode,
@@ -66,13 +67,42 @@ type Detach = Callable[[], Awaitable[None]]
 class _Central(Device):
     """A central that outlives attempts to connect that nobody waits for any more."""
 
-    def on_le_connection(self, *args: Any, **kwargs: Any) -> None:
-        """Take a connection, also one whose attempt was cancelled in the same turn.
+    _unwanted: set[int]
 
-        Bumble would set the result of the cancelled future and raise in the event loop.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Prepare like any device."""
+        super().__init__(*args, **kwargs)
+        self._unwanted = set()
+
+    def on_le_connection(
+        self, connection_handle: int, *args: Any, **kwargs: Any
+    ) -> None:
+        """Take a connection, and end at once one that nobody waits for any more.
+
+        Bumble would fail an assertion where the attempt was cancelled some time ago,
+        and set the result of a cancelled future where it was in the same turn; both
+        raise in the event loop.
         """
+        if self.connect_own_address_type is None:
+            self._unwanted.add(connection_handle)
+            AsyncRunner.spawn(
+                self.host.send_async_command(
+                    hci.HCI_Disconnect_Command(
+                        connection_handle=connection_handle,
+                        reason=hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR,
+                    )
+                )
+            )
+            return
         with suppress(asyncio.InvalidStateError):
-            super().on_le_connection(*args, **kwargs)
+            super().on_le_connection(connection_handle, *args, **kwargs)
+
+    def on_disconnection(self, connection_handle: int, reason: int) -> None:
+        """Tell of the end of a link, unless nobody knew of it."""
+        if connection_handle in self._unwanted:
+            self._unwanted.discard(connection_handle)
+            return
+        super().on_disconnection(connection_handle, reason)
 
 
 class VirtualAdapter:

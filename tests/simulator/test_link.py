@@ -17,6 +17,7 @@ from bleak_retry_connector import (
     BleakOutOfConnectionSlotsError,
 )
 import bluetooth_data_tools
+from bumble import hci
 import pytest
 
 from homeassistant.components import bluetooth
@@ -689,6 +690,24 @@ async def test_a_connection_cancelled_while_services_are_discovered(
         await asyncio.sleep(0.1)
         assert not adapter.links
         assert not peripheral.is_connected
+    assert await (await open_session(world)).ask() == [STATUS]
+
+
+async def test_a_link_that_comes_after_everybody_left_is_ended(
+    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+) -> None:
+    """The task that connects dies without telling the controller, as at shutdown."""
+    await world.heard(ADDRESS)
+    await peripheral.silence()
+    attempt = asyncio.create_task(
+        adapter.device.connect(hci.Address(f"{ADDRESS}/P"), timeout=None)
+    )
+    await asyncio.sleep(1)
+    attempt.cancel()
+    await peripheral.advertise()
+    await asyncio.sleep(2)
+    assert adapter.radio.pending_le_connection is None
+    assert not peripheral.is_connected
     assert await (await open_session(world)).ask() == [STATUS]
 
 
