@@ -85,7 +85,7 @@ class _Central(Device):
         """
         if self.connect_own_address_type is None:
             self._unwanted.add(connection_handle)
-            AsyncRunner.spawn(
+            AsyncRunner.spawn(  # type: ignore[no-untyped-call]
                 self.host.send_async_command(
                     hci.HCI_Disconnect_Command(
                         connection_handle=connection_handle,
