@@ -31,6 +31,20 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     ),
     "current": ("Current", "A", SensorDeviceClass.CURRENT, MEASUREMENT, None, True),
     "power": ("Power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, True),
+    "charge_power": (
+        "Charge power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, False,
+    ),
+    "discharge_power": (
+        "Discharge power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, False,
+    ),
+    "energy_charged": (
+        "Energy charged", "kWh", SensorDeviceClass.ENERGY,
+        SensorStateClass.TOTAL_INCREASING, None, True,
+    ),
+    "energy_discharged": (
+        "Energy discharged", "kWh", SensorDeviceClass.ENERGY,
+        SensorStateClass.TOTAL_INCREASING, None, True,
+    ),
     "operating_state": (
         "Operating state", None, SensorDeviceClass.ENUM, None, None, True,
     ),
@@ -38,9 +52,9 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "Remaining capacity", "Ah", None, MEASUREMENT, None, True,
     ),
     "full_capacity": ("Full capacity", "Ah", None, MEASUREMENT, DIAGNOSTIC, False),
-    "state_of_health": ("State of health", "%", None, MEASUREMENT, DIAGNOSTIC, True),
+    "state_of_health": ("State of health", "%", None, MEASUREMENT, DIAGNOSTIC, False),
     "cycles": (
-        "Charge cycles", None, None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC, True,
+        "Charge cycles", None, None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC, False,
     ),
     "max_cell_temperature": (
         "Maximum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,

@@ -11,6 +11,7 @@ from homeassistant.helpers import issue_registry as ir
 from .const import DOMAIN
 from .controls import power_cycle_issue
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .energy import EnergyCounter
 from .firmware_store import FirmwareStore
 from .records import async_remove_records
 from .texts import async_load_words
@@ -33,6 +34,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     coordinator = VlrvCoordinator(hass, entry)
     entry.runtime_data = coordinator
     await coordinator.evidence.async_load()
+    await coordinator.energy.async_load()
     coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
@@ -48,3 +50,4 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_records(hass, entry.entry_id)
+    await EnergyCounter(hass, entry.entry_id).async_remove()

@@ -13,6 +13,10 @@ POLL_INTERVAL: Final = timedelta(seconds=10)
 MAX_AGE: Final = timedelta(seconds=60)
 MAX_AGE_INTERVALS: Final = 4
 
+# Energy is not counted across a longer time without a sample: the larger of the two.
+ENERGY_GAP: Final = timedelta(seconds=60)
+ENERGY_GAP_INTERVALS: Final = 3
+
 # A connected battery that leaves so many polls unanswered is cut off and called anew.
 SILENT_POLLS: Final = 3
 

@@ -22,8 +22,17 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN, MAX_AGE, MAX_AGE_INTERVALS, POLL_INTERVAL, SILENT_POLLS
+from .const import (
+    DOMAIN,
+    ENERGY_GAP,
+    ENERGY_GAP_INTERVALS,
+    MAX_AGE,
+    MAX_AGE_INTERVALS,
+    POLL_INTERVAL,
+    SILENT_POLLS,
+)
 from .controls import CAN, RS485, VlrvControls
+from .energy import EnergyCounter
 from .facts import BatteryFacts
 from .failures import failure_reason
 from .firmware_update import FirmwareUpdates
@@ -78,6 +87,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.address: str = entry.data[CONF_ADDRESS]
         self.facts = BatteryFacts.from_data(entry.data[CONF_FACTS])
         self.health = DataHealth()
+        self.energy = EnergyCounter(hass, entry.entry_id)
         trace, self.evidence = async_records(hass, entry.entry_id)
         self.client = VlrvClient(
             entry.title,
@@ -164,8 +174,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         entry = self.config_entry
         if (proof := take_proof(self.hass, self.address)) is not None:
             # The battery was read when it was added, moments ago.
-            self.health.accept(proof.when, proof.time)
-            self.evidence.see(proof.status, proof.when.timestamp())
+            self._accept(proof.status, proof.when, proof.time)
             self.data = proof.status
             self._watch_age()
         entry.async_on_unload(entry.add_update_listener(_show_options))
@@ -194,6 +203,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._cancel_expiry()
             self._cancel_expiry = None
         await self.evidence.async_save()
+        await self.energy.async_save()
         await self.client.disconnect()
 
     def _refresh_soon(self) -> None:
@@ -310,9 +320,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def _poll(self) -> BatteryStatus:
         await self.async_connect()
         status = await self.client.read_status()
-        now = dt_util.utcnow()
-        self.health.accept(now, self.hass.loop.time())
-        self.evidence.see(status, now.timestamp())
+        self._accept(status, dt_util.utcnow(), self.hass.loop.time())
         self._watch_age()
         self._learn(self.facts.learn_status(status))
         if self._portrait_wanted:
@@ -321,6 +329,17 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 self.hass, self._read_portrait(), f"{self.name} - portrait"
             )
         return status
+
+    @callback
+    def _accept(self, status: BatteryStatus, when: datetime, time: float) -> None:
+        """Take a sample that is believed; `time` is on the event loop's clock."""
+        self.health.accept(when, time)
+        self.evidence.see(status, when.timestamp())
+        self.energy.add(
+            time,
+            status.voltage * status.current,
+            max(ENERGY_GAP, ENERGY_GAP_INTERVALS * POLL_INTERVAL).total_seconds(),
+        )
 
     async def _read_portrait(self) -> None:
         """Read identity, thresholds and settings, as far as the battery has them."""

@@ -15,6 +15,7 @@ from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant, callback
 
 from .coordinator import CONF_CURRENT_SCALE, VlrvConfigEntry, VlrvCoordinator
+from .energy import DIRECTIONS
 from .records import async_records
 from .vlrv.registers import CURRENT_SCALE, BatteryStatus
 
@@ -84,6 +85,9 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
             **_plain(client.counters),
         },
         "health": coordinator.health,
+        "energy": {
+            direction: coordinator.energy.total(direction) for direction in DIRECTIONS
+        },
     }
 
 

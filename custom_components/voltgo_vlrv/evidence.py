@@ -11,17 +11,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 import logging
-from pathlib import Path
 from struct import Struct
 import time
 from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.storage import Store
-from homeassistant.util.json import json_loads
 
 from .const import DOMAIN
+from .storage import FOREIGN, async_delete_garbled
 from .vlrv.registers import CURRENT_SCALE, STATUS_COUNTS, BatteryStatus, decode_status
 from .vlrv.trace import iso
 
@@ -133,7 +131,7 @@ class Collection[ValueT: (int, str)]:
     def from_stored(
         cls, stored: Mapping[str, Any], kind: type[ValueT]
     ) -> Collection[ValueT]:
-        """Return what `as_stored` stored; see `_FOREIGN` for what else it raises."""
+        """Return what `as_stored` stored; see `storage.FOREIGN` for what else it raises."""
         collection = cls(overflow=int(stored["overflow"]))
         for value, first, first_status, last, last_status, count in stored["values"][
             :MAX_VALUES
@@ -166,19 +164,6 @@ class Collection[ValueT: (int, str)]:
                 for value, seen in self.values.items()
             ],
         }
-
-
-# What reading another file than one of ours may raise.
-_FOREIGN: Final = (
-    HomeAssistantError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
 
 
 def _context(frame: bytes, current_scale: int = CURRENT_SCALE) -> dict[str, Any] | None:
@@ -297,23 +282,18 @@ class Evidence:
 
     async def _load(self) -> None:
         try:
-            await self._delete_garbled()
+            if await async_delete_garbled(self._hass, self._store):
+                _LOGGER.debug("Evidence is not readable, starting anew")
             if not (stored := await self._store.async_load()):
                 return
             registers = _from_stored(stored["registers"], int)
             replies = _from_stored(stored["replies"], str)
-        except _FOREIGN as err:
+        except FOREIGN as err:
             _LOGGER.debug("Evidence is not ours, starting anew: %r", err)
             return
         for number in self._registers.keys() & registers.keys():
             self._registers[number] = registers[number]
         self._replies.update(list(replies.items())[:MAX_FUNCTIONS])
-
-    async def _delete_garbled(self) -> None:
-        """Delete what is no JSON: for that, Home Assistant would ask for a backup."""
-        if await self._hass.async_add_executor_job(_is_garbled, self._store.path):
-            _LOGGER.debug("Evidence is not readable, starting anew")
-            await self._store.async_remove()
 
     @callback
     def _save_later(self) -> None:
@@ -362,16 +342,6 @@ class Evidence:
                 for function, collection in sorted(self._replies.items())
             ],
         }
-
-
-def _is_garbled(path: str) -> bool:
-    try:
-        json_loads(Path(path).read_bytes())
-    except FileNotFoundError:
-        return False
-    except ValueError:
-        return True
-    return False
 
 
 def _as_stored(

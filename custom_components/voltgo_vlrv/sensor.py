@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from math import floor
 from typing import Final, override
 
 from homeassistant.components.sensor import (
+    RestoreSensor,
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
@@ -19,6 +21,7 @@ from homeassistant.const import (
     EntityCategory,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
+    UnitOfEnergy,
     UnitOfPower,
     UnitOfTemperature,
 )
@@ -26,6 +29,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .energy import CHARGED, DISCHARGED
 from .entity import VlrvEntity, add_when_known
 from .facts import BatteryFacts
 from .texts import fault_list, words
@@ -113,6 +117,19 @@ def _cell_voltage(
     )
 
 
+def _power(key: str, value_fn: Callable[[BatteryStatus], int]) -> VlrvSensorDescription:
+    return VlrvSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_registry_enabled_default=False,
+        value_fn=value_fn,
+    )
+
+
 SENSORS: Final = (
     VlrvSensorDescription(
         key="state_of_charge",
@@ -149,6 +166,9 @@ SENSORS: Final = (
         suggested_display_precision=0,
         value_fn=lambda status: status.power,
     ),
+    # The energy dashboard takes a pair where it takes a power.
+    _power("charge_power", lambda status: max(status.power, 0)),
+    _power("discharge_power", lambda status: max(-status.power, 0)),
     VlrvSensorDescription(
         key="operating_state",
         translation_key="operating_state",
@@ -184,6 +204,7 @@ SENSORS: Final = (
         native_unit_of_measurement=PERCENTAGE,
         state_class=SensorStateClass.MEASUREMENT,
         entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
         value_fn=lambda status: status.state_of_health,
     ),
     VlrvSensorDescription(
@@ -191,6 +212,7 @@ SENSORS: Final = (
         translation_key="cycles",
         state_class=SensorStateClass.TOTAL_INCREASING,
         entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
         value_fn=lambda status: status.cycles,
     ),
     _temperature("max_cell_temperature", lambda status: status.max_temperature),
@@ -290,6 +312,32 @@ LINK_SENSORS: Final = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class VlrvEnergyDescription(SensorEntityDescription):
+    """A total of the energy counter; `direction` is CHARGED or DISCHARGED."""
+
+    direction: str
+
+
+def _energy(direction: str) -> VlrvEnergyDescription:
+    return VlrvEnergyDescription(
+        key=f"energy_{direction}",
+        translation_key=f"energy_{direction}",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=2,
+        direction=direction,
+    )
+
+
+ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
+# A step of 10 Wh: at each poll it would be a row in the database.
+STEPS_PER_KWH: Final = 100
+# So that a total brought back from what was shown is not cut by one step more.
+_STEP_TOLERANCE: Final = 1e-6
+
+
 _LIMIT_CLASSES: Final = {
     "V": SensorDeviceClass.VOLTAGE,
     "A": SensorDeviceClass.CURRENT,
@@ -364,6 +412,7 @@ async def async_setup_entry(
     )
     async_add_entities([VlrvActiveFaults(coordinator, ACTIVE_FAULTS)])
     async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
+    async_add_entities(VlrvEnergySensor(coordinator, sensor) for sensor in ENERGY)
 
 
 class VlrvSensor(VlrvEntity, SensorEntity):
@@ -440,6 +489,42 @@ class VlrvLinkSensor(VlrvEntity, SensorEntity):
     @override
     def _update(self) -> bool:
         value = self.entity_description.value_fn(self.coordinator)
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed
+
+
+class VlrvEnergySensor(VlrvEntity, RestoreSensor):
+    """A total of the energy counter, which stands also while the battery is away."""
+
+    entity_description: VlrvEnergyDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: what was counted is known without the battery."""
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Count on from what was shown, and follow every poll.
+
+        Steady power makes energy out of samples that are all the same.
+        """
+        last = await self.async_get_last_sensor_data()
+        if last is not None and isinstance(last.native_value, int | float):
+            self.coordinator.energy.raise_to(
+                self.entity_description.direction, float(last.native_value)
+            )
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
+        )
+
+    @override
+    def _update(self) -> bool:
+        total = self.coordinator.energy.total(self.entity_description.direction)
+        value = floor(total * STEPS_PER_KWH + _STEP_TOLERANCE) / STEPS_PER_KWH
         changed = value != self._attr_native_value
         self._attr_native_value = value
         return changed

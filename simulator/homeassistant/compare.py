@@ -13,6 +13,8 @@ ROUNDING: Final = 1e-9
 
 # Sensors of the link: the battery knows nothing of them.
 LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
+# Counted from when a battery was added; its own meters count from when it was made.
+ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 
 
 class Fault(NamedTuple):
@@ -123,6 +125,8 @@ def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
     }
     shown |= {
         "active_faults": ", ".join(active) or NO_FAULTS,
+        "charge_power": max(truth["power"], 0),
+        "discharge_power": max(-truth["power"], 0),
         "problem": bool(protections or truth["error_word"]) or state == "protection",
         "warning": bool(truth["warning_word"]),
         "error": bool(truth["error_word"]),
@@ -163,7 +167,10 @@ def compare(
         entity_id = entity["entity_id"]
         domain = entity_id.partition(".")[0]
         if key not in wanted:
-            if domain in {"sensor", "binary_sensor"} and key not in LINK_SENSORS:
+            if (
+                domain in {"sensor", "binary_sensor"}
+                and key not in LINK_SENSORS | ENERGY_SENSORS
+            ):
                 differences.append(Difference(entity_id, "a value", "not in the truth"))
             continue
         if entity["disabled_by"] is not None:

@@ -1,0 +1,149 @@
+"""Energy into and out of the battery, counted from its power.
+
+The batteries have no energy counter, so power is integrated over time, by trapezoid,
+from samples that are believed. Where too much time lies between two of them nothing is
+counted: what flowed meanwhile is not known, and a guess would stay in the statistics.
+"""
+
+from __future__ import annotations
+
+import logging
+from math import isfinite
+from typing import Any, Final, NamedTuple
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.storage import Store
+
+from .const import DOMAIN
+from .storage import FOREIGN, async_delete_garbled
+
+_LOGGER = logging.getLogger(__name__)
+
+WATT_SECONDS_PER_KWH: Final = 3_600_000.0
+
+CHARGED: Final = "charged"
+DISCHARGED: Final = "discharged"
+DIRECTIONS: Final = (CHARGED, DISCHARGED)
+
+LARGEST_TOTAL: Final = 1_000_000.0
+"""kWh; two centuries of the largest battery at its full current."""
+
+SAVE_DELAY: Final = 300.0
+"""Seconds from a change to its saving, so that an SD card lives. What a power cut
+costs is at most this, and less where Home Assistant has saved the state since."""
+
+_VERSION: Final = 1
+
+
+class Flow(NamedTuple):
+    """Energy in kWh, both 0 or more."""
+
+    charged: float
+    discharged: float
+
+
+def flow_between(seconds: float, before: float, after: float) -> Flow:
+    """Return what flows while the power goes in a straight line from one to another.
+
+    Powers are in W, + charges the battery. Where the sign changes on the way, each side
+    counts for its own direction.
+    """
+    if before * after >= 0:
+        energy = (before + after) / 2 * seconds / WATT_SECONDS_PER_KWH
+        return Flow(max(energy, 0.0), max(-energy, 0.0))
+    crossing = seconds * before / (before - after)
+    first = before / 2 * crossing / WATT_SECONDS_PER_KWH
+    second = after / 2 * (seconds - crossing) / WATT_SECONDS_PER_KWH
+    return Flow(max(first, second), max(-first, -second))
+
+
+class EnergyCounter:
+    """Two totals that never fall, kept across restarts."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Start at zero; `async_load` brings back what was counted before."""
+        self._hass = hass
+        self._store: Store[dict[str, float]] = Store(
+            hass,
+            _VERSION,
+            f"{DOMAIN}.energy.{entry_id}",
+            # The power of an RV is cut at any moment.
+            atomic_writes=True,
+        )
+        self._totals = dict.fromkeys(DIRECTIONS, 0.0)
+        self._last: tuple[float, float] | None = None
+        self._changed = False
+        self._save_is_due = False
+
+    def total(self, direction: str) -> float:
+        """Return what was CHARGED or DISCHARGED since counting began, in kWh."""
+        return self._totals[direction]
+
+    @callback
+    def add(self, time: float, power: float, longest: float) -> None:
+        """Take the power in W at a time in s, on a clock that nobody sets.
+
+        Nothing is counted since the last one when more than `longest` seconds lie
+        between the two.
+        """
+        last, self._last = self._last, (time, power)
+        if last is None or not 0 < time - last[0] <= longest:
+            return
+        flow = flow_between(time - last[0], last[1], power)
+        if any(flow):
+            self._totals[CHARGED] += flow.charged
+            self._totals[DISCHARGED] += flow.discharged
+            self._save_later()
+
+    @callback
+    def raise_to(self, direction: str, total: float) -> bool:
+        """Count on from a total that was shown before, unless ours is larger.
+
+        So neither a lost file nor a power cut lets a total fall. Returns whether it
+        was raised; what can be no total is not taken.
+        """
+        if not _is_total(total) or total <= self._totals[direction]:
+            return False
+        self._totals[direction] = total
+        self._save_later()
+        return True
+
+    # --- keeping --------------------------------------------------------------------
+
+    async def async_load(self) -> None:
+        """Bring back the totals; what cannot be read or be true is left out."""
+        try:
+            if await async_delete_garbled(self._hass, self._store):
+                _LOGGER.debug("Energy totals are not readable, starting anew")
+            stored: Any = await self._store.async_load() or {}
+            for direction in DIRECTIONS:
+                if _is_total(total := float(stored.get(direction, 0.0))):
+                    self._totals[direction] = total
+        except FOREIGN as err:
+            _LOGGER.debug("Energy totals are not ours, starting anew: %r", err)
+
+    @callback
+    def _save_later(self) -> None:
+        self._changed = True
+        # Asked again, the store would put the saving off again.
+        if not self._save_is_due:
+            self._save_is_due = True
+            self._store.async_delay_save(self._as_stored, SAVE_DELAY)
+
+    async def async_save(self) -> None:
+        """Save what is not saved yet."""
+        if self._changed:
+            await self._store.async_save(self._as_stored())
+
+    async def async_remove(self) -> None:
+        """Delete what was saved."""
+        await self._store.async_remove()
+
+    @callback
+    def _as_stored(self) -> dict[str, float]:
+        self._changed = self._save_is_due = False
+        return dict(self._totals)
+
+
+def _is_total(value: float) -> bool:
+    return isfinite(value) and 0 <= value <= LARGEST_TOTAL
