@@ -16,6 +16,7 @@ from homeassistant.const import (
     EVENT_STATE_REPORTED,
 )
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 
 from .helpers import add_discovered, battery, device_of, until, value
@@ -389,3 +390,83 @@ async def test_small_packets_and_slow_answers_are_enough(
     await asyncio.sleep(5 * POLL)
     assert entry.runtime_data.health.missed == 0
     assert value(hass, pack.address, "voltage") == str(pack.truth()["voltage"])
+
+
+async def set_interval(
+    hass: HomeAssistant, entry: VlrvConfigEntry, seconds: float
+) -> None:
+    """Change the interval as an owner does."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "general"}
+    )
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"interval": seconds}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await asyncio.sleep(2)
+
+
+@pytest.mark.parametrize("seconds", [5, 60, 3600])
+async def test_another_interval_applies_at_once_and_keeps_the_link(
+    hass: HomeAssistant, world: World, seconds: float
+) -> None:
+    """The owner waits neither for the old interval nor for a new connection."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    connections = peripheral.connections
+    await set_interval(hass, entry, seconds)
+    health = entry.runtime_data.health
+    polls = health.polls
+    await asyncio.sleep(5 * seconds)
+    assert health.polls - polls == 5
+    assert health.missed == 0
+    assert peripheral.connections == connections
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    await set_interval(hass, entry, 10)
+    polls = health.polls
+    await asyncio.sleep(5 * POLL)
+    assert health.polls - polls == 5
+
+
+@pytest.mark.parametrize("seconds", [4, 3601, -1])
+async def test_no_other_interval_is_taken(
+    hass: HomeAssistant, world: World, seconds: float
+) -> None:
+    """The link and the SD card have their limits; nothing is changed."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    with pytest.raises(InvalidData):
+        await set_interval(hass, entry, seconds)
+    assert entry.options == {}
+
+
+async def test_values_stand_for_four_intervals(
+    hass: HomeAssistant, world: World
+) -> None:
+    """And a missed poll is made up for soon, not after another interval."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await set_interval(hass, entry, 120)
+    peripheral.faults.drop = FOREVER
+    await asyncio.sleep(460)
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    await asyncio.sleep(40)
+    assert value(hass, pack.address, "voltage") == "unavailable"
+    peripheral.faults.clear()
+    await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 60)
+
+
+async def test_a_shorter_interval_shortens_how_long_values_stand(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Also of the sample that was shown under the longer one."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await set_interval(hass, entry, 3600)
+    peripheral.faults.drop = FOREVER
+    await asyncio.sleep(300)
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    await set_interval(hass, entry, 10)
+    await asyncio.sleep(POLL)
+    assert value(hass, pack.address, "voltage") == "unavailable"

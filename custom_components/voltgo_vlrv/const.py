@@ -7,7 +7,10 @@ from typing import Final, NamedTuple
 
 DOMAIN: Final = "voltgo_vlrv"
 
+# How often a battery is read, unless its owner wants another interval.
 POLL_INTERVAL: Final = timedelta(seconds=10)
+SHORTEST_INTERVAL: Final = timedelta(seconds=5)
+LONGEST_INTERVAL: Final = timedelta(hours=1)
 
 # Data this old is no longer shown as the battery's state: the larger of the two.
 MAX_AGE: Final = timedelta(seconds=60)

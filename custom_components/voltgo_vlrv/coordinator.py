@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 import logging
 from typing import Final, override
 
@@ -56,6 +56,7 @@ type VlrvConfigEntry = ConfigEntry[VlrvCoordinator]
 
 CONF_FACTS: Final = "facts"
 CONF_CURRENT_SCALE: Final = "current_scale"
+CONF_INTERVAL: Final = "interval"
 CONF_LOW_BATTERY: Final = "low_battery"
 DEFAULT_LOW_BATTERY: Final = 20
 
@@ -133,12 +134,32 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Return the state of charge in % at which the battery counts as low."""
         return int(self.config_entry.options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY))
 
+    @property
+    def interval(self) -> timedelta:
+        """Return how often the owner wants the battery to be read."""
+        seconds = self.config_entry.options.get(CONF_INTERVAL)
+        return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
+
     @callback
     def apply_options(self) -> None:
         """Take over the owner's options; none of them needs the link to be dropped."""
         self.client.current_scale = int(
             self.config_entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE)
         )
+
+    @callback
+    def show_options(self) -> None:
+        """Take over changed options, and let them show at once."""
+        self.apply_options()
+        if self._cancel_expiry is not None and self._remaining_age() > 0:
+            # How long a sample may be shown follows the interval; of one that is too
+            # old by now, the poll below decides.
+            self._cancel_expiry()
+            self._cancel_expiry = None
+            self._watch_age()
+        self.async_update_listeners()
+        # The next poll sets the time of those that follow.
+        self._refresh_soon()
 
     @property
     def last_failure(self) -> str:
@@ -247,9 +268,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self.firmware.is_running:
             return self.data  # polling pauses
         self.health.polls += 1
+        self.update_interval = self.interval
         try:
             return await self._poll()
         except VlrvError as err:
+            # Who wants a value each hour does not want to wait two for it.
+            self.update_interval = min(self.interval, POLL_INTERVAL)
             await self._note_failure(err)
             if self._remaining_age() > 0:
                 return self.data
@@ -270,7 +294,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def _remaining_age(self) -> float:
         """Return for how many seconds the last sample may still be shown."""
         age = self.health.age(self.hass.loop.time())
-        limit = max(MAX_AGE, MAX_AGE_INTERVALS * POLL_INTERVAL).total_seconds()
+        limit = max(MAX_AGE, MAX_AGE_INTERVALS * self.interval).total_seconds()
         return 0.0 if age is None else limit - age
 
     @callback
@@ -338,7 +362,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.energy.add(
             time,
             status.voltage * status.current,
-            max(ENERGY_GAP, ENERGY_GAP_INTERVALS * POLL_INTERVAL).total_seconds(),
+            max(ENERGY_GAP, ENERGY_GAP_INTERVALS * self.interval).total_seconds(),
         )
 
     async def _read_portrait(self) -> None:
@@ -415,5 +439,4 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
 
 async def _show_options(_hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
-    entry.runtime_data.apply_options()
-    entry.runtime_data.async_update_listeners()
+    entry.runtime_data.show_options()

@@ -10,7 +10,7 @@ import voluptuous as vol
 
 from homeassistant.components.file_upload import process_uploaded_file
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
-from homeassistant.const import CONF_PASSWORD, PERCENTAGE
+from homeassistant.const import CONF_PASSWORD, PERCENTAGE, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     FileSelector,
@@ -25,7 +25,13 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
-from .coordinator import CONF_CURRENT_SCALE, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
+from .const import LONGEST_INTERVAL, POLL_INTERVAL, SHORTEST_INTERVAL
+from .coordinator import (
+    CONF_CURRENT_SCALE,
+    CONF_INTERVAL,
+    CONF_LOW_BATTERY,
+    DEFAULT_LOW_BATTERY,
+)
 from .firmware_store import CONF_FIRMWARE, FirmwareStore, note_of
 from .vlrv.firmware import COMPONENTS, MAX_SIZE, FirmwareImage, ImageError, check_image
 from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
@@ -61,7 +67,7 @@ class VlrvOptionsFlow(OptionsFlow):
     async def async_step_general(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for thresholds and for how the battery counts."""
+        """Ask how often to read, for thresholds and for how the battery counts."""
         options = self.config_entry.options
         if user_input is not None:
             return self.async_create_entry(data={**options, **user_input})
@@ -70,6 +76,20 @@ class VlrvOptionsFlow(OptionsFlow):
             # At run time Home Assistant has its own engine behind this name.
             data_schema=vol.Schema(  # type: ignore[arg-type]
                 {
+                    vol.Required(
+                        CONF_INTERVAL,
+                        default=options.get(
+                            CONF_INTERVAL, POLL_INTERVAL.total_seconds()
+                        ),
+                    ): NumberSelector(
+                        NumberSelectorConfig(
+                            min=SHORTEST_INTERVAL.total_seconds(),
+                            max=LONGEST_INTERVAL.total_seconds(),
+                            step=1,
+                            unit_of_measurement=UnitOfTime.SECONDS,
+                            mode=NumberSelectorMode.BOX,
+                        )
+                    ),
                     vol.Required(
                         CONF_LOW_BATTERY,
                         default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
