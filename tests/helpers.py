@@ -7,10 +7,16 @@ from collections.abc import Callable
 import time
 from typing import Any
 
+import pytest
+
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
@@ -95,6 +101,51 @@ def value(
     """Return the state of a battery's entity by its key, None when it has none."""
     state = hass.states.get(entity_id(hass, address, key, platform))
     return None if state is None else state.state
+
+
+async def set_options(
+    hass: HomeAssistant, entry: VlrvConfigEntry, **wanted: Any
+) -> None:
+    """Change the general options as an owner does, who leaves the others as they are."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "general"}
+    )
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {**suggested(result), **wanted}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY, result
+
+
+def suggested(form: ConfigFlowResult) -> dict[str, Any]:
+    """Return what the fields of a form hold when it opens."""
+    schema = form["data_schema"]
+    assert schema is not None
+    return {
+        str(field): field.description["suggested_value"]
+        for field in schema.schema
+        if field.description and "suggested_value" in field.description
+    }
+
+
+def issues(hass: HomeAssistant, key: str | None = None) -> list[ir.IssueEntry]:
+    """Return our notices under "Repairs", or those with a certain text."""
+    return [
+        issue
+        for issue in ir.async_get(hass).issues.values()
+        if issue.domain == DOMAIN
+        and issue.active
+        and key in (None, issue.translation_key)
+    ]
+
+
+def log_lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    """Return what the integration has logged at a level or above."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= level and record.name.startswith("custom_components")
+    ]
 
 
 async def enable_all(hass: HomeAssistant, address: str) -> None:

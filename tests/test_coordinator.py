@@ -19,7 +19,7 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 
-from .helpers import add_discovered, battery, device_of, until, value
+from .helpers import add_discovered, battery, device_of, log_lines, until, value
 from .world import World
 from custom_components.voltgo_vlrv.coordinator import CONF_FACTS, VlrvConfigEntry
 from simulator.battery import SimulatedBattery
@@ -42,15 +42,6 @@ async def added(
     # The first poll and the reading of the identity are over.
     await asyncio.sleep(2)
     return entry, peripheral
-
-
-def of_ours(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
-    """Return what the integration has logged at a level or above."""
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.levelno >= level and record.name.startswith("custom_components")
-    ]
 
 
 def writes(hass: HomeAssistant) -> list[str]:
@@ -132,18 +123,18 @@ async def test_missed_polls_change_nothing_for_a_minute(
     await asyncio.sleep(45)
     assert value(hass, pack.address, "voltage") == last
     assert entry.runtime_data.health.missed >= 1
-    assert not of_ours(caplog, logging.INFO)
+    assert not log_lines(caplog, logging.INFO)
     await asyncio.sleep(25)
     assert value(hass, pack.address, "voltage") == "unavailable"
     await asyncio.sleep(600)
-    (line,) = of_ours(caplog, logging.INFO)
+    (line,) = log_lines(caplog, logging.INFO)
     assert pack.name in line
     assert "does not answer" in line
 
     peripheral.faults.clear()
     await until(lambda: value(hass, pack.address, "voltage") == last, 60)
-    assert len(of_ours(caplog, logging.INFO)) == 2
-    assert "recovered" in of_ours(caplog, logging.INFO)[1]
+    assert len(log_lines(caplog, logging.INFO)) == 2
+    assert "recovered" in log_lines(caplog, logging.INFO)[1]
 
 
 async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
@@ -259,7 +250,7 @@ async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
     assert entry.state is ConfigEntryState.LOADED
     await asyncio.sleep(300)
     assert value(hass, pack.address, "voltage") == "unavailable"
-    assert len(of_ours(caplog, logging.WARNING)) == 1
+    assert len(log_lines(caplog, logging.WARNING)) == 1
     assert entities == {
         entity.entity_id
         for entity in er.async_entries_for_config_entry(
@@ -375,7 +366,7 @@ async def test_no_address_is_logged_above_debug(
     await peripheral.stop()
     await asyncio.sleep(1200)
     await hass.config_entries.async_unload(entry.entry_id)
-    lines = of_ours(caplog, logging.INFO)
+    lines = log_lines(caplog, logging.INFO)
     assert lines
     assert not [line for line in lines if pack.address in line]
 

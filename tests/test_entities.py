@@ -21,12 +21,10 @@ ON_THE_PAGE = {
     "select": {"can_protocol", "module_id", "rs485_protocol"},
     "sensor": {
         "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
-        "current", "energy_charged", "energy_discharged", "max_cell_temperature",
-        "operating_state", "power",
-        "probe_1", "probe_2", "remaining_capacity", "state_of_charge",
-        "voltage",
+        "current", "energy_charged", "energy_discharged", "link_status",
+        "operating_state", "power", "probe_1", "probe_2", "state_of_charge", "voltage",
     },
-    "switch": {"heater"},
+    "switch": {"bluetooth_link", "heater"},
     "update": {"bms_firmware", "comm_firmware"},
 }  # fmt: skip
 CROWDED = 30

@@ -19,7 +19,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import get_internal_store_manager
 
 from .helpers import battery
-from .test_coordinator import POLL, added, of_ours
+from .test_coordinator import POLL, added, log_lines
 from .vlrv.samples import status
 from .world import World
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
@@ -487,7 +487,7 @@ async def test_it_goes_with_the_battery(
     await hass.async_block_till_done()
     assert not file_of(hass, entry.entry_id).exists()
     assert not any(async_records(hass, entry.entry_id).trace.as_dict().values())
-    assert of_ours(caplog, logging.WARNING) == []
+    assert log_lines(caplog, logging.WARNING) == []
 
 
 async def test_two_batteries_are_kept_apart(hass: HomeAssistant, world: World) -> None:

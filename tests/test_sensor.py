@@ -49,7 +49,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "Operating state", None, SensorDeviceClass.ENUM, None, None, True,
     ),
     "remaining_capacity": (
-        "Remaining capacity", "Ah", None, MEASUREMENT, None, True,
+        "Remaining capacity", "Ah", None, MEASUREMENT, None, False,
     ),
     "full_capacity": ("Full capacity", "Ah", None, MEASUREMENT, DIAGNOSTIC, False),
     "state_of_health": ("State of health", "%", None, MEASUREMENT, DIAGNOSTIC, False),
@@ -58,7 +58,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     ),
     "max_cell_temperature": (
         "Maximum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
-        None, True,
+        None, False,
     ),
     "probe_1": (
         "Temperature probe 1", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT, None,
@@ -93,6 +93,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "cell_4": (
         "Cell 4 voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC, True,
     ),
+    "link_status": ("Link status", None, SensorDeviceClass.ENUM, None, DIAGNOSTIC, True),
     "last_update": (
         "Last update", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
     ),
@@ -189,6 +190,7 @@ async def test_a_probe_that_is_not_there_gets_no_sensor(
     await world.add_battery(pack)
     await world.add_adapter()
     await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
     registry = er.async_get(hass)
     assert (
         registry.async_get_entity_id("sensor", DOMAIN, f"{pack.address}_probe_2")
@@ -209,6 +211,7 @@ async def test_a_board_without_any_temperature_sensor_shows_none(
     await world.add_battery(pack)
     await world.add_adapter()
     await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
     assert value(hass, pack.address, "max_cell_temperature") == "unknown"
     registry = er.async_get(hass)
     for key in ("probe_1", "probe_2", "ambient_temperature"):
@@ -271,6 +274,7 @@ async def test_a_board_that_does_not_count_its_charge_shows_none(
     await world.add_battery(pack)
     await world.add_adapter()
     await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
     assert value(hass, pack.address, "remaining_capacity") == "unknown"
 
 

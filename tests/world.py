@@ -30,7 +30,7 @@ class World:
         self.air = Air()
         self.peripherals: dict[str, Peripheral] = {}
         self.adapters: dict[str, VirtualAdapter] = {}
-        self._detach: list[Detach] = []
+        self._detach: dict[str, Detach] = {}
 
     async def add_battery(
         self, battery: Battery, *, start: bool = True, **kwargs: Any
@@ -50,13 +50,14 @@ class World:
             self.air, source, name or f"proxy-{source[-2:]}", **kwargs
         )
         self.adapters[source] = adapter
-        self._detach.append(await adapter.attach(self.hass))
+        self._detach[source] = await adapter.attach(self.hass)
         return adapter
 
-    async def remove_adapter(self) -> None:
-        """Unplug the adapter that was added last."""
-        self.adapters.popitem()
-        await self._detach.pop()()
+    async def remove_adapter(self, source: str | None = None) -> None:
+        """Unplug an adapter, the one that was added last unless named."""
+        source = source or [*self.adapters][-1]
+        del self.adapters[source]
+        await self._detach.pop(source)()
 
     async def heard(
         self, address: str, *, after: float = 0.0, within: float = 10.0
@@ -104,7 +105,7 @@ class World:
             ):
                 await self.hass.config_entries.async_unload(entry.entry_id)
         await self.hass.async_block_till_done()
-        for detach in self._detach:
+        for detach in self._detach.values():
             await detach()
         for peripheral in self.peripherals.values():
             await peripheral.stop()

@@ -6,14 +6,17 @@ from typing import Final
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import config_validation as cv, issue_registry as ir
+from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
 from .controls import power_cycle_issue
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .energy import EnergyCounter
 from .firmware_store import FirmwareStore
+from .memory import Memory
 from .records import async_remove_records
+from .services import async_setup_actions
 from .texts import async_load_words
 
 PLATFORMS: Final = (
@@ -28,6 +31,15 @@ PLATFORMS: Final = (
 )
 
 
+CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Set up what all batteries share."""
+    async_setup_actions(hass)
+    return True
+
+
 async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
     """Set up one battery, whether it is in range or not."""
     await async_load_words(hass)
@@ -35,6 +47,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     entry.runtime_data = coordinator
     await coordinator.evidence.async_load()
     await coordinator.energy.async_load()
+    await coordinator.async_restore()
     coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
@@ -51,3 +64,4 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_records(hass, entry.entry_id)
     await EnergyCounter(hass, entry.entry_id).async_remove()
+    await Memory(hass, entry.entry_id).async_remove()

@@ -51,12 +51,14 @@ class VlrvRefreshButton(VlrvEntity, ButtonEntity):
         samples = coordinator.health.samples
         await coordinator.async_refresh()
         if coordinator.health.samples == samples:
+            if coordinator.firmware.is_running:
+                key = "firmware_under_way"
+            elif coordinator.link.is_released:
+                key = "released"
+            else:
+                key = coordinator.last_failure
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
-                translation_key=(
-                    "firmware_under_way"
-                    if coordinator.firmware.is_running
-                    else coordinator.last_failure
-                ),
+                translation_key=key,
                 translation_placeholders={"name": coordinator.name},
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +18,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN
+from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import (
     ImplausibleError,
@@ -218,9 +219,11 @@ class VlrvControls:
             raise self._error("change_under_way", setting)
         if self._coordinator.firmware.is_running:
             raise self._error("firmware_under_way", setting)
-        async with self._changing, self._lock:
+        async with self._changing, self._lock, AsyncExitStack() as stack:
             try:
-                await self._coordinator.async_connect()
+                await stack.enter_async_context(self._coordinator.link.use())
+            except LinkReleasedError as err:
+                raise self._error("change_released", setting) from err
             except VlrvError as err:
                 raise self._error("change_unreachable", setting) from err
             try:

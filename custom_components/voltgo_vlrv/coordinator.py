@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
+from math import inf
 from typing import Final, override
 
 from bleak.backends.device import BLEDevice
 from bluetooth_data_tools import parse_advertisement_data_bytes
+from habluetooth import HaBluetoothSlotAllocations, get_manager
 
 from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntry
@@ -18,7 +20,7 @@ from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, cal
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.device_registry import CONNECTION_BLUETOOTH, DeviceInfo
-from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.event import async_call_at, async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
@@ -26,9 +28,12 @@ from .const import (
     DOMAIN,
     ENERGY_GAP,
     ENERGY_GAP_INTERVALS,
+    FROZEN_AFTER,
+    FROZEN_SAMPLES,
     MAX_AGE,
     MAX_AGE_INTERVALS,
     POLL_INTERVAL,
+    PORTRAIT_AGE,
     SILENT_POLLS,
 )
 from .controls import CAN, RS485, VlrvControls
@@ -37,8 +42,11 @@ from .facts import BatteryFacts
 from .failures import failure_reason
 from .firmware_update import FirmwareUpdates
 from .health import DataHealth
+from .link import VlrvLink
+from .memory import Memory
 from .proof import take_proof
 from .records import async_records
+from .repairs import async_watch_rivals
 from .vlrv.client import VlrvClient
 from .vlrv.errors import (
     ImplausibleError,
@@ -48,12 +56,14 @@ from .vlrv.errors import (
     RefusedError,
     VlrvError,
 )
+from .vlrv.plausibility import decode_believable
 from .vlrv.registers import CURRENT_SCALE, BatteryStatus
 
 _LOGGER = logging.getLogger(__name__)
 
 type VlrvConfigEntry = ConfigEntry[VlrvCoordinator]
 
+CONF_AVAILABILITY: Final = "availability"
 CONF_FACTS: Final = "facts"
 CONF_CURRENT_SCALE: Final = "current_scale"
 CONF_INTERVAL: Final = "interval"
@@ -62,11 +72,11 @@ DEFAULT_LOW_BATTERY: Final = 20
 
 
 class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
-    """Keeps one battery's link and its last believed sample.
+    """Keeps one battery's last believed sample, and polls for the next.
 
-    `data` is None until the first sample. A poll that fails changes nothing while the
-    last sample is young enough to stand; only then is the update called failed, which
-    makes the entities unavailable and is logged once.
+    `data` is None until the first sample ever, which outlives a restart. A poll that
+    fails changes nothing while the last sample is young enough to stand; only then is
+    the update called failed, which makes the entities unavailable and is logged once.
     """
 
     config_entry: VlrvConfigEntry
@@ -89,6 +99,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.facts = BatteryFacts.from_data(entry.data[CONF_FACTS])
         self.health = DataHealth()
         self.energy = EnergyCounter(hass, entry.entry_id)
+        self.memory = Memory(hass, entry.entry_id)
         trace, self.evidence = async_records(hass, entry.entry_id)
         self.client = VlrvClient(
             entry.title,
@@ -101,9 +112,17 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.apply_options()
         self._poll_listeners: list[CALLBACK_TYPE] = []
         self._cancel_expiry: CALLBACK_TYPE | None = None
+        # On the event loop's clock, in s: from when on the shown sample may stand, and
+        # since when the battery has said the same.
+        self._stands_from: float | None = None
+        self._same_since = 0.0
+        self._same_samples = 0
+        self._stands_while_released = False
+        self._portrait_at: float | None = None
         self._portrait_wanted = False
         self._was_away = False
         self._advertised: bluetooth.BluetoothServiceInfoBleak | None = None
+        self.link = VlrvLink(self)
         self.controls = VlrvControls(self)
         self.firmware = FirmwareUpdates(self)
         self._last_error: VlrvError = NotReachableError()
@@ -140,6 +159,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         seconds = self.config_entry.options.get(CONF_INTERVAL)
         return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
 
+    @property
+    def longest_age(self) -> timedelta:
+        """Return for how long a sample may be shown without another one."""
+        seconds = self.config_entry.options.get(CONF_AVAILABILITY)
+        if seconds is None:
+            return max(MAX_AGE, MAX_AGE_INTERVALS * self.interval)
+        return timedelta(seconds=seconds)
+
     @callback
     def apply_options(self) -> None:
         """Take over the owner's options; none of them needs the link to be dropped."""
@@ -151,15 +178,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def show_options(self) -> None:
         """Take over changed options, and let them show at once."""
         self.apply_options()
-        if self._cancel_expiry is not None and self._remaining_age() > 0:
+        if self._cancel_expiry is not None and self._stands:
             # How long a sample may be shown follows the interval; of one that is too
             # old by now, the poll below decides.
-            self._cancel_expiry()
-            self._cancel_expiry = None
+            self._forget_age()
             self._watch_age()
         self.async_update_listeners()
         # The next poll sets the time of those that follow.
-        self._refresh_soon()
+        self.refresh_soon()
 
     @property
     def last_failure(self) -> str:
@@ -189,6 +215,18 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     # --- start and stop -------------------------------------------------------------
 
+    async def async_restore(self) -> None:
+        """Bring back what was known, and whether the battery was let go."""
+        kept = await self.memory.async_load()
+        status = decode_believable(kept.frame, self.client.current_scale)
+        if status is not None and kept.when is not None:
+            self.data = status
+            self.health.last_sample = kept.when
+            self._stands_from = self.hass.loop.time()
+        if kept.released:
+            self._stands_while_released = self._stands
+            self.link.async_restore(kept.released_until)
+
     @callback
     def async_start(self) -> None:
         """Begin to follow the battery, in the background."""
@@ -197,7 +235,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             # The battery was read when it was added, moments ago.
             self._accept(proof.status, proof.when, proof.time)
             self.data = proof.status
+        if self._stands and not self.link.is_released:
             self._watch_age()
+        entry.async_on_unload(async_watch_rivals(self.hass, entry))
+        entry.async_on_unload(
+            get_manager().async_register_allocation_callback(self._on_allocations)
+        )
         entry.async_on_unload(entry.add_update_listener(_show_options))
         entry.async_on_unload(
             bluetooth.async_register_callback(
@@ -220,16 +263,17 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def async_shutdown(self) -> None:
         """Stop polling and let the battery go."""
         await super().async_shutdown()
-        if self._cancel_expiry is not None:
-            self._cancel_expiry()
-            self._cancel_expiry = None
+        self._forget_age()
         await self.evidence.async_save()
         await self.energy.async_save()
-        await self.client.disconnect()
+        await self.memory.async_save()
+        await self.link.async_close()
 
-    def _refresh_soon(self) -> None:
-        if self.firmware.is_running:
-            return  # it connects by itself, when the restart is over
+    @callback
+    def refresh_soon(self) -> None:
+        """Poll in the background, as soon as that is possible."""
+        if self.firmware.is_running or self._shutdown_requested:
+            return  # a transfer connects by itself, when the restart is over
         self.config_entry.async_create_background_task(
             self.hass, self.async_request_refresh(), f"{self.name} - connect"
         )
@@ -248,14 +292,65 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Connect as soon as the battery shows up."""
         self._advertised = info
         self.controls.note_name()
-        if not self.client.is_connected and not self._shutdown_requested:
-            self._refresh_soon()
+        self.link.note_advertisement()
+
+    @callback
+    def _on_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
+        if allocations.free:
+            self.link.note_allocations()
 
     @callback
     def _on_link_lost(self) -> None:
         """See to it that the next advertisement counts as news, and leads to a call."""
-        self._was_away = True
+        self.note_away()
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
+        self.link.async_update()
+
+    @callback
+    def note_away(self) -> None:
+        """Note that nobody knows what happens to the battery from here on."""
+        self._was_away = True
+        self._portrait_at = None
+
+    @callback
+    def note_connected(self) -> None:
+        """Take in a connection that was just made.
+
+        What a battery tells of itself is then read in the background: after it was
+        away it may have another firmware or other settings. Where it is let go between
+        polls, now and then is enough, unless a change waits to be seen.
+        """
+        # Home Assistant forgets it after some minutes of a connection.
+        self._advertised = (
+            bluetooth.async_last_service_info(self.hass, self.address, True)
+            or self._advertised
+        )
+        self.health.reconnects = self.client.counters.connects - 1
+        self._same_samples = 0
+        self._portrait_wanted = (
+            self._portrait_at is None
+            or bool(self.controls.pending)
+            or self.hass.loop.time() - self._portrait_at >= PORTRAIT_AGE.total_seconds()
+        )
+        if self._was_away:
+            self._was_away = False
+            self.controls.note_return()
+
+    @callback
+    def pause(self) -> None:
+        """Stop polling, as the owner is about to let go; what is shown stays."""
+        self._stands_while_released = self._stands
+        self._forget_age()
+        self.note_away()
+
+    @callback
+    def resume(self) -> None:
+        """Poll again; what was kept stands as if it were new, until that works."""
+        if self._stands_while_released:
+            self._stands_from = self.hass.loop.time()
+            self._watch_age()
+        self.update_interval = self.interval
+        self.refresh_soon()
 
     @callback
     def _on_settings_frame(self, frame: bytes) -> None:
@@ -267,20 +362,47 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def _async_update_data(self) -> BatteryStatus:
         if self.firmware.is_running:
             return self.data  # polling pauses
-        self.health.polls += 1
-        self.update_interval = self.interval
+        self.health.polls += not self.link.is_released
         try:
-            return await self._poll()
+            status = await self._poll()
         except VlrvError as err:
-            # Who wants a value each hour does not want to wait two for it.
-            self.update_interval = min(self.interval, POLL_INTERVAL)
-            await self._note_failure(err)
-            if self._remaining_age() > 0:
-                return self.data
-            raise self._failure(err) from err
+            if self.link.is_released:
+                return self._rest()
+            self.update_interval = await self._note_failure(err)
+            return self._keep(err)
         finally:
             for listener in self._poll_listeners:
                 listener()
+        self.update_interval = self._next_interval()
+        return status
+
+    def _rest(self) -> BatteryStatus:
+        """Show what there is, and poll no more."""
+        self.update_interval = None
+        return self._keep(self._last_error)
+
+    def _keep(self, err: VlrvError) -> BatteryStatus:
+        """Return the last sample while it may be shown; else raise UpdateFailed."""
+        if self._stands:
+            return self.data
+        raise self._failure(err) from err
+
+    def _next_interval(self) -> timedelta:
+        """Return when to poll next: several batteries each at their own beat.
+
+        So that they do not all want the radio, and the processor, at once.
+        """
+        batteries = sorted(
+            entry.entry_id
+            for entry in self.hass.config_entries.async_loaded_entries(DOMAIN)
+        )
+        if len(batteries) < 2 or self.config_entry.entry_id not in batteries:
+            return self.interval
+        seconds = self.interval.total_seconds()
+        beat = seconds * batteries.index(self.config_entry.entry_id) / len(batteries)
+        left = (beat - self.hass.loop.time()) % seconds
+        # The beat that is nearest to a whole interval from now.
+        return timedelta(seconds=left if left >= seconds / 2 else left + seconds)
 
     def _failure(self, err: VlrvError) -> UpdateFailed:
         return UpdateFailed(
@@ -291,26 +413,40 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     # --- age of the data ------------------------------------------------------------
 
-    def _remaining_age(self) -> float:
-        """Return for how many seconds the last sample may still be shown."""
-        age = self.health.age(self.hass.loop.time())
-        limit = max(MAX_AGE, MAX_AGE_INTERVALS * self.interval).total_seconds()
-        return 0.0 if age is None else limit - age
+    @property
+    def _stands(self) -> bool:
+        """Return whether the last sample may still be shown."""
+        if self.link.is_released:
+            return self._stands_while_released
+        return self.hass.loop.time() < self._stands_until
+
+    @property
+    def _stands_until(self) -> float:
+        """Return until when, on the event loop's clock, the last sample is young."""
+        if self._stands_from is None:
+            return -inf
+        return self._stands_from + self.longest_age.total_seconds()
 
     @callback
     def _watch_age(self) -> None:
         """See to it that a sample is not shown for too long, whatever a poll does."""
         if self._cancel_expiry is None:
-            self._cancel_expiry = async_call_later(
+            self._cancel_expiry = async_call_at(
                 self.hass,
-                self._remaining_age(),
                 HassJob(self._on_age, cancel_on_shutdown=True),
+                self._stands_until,
             )
+
+    @callback
+    def _forget_age(self) -> None:
+        if self._cancel_expiry is not None:
+            self._cancel_expiry()
+            self._cancel_expiry = None
 
     @callback
     def _on_age(self, _now: datetime) -> None:
         self._cancel_expiry = None
-        if self._remaining_age() > 0:
+        if self._stands:
             self._watch_age()
         elif self.firmware.is_running:
             self._cancel_expiry = async_call_later(
@@ -319,45 +455,54 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         else:
             self.async_set_update_error(self._failure(self._last_error))
 
-    async def async_connect(self) -> None:
-        """Connect, unless the link stands; raises VlrvError.
-
-        What a battery tells of itself is then read in the background, once for each
-        connection: it may have another firmware or other settings now.
-        """
-        if self.client.is_connected:
-            return
-        connects = self.client.counters.connects
-        # Home Assistant forgets it after some minutes of a connection.
-        self._advertised = (
-            bluetooth.async_last_service_info(self.hass, self.address, True)
-            or self._advertised
-        )
-        await self.client.connect()
-        if self.client.counters.connects > connects:
-            self.health.reconnects = connects
-            self._portrait_wanted = True
-            if self._was_away:
-                self._was_away = False
-                self.controls.note_return()
-
     async def _poll(self) -> BatteryStatus:
-        await self.async_connect()
-        status = await self.client.read_status()
-        self._accept(status, dt_util.utcnow(), self.hass.loop.time())
-        self._watch_age()
-        self._learn(self.facts.learn_status(status))
-        if self._portrait_wanted:
-            self._portrait_wanted = False
-            self.config_entry.async_create_background_task(
-                self.hass, self._read_portrait(), f"{self.name} - portrait"
-            )
+        async with self.link.use():
+            status = await self.client.read_status()
+            self._accept(status, dt_util.utcnow(), self.hass.loop.time())
+            self.link.note_sample()
+            self._watch_age()
+            self._learn(self.facts.learn_status(status))
+            if self._portrait_wanted:
+                self._portrait_wanted = False
+                self._portrait_at = self.hass.loop.time()
+                self.config_entry.async_create_background_task(
+                    self.hass, self._read_portrait(), f"{self.name} - portrait"
+                )
+            if self._is_frozen(status):
+                self.health.frozen += 1
+                await self._cut()
         return status
+
+    def _is_frozen(self, status: BatteryStatus) -> bool:
+        """Return whether the battery repeats itself while a current flows.
+
+        Somewhere in a whole half hour of load, a cell would move by a millivolt.
+        """
+        time = self.hass.loop.time()
+        before: BatteryStatus | None = self.data
+        if before is None or not status.current or status.frame != before.frame:
+            self._same_samples = 0
+        self._same_samples += 1
+        if self._same_samples == 1:
+            self._same_since = time
+        return (
+            self._same_samples >= FROZEN_SAMPLES
+            and time - self._same_since >= FROZEN_AFTER.total_seconds()
+        )
+
+    async def _cut(self) -> None:
+        """End a link that is of no use, and forget what was known of it."""
+        self._portrait_at = None
+        await self.client.disconnect(forget_services=True)
+        # It is called again with its next advertisement.
+        bluetooth.async_clear_advertisement_history(self.hass, self.address)
 
     @callback
     def _accept(self, status: BatteryStatus, when: datetime, time: float) -> None:
         """Take a sample that is believed; `time` is on the event loop's clock."""
         self.health.accept(when, time)
+        self._stands_from = time
+        self.memory.note_sample(status.frame, when)
         self.evidence.see(status, when.timestamp())
         self.energy.add(
             time,
@@ -367,15 +512,20 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     async def _read_portrait(self) -> None:
         """Read identity, thresholds and settings, as far as the battery has them."""
-        for read in (self.async_read_identity, self._read_limits, self._read_settings):
-            try:
-                await read()
-            except LinkLostError as err:
-                _LOGGER.debug("%s: %s", self.name, err)
-                return  # all of it is read again with the next connection
-            except VlrvError as err:
-                # Not every board of the family tells, and no live value depends on it.
-                _LOGGER.debug("%s: %s: %s", self.name, read.__name__, err)
+        reads = (self.async_read_identity, self._read_limits, self._read_settings)
+        try:
+            async with self.link.use():
+                for read in reads:
+                    try:
+                        await read()
+                    except LinkLostError:
+                        raise
+                    except VlrvError as err:
+                        # Not every board tells, and no live value depends on it.
+                        _LOGGER.debug("%s: %s: %s", self.name, read.__name__, err)
+        except VlrvError as err:
+            _LOGGER.debug("%s: %s", self.name, err)
+            self._portrait_at = None  # read again with the next connection
 
     async def async_read_identity(self) -> None:
         """Read who the battery is, and keep what is new; raises VlrvError."""
@@ -399,23 +549,26 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
         self.async_update_listeners()
 
-    async def _note_failure(self, err: VlrvError) -> None:
+    async def _note_failure(self, err: VlrvError) -> timedelta:
+        """Count why a poll failed, end a link that is of no use; return the pause."""
         health = self.health
         self._last_error = err
         _LOGGER.debug("%s: poll failed: %s", self.name, err)
         if isinstance(err, ImplausibleError):
             health.rejected.update(err.reasons)
             health.silent_polls = 0
-            return
-        health.missed += 1
-        if isinstance(err, RefusedError):
-            return
-        if isinstance(err, NoAnswerError):
+        else:
+            health.missed += 1
+        if isinstance(err, NotReachableError):
+            self.note_away()
+        elif isinstance(err, NoAnswerError):
             health.silent_polls += 1
-            if health.silent_polls < SILENT_POLLS:
-                return
-            health.silent_polls = 0
-        await self.client.disconnect()
+            if health.silent_polls >= SILENT_POLLS:
+                health.silent_polls = 0
+                await self._cut()
+        elif not isinstance(err, (ImplausibleError, RefusedError)):
+            await self.client.disconnect()
+        return self.link.note_failure(err)
 
     @callback
     def _learn(self, facts: BatteryFacts) -> None:

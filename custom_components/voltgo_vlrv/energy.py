@@ -51,7 +51,8 @@ def flow_between(seconds: float, before: float, after: float) -> Flow:
     if before * after >= 0:
         energy = (before + after) / 2 * seconds / WATT_SECONDS_PER_KWH
         return Flow(max(energy, 0.0), max(-energy, 0.0))
-    crossing = seconds * before / (before - after)
+    # Of two powers far apart, rounding can put it beyond the end.
+    crossing = min(seconds * before / (before - after), seconds)
     first = before / 2 * crossing / WATT_SECONDS_PER_KWH
     second = after / 2 * (seconds - crossing) / WATT_SECONDS_PER_KWH
     return Flow(max(first, second), max(-first, -second))

@@ -45,14 +45,20 @@ def failure_reason(hass: HomeAssistant, address: str, err: VlrvError) -> str:
 @callback
 def failure_detail(hass: HomeAssistant, address: str, err: VlrvError) -> dict[str, str]:
     """Return what the text may name, for the screen: it may hold adapter addresses."""
-    hearing = bluetooth.async_scanner_devices_by_address(hass, address, True)
     return {
-        "adapters": ", ".join(_describe(device.scanner) for device in hearing) or "–",
+        "adapters": describe_adapters(hass, address),
         "detail": bluetooth.async_address_reachability_diagnostics(
             hass, address, bluetooth.BluetoothReachabilityIntent.CONNECTION
         ),
         "error": str(err),
     }
+
+
+@callback
+def describe_adapters(hass: HomeAssistant, address: str) -> str:
+    """Return who hears the battery, and how many of its connections each has in use."""
+    hearing = bluetooth.async_scanner_devices_by_address(hass, address, True)
+    return ", ".join(_describe(device.scanner) for device in hearing) or "–"
 
 
 def _describe(scanner: bluetooth.BaseHaScanner) -> str:

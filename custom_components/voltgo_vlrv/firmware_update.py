@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.exceptions import HomeAssistantError
 
 from .const import DOMAIN
 from .firmware_store import FirmwareStore
+from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
 from .vlrv.firmware import LONGEST_REQUEST, RESTART_LIMIT, FirmwareImage
@@ -66,8 +68,15 @@ class FirmwareUpdates:
         """
         if self.is_running:
             raise self._error("firmware_under_way")
-        async with self._lock:
-            image = await self._check(component)
+        async with self._lock, AsyncExitStack() as stack:
+            image = await self._load(component)
+            try:
+                await stack.enter_async_context(self._coordinator.link.use())
+            except LinkReleasedError as err:
+                raise self._error("released") from err
+            except VlrvError as err:
+                raise self._error("firmware_unreachable") from err
+            await self._check()
             before = self._coordinator.facts.firmware
             try:
                 await self._coordinator.client.transfer_firmware(image, progress)
@@ -82,14 +91,17 @@ class FirmwareUpdates:
             if component == BMS:
                 self._compare(image, before)
 
-    async def _check(self, component: str) -> FirmwareImage:
-        """Return the file if everything that a transfer needs is given."""
-        coordinator = self._coordinator
-        image = await self.store.async_load(coordinator.config_entry.options, component)
-        if image is None:
+    async def _load(self, component: str) -> FirmwareImage:
+        """Return the uploaded file."""
+        options = self._coordinator.config_entry.options
+        if (image := await self.store.async_load(options, component)) is None:
             raise self._error("firmware_no_file")
+        return image
+
+    async def _check(self) -> None:
+        """Make sure that everything that a transfer needs is given."""
+        coordinator = self._coordinator
         try:
-            await coordinator.async_connect()
             status = await coordinator.client.read_status()
         except VlrvError as err:
             raise self._error("firmware_unreachable") from err
@@ -110,18 +122,18 @@ class FirmwareUpdates:
             )
         if coordinator.client.largest_write < LONGEST_REQUEST:
             raise self._error("firmware_small_packets")
-        return image
 
     async def _await_restart(self) -> None:
         """Wait until the battery has restarted and tells who it is."""
         coordinator = self._coordinator
         loop = coordinator.hass.loop
+        coordinator.note_away()
         await coordinator.client.disconnect()
         deadline = loop.time() + RESTART_LIMIT
         while loop.time() < deadline:
             await asyncio.sleep(RESTART_STEP)
             try:
-                await coordinator.async_connect()
+                await coordinator.link.async_connect()
                 await coordinator.async_read_identity()
             except VlrvError:
                 continue

@@ -21,6 +21,8 @@ class DataHealth:
     """Samples dropped as a whole, by reason; one sample may have several."""
     reconnects: int = 0
     """Connections after the first."""
+    frozen: int = 0
+    """How often a battery that repeated itself was called anew."""
     last_sample: datetime | None = None
     """When the last believed sample came, UTC."""
     last_sample_time: float | None = None

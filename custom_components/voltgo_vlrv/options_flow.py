@@ -25,14 +25,23 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
-from .const import LONGEST_INTERVAL, POLL_INTERVAL, SHORTEST_INTERVAL
+from .const import (
+    LEAST_AGE_INTERVALS,
+    LONGEST_AGE,
+    LONGEST_INTERVAL,
+    POLL_INTERVAL,
+    SHORTEST_AGE,
+    SHORTEST_INTERVAL,
+)
 from .coordinator import (
+    CONF_AVAILABILITY,
     CONF_CURRENT_SCALE,
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
     DEFAULT_LOW_BATTERY,
 )
 from .firmware_store import CONF_FIRMWARE, FirmwareStore, note_of
+from .link import CONF_CONNECTION, ConnectionMode
 from .vlrv.firmware import COMPONENTS, MAX_SIZE, FirmwareImage, ImageError, check_image
 from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
 
@@ -69,50 +78,88 @@ class VlrvOptionsFlow(OptionsFlow):
     ) -> ConfigFlowResult:
         """Ask how often to read, for thresholds and for how the battery counts."""
         options = self.config_entry.options
+        errors: dict[str, str] = {}
         if user_input is not None:
-            return self.async_create_entry(data={**options, **user_input})
+            if (
+                user_input.get(CONF_AVAILABILITY, LONGEST_AGE.total_seconds())
+                < LEAST_AGE_INTERVALS * user_input[CONF_INTERVAL]
+            ):
+                errors[CONF_AVAILABILITY] = "availability_too_short"
+            else:
+                # A field that was cleared is not in the input.
+                kept = {
+                    key: value
+                    for key, value in options.items()
+                    if key != CONF_AVAILABILITY
+                }
+                return self.async_create_entry(data={**kept, **user_input})
+        suggested = options if user_input is None else user_input
         return self.async_show_form(
             step_id="general",
             # At run time Home Assistant has its own engine behind this name.
-            data_schema=vol.Schema(  # type: ignore[arg-type]
-                {
-                    vol.Required(
-                        CONF_INTERVAL,
-                        default=options.get(
-                            CONF_INTERVAL, POLL_INTERVAL.total_seconds()
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(  # type: ignore[arg-type]
+                    {
+                        vol.Required(
+                            CONF_INTERVAL,
+                            default=options.get(
+                                CONF_INTERVAL, POLL_INTERVAL.total_seconds()
+                            ),
+                        ): NumberSelector(
+                            NumberSelectorConfig(
+                                min=SHORTEST_INTERVAL.total_seconds(),
+                                max=LONGEST_INTERVAL.total_seconds(),
+                                step=1,
+                                unit_of_measurement=UnitOfTime.SECONDS,
+                                mode=NumberSelectorMode.BOX,
+                            )
                         ),
-                    ): NumberSelector(
-                        NumberSelectorConfig(
-                            min=SHORTEST_INTERVAL.total_seconds(),
-                            max=LONGEST_INTERVAL.total_seconds(),
-                            step=1,
-                            unit_of_measurement=UnitOfTime.SECONDS,
-                            mode=NumberSelectorMode.BOX,
-                        )
-                    ),
-                    vol.Required(
-                        CONF_LOW_BATTERY,
-                        default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
-                    ): NumberSelector(
-                        NumberSelectorConfig(
-                            min=1,
-                            max=99,
-                            step=1,
-                            unit_of_measurement=PERCENTAGE,
-                            mode=NumberSelectorMode.BOX,
-                        )
-                    ),
-                    vol.Required(
-                        CONF_CURRENT_SCALE,
-                        default=options.get(CONF_CURRENT_SCALE, str(CURRENT_SCALE)),
-                    ): SelectSelector(
-                        SelectSelectorConfig(
-                            options=[str(scale) for scale in CURRENT_SCALES],
-                            translation_key=CONF_CURRENT_SCALE,
-                        )
-                    ),
-                }
+                        vol.Required(
+                            CONF_CONNECTION,
+                            default=options.get(
+                                CONF_CONNECTION, ConnectionMode.AUTOMATIC
+                            ),
+                        ): SelectSelector(
+                            SelectSelectorConfig(
+                                options=list(ConnectionMode),
+                                translation_key=CONF_CONNECTION,
+                            )
+                        ),
+                        vol.Optional(CONF_AVAILABILITY): NumberSelector(
+                            NumberSelectorConfig(
+                                min=SHORTEST_AGE.total_seconds(),
+                                max=LONGEST_AGE.total_seconds(),
+                                step=1,
+                                unit_of_measurement=UnitOfTime.SECONDS,
+                                mode=NumberSelectorMode.BOX,
+                            )
+                        ),
+                        vol.Required(
+                            CONF_LOW_BATTERY,
+                            default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
+                        ): NumberSelector(
+                            NumberSelectorConfig(
+                                min=1,
+                                max=99,
+                                step=1,
+                                unit_of_measurement=PERCENTAGE,
+                                mode=NumberSelectorMode.BOX,
+                            )
+                        ),
+                        vol.Required(
+                            CONF_CURRENT_SCALE,
+                            default=options.get(CONF_CURRENT_SCALE, str(CURRENT_SCALE)),
+                        ): SelectSelector(
+                            SelectSelectorConfig(
+                                options=[str(scale) for scale in CURRENT_SCALES],
+                                translation_key=CONF_CURRENT_SCALE,
+                            )
+                        ),
+                    }
+                ),
+                suggested,
             ),
+            errors=errors,
         )
 
     # --- firmware -------------------------------------------------------------------

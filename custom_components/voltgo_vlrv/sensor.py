@@ -32,6 +32,7 @@ from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .energy import CHARGED, DISCHARGED
 from .entity import VlrvEntity, add_when_known
 from .facts import BatteryFacts
+from .link import LinkState
 from .texts import fault_list, words
 from .vlrv.faults import OperatingState, active_faults
 from .vlrv.limits import LIMITS
@@ -183,6 +184,7 @@ SENSORS: Final = (
         native_unit_of_measurement=AMPERE_HOURS,
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=0,
+        entity_registry_enabled_default=False,
         value_fn=lambda status: status.remaining_capacity,
     ),
     VlrvSensorDescription(
@@ -215,7 +217,10 @@ SENSORS: Final = (
         entity_registry_enabled_default=False,
         value_fn=lambda status: status.cycles,
     ),
-    _temperature("max_cell_temperature", lambda status: status.max_temperature),
+    # The highest of the probes, which stand on the page themselves.
+    _temperature(
+        "max_cell_temperature", lambda status: status.max_temperature, enabled=False
+    ),
     _temperature(
         "ambient_temperature",
         lambda status: status.ambient_temperature,
@@ -309,6 +314,15 @@ LINK_SENSORS: Final = (
         entity_registry_enabled_default=False,
         value_fn=lambda coordinator: coordinator.signal_strength,
     ),
+)
+
+
+LINK_STATUS: Final = SensorEntityDescription(
+    key="link_status",
+    translation_key="link_status",
+    device_class=SensorDeviceClass.ENUM,
+    options=[state.value for state in LinkState],
+    entity_category=EntityCategory.DIAGNOSTIC,
 )
 
 
@@ -412,6 +426,7 @@ async def async_setup_entry(
     )
     async_add_entities([VlrvActiveFaults(coordinator, ACTIVE_FAULTS)])
     async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
+    async_add_entities([VlrvLinkStatus(coordinator, LINK_STATUS)])
     async_add_entities(VlrvEnergySensor(coordinator, sensor) for sensor in ENERGY)
 
 
@@ -491,6 +506,39 @@ class VlrvLinkSensor(VlrvEntity, SensorEntity):
         value = self.entity_description.value_fn(self.coordinator)
         changed = value != self._attr_native_value
         self._attr_native_value = value
+        return changed
+
+
+class VlrvLinkStatus(VlrvEntity, SensorEntity):
+    """What the link is doing, and until when the battery is let go."""
+
+    _shown: tuple[LinkState, datetime | None] | None = None
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: that there is no link is what it is there to say."""
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the link, not the polls."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.link.async_add_listener(self._handle_coordinator_update)
+        )
+
+    @override
+    def _update(self) -> bool:
+        link = self.coordinator.link
+        shown = (link.state, link.released_until)
+        changed = shown != self._shown
+        self._shown = shown
+        state, until = shown
+        self._attr_native_value = state.value
+        self._attr_extra_state_attributes = (
+            {} if until is None else {"released_until": until.isoformat()}
+        )
         return changed
 
 

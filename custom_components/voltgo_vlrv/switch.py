@@ -1,13 +1,16 @@
-"""Switch: whether the battery may heat itself."""
+"""Switches: whether the battery may heat itself, and whether its link is ours."""
 
 from __future__ import annotations
 
 from typing import Any, Final, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
 from .entity import VlrvEntity, add_when_known
 
@@ -15,6 +18,11 @@ from .entity import VlrvEntity, add_when_known
 PARALLEL_UPDATES = 1
 
 HEATER: Final = SwitchEntityDescription(key="heater", translation_key="heater")
+LINK: Final = SwitchEntityDescription(
+    key="bluetooth_link",
+    translation_key="bluetooth_link",
+    entity_category=EntityCategory.CONFIG,
+)
 
 
 async def async_setup_entry(
@@ -22,8 +30,9 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the switch where the battery reports a heater."""
+    """Add the switches; that of the heater where the battery reports one."""
     coordinator = entry.runtime_data
+    async_add_entities([VlrvLinkSwitch(coordinator, LINK)])
     add_when_known(
         entry,
         async_add_entities,
@@ -52,3 +61,44 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Forbid the battery to heat."""
         await self.coordinator.controls.async_set_heater(False)
+
+
+class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
+    """Whether Home Assistant may connect to the battery, which takes one connection."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: it is the owner's decision, not the battery's."""
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the link."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.link.async_add_listener(self._handle_coordinator_update)
+        )
+
+    @override
+    def _update(self) -> bool:
+        is_ours = not self.coordinator.link.is_released
+        changed = is_ours is not self._attr_is_on
+        self._attr_is_on = is_ours
+        return changed
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        """Take the battery back."""
+        self.coordinator.link.async_take_back()
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        """Let the battery go until the switch is turned on."""
+        if self.coordinator.firmware.is_running:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="firmware_under_way",
+                translation_placeholders={"name": self.coordinator.name},
+            )
+        await self.coordinator.link.async_release()

@@ -200,6 +200,11 @@ class VlrvClient:
         return self._write_char is not None
 
     @property
+    def adapter(self) -> str:
+        """Return the address of the adapter with the link, empty when not known."""
+        return "" if self._client is None else _adapter(self._client)
+
+    @property
     def discarded_bytes(self) -> int:
         """Return how many received bytes were part of no intact frame."""
         return self._assembler.discarded
@@ -233,8 +238,7 @@ class VlrvClient:
         client = await self._establish()
         if (service := _find_service(client)) is None:
             # The adapter may remember services from before a firmware update.
-            with suppress(*_BROKEN):
-                await client.clear_cache()  # type: ignore[attr-defined]
+            await _forget_services(client)
             await self._drop()
             client = await self._establish()
             if (service := _find_service(client)) is None:
@@ -247,6 +251,8 @@ class VlrvClient:
             async with asyncio.timeout(self._timing.subscribe):
                 await client.start_notify(service.notify, self._on_notification)
         except _BROKEN as err:
+            # Perhaps they are somewhere else by now than the adapter remembers.
+            await _forget_services(client)
             raise LinkLostError("no notifications from the battery") from err
         if not client.is_connected:
             raise LinkLostError("the link broke right after connecting")
@@ -284,11 +290,14 @@ class VlrvClient:
             raise NotReachableError(str(err) or type(err).__name__) from err
         return self._client
 
-    async def disconnect(self) -> None:
+    async def disconnect(self, *, forget_services: bool = False) -> None:
         """Let the battery go; never raises, does nothing when there is no link.
 
-        A connection that is still being made is given up.
+        A connection that is still being made is given up. `forget_services` has the
+        adapter look for them anew next time.
         """
+        if forget_services and self._client is not None:
+            await _forget_services(self._client)
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.reschedule(asyncio.get_running_loop().time())
@@ -515,6 +524,12 @@ def _adapter(client: BleakClient) -> str:
     # Home Assistant's client chooses it when it connects, and has no name for it.
     scanner = getattr(client, "_connected_scanner", None)
     return str(getattr(scanner, "source", ""))
+
+
+async def _forget_services(client: BleakClient) -> None:
+    """Clear the adapter's memory of the services, where it has one."""
+    with suppress(*_BROKEN):
+        await client.clear_cache()  # type: ignore[attr-defined]
 
 
 def _find_service(client: BleakClient) -> _Service | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from .registers import HOTTEST, MAX_CELLS, BatteryStatus
+from .frames import crc16
+from .registers import HOTTEST, MAX_CELLS, BatteryStatus, decode_status
 
 # Pack voltage is the sum of the cells, cut to 0.01 V, in every recording (A).
 PACK_VOLTAGE_TOLERANCE: Final = 0.02
@@ -70,6 +71,20 @@ def implausibilities(status: BatteryStatus) -> tuple[Implausible, ...]:
     ) and not all(map(_temperature_word, _words(status))):
         reasons.append(Implausible.TEMPERATURE)
     return tuple(reasons)
+
+
+def decode_believable(frame: bytes, current_scale: int) -> BatteryStatus | None:
+    """Decode a status reply that was kept; None when it is damaged or implausible.
+
+    `current_scale` is one of CURRENT_SCALES.
+    """
+    if crc16(frame):
+        return None
+    try:
+        status = decode_status(frame, current_scale)
+    except ValueError:
+        return None
+    return None if implausibilities(status) else status
 
 
 def _words(status: BatteryStatus) -> list[int]:

@@ -1,0 +1,73 @@
+"""Actions: let go of a battery for a while."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import voluptuous as vol
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_extract_config_entry_ids
+
+from .const import DEFAULT_RELEASE, DOMAIN, LONGEST_RELEASE, SHORTEST_RELEASE
+from .coordinator import VlrvCoordinator
+
+RELEASE_LINK: Final = "release_link"
+DURATION: Final = "duration"
+
+
+@callback
+def async_setup_actions(hass: HomeAssistant) -> None:
+    """Register the actions, also while no battery is set up."""
+    hass.services.async_register(
+        DOMAIN,
+        RELEASE_LINK,
+        _release_link,
+        schema=cv.make_entity_service_schema(
+            {vol.Optional(DURATION, default=DEFAULT_RELEASE): cv.positive_time_period}
+        ),
+    )
+
+
+async def _release_link(call: ServiceCall) -> None:
+    """Let go of the batteries named, all of them or, where one cannot be, none."""
+    duration: timedelta = call.data[DURATION]
+    if not SHORTEST_RELEASE <= duration <= LONGEST_RELEASE:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="release_duration"
+        )
+    batteries = await _batteries(call)
+    for coordinator in batteries:
+        if coordinator.firmware.is_running:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="firmware_under_way",
+                translation_placeholders={"name": coordinator.name},
+            )
+    for coordinator in batteries:
+        await coordinator.link.async_release(duration)
+
+
+async def _batteries(call: ServiceCall) -> list[VlrvCoordinator]:
+    found = await async_extract_config_entry_ids(call)
+    entries = [
+        entry
+        for entry in call.hass.config_entries.async_entries(DOMAIN)
+        if entry.entry_id in found
+    ]
+    if not entries:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="no_battery"
+        )
+    for entry in entries:
+        if entry.state is not ConfigEntryState.LOADED:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="not_loaded",
+                translation_placeholders={"name": entry.title},
+            )
+    return [entry.runtime_data for entry in entries]

@@ -1,0 +1,391 @@
+"""Every way a link can fail, on purpose: what is shown stays true and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import fields, replace
+import logging
+from typing import Any, Final
+
+import pytest
+
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+
+from .test_sharing import Shared, fleet, shared
+from .watch import Watch, watched
+from simulator.faults import FOREVER, LinkFaults
+from simulator.peripheral import Peripheral
+from tests.helpers import battery, issues, log_lines, until
+from tests.world import World
+
+POLL = 10.0  # s
+MINUTE = 60.0
+HOUR = 3600.0
+STALE = 60.0  # s; how long values stand
+TRIES = 3  # requests of a poll that stays without an answer
+LONGEST_PAUSE = 300.0  # s; between two calls of a battery that does not come back
+CONNECTING = 45.0  # s; an attempt that leads nowhere
+# In 20 minutes; the library tries up to nine times for each of our calls.
+MOST_CALLS = 9 * 9
+LONGEST_BUFFER = 600  # bytes
+
+# What does not strike but says how.
+HOW: Final = {"delay", "late_by", "chunk_size", "junk", "held"}
+FAULTS: Final = [
+    switch.name
+    for switch in fields(LinkFaults)
+    if switch.name not in HOW and switch.name != "out_of_slots"
+]
+# With these for good, there are values all the same.
+HARMLESS: Final = {"lead", "duplicate", "late"}
+# These need a new connection to strike.
+ON_CONNECTING: Final = {
+    "disconnect_on_connect", "disconnect_on_subscribe",
+    "refuse_connection", "refuse_subscription",
+}  # fmt: skip
+
+
+class Ordeal:
+    """A battery of which every sample is held against the truth."""
+
+    def __init__(self, hass: HomeAssistant, world: World, one: Shared) -> None:
+        """Begin to watch."""
+        self.one = one
+        self.peripheral: Peripheral = one.peripheral
+        self.faults = one.peripheral.faults
+        self.health = one.entry.runtime_data.health
+        self._world = world
+        pack = one.pack
+        self.watch = Watch(hass, one.entry, watched(hass, pack))
+
+    async def back(self, within: float) -> float:
+        """Wait for a good sample, and return how long that took."""
+        hass = self.one.hass
+        start, samples = hass.loop.time(), self.health.samples
+        await until(lambda: self.health.samples > samples, within)
+        return hass.loop.time() - start
+
+    def is_clean(self) -> None:
+        """Nothing untrue was shown, nothing leaked, nothing grew."""
+        assert self.watch.wrong == []
+        assembler = self.one.entry.runtime_data.client._assembler
+        assert len(assembler._buffer) <= LONGEST_BUFFER
+        links = [adapter.links for adapter in self._world.adapters.values()]
+        assert sum(map(len, links)) == self.one.is_connected
+
+    async def is_left(self) -> None:
+        """After the entry is unloaded, no link and no slot is held."""
+        hass = self.one.hass
+        assert await hass.config_entries.async_unload(self.one.entry.entry_id)
+        await asyncio.sleep(1)
+        assert not self.peripheral.is_connected
+        for adapter in self._world.adapters.values():
+            assert adapter.free_slots == adapter.slots
+
+
+async def ordeal(hass: HomeAssistant, world: World, **adapter: Any) -> Ordeal:
+    """Return a battery under load that is being read."""
+    return Ordeal(
+        hass, world, await shared(hass, world, battery("driving_load"), **adapter)
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_that_strikes_once_goes_unnoticed(
+    hass: HomeAssistant,
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    """The next good sample comes within half a minute, nothing turns unavailable."""
+    test = await ordeal(hass, world)
+    setattr(test.faults, fault, 1)
+    if fault in ON_CONNECTING:
+        test.peripheral.drop_link()
+        await until(lambda: getattr(test.faults, fault) == 0, 30)
+    else:
+        await until(lambda: getattr(test.faults, fault) == 0, POLL + 1)
+    assert await test.back(30 + CONNECTING) <= 30
+    await asyncio.sleep(MINUTE)
+    assert test.one.lost == []
+    assert test.watch.samples >= 5
+    assert log_lines(caplog, logging.INFO) == []
+    test.is_clean()
+    await test.is_left()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_fault_that_lasts_ends_in_one_outage(
+    hass: HomeAssistant,
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    """Values that get old go, with one warning; they return soon after the fault."""
+    test = await ordeal(hass, world)
+    connections = test.peripheral.connections
+    setattr(test.faults, fault, FOREVER)
+    if fault in ON_CONNECTING:
+        test.peripheral.drop_link()
+    await asyncio.sleep(20 * MINUTE)
+    unavailable = test.one.shown("voltage") == STATE_UNAVAILABLE
+    assert unavailable is (fault not in HARMLESS)
+    # A battery is not worn out by calls that lead nowhere.
+    assert test.peripheral.connections - connections <= MOST_CALLS
+    assert len(log_lines(caplog, logging.INFO)) == unavailable
+    test.is_clean()
+
+    test.faults.clear()
+    await test.back(LONGEST_PAUSE + CONNECTING + POLL)
+    await asyncio.sleep(MINUTE)
+    assert test.one.shown("voltage") != STATE_UNAVAILABLE
+    assert len(log_lines(caplog, logging.INFO)) == 2 * unavailable
+    assert len(log_lines(caplog, logging.ERROR)) <= 1
+    test.is_clean()
+    await test.is_left()
+
+
+# F6: frozen data presented as live ---------------------------------------------------
+
+
+async def test_a_link_that_says_nothing_is_no_source_of_values(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It is cut after three silent polls and called anew, for as long as it takes."""
+    test = await ordeal(hass, world)
+    connections = test.peripheral.connections
+    test.faults.drop = FOREVER
+    await asyncio.sleep(STALE + 2 * POLL)
+    assert test.one.shown("voltage") == STATE_UNAVAILABLE
+    assert test.peripheral.connections > connections
+    assert test.one.shown("energy_discharged") != STATE_UNAVAILABLE
+    test.is_clean()
+
+
+# F7: no self-recovery ----------------------------------------------------------------
+
+
+async def occupy(test: Ordeal) -> None:
+    """Have the phone app take the battery while nobody else can."""
+    (adapter,) = test._world.adapters.values()
+    adapter.faults.out_of_slots = True
+    test.peripheral.drop_link()
+    await until(lambda: test.peripheral.is_advertising, 1)
+    await test.peripheral.occupy()
+    adapter.faults.out_of_slots = False
+
+
+async def vacate(test: Ordeal) -> None:
+    """Close the phone app."""
+    await test.peripheral.vacate()
+
+
+async def leave(test: Ordeal) -> None:
+    """Drive out of range."""
+    await test.peripheral.silence()
+    test.peripheral.drop_link()
+
+
+async def return_(test: Ordeal) -> None:
+    """Come back into range."""
+    await test.peripheral.advertise()
+
+
+async def switch_off(test: Ordeal) -> None:
+    """Switch the battery off."""
+    await test.peripheral.stop()
+
+
+async def switch_on(test: Ordeal) -> None:
+    """Switch it on."""
+    await test.peripheral.start()
+
+
+async def unplug(test: Ordeal) -> None:
+    """Take the only adapter away."""
+    await test._world.remove_adapter()
+
+
+async def plug_in(test: Ordeal) -> None:
+    """Put another one in."""
+    await test._world.add_adapter("02:00:00:00:00:77")
+
+
+type Step = Callable[[Ordeal], Any]
+
+
+@pytest.mark.parametrize("minutes", [2, 90])
+@pytest.mark.parametrize(
+    ("take", "give"),
+    [
+        (occupy, vacate),
+        (leave, return_),
+        (switch_off, switch_on),
+        (unplug, plug_in),
+    ],
+)
+async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
+    hass: HomeAssistant,
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    take: Step,
+    give: Step,
+    minutes: int,
+) -> None:
+    """Seconds after the battery is there again; one line in the log each way."""
+    test = await ordeal(hass, world)
+    await take(test)
+    await asyncio.sleep(minutes * MINUTE)
+    assert test.one.shown("voltage") == STATE_UNAVAILABLE
+    await give(test)
+    assert await test.back(LONGEST_PAUSE) <= 15
+    await asyncio.sleep(1)
+    assert test.one.shown("voltage") != STATE_UNAVAILABLE
+    assert len(log_lines(caplog, logging.INFO)) == 2
+    test.is_clean()
+    await test.is_left()
+
+
+async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
+    hass: HomeAssistant, world: World
+) -> None:
+    """One battery takes a minute to fail; the other is read on time."""
+    stuck, fine = await fleet(hass, world, 2, {"slots": 3})
+    await asyncio.sleep(30)
+    stuck.peripheral.faults.refuse_connection = FOREVER
+    stuck.peripheral.drop_link()
+    health = fine.entry.runtime_data.health
+    samples, lost = health.samples, fine.lost
+    lost.clear()
+    await asyncio.sleep(10 * MINUTE)
+    assert health.samples - samples >= 58
+    fine.peripheral.drop_link()
+    # It waits for its turn to connect, for one attempt of the other at most.
+    await until(lambda: fine.is_connected, CONNECTING + 5)
+
+
+async def test_another_adapter_takes_over(hass: HomeAssistant, world: World) -> None:
+    """The one that had the link is unplugged; the battery is heard by the other."""
+    test = await ordeal(hass, world)
+    await world.add_adapter("02:00:00:00:00:02")
+    await asyncio.sleep(5)
+    client = test.one.entry.runtime_data.client
+    first = client.adapter
+    await world.remove_adapter(first)
+    assert await test.back(MINUTE) <= 30
+    assert client.adapter != first
+    assert client.adapter in world.adapters
+    assert test.one.lost == []
+    test.is_clean()
+
+
+# F8: slots ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["drop", *sorted(ON_CONNECTING)])
+async def test_no_way_out_leaves_a_link_behind(
+    hass: HomeAssistant, world: World, fault: str
+) -> None:
+    """Unloading, reloading, releasing and stopping, whatever is going on."""
+    test = await ordeal(hass, world)
+    (adapter,) = world.adapters.values()
+    for seconds in (0.01, 0.3, 1.1, 5.0, 12.0):
+        setattr(test.faults, fault, FOREVER)
+        test.peripheral.drop_link()
+        await asyncio.sleep(seconds)
+        assert await hass.config_entries.async_unload(test.one.entry.entry_id)
+        await asyncio.sleep(0.5)
+        assert adapter.free_slots == adapter.slots
+        assert not test.peripheral.is_connected
+        test.faults.clear()
+        assert await hass.config_entries.async_setup(test.one.entry.entry_id)
+        await until(lambda: test.one.is_connected, 30)
+        setattr(test.faults, fault, FOREVER)
+        test.peripheral.drop_link()
+        await asyncio.sleep(seconds)
+        await test.one.switch(False)
+        await asyncio.sleep(0.5)
+        assert adapter.free_slots == adapter.slots
+        test.faults.clear()
+        await test.one.switch(True)
+        await until(lambda: test.one.is_connected, 30)
+        assert adapter.slots - adapter.free_slots == 1
+
+
+# F9: energy --------------------------------------------------------------------------
+
+
+async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Neither a gap, nor a release, nor a sample that cannot be true."""
+    test = await ordeal(hass, world)
+    pack, energy = test.one.pack, test.one.entry.runtime_data.energy
+    base = energy.total("discharged") - pack.discharge_energy_kwh
+    measured = 0.0
+    for fault in ("corrupt", "late", "lose_chunk", "duplicate", "drop"):
+        setattr(test.faults, fault, 2)
+        await asyncio.sleep(5 * MINUTE)
+    pack.override = replace(pack.reported(), current=3000.0)
+    await asyncio.sleep(2 * POLL)
+    pack.override = None
+    await asyncio.sleep(MINUTE)
+    measured = energy.total("discharged") - base
+    assert measured == pytest.approx(pack.discharge_energy_kwh, rel=0.005)
+    before = energy.total("discharged")
+    await test.one.release(duration={"hours": 1})
+    await asyncio.sleep(HOUR + MINUTE)
+    assert test.one.is_connected
+    # The load of an hour is not known, and not counted.
+    load = abs(pack.truth()["power"]) / 1000
+    assert 0 < energy.total("discharged") - before < 2 * load / 60
+    assert energy.total("charged") == 0
+
+
+# --- scaling out by proxies ----------------------------------------------------------
+
+
+async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
+    hass: HomeAssistant, world: World
+) -> None:
+    """When one dies, its batteries are served by the others, or named in a notice."""
+    batteries = await fleet(hass, world, 8, {"slots": 3}, {"slots": 3}, {"slots": 3})
+    await asyncio.sleep(2 * MINUTE)
+    assert all(one.shown("voltage") != STATE_UNAVAILABLE for one in batteries)
+    used = {one.entry.runtime_data.client.adapter for one in batteries} - {""}
+    assert len(used) >= 2
+    dead = min(used)
+    for one in batteries:
+        one.lost.clear()
+    await world.remove_adapter(dead)
+    await asyncio.sleep(2 * MINUTE)
+    named = {
+        issue.translation_placeholders["name"]
+        for issue in issues(hass, "no_slot")
+        if issue.translation_placeholders
+    }
+    for one in batteries:
+        served = one.entry.runtime_data.health.age(hass.loop.time())
+        assert served is not None
+        assert served < STALE or one.entry.title in named
+        assert one.entry.runtime_data.client.adapter != dead
+
+
+async def test_two_proxies_that_hear_the_same_battery_do_not_fight(
+    hass: HomeAssistant, world: World
+) -> None:
+    """However often the better heard one changes."""
+    test = await ordeal(hass, world)
+    second = await world.add_adapter("02:00:00:00:00:02")
+    first = world.adapters["02:00:00:00:00:01"]
+    connections = test.peripheral.connections
+    for number in range(30):
+        better, worse = (first, second) if number % 2 else (second, first)
+        better.radio.rssi[test.one.pack.address] = -50
+        worse.radio.rssi[test.one.pack.address] = -90
+        await asyncio.sleep(MINUTE)
+    assert test.peripheral.connections == connections
+    assert test.one.lost == []
+    test.is_clean()

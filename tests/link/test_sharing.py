@@ -1,0 +1,587 @@
+"""The one link of a battery: let go for the phone app, shared with other batteries."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util import dt as dt_util
+
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from simulator.adapter import VirtualClient
+from simulator.battery import SimulatedBattery
+from simulator.faults import FOREVER
+from simulator.peripheral import Peripheral
+from tests.helpers import (
+    add_discovered,
+    battery,
+    device_of,
+    entity_id,
+    issues,
+    set_options,
+    until,
+    value,
+)
+from tests.world import World
+
+POLL = 10.0  # s
+MINUTE = 60.0
+HOUR = 3600.0
+STATUS_READ = bytes.fromhex("0103000000298414")
+
+
+class Shared:
+    """A battery that was added, and what its owner does with the link."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        pack: SimulatedBattery,
+        peripheral: Peripheral,
+        entry: VlrvConfigEntry,
+    ) -> None:
+        """Take what there is, and watch for what turns unavailable."""
+        self.hass = hass
+        self.pack = pack
+        self.peripheral = peripheral
+        self.entry = entry
+        self.lost: list[str] = []
+        self._stop = hass.bus.async_listen(
+            EVENT_STATE_CHANGED,
+            callback(
+                lambda event: (
+                    self.lost.append(event.data["entity_id"])
+                    if event.data["new_state"]
+                    and event.data["new_state"].state == STATE_UNAVAILABLE
+                    else None
+                )
+            ),
+        )
+
+    @property
+    def status(self) -> str | None:
+        """Return the state of the link status sensor."""
+        return value(self.hass, self.pack.address, "link_status")
+
+    def shown(self, key: str, platform: str = "sensor") -> str | None:
+        """Return the state of an entity."""
+        return value(self.hass, self.pack.address, key, platform)
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the link is ours."""
+        return self.entry.runtime_data.client.is_connected
+
+    async def switch(self, on: bool) -> None:
+        """Click the switch of the link."""
+        await self.hass.services.async_call(
+            "switch",
+            "turn_on" if on else "turn_off",
+            {
+                "entity_id": entity_id(
+                    self.hass, self.pack.address, "bluetooth_link", "switch"
+                )
+            },
+            blocking=True,
+        )
+
+    async def release(self, **data: Any) -> None:
+        """Run the action, on the device unless another target is named."""
+        if "entity_id" not in data:
+            data = {"device_id": device_of(self.hass, self.pack.address).id, **data}
+        await self.hass.services.async_call(DOMAIN, "release_link", data, blocking=True)
+
+    async def settled(self) -> None:
+        """Wait for the link and what is read at its beginning."""
+        await until(lambda: self.is_connected)
+        await asyncio.sleep(3)
+
+
+async def shared(
+    hass: HomeAssistant,
+    world: World,
+    pack: SimulatedBattery | None = None,
+    **adapter: Any,
+) -> Shared:
+    """Return a battery that was discovered and added, with its link."""
+    pack = pack or battery("solar_charging", module_id=1)
+    peripheral = await world.add_battery(pack)
+    if not world.adapters:
+        await world.add_adapter(**adapter)
+    entry = await add_discovered(hass, pack.address)
+    one = Shared(hass, pack, peripheral, entry)
+    await one.settled()
+    return one
+
+
+# --- letting go -------------------------------------------------------------------------
+
+
+async def test_the_switch_hands_the_battery_to_the_phone_app(
+    hass: HomeAssistant, world: World
+) -> None:
+    """For as long as it is off; the last values stand, and nothing is called lost."""
+    one = await shared(hass, world)
+    assert (one.status, one.shown("bluetooth_link", "switch")) == ("connected", "on")
+    voltage = one.shown("voltage")
+    await one.switch(False)
+    await until(lambda: one.peripheral.is_advertising, 1)
+    assert (one.status, one.shown("bluetooth_link", "switch")) == ("released", "off")
+    await one.peripheral.occupy()
+    connections = one.peripheral.connections
+    await asyncio.sleep(2 * HOUR)
+    assert one.peripheral.connections == connections
+    assert one.shown("voltage") == voltage
+    assert one.status == "released"
+    assert one.lost == []
+
+    await one.peripheral.vacate()
+    await one.switch(True)
+    assert one.shown("bluetooth_link", "switch") == "on"
+    switched = hass.loop.time()
+    await until(lambda: one.status == "connected", 5)
+    await until(lambda: one.entry.runtime_data.health.last_sample_time > switched, 5)
+    assert one.lost == []
+
+
+@pytest.mark.parametrize("by_entity", [False, True])
+async def test_the_action_releases_for_a_quarter_of_an_hour(
+    hass: HomeAssistant, world: World, by_entity: bool
+) -> None:
+    """And the battery comes back by itself."""
+    one = await shared(hass, world)
+    target = (
+        {"entity_id": entity_id(hass, one.pack.address, "voltage")} if by_entity else {}
+    )
+    before = dt_util.utcnow()
+    await one.release(**target)
+    await until(lambda: not one.peripheral.is_connected, 1)
+    state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
+    assert state is not None
+    assert state.state == "released"
+    until_ = dt_util.parse_datetime(state.attributes["released_until"])
+    assert until_ is not None
+    assert abs(until_ - before - timedelta(minutes=15)) < timedelta(seconds=1)
+    await asyncio.sleep(14.9 * MINUTE)
+    assert not one.is_connected
+    await asyncio.sleep(0.1 * MINUTE + 5)
+    assert one.is_connected
+    state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
+    assert state is not None
+    assert state.state == "connected"
+    assert "released_until" not in state.attributes
+    assert one.lost == []
+
+
+async def test_a_second_release_replaces_the_first(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Longer, shorter, or without an end."""
+    one = await shared(hass, world)
+    await one.release(duration={"minutes": 5})
+    await one.release(duration={"hours": 1})
+    await asyncio.sleep(55 * MINUTE)
+    assert one.status == "released"
+    await one.release(duration={"minutes": 1})
+    await asyncio.sleep(MINUTE + 5)
+    assert one.is_connected
+    await one.release(duration={"minutes": 1})
+    await one.switch(False)
+    await asyncio.sleep(2 * HOUR)
+    assert one.status == "released"
+    assert one.lost == []
+
+
+@pytest.mark.parametrize(
+    "duration", [{"seconds": 59}, {"hours": 24, "seconds": 1}, {"seconds": 0}]
+)
+async def test_no_other_duration_is_taken(
+    hass: HomeAssistant, world: World, duration: dict[str, int]
+) -> None:
+    """A minute to a day; nothing is changed."""
+    one = await shared(hass, world)
+    with pytest.raises(ServiceValidationError, match="1 minute to 24 hours"):
+        await one.release(duration=duration)
+    assert one.is_connected
+    assert one.status == "connected"
+
+
+async def test_a_release_needs_a_battery_of_ours(
+    hass: HomeAssistant, world: World
+) -> None:
+    """All that were named are released, or none."""
+    one = await shared(hass, world)
+    other = MockConfigEntry(domain=DOMAIN, title="Away", data={}, unique_id="other")
+    with pytest.raises(ServiceValidationError, match="None of the targets"):
+        await one.release(entity_id="sun.sun")
+    second = await shared(hass, world, battery("winter"))
+    device = device_of(hass, second.pack.address).id
+    await hass.config_entries.async_unload(second.entry.entry_id)
+    with pytest.raises(ServiceValidationError, match=second.entry.title):
+        await hass.services.async_call(
+            DOMAIN,
+            "release_link",
+            {"device_id": [device_of(hass, one.pack.address).id, device]},
+            blocking=True,
+        )
+    assert one.is_connected
+    assert other.state is not one.entry.state
+
+
+async def test_a_released_battery_is_not_asked(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Neither by a change nor by the button; both say why."""
+    one = await shared(hass, world)
+    await one.switch(False)
+    writes = len(one.peripheral.writes)
+    for platform, action, key, data in (
+        ("button", "press", "refresh", {}),
+        ("select", "select_option", "module_id", {"option": "3"}),
+    ):
+        with pytest.raises(HomeAssistantError, match='switch "Bluetooth link" on'):
+            await hass.services.async_call(
+                platform,
+                action,
+                {"entity_id": entity_id(hass, one.pack.address, key, platform), **data},
+                blocking=True,
+            )
+    assert len(one.peripheral.writes) == writes
+    assert one.entry.runtime_data.health.missed == 0
+    assert one.lost == []
+
+
+async def test_a_release_outlives_a_restart(hass: HomeAssistant, world: World) -> None:
+    """With its end, and with the last values."""
+    one = await shared(hass, world)
+    voltage = one.shown("voltage")
+    await one.release(duration={"minutes": 30})
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    await asyncio.sleep(10 * MINUTE)
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    connections = one.peripheral.connections
+    await asyncio.sleep(19 * MINUTE)
+    assert one.status == "released"
+    assert one.shown("bluetooth_link", "switch") == "off"
+    assert one.shown("voltage") == voltage
+    assert one.peripheral.connections == connections
+    await asyncio.sleep(MINUTE + 5)
+    assert one.is_connected
+    assert one.shown("voltage") != STATE_UNAVAILABLE
+
+
+async def test_a_release_that_ended_meanwhile_is_over(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Home Assistant was off for longer than that."""
+    one = await shared(hass, world)
+    await one.release(duration={"minutes": 5})
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    await asyncio.sleep(10 * MINUTE)
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await until(lambda: one.is_connected, 5)
+    await until(lambda: one.status == "connected", 5)
+
+
+async def test_a_phone_that_keeps_the_battery_is_waited_for(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The time is over, the app still open: the status says so, and nobody reloads."""
+    one = await shared(hass, world)
+    await one.release(duration={"minutes": 1})
+    await asyncio.sleep(5)
+    await one.peripheral.occupy()
+    await asyncio.sleep(5 * MINUTE)
+    assert one.status == "unreachable"
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    await asyncio.sleep(2 * HOUR)
+    await one.peripheral.vacate()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+    assert one.status == "connected"
+
+
+async def test_a_release_while_connecting_gives_the_attempt_up(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Whoever lets go does not want to wait for a timeout."""
+    one = await shared(hass, world)
+    one.peripheral.faults.refuse_connection = FOREVER
+    one.peripheral.drop_link()
+    await asyncio.sleep(12)
+    released = hass.loop.time()
+    await one.switch(False)
+    assert hass.loop.time() - released < 1
+    assert one.status == "released"
+    (adapter,) = world.adapters.values()
+    assert adapter.free_slots == adapter.slots
+    one.peripheral.faults.clear()
+    connections = one.peripheral.connections
+    await asyncio.sleep(HOUR / 2)
+    assert one.peripheral.connections == connections
+
+
+# --- connecting for each poll -----------------------------------------------------------
+
+
+async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Applied at once, without a reload; values stay live, with one request a poll."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, connection="each_poll", interval=60)
+    await asyncio.sleep(5)
+    assert one.status == "idle"
+    assert one.peripheral.is_advertising
+    one.peripheral.writes.clear()
+    connections = one.peripheral.connections
+    health = one.entry.runtime_data.health
+    samples = health.samples
+    lines: list[str] = []
+    hass.bus.async_listen(
+        EVENT_STATE_CHANGED,
+        callback(lambda event: lines.append(event.data["entity_id"])),
+    )
+    for _ in range(30):
+        await asyncio.sleep(50)
+        assert one.peripheral.is_advertising
+        await asyncio.sleep(10)
+    assert one.peripheral.connections - connections == 30
+    assert health.samples - samples == 30
+    assert health.missed == 0
+    # The battery tells of itself once an hour.
+    reads = [write.data for write in one.peripheral.writes]
+    assert reads.count(STATUS_READ) == len(reads) == 30
+    assert entity_id(hass, one.pack.address, "link_status") not in lines
+    assert one.lost == []
+
+    await set_options(hass, one.entry, connection="keep", interval=10)
+    await asyncio.sleep(5)
+    assert one.status == "connected"
+    connections = one.peripheral.connections
+    await asyncio.sleep(10 * MINUTE)
+    assert one.peripheral.connections == connections
+
+
+async def test_a_change_between_two_polls_connects_for_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """And lets go again when it is confirmed."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, connection="each_poll", interval=600)
+    await asyncio.sleep(5)
+    await hass.services.async_call(
+        "select",
+        "select_option",
+        {
+            "entity_id": entity_id(hass, one.pack.address, "module_id", "select"),
+            "option": "3",
+        },
+        blocking=True,
+    )
+    await until(lambda: one.peripheral.is_advertising, 5)
+    await one.peripheral.power_cycle()
+    await until(lambda: one.shown("module_id", "select") == "3", 700)
+    assert issues(hass) == []
+
+
+async def test_the_last_slot_is_shared_automatically(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Until there is another one."""
+    one = await shared(hass, world, slots=1)
+    (adapter,) = world.adapters.values()
+    await asyncio.sleep(5)
+    assert one.status == "idle"
+    assert adapter.free_slots == 1
+    adapter.slots = 2
+    await asyncio.sleep(2 * POLL)
+    assert one.status == "connected"
+    connections = one.peripheral.connections
+    await asyncio.sleep(MINUTE)
+    assert one.peripheral.connections == connections
+    adapter.slots = 1
+    await asyncio.sleep(2 * POLL)
+    assert one.status == "idle"
+    await set_options(hass, one.entry, connection="keep")
+    await asyncio.sleep(2 * POLL)
+    assert one.status == "connected"
+    assert adapter.free_slots == 0
+    assert one.lost == []
+
+
+# --- several batteries ------------------------------------------------------------------
+
+
+async def fleet(
+    hass: HomeAssistant, world: World, count: int, *adapters: dict[str, Any]
+) -> list[Shared]:
+    """Return so many batteries behind these adapters."""
+    packs = [
+        battery("idle", address=f"A4:C1:37:00:01:{number:02X}", name=f"ZT-12V-{number}")
+        for number in range(count)
+    ]
+    for pack in packs:
+        await world.add_battery(pack)
+    for number, adapter in enumerate(adapters, 1):
+        await world.add_adapter(f"02:00:00:00:00:{number:02X}", **adapter)
+    result = []
+    for pack in packs:
+        entry = await add_discovered(hass, pack.address)
+        result.append(Shared(hass, pack, world.peripherals[pack.address], entry))
+    return result
+
+
+def watch_attempts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows with the number of attempts under way at each start."""
+    under_way = 0
+    seen: list[int] = []
+    connect = VirtualClient.connect
+
+    async def counted(client: VirtualClient, *args: Any, **kwargs: Any) -> None:
+        nonlocal under_way
+        under_way += 1
+        seen.append(under_way)
+        try:
+            await connect(client, *args, **kwargs)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(VirtualClient, "connect", counted)
+    return seen
+
+
+async def test_one_connection_at_a_time_is_made(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when all batteries come back at once, over several proxies."""
+    batteries = await fleet(hass, world, 5, {"slots": 6}, {"slots": 6})
+    await asyncio.sleep(30)
+    attempts = watch_attempts(monkeypatch)
+    for one in batteries:
+        one.peripheral.drop_link()
+    await until(lambda: not any(one.is_connected for one in batteries), 5)
+    await until(lambda: all(one.is_connected for one in batteries), 60)
+    assert len(attempts) >= 5
+    assert set(attempts) == {1}
+
+
+async def test_polls_are_spread_over_the_interval(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Batteries that came at the same moment do not all want the radio at once."""
+    batteries = await fleet(hass, world, 5, {"slots": 6})
+    await asyncio.sleep(2 * MINUTE)
+    for one in batteries:
+        one.peripheral.writes.clear()
+    await asyncio.sleep(MINUTE)
+    beats = sorted(write.time for one in batteries for write in one.peripheral.writes)
+    assert len(beats) == 5 * 6
+    assert min(b - a for a, b in zip(beats, beats[1:], strict=False)) > 0.5
+
+
+async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nobody is left out, and nothing has to be set for it."""
+    batteries = await fleet(hass, world, 8, {"slots": 3})
+    await asyncio.sleep(2 * MINUTE)
+    for one in batteries:
+        one.lost.clear()
+    before = [one.entry.runtime_data.health.samples for one in batteries]
+    await asyncio.sleep(5 * MINUTE)
+    samples = [
+        one.entry.runtime_data.health.samples - count
+        for one, count in zip(batteries, before, strict=True)
+    ]
+    # Five minutes without one missed interval are 30.
+    assert min(samples) >= 15, samples
+    assert [one.lost for one in batteries] == [[]] * 8
+    assert issues(hass, "no_slot") == []
+
+
+# --- notices ----------------------------------------------------------------------------
+
+
+async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It names who hears the battery, what is in use, and what to do."""
+    one = await shared(hass, world)
+    adapter = next(iter(world.adapters.values()))
+    adapter.faults.out_of_slots = True
+    one.peripheral.drop_link()
+    await until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
+    (issue,) = issues(hass, "no_slot")
+    assert issue.translation_placeholders == {
+        "name": one.entry.title,
+        "adapters": f"{adapter.scanner.name} (3/3)",
+    }
+    assert one.status == "no_slot"
+    adapter.faults.out_of_slots = False
+    await until(lambda: one.is_connected, 6 * MINUTE)
+    assert issues(hass, "no_slot") == []
+    assert one.status == "connected"
+
+
+async def test_a_freed_slot_is_taken_at_once(hass: HomeAssistant, world: World) -> None:
+    """Not after the pause of a battery that was called in vain for hours."""
+    one = await shared(hass, world)
+    adapter = next(iter(world.adapters.values()))
+    adapter.slots = 0
+    one.peripheral.drop_link()
+    await asyncio.sleep(HOUR / 2)
+    assert one.status == "no_slot"
+    adapter.slots = 1
+    adapter._publish_allocations()
+    await until(lambda: one.is_connected, 10)
+
+
+@pytest.mark.parametrize(
+    "unique_id", ["A4:C1:37:43:A4:42", "a4:c1:37:43:a4:42", "a4c13743a442"]
+)
+async def test_another_integration_on_the_same_battery_is_named(
+    hass: HomeAssistant, world: World, unique_id: str
+) -> None:
+    """With the entry to remove; gone when that is gone."""
+    one = await shared(
+        hass, world, battery("solar_charging", address="A4:C1:37:43:A4:42")
+    )
+    assert issues(hass) == []
+    stranger = MockConfigEntry(domain="bms_ble", title="JBD", unique_id="a4:c1:00:00")
+    stranger.add_to_hass(hass)
+    await asyncio.sleep(1)
+    assert issues(hass) == []
+    rival = MockConfigEntry(domain="bms_ble", title="JBD BMS", unique_id=unique_id)
+    await hass.config_entries.async_add(rival)
+    await asyncio.sleep(1)
+    (issue,) = issues(hass, "rival")
+    assert issue.translation_placeholders == {
+        "name": one.entry.title,
+        "rival": "JBD BMS",
+        "integration": "bms_ble",
+    }
+    await hass.config_entries.async_remove(rival.entry_id)
+    await asyncio.sleep(1)
+    assert issues(hass) == []
+
+
+async def test_a_rival_that_was_there_first_is_named_too(
+    hass: HomeAssistant, world: World
+) -> None:
+    """And forgotten with the battery."""
+    pack = battery("solar_charging")
+    MockConfigEntry(
+        domain="bms_ble", title="JBD BMS", unique_id=pack.address
+    ).add_to_hass(hass)
+    one = await shared(hass, world, pack)
+    assert issues(hass, "rival")
+    await hass.config_entries.async_remove(one.entry.entry_id)
+    assert issues(hass) == []

@@ -1,0 +1,369 @@
+"""What is shown is true, young enough, and comes back without a person."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.util import dt as dt_util
+
+from .test_sharing import Shared, shared
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from simulator.faults import FOREVER
+from tests.helpers import battery, enable_all, log_lines, set_options, until, value
+from tests.world import World
+
+POLL = 10.0  # s
+MINUTE = 60.0
+HOUR = 3600.0
+STALE = 60.0  # s; how long values stand at the shortest
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: how a file is read and written is what counts here."""
+    return {}
+
+
+def memory_of(hass: HomeAssistant, entry: VlrvConfigEntry) -> Path:
+    """Return where the last reply of a battery is kept."""
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.memory.{entry.entry_id}"))
+
+
+async def restart(
+    hass: HomeAssistant, one: Shared, *, off_for: float = 0.0, away: bool = False
+) -> None:
+    """Unload the battery and set it up again, as a restart does."""
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    if away:
+        await one.peripheral.stop()
+    await asyncio.sleep(off_for)
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await hass.async_block_till_done()
+
+
+# --- how long values stand --------------------------------------------------------------
+
+
+async def test_the_owner_chooses_how_long_values_stand(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Applied at once, to the sample that is shown, and empty means the default."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, availability=600)
+    one.peripheral.faults.drop = FOREVER
+    await asyncio.sleep(580)
+    assert one.lost == []
+    await asyncio.sleep(30)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    one.peripheral.faults.clear()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
+    one.peripheral.faults.drop = FOREVER
+    await asyncio.sleep(200)
+    assert one.shown("voltage") != STATE_UNAVAILABLE
+    await empty_availability(hass, one.entry)
+    # The poll that follows has its say first.
+    await asyncio.sleep(2 * POLL)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    assert "availability" not in one.entry.options
+
+
+async def empty_availability(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
+    """Clear the field, as the frontend sends it: not at all."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "general"}
+    )
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_an_age_shorter_than_two_intervals_is_refused(
+    hass: HomeAssistant, world: World
+) -> None:
+    """One missed poll would make everything unavailable; what was typed stays."""
+    one = await shared(hass, world)
+    before = dict(one.entry.options)
+    flow = await hass.config_entries.options.async_init(one.entry.entry_id)
+    flow = await hass.config_entries.options.async_configure(
+        flow["flow_id"], {"next_step_id": "general"}
+    )
+    flow = await hass.config_entries.options.async_configure(
+        flow["flow_id"], {"interval": 60, "availability": 119}
+    )
+    assert flow["type"] is FlowResultType.FORM
+    assert flow["errors"] == {"availability": "availability_too_short"}
+    assert one.entry.options == before
+    flow = await hass.config_entries.options.async_configure(
+        flow["flow_id"], {"interval": 60, "availability": 120}
+    )
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+    assert one.entry.options["availability"] == 120
+
+
+# --- recovery ---------------------------------------------------------------------------
+
+
+async def test_a_battery_in_vain_is_called_less_and_less_often(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Twice the pause each time, five minutes at most."""
+    one = await shared(hass, world)
+    events = one.entry.runtime_data.client.trace
+    await one.peripheral.stop()
+    calls: list[float] = []
+    connect = one.entry.runtime_data.client.connect
+
+    async def noted() -> None:
+        calls.append(hass.loop.time())
+        await connect()
+
+    one.entry.runtime_data.client.connect = noted  # type: ignore[method-assign]
+    await asyncio.sleep(2 * HOUR)
+    pauses = [b - a for a, b in zip(calls, calls[1:], strict=False)]
+    assert pauses == sorted(pauses) or min(pauses[6:]) > 290
+    assert pauses[1] < 25
+    assert 290 <= max(pauses) <= 345  # an attempt takes up to 40 s itself
+    assert 24 <= len(calls) <= 34
+    assert events is one.entry.runtime_data.client.trace
+    await one.peripheral.start()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+
+
+async def test_an_advertisement_ends_the_pause(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Out of range for an hour and a half, back within seconds; two lines in the log."""
+    one = await shared(hass, world)
+    for _ in range(3):
+        caplog.clear()
+        await one.peripheral.stop()
+        await asyncio.sleep(1.5 * HOUR)
+        assert one.shown("voltage") == STATE_UNAVAILABLE
+        await one.peripheral.start()
+        heard = hass.loop.time()
+        await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+        assert hass.loop.time() - heard < 5
+        gone, back = log_lines(caplog, logging.INFO)
+        assert one.entry.title in gone
+        assert "recovered" in back
+
+
+async def test_services_that_moved_are_found_again(
+    hass: HomeAssistant, world: World
+) -> None:
+    """An adapter remembers those from before; nobody has to clear its cache."""
+    one = await shared(hass, world)
+    (adapter,) = world.adapters.values()
+    (services,) = adapter.gatt_cache.values()
+    foreign = await world.add_battery(
+        battery("idle", address="A4:C1:38:00:00:99", name="ZT-jbd"), profile="jbd"
+    )
+    client = await world.connect(foreign.address)
+    await client.disconnect()
+    adapter.gatt_cache[one.pack.address] = adapter.gatt_cache[foreign.address]
+    one.peripheral.drop_link()
+    await until(lambda: not one.is_connected)
+    await until(lambda: one.is_connected, 30)
+    await asyncio.sleep(1)
+    assert adapter.gatt_cache[one.pack.address] is not services
+    assert one.entry.runtime_data.health.missed <= 1
+    assert one.lost == []
+
+
+# --- frozen -----------------------------------------------------------------------------
+
+
+async def test_a_battery_that_repeats_itself_is_called_anew(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The same bytes for half an hour while a current flows are no measurement."""
+    one = await shared(hass, world, battery("driving_load"))
+    assert one.pack.truth()["current"]
+    one.pack.hold = True
+    connections = one.peripheral.connections
+    health = one.entry.runtime_data.health
+    await asyncio.sleep(29 * MINUTE)
+    assert health.frozen == 0
+    assert one.peripheral.connections == connections
+    await asyncio.sleep(2 * MINUTE)
+    assert health.frozen == 1
+    assert one.peripheral.connections == connections + 1
+    await asyncio.sleep(31 * MINUTE)
+    assert health.frozen == 2
+    one.pack.hold = False
+    await asyncio.sleep(2 * HOUR)
+    assert health.frozen == 2
+    assert one.lost == []
+
+
+async def test_a_battery_at_rest_may_say_the_same_all_day(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nothing flows, nothing changes."""
+    one = await shared(hass, world, battery("idle"))
+    one.pack.hold = True
+    one.pack.override = replace(one.pack.reported(), current=0.0)
+    connections = one.peripheral.connections
+    await asyncio.sleep(3 * HOUR)
+    assert one.entry.runtime_data.health.frozen == 0
+    assert one.peripheral.connections == connections
+
+
+# --- after a restart --------------------------------------------------------------------
+
+
+async def test_the_last_values_are_there_at_once_after_a_restart(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Marked by when they came, and live soon after the first advertisement."""
+    one = await shared(hass, world)
+    await enable_all(hass, one.pack.address)
+    await one.settled()
+    shown = {
+        key: one.shown(key)
+        for key in ("voltage", "state_of_charge", "cell_1", "probe_1", "active_faults")
+    }
+    updated = one.shown("last_update")
+    await restart(hass, one, off_for=5 * HOUR, away=True)
+    assert {key: one.shown(key) for key in shown} == shown
+    assert one.shown("last_update") == updated
+    assert one.shown("low_battery", "binary_sensor") == "off"
+    await asyncio.sleep(STALE + 1)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    assert one.shown("last_update") == updated
+    started = dt_util.utcnow().replace(microsecond=0)
+    await one.peripheral.start()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+    now = dt_util.parse_datetime(one.shown("last_update") or "")
+    assert now is not None
+    assert now >= started
+
+
+async def test_live_values_come_within_seconds_of_a_restart(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nothing turns unavailable on the way."""
+    one = await shared(hass, world)
+    await restart(hass, one, off_for=MINUTE)
+    one.lost.clear()
+    set_up = hass.loop.time()
+    one.pack.demand_current = -60.0
+    health = one.entry.runtime_data.health
+    await until(lambda: health.samples, 5)
+    assert hass.loop.time() - set_up < 5
+    assert one.lost == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{not json",
+        "[]",
+        '{"version": 1, "minor_version": 1, "key": "x", "data": []}',
+        json.dumps({"version": 99, "minor_version": 1, "key": "x", "data": {}}),
+        json.dumps(
+            {
+                "version": 1,
+                "minor_version": 1,
+                "key": "x",
+                "data": {"frame": "zz", "when": 5, "released": "yes"},
+            }
+        ),
+        json.dumps(
+            {
+                "version": 1,
+                "minor_version": 1,
+                "key": "x",
+                "data": {
+                    # Intact but for its checksum.
+                    "frame": "01035200" + "00" * 80,
+                    "when": "2026-01-01T00:00:00+00:00",
+                },
+            }
+        ),
+        json.dumps(
+            {
+                "version": 1,
+                "minor_version": 1,
+                "key": "x",
+                "data": {"frame": "01" * 50_000, "when": "yesterday"},
+            }
+        ),
+    ],
+)
+async def test_a_damaged_memory_is_forgotten(
+    hass: HomeAssistant, world: World, content: str
+) -> None:
+    """Nothing of it is shown, and the battery is set up as ever."""
+    one = await shared(hass, world)
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    await one.peripheral.stop()
+    memory_of(hass, one.entry).write_text(content)
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await hass.async_block_till_done()
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    assert one.shown("bluetooth_link", "switch") == "on"
+    await one.peripheral.start()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 10)
+
+
+async def test_a_running_battery_is_saved_four_times_an_hour(
+    hass: HomeAssistant, world: World
+) -> None:
+    """An SD card lives by what is not written to it."""
+    one = await shared(hass, world)
+    path = memory_of(hass, one.entry)
+    contents: set[str] = set()
+    for _ in range(120):
+        await asyncio.sleep(MINUTE)
+        if path.exists():
+            contents.add(path.read_text())
+    assert 7 <= len(contents) <= 9
+
+
+async def test_the_memory_goes_with_the_battery(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Whoever removes it wants nothing of it to stay."""
+    one = await shared(hass, world)
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    path = memory_of(hass, one.entry)
+    assert path.exists()
+    await hass.config_entries.async_remove(one.entry.entry_id)
+    await hass.async_block_till_done()
+    assert not path.exists()
+
+
+# --- shown while away -------------------------------------------------------------------
+
+
+async def test_one_missed_poll_writes_nothing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Peers turn all their entities unavailable for it."""
+    one = await shared(hass, world, battery("idle"))
+    one.pack.hold = True
+    await asyncio.sleep(2 * POLL)
+    written: list[str] = []
+    hass.bus.async_listen(
+        EVENT_STATE_CHANGED,
+        callback(lambda event: written.append(event.data["entity_id"])),
+    )
+    for fault in ("drop", "corrupt", "truncate", "lose_chunk"):
+        # As many as one poll asks.
+        setattr(one.peripheral.faults, fault, 3)
+        await asyncio.sleep(4 * POLL)
+    assert one.entry.runtime_data.health.missed >= 2
+    assert written == []
+    assert value(hass, one.pack.address, "link_status") == "connected"

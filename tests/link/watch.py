@@ -1,0 +1,138 @@
+"""Watches that a battery's samples are true, its links few, and the log quiet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from homeassistant.core import HomeAssistant, callback
+
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus, decode_status
+from simulator.battery import SimulatedBattery
+from tests.helpers import value
+
+# A reply is on its way for so long at most: what comes later answers no request.
+OLDEST: Final = 7.0  # s
+REPLIES: Final = 16
+
+# What a sample says, by the names of the simulator's truth.
+FIELDS: Final[Mapping[str, Any]] = {
+    "voltage": lambda status: status.voltage,
+    "current": lambda status: status.current,
+    "power": lambda status: status.power,
+    "state_of_charge": lambda status: status.state_of_charge,
+    "state_of_health": lambda status: status.state_of_health,
+    "remaining_capacity": lambda status: status.remaining_capacity,
+    "max_cell_temperature": lambda status: status.max_temperature,
+    "pcb_temperature": lambda status: status.pcb_temperature,
+    "probe_1": lambda status: status.probes[0],
+    "probe_2": lambda status: status.probes[1],
+    "highest_cell_voltage": lambda status: max(status.cells) / 1000,
+    "lowest_cell_voltage": lambda status: min(status.cells) / 1000,
+    "operating_state": lambda status: status.operating_state.name.lower(),
+    "charging": lambda status: status.charging,
+    "heating": lambda status: status.heating,
+}
+# Shown by an entity under the same key.
+SHOWN: Final = ("voltage", "current", "state_of_charge", "cell_1")
+
+
+class Reply(NamedTuple):
+    """What was true when a battery answered; None where it was made to lie."""
+
+    time: float
+    truth: Mapping[str, Any] | None
+
+
+class WatchedBattery(SimulatedBattery):
+    """A battery that remembers what was true of it whenever it answered."""
+
+    replies: deque[Reply]
+    time: Any
+
+    def handle(self, frame: bytes) -> bytes | None:
+        """Answer as ever."""
+        reply = super().handle(frame)
+        truth = None if self.override is not None else self.truth()
+        self.replies.append(Reply(self.time(), truth))
+        return reply
+
+
+def watched(hass: HomeAssistant, pack: SimulatedBattery) -> WatchedBattery:
+    """Have a battery remember what was true."""
+    pack.__class__ = WatchedBattery
+    assert isinstance(pack, WatchedBattery)
+    pack.replies = deque(maxlen=REPLIES)
+    pack.time = hass.loop.time
+    return pack
+
+
+class Watch:
+    """Compares each sample of an entry with the truth; `wrong` should stay empty."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: VlrvConfigEntry, pack: WatchedBattery
+    ) -> None:
+        """Begin."""
+        self._hass = hass
+        self._entry = entry
+        self._pack = pack
+        self._seen = -1
+        self.samples = 0
+        self.wrong: list[str] = []
+        self.stop = lambda: None
+        self.follow()
+
+    @callback
+    def follow(self) -> None:
+        """Follow the entry's coordinator, also after a reload brought a new one."""
+        self.stop()
+        coordinator = self._entry.runtime_data
+        self._seen = coordinator.health.samples
+        self.stop = coordinator.async_add_poll_listener(self._on_poll)
+
+    @callback
+    def _on_poll(self) -> None:
+        coordinator = self._entry.runtime_data
+        if coordinator.health.samples == self._seen:
+            return
+        self._seen = coordinator.health.samples
+        self.samples += 1
+        # What was accepted last, also when it is the same as before.
+        self.wrong += self._differences(decode_status(coordinator.memory.frame))
+
+    def _differences(self, status: BatteryStatus) -> Iterator[str]:
+        """Compare a sample with what was true at its time, and the entities with it."""
+        now = self._hass.loop.time()
+        found: list[str] = []
+        for reply in reversed(self._pack.replies):
+            if now - reply.time > OLDEST:
+                break
+            if reply.truth is None:
+                continue
+            found = [
+                f"{self._pack.name}: {key} is {reply.truth[key]}, taken for {read}"
+                for key, read in (
+                    (key, value_fn(status)) for key, value_fn in FIELDS.items()
+                )
+                if read != reply.truth[key]
+            ]
+            if not found:
+                yield from self._not_shown(reply.truth)
+                return
+        yield from found or [f"{self._pack.name}: nothing true was answered lately"]
+
+    def _not_shown(self, truth: Mapping[str, Any]) -> Iterator[str]:
+        for key in SHOWN:
+            shown = value(self._hass, self._pack.address, key)
+            # An entity hears of the sample after or before this listener does.
+            if shown is not None and shown.lstrip("-").replace(".", "").isdigit():
+                known = [
+                    reply.truth[key]
+                    for reply in self._pack.replies
+                    if reply.truth is not None
+                ]
+                if float(shown) not in known:
+                    yield f"{self._pack.name} shows {key} {shown}, never true: {known}"
