@@ -13,7 +13,7 @@ from math import exp, floor
 from random import Random
 import struct
 import time
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from .firmware import FIRMWARE, FirmwareReceiver
 
@@ -434,7 +434,7 @@ _OCV_CHARGES = [charge for charge, _ in OCV_CURVE]
 # Longest step of the integration, s: a longer one makes a tapering charger oscillate.
 MAX_STEP = 10.0
 # Times closer than this are the same time, s.
-_EPSILON = 1e-6
+EPSILON = 1e-6
 
 CELL_RESISTANCE = 0.15  # Ohm for a cell of 1 Ah: 1.5 milliohm at 100 Ah.
 CELL_OFFSET = 0.0015  # V, largest error of a cell's measurement.
@@ -467,6 +467,16 @@ def open_circuit_voltage(charge: float) -> float:
     return low_volts + (high_volts - low_volts) * (charge - low) / (high - low)
 
 
+class Bank(Protocol):
+    """What a battery is a part of; see `simulator.bank`."""
+
+    def update(self) -> None:
+        """Let all of it catch up with the clock."""
+
+    def advance(self, seconds: float) -> None:
+        """Move all of it by seconds."""
+
+
 class SimulatedBattery:
     """A pack of 4, 8 or 16 LiFePO4 cells with its battery management system.
 
@@ -478,6 +488,9 @@ class SimulatedBattery:
     `THRESHOLDS`). Protections follow from it; none is ever set directly. `override`
     reports any other state instead of the physics, `heater_answer` chooses what becomes
     of a heater command, `firmware_receiver` (None: silent) what becomes of firmware.
+
+    While `bank` is set, time passes for all of the bank at once, and the bank decides
+    on `demand_current` and `charger_voltage`.
     """
 
     def __init__(
@@ -582,6 +595,7 @@ class SimulatedBattery:
         )
         self.reports_thresholds = reports_thresholds
         self.override: ReportedState | None = None
+        self.bank: Bank | None = None
 
         self.heating = False
         self.full = False
@@ -593,7 +607,7 @@ class SimulatedBattery:
         self._updated_at = clock()
         self.hold = False
         """True: time passes without effect, to compare a reading with the truth."""
-        self._supervise()
+        self.supervise()
 
     def _scaled_limits(self) -> dict[str, float]:
         factors = {
@@ -644,13 +658,27 @@ class SimulatedBattery:
             )
         ]
 
+    @property
+    def rest_voltage(self) -> float:
+        """Voltage without a current, V."""
+        return sum(self._rest_voltages)
+
+    @property
+    def resistance(self) -> float:
+        """Resistance from pole to pole, ohm."""
+        return sum(self.cell_resistance)
+
+    def film_current(self, rest: float) -> float:
+        """Return what the heating film draws at a voltage (V), A."""
+        return self.film_power / rest if self.heating else 0.0
+
     def _charger_limit(self, rest: float) -> float:
         """Return the current at which the charger's voltage is reached, A."""
-        return max(0.0, (self.charger_voltage - rest) / sum(self.cell_resistance))
+        return max(0.0, (self.charger_voltage - rest) / self.resistance)
 
     def _flow(self, rest: float) -> float:
         """Return the current, A: the demand less the film, as far as it is let pass."""
-        net = self.demand_current - (self.film_power / rest if self.heating else 0.0)
+        net = self.demand_current - self.film_current(rest)
         if net > 0:
             return 0.0 if self.charge_blocked else min(net, self._charger_limit(rest))
         return 0.0 if self.discharge_blocked else net
@@ -658,7 +686,7 @@ class SimulatedBattery:
     @property
     def current(self) -> float:
         """Current, A, positive while charging."""
-        return self._flow(sum(self._rest_voltages))
+        return self._flow(self.rest_voltage)
 
     @property
     def cell_voltages(self) -> list[float]:
@@ -709,6 +737,9 @@ class SimulatedBattery:
 
     def update(self) -> None:
         """Let the physics catch up with the clock, unless on hold."""
+        if self.bank is not None:
+            self.bank.update()
+            return
         now = self._clock()
         elapsed, self._updated_at = now - self._updated_at, now
         if not self.hold:
@@ -716,14 +747,29 @@ class SimulatedBattery:
 
     def advance(self, seconds: float) -> None:
         """Move the physics by seconds, on hold as well."""
-        self._supervise()
-        while seconds > _EPSILON:
-            current = self.current
-            step = min(seconds, MAX_STEP, *self._events(current))
-            self._integrate(current, step)
-            self._watch_current(current, step)
-            self._supervise()
+        if self.bank is not None:
+            self.bank.advance(seconds)
+            return
+        self.supervise()
+        while seconds > EPSILON:
+            step = min(seconds, self.longest_step)
+            self.step(step)
+            self.supervise()
             seconds -= step
+
+    @property
+    def longest_step(self) -> float:
+        """For how long the present current may be taken for constant, s."""
+        return min([MAX_STEP, *self._events(self.current)])
+
+    def step(self, seconds: float) -> None:
+        """Let the present current flow for at most the `longest_step`, s.
+
+        `supervise` has to follow.
+        """
+        current = self.current
+        self._integrate(current, seconds)
+        self._watch_current(current, seconds)
 
     def _integrate(self, current: float, step: float) -> None:
         balancing = self.balancing
@@ -772,7 +818,7 @@ class SimulatedBattery:
             measures |= {"hottest": max(probes), "coldest": min(probes)}
         return measures
 
-    def _supervise(self) -> None:
+    def supervise(self) -> None:
         """Trip and release whatever the present measurements ask for."""
         measures = self._measures()
         self._warnings.clear()
@@ -802,7 +848,7 @@ class SimulatedBattery:
     def _watch_full(self) -> None:
         if self._fraction < RECHARGE_BELOW:
             self.full = False
-        limit = self._charger_limit(sum(self._rest_voltages))
+        limit = self._charger_limit(self.rest_voltage)
         if self.demand_current > 0 and limit <= CHARGE_CUTOFF * self.capacity:
             self.full = True
             self.charge = self.capacity * 3600
@@ -817,7 +863,7 @@ class SimulatedBattery:
             self.heating = False
         elif coldest <= FILM_ON:
             self.heating = True
-        needed = self.film_power / sum(self._rest_voltages)
+        needed = self.film_power / self.rest_voltage
         if self.discharge_blocked and self.demand_current < needed:
             self.heating = False
 
@@ -841,7 +887,7 @@ class SimulatedBattery:
 
     def _watch_current(self, current: float, step: float) -> None:
         self._release = {name: left - step for name, left in self._release.items()}
-        for name in [name for name, left in self._release.items() if left <= _EPSILON]:
+        for name in [name for name, left in self._release.items() if left <= EPSILON]:
             del self._release[name]
             self._protections.discard(name)
         over = list(self._over(current))
@@ -849,7 +895,7 @@ class SimulatedBattery:
             level: self._overcurrent.get(level, 0.0) + step for _, level in over
         }
         for name, level in over:
-            if self._overcurrent[level] >= self.limits[f"{level}_delay"] - _EPSILON:
+            if self._overcurrent[level] >= self.limits[f"{level}_delay"] - EPSILON:
                 self._protections.add(name)
                 self._release[name] = self.limits[f"{name}_release"]
 
@@ -866,7 +912,7 @@ class SimulatedBattery:
         self._release.clear()
         if self.firmware_receiver is not None:
             self.firmware = self.firmware_receiver.boot(self.firmware)
-        self._supervise()
+        self.advance(0)
 
     # --- what is reported -------------------------------------------------------------
 
@@ -1072,7 +1118,7 @@ class SimulatedBattery:
             return bytes((REFUSED,))
         if self.heater_answer == "obey":
             self.heating_enabled = bool(value)
-            self._supervise()
+            self.advance(0)
         return bytes((SUCCESS,))
 
     def reset_energy(self) -> None:
