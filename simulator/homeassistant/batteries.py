@@ -16,6 +16,10 @@ DRIVING: Final = "A4:C1:37:00:00:03"
 WINTER: Final = "A4:C1:37:00:00:04"
 # Of manual table 4-1.
 MODELS: Final = {SOLAR: "VLRV2560A", DRIVING: "VLRV2560B", WINTER: "VLRV1280A"}
+# Two in parallel, which are there once `add_bank` was called.
+PORT: Final = "A4:C1:37:00:00:11"
+STARBOARD: Final = "A4:C1:37:00:00:12"
+BANK_MODELS: Final = {PORT: "VLRV2560B", STARBOARD: "VLRV2560B"}
 
 AMBIENT_PROTECTION: Final = ("binary_sensor", "ambient_temperature")
 
@@ -27,6 +31,20 @@ async def simulated(api: HomeAssistant) -> dict[str, Json]:
     """Return the simulated batteries and their truth, by address."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
     return {battery["address"]: battery for battery in answer["batteries"]}
+
+
+async def add_bank(api: HomeAssistant) -> None:
+    """Put the two batteries of `BANK_MODELS` on the air, in parallel, under load."""
+    await api.act(f"{SIMULATOR}.add_bank")
+
+
+async def bank_truth(api: HomeAssistant) -> Json:
+    """Return what is true of the bank; see `simulator.bank.ParallelBank.truth`."""
+    answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
+    truth: Json | None = answer["bank"]
+    if truth is None:
+        raise DemoError("the bank was not added")
+    return truth
 
 
 async def texts(api: HomeAssistant, category: str) -> dict[str, str]:

@@ -14,34 +14,47 @@ from typing import Any, Final, NamedTuple
 import voluptuous as vol
 
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_admin_service
 
 from .const import DOMAIN
 from .world import World
+from simulator.bank import ParallelBank
 from simulator.battery import ReplayBattery, SimulatedBattery
 
 CONF_ADDRESS: Final = "address"
 CONF_ADVERTISE: Final = "advertise"
 CONF_AMBIENT: Final = "ambient"
+CONF_CAPACITY: Final = "capacity"
+CONF_CUT_OFF: Final = "cut_off"
 CONF_DEMAND_CURRENT: Final = "demand_current"
 CONF_FRAMES: Final = "frames"
 CONF_HOLD: Final = "hold"
 CONF_IDENTITY: Final = "identity"
+CONF_LOOSE: Final = "loose"
 CONF_MINUTES: Final = "minutes"
 CONF_NAME: Final = "name"
 CONF_OFF_FOR: Final = "off_for"
+CONF_RESISTANCE: Final = "resistance"
 CONF_SECONDS: Final = "seconds"
 
 type Response = dict[str, Any]
 
 
 async def _list_batteries(world: World, _call: ServiceCall) -> Response:
-    return {"batteries": [world.describe(item) for item in world.peripherals.values()]}
+    return {
+        "batteries": [world.describe(item) for item in world.peripherals.values()],
+        "bank": world.describe_bank(),
+    }
 
 
 async def _set_surroundings(world: World, call: ServiceCall) -> None:
     battery = world.simulated(call.data[CONF_ADDRESS])
+    if battery.bank is not None and CONF_DEMAND_CURRENT in call.data:
+        raise ServiceValidationError(
+            f"{battery.address} is in the bank: set the current of the bank"
+        )
     battery.update()
     for key in (CONF_DEMAND_CURRENT, CONF_AMBIENT):
         if key in call.data:
@@ -105,6 +118,47 @@ async def _next_frame(world: World, call: ServiceCall) -> Response:
     return {"moved": battery.next(), "frame": battery.current.hex()}
 
 
+async def _add_bank(world: World, _call: ServiceCall) -> None:
+    await world.add_bank()
+
+
+async def _set_bank_current(world: World, call: ServiceCall) -> None:
+    bank = world.parallel()
+    bank.update()
+    bank.demand_current = call.data[CONF_DEMAND_CURRENT]
+    # Protections follow at once, and the truth with them.
+    bank.advance(0)
+
+
+def _member(world: World, call: ServiceCall) -> tuple[ParallelBank, SimulatedBattery]:
+    """Return the bank, up to date, and the battery in it that is meant."""
+    bank = world.parallel()
+    battery = world.simulated(call.data[CONF_ADDRESS])
+    if battery.bank is not bank:
+        raise ServiceValidationError(f"{battery.address} is not in the bank")
+    bank.update()
+    return bank, battery
+
+
+async def _cut_off(world: World, call: ServiceCall) -> None:
+    bank, battery = _member(world, call)
+    (bank.cut_off if call.data[CONF_CUT_OFF] else bank.restore)(battery)
+
+
+async def _loosen(world: World, call: ServiceCall) -> None:
+    bank, battery = _member(world, call)
+    (bank.loosen if call.data[CONF_LOOSE] else bank.fasten)(battery)
+
+
+async def _weaken(world: World, call: ServiceCall) -> None:
+    bank, battery = _member(world, call)
+    bank.weaken(
+        battery,
+        resistance=call.data[CONF_RESISTANCE],
+        capacity=call.data[CONF_CAPACITY],
+    )
+
+
 class Action(NamedTuple):
     """One line of the table."""
 
@@ -114,6 +168,8 @@ class Action(NamedTuple):
 
 
 _ADDRESS: Final = {vol.Required(CONF_ADDRESS): vol.All(cv.string, vol.Upper)}
+# An action multiplies by it, and it may be taken back by its reciprocal.
+_FACTOR: Final = vol.All(vol.Coerce(float), vol.Range(min=0.05, max=20.0))
 
 ACTIONS: Final = {
     "list_batteries": Action(_list_batteries, {}, SupportsResponse.ONLY),
@@ -160,6 +216,20 @@ ACTIONS: Final = {
         },
     ),
     "next_frame": Action(_next_frame, _ADDRESS, SupportsResponse.OPTIONAL),
+    "add_bank": Action(_add_bank, {}),
+    "set_bank_current": Action(
+        _set_bank_current, {vol.Required(CONF_DEMAND_CURRENT): vol.Coerce(float)}
+    ),
+    "cut_off": Action(_cut_off, {**_ADDRESS, vol.Required(CONF_CUT_OFF): cv.boolean}),
+    "loosen": Action(_loosen, {**_ADDRESS, vol.Required(CONF_LOOSE): cv.boolean}),
+    "weaken": Action(
+        _weaken,
+        {
+            **_ADDRESS,
+            vol.Optional(CONF_RESISTANCE, default=1.0): _FACTOR,
+            vol.Optional(CONF_CAPACITY, default=1.0): _FACTOR,
+        },
+    ),
 }
 
 

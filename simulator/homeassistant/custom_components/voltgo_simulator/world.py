@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
@@ -10,6 +10,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .const import DOMAIN
 from simulator.adapter import Detach, VirtualAdapter
+from simulator.bank import ParallelBank, pair
 from simulator.battery import ReplayBattery, SimulatedBattery, preset
 from simulator.peripheral import Battery, Peripheral
 from simulator.radio import Air
@@ -17,10 +18,11 @@ from simulator.radio import Air
 CONNECTION_INTERVAL: Final = 0.030  # s, what a battery and a proxy agree on
 ADVERTISING_INTERVAL: Final = 0.5  # s
 ADAPTER: Final = "02:00:00:00:00:01"
-# The three batteries of the demo, and those that replay recordings beside them.
-SLOTS: Final = 6
+# The three batteries of the demo, the bank, and those that replay recordings.
+SLOTS: Final = 8
 # What the adapter hears the batteries at, one after the other, in dBm.
 SIGNAL_STRENGTHS: Final = (-56, -67, -81)
+BANK_SIGNAL_STRENGTHS: Final = (-62, -64)
 
 
 class World:
@@ -35,6 +37,8 @@ class World:
         )
         self._detach: Detach | None = None
         self.peripherals: dict[str, Peripheral] = {}
+        self.bank: ParallelBank | None = None
+        """Two batteries in parallel, once they are added."""
 
     async def start(self, presets: Sequence[str], entry_id: str) -> None:
         """Switch the adapter on, and the batteries of these presets."""
@@ -70,6 +74,21 @@ class World:
         )
         self.peripherals[battery.address] = peripheral
         await peripheral.start()
+
+    async def add_bank(self) -> None:
+        """Put two batteries in parallel on the air, beside those that are there."""
+        if self.bank is not None:
+            raise ServiceValidationError("The bank is there already")
+        self.bank = bank = pair()
+        for battery, rssi in zip(bank.batteries, BANK_SIGNAL_STRENGTHS, strict=True):
+            self._adapter.radio.rssi[battery.address] = rssi
+            await self.add(battery)
+
+    def parallel(self) -> ParallelBank:
+        """Return the bank."""
+        if self.bank is None:
+            raise ServiceValidationError("There is no bank: add it first")
+        return self.bank
 
     def peripheral(self, address: str) -> Peripheral:
         """Return a battery's Bluetooth module."""
@@ -107,15 +126,23 @@ class World:
             else None,
         }
 
+    def describe_bank(self) -> dict[str, Any] | None:
+        """Return what is true of the bank, as JSON can say it, None where none is."""
+        return None if self.bank is None else _listed(self.bank.truth())
+
+
+def _listed(truth: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in truth.items()
+    }
+
 
 def _truth(battery: SimulatedBattery) -> dict[str, Any]:
     """Return what an owner should see, and the words behind the names of faults."""
     state = battery.reported()
     return {
-        **{
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in battery.truth().items()
-        },
+        **_listed(battery.truth()),
         "bluetooth_name": battery.name,
         "warning_word": state.warning,
         "protection_word": state.protection,

@@ -1,0 +1,140 @@
+"""The demo's world can hold a bank, and an administrator can do things to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+import voluptuous as vol
+
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.exceptions import ServiceValidationError
+
+from simulator.bank import PAIR
+from simulator.homeassistant.batteries import BANK_MODELS, PORT, STARBOARD
+from simulator.homeassistant.custom_components.voltgo_simulator.actions import ACTIONS
+from simulator.homeassistant.custom_components.voltgo_simulator.const import DOMAIN
+from simulator.homeassistant.custom_components.voltgo_simulator.world import (
+    World as DemoWorld,
+)
+from tests.world import World
+
+
+class Demo:
+    """The simulator integration's world, and its actions."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Start with nobody on the air."""
+        self.hass = hass
+        self.world = DemoWorld(hass)
+
+    async def act(self, name: str, **data: Any) -> Any:
+        """Do what is offered under Developer tools, as Home Assistant would."""
+        action = ACTIONS[name]
+        checked = vol.Schema(action.fields)(data)
+        return await action.run(
+            self.world, ServiceCall(self.hass, DOMAIN, name, checked)
+        )
+
+    async def bank(self) -> Any:
+        """Return what is true of the bank."""
+        return (await self.act("list_batteries"))["bank"]
+
+
+@pytest.fixture(name="empty")
+async def empty_fixture(hass: HomeAssistant, world: World) -> Demo:
+    """Return a world without anything; Home Assistant's Bluetooth is that of `world`."""
+    return Demo(hass)
+
+
+@pytest.fixture(name="demo")
+async def demo_fixture(empty: Demo) -> AsyncGenerator[Demo]:
+    """Return a world with a bank."""
+    demo = empty
+    assert await demo.bank() is None
+    await demo.act("add_bank")
+    yield demo
+    for peripheral in demo.world.peripherals.values():
+        await peripheral.stop()
+
+
+async def test_the_bank_is_two_more_batteries(demo: Demo) -> None:
+    """They are on the air beside the others, once."""
+    answer = await demo.act("list_batteries")
+
+    assert [battery["address"] for battery in answer["batteries"]] == list(BANK_MODELS)
+    assert [battery["name"] for battery in answer["batteries"]] == [
+        options["name"] for options in PAIR
+    ]
+    assert all(battery["on"] for battery in answer["batteries"])
+    truths = [battery["truth"] for battery in answer["batteries"]]
+    assert answer["bank"]["current"] == pytest.approx(
+        sum(truth["current"] for truth in truths)
+    )
+    assert answer["bank"]["isolated"] == []
+    with pytest.raises(ServiceValidationError):
+        await demo.act("add_bank")
+
+
+async def test_the_bank_shares_a_current(demo: Demo) -> None:
+    """It is asked as a whole, not battery by battery."""
+    await demo.act("set_bank_current", demand_current=50)
+
+    assert (await demo.bank())["current"] == pytest.approx(50, abs=0.1)
+    with pytest.raises(ServiceValidationError):
+        await demo.act("set_surroundings", address=PORT, demand_current=-5)
+    assert (await demo.bank())["current"] == pytest.approx(50, abs=0.1)
+    await demo.act("set_surroundings", address=PORT, ambient=-5)
+    assert demo.world.simulated(PORT).ambient == -5
+
+
+async def test_a_battery_of_the_bank_is_cut_off_and_comes_back(demo: Demo) -> None:
+    """The other one takes over meanwhile."""
+    await demo.act("cut_off", address=PORT, cut_off=True)
+    bank = await demo.bank()
+    assert bank["isolated"] == [PORT]
+    assert bank["currents"] == {STARBOARD: -24.0}
+
+    await demo.act("cut_off", address=PORT, cut_off=False)
+    assert (await demo.bank())["isolated"] == [PORT]
+    await demo.act("advance", address=STARBOARD, minutes=5)
+    bank = await demo.bank()
+    assert bank["isolated"] == []
+    assert bank["current"] == pytest.approx(-24, abs=0.1)
+
+
+async def test_a_battery_of_the_bank_is_loosened_and_fastened(demo: Demo) -> None:
+    """Its own truth knows of nothing."""
+    await demo.act("loosen", address=STARBOARD, loose=True)
+    assert (await demo.bank())["fastened"] == [PORT]
+    truth = demo.world.simulated(STARBOARD).truth()
+    assert (truth["current"], truth["protections"]) == (0, ())
+
+    await demo.act("loosen", address=STARBOARD, loose=False)
+    assert (await demo.bank())["fastened"] == [PORT, STARBOARD]
+
+
+async def test_a_battery_of_the_bank_is_weakened(demo: Demo) -> None:
+    """It then carries less."""
+    before = (await demo.bank())["currents"]
+    await demo.act("weaken", address=PORT, resistance=3)
+
+    after = (await demo.bank())["currents"]
+    assert after[PORT] == pytest.approx(before[PORT] / 2, abs=2)
+    assert sum(after.values()) == pytest.approx(-24, abs=0.1)
+    assert demo.world.simulated(PORT).cell_capacity[0] > 100 * 3600
+    await demo.act("weaken", address=PORT, capacity=0.5)
+    assert demo.world.simulated(PORT).cell_capacity[0] < 51 * 3600
+
+
+async def test_only_a_bank_that_is_there_obeys(empty: Demo) -> None:
+    """Nor is any battery in it."""
+    for name, data in (
+        ("set_bank_current", {"demand_current": 1}),
+        ("cut_off", {"address": PORT, "cut_off": True}),
+        ("loosen", {"address": PORT, "loose": True}),
+        ("weaken", {"address": PORT}),
+    ):
+        with pytest.raises(ServiceValidationError):
+            await empty.act(name, **data)
