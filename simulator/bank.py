@@ -268,11 +268,6 @@ class ParallelBank:
         return fsum(battery.current for battery in self.fastened)
 
     @property
-    def power(self) -> float:
-        """What the bus gives to the batteries, W, negative while it takes."""
-        return self.voltage * self.current
-
-    @property
     def fastened(self) -> Sequence[SimulatedBattery]:
         """Batteries whose cable is on."""
         return [battery for battery in self.batteries if battery not in self._loose]
@@ -307,12 +302,14 @@ class ParallelBank:
         self._voltage = bus_voltage(branches.values(), demand, self._charger_voltage)
         for battery in self._loose:
             battery.demand_current = 0.0
+        # Above the charger's voltage only batteries charge each other: none gets full.
+        charged = self._voltage <= self._charger_voltage
         for battery, branch in branches.items():
             current = branch.current(self._voltage)
             if current == 0 and not (branch.charges and branch.discharges):
                 current = self._held_back(battery, branches, demand)
             battery.demand_current = current + films[battery]
-            battery.charger_voltage = max(self._charger_voltage, self._voltage)
+            battery.charger_voltage = self._charger_voltage if charged else inf
 
     def _held_back(
         self,

@@ -46,6 +46,7 @@ async def show(folder: Path, port: int) -> int:
             say(
                 "Developer tools > Actions, 'Voltgo battery simulator'. Ctrl-C ends it."
             )
+            say("'Add a bank' there brings two more, in parallel.")
             code = await process.wait()
         if code != RESTART:
             return code

@@ -507,6 +507,23 @@ def test_a_high_battery_charges_a_low_one_without_a_load() -> None:
     assert bank.current == pytest.approx(0, abs=TINY)
 
 
+def test_a_charger_of_less_voltage_changes_nothing() -> None:
+    """It neither hinders batteries that charge each other nor makes them full."""
+    bank = build(
+        {"state_of_charge": 64.0},
+        {"state_of_charge": 60.0},
+        charger_voltage=25.0,
+        demand_current=10.0,
+    )
+    high, low = bank.batteries
+    bank.advance(60)
+
+    assert 0 < low.current < 5
+    assert low.current == pytest.approx(-high.current)
+    assert low.truth()["operating_state"] == "charging"
+    assert low.reported().state_of_charge == 60
+
+
 def test_a_larger_battery_carries_more() -> None:
     """Its cells have less resistance, so that both empty together."""
     bank = build({"capacity": 100.0}, {"capacity": 200.0}, demand_current=-90.0)
@@ -684,6 +701,19 @@ def test_a_tripped_battery_overloads_the_other() -> None:
     bank.restore(first)
     bank.advance(300)
     assert currents(bank) == pytest.approx([-75, -75], abs=5)
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_the_delay_of_each_battery_is_kept(alone: int) -> None:
+    """However long the step that the others would allow."""
+    bank = build({}, {})
+    bank.loosen(bank.batteries[1 - alone])
+    bank.demand_current = -130.0
+    bank.advance(30)
+
+    battery = bank.batteries[alone]
+    assert battery.truth()["protections"] == ("discharge_oc",)
+    assert battery.charge == pytest.approx(60 * 3600 - 130 * 2)
 
 
 def test_a_short_circuit_stays_until_it_is_taken_away() -> None:
