@@ -108,12 +108,11 @@ def _voltage_for(branches: Collection[Branch], total: float) -> float | None:
         if (branch.charges and (branch.discharges or branch.rest <= low))
         or (branch.discharges and branch.rest > low)
     ]
-    if conducting:
-        conductance = fsum(1 / branch.resistance for branch in conducting)
-        driven = fsum(branch.rest / branch.resistance for branch in conducting)
-        return (total + driven) / conductance
-    # Between diodes that all point away from here.
-    return low if total == 0 and low > -inf else None
+    if not conducting:
+        return None
+    conductance = fsum(1 / branch.resistance for branch in conducting)
+    driven = fsum(branch.rest / branch.resistance for branch in conducting)
+    return (total + driven) / conductance
 
 
 # --- the batteries --------------------------------------------------------------------
