@@ -445,6 +445,17 @@ def test_reading_one_battery_moves_all() -> None:
     assert first.charge < before[0]
 
 
+def test_batteries_are_as_they_are_when_they_are_connected() -> None:
+    """What they lived through alone counts, with their own load."""
+    clock = Clock()
+    alone = [SimulatedBattery(clock=clock, demand_current=-20.0) for _ in range(2)]
+    clock.now += HOUR
+    bank = ParallelBank(alone, clock=clock)
+
+    assert [battery.charge for battery in alone] == pytest.approx([40 * 3600] * 2)
+    assert bank.current == pytest.approx(0, abs=TINY)
+
+
 def test_hold_stops_all() -> None:
     """One battery whose time stands still holds the bank."""
     clock = Clock()
