@@ -143,6 +143,24 @@ class Radio(Controller):
         self.rssi: dict[str, int | None] = {}
         self.refuse: Callable[[], bool] = lambda: False
 
+    # Bumble writes every packet out in full for a debug line, whether anybody wants the
+    # line or not: half of a simulated day went there. These four do not.
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """Send to the host."""
+        if self.host:
+            asyncio.get_running_loop().call_soon(self.host.on_packet, bytes(packet))
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """Take what the host sends."""
+        match packet:
+            case hci.HCI_Command():
+                self.on_hci_command_packet(packet)
+            case hci.HCI_AclDataPacket():
+                self.on_hci_acl_data_packet(packet)
+            case _:
+                super().on_hci_packet(packet)
+
     def rssi_of(self, address: hci.Address) -> int | None:
         """Return how strong this radio hears an address, in dBm."""
         return self.rssi.get(address.to_string(False), DEFAULT_RSSI)
@@ -242,6 +260,21 @@ class Radio(Controller):
 
 class RadioHost(Host):
     """The host side of a radio, whose callers may be cancelled at any time."""
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """Send to the controller."""
+        if self.hci_sink:
+            self.hci_sink.on_packet(bytes(packet))
+
+    def on_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """Take what the controller sends."""
+        match packet:
+            case hci.HCI_Event():
+                self.on_hci_event_packet(packet)
+            case hci.HCI_AclDataPacket():
+                self.on_hci_acl_data_packet(packet)
+            case _:
+                super().on_hci_packet(packet)
 
     def on_command_processed(
         self, event: hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event

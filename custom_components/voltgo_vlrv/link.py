@@ -38,6 +38,8 @@ _CONNECTING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_connecting")
 
 CONF_CONNECTION: Final = "connection"
 
+# So many links that break at once are made anew at once.
+BROKEN_LINKS: Final = 3
 # How long another one may need to let go.
 SLOT_PATIENCE: Final = 5.0  # s
 # One attempt may meet a slot that is free a moment later.
@@ -296,9 +298,9 @@ class VlrvLink:
             return
         if self._sharing and self._failure is None and self._client.counters.connects:
             return  # its next poll is due in time
-        if self._useless > 1:
+        if self._useless > BROKEN_LINKS:
             # That it is there says nothing about whether its link holds by now.
-            pause = _doubled(self._useless - 1)
+            pause = _doubled(self._useless - BROKEN_LINKS)
         else:
             self._failures = 0
             # One that took long is followed by a pause, for the sake of the others.

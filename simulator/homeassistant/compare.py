@@ -13,6 +13,8 @@ ROUNDING: Final = 1e-9
 
 # Sensors of the link: the battery knows nothing of them.
 LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
+# Always on; what it should be is known to whoever does something to the link.
+LINK_STATUS: Final = "link_status"
 # Counted from when a battery was added; its own meters count from when it was made.
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 
@@ -167,10 +169,10 @@ def compare(
         entity_id = entity["entity_id"]
         domain = entity_id.partition(".")[0]
         if key not in wanted:
-            if (
-                domain in {"sensor", "binary_sensor"}
-                and key not in LINK_SENSORS | ENERGY_SENSORS
-            ):
+            if domain in {
+                "sensor",
+                "binary_sensor",
+            } and key not in LINK_SENSORS | ENERGY_SENSORS | {LINK_STATUS}:
                 differences.append(Difference(entity_id, "a value", "not in the truth"))
             continue
         if entity["disabled_by"] is not None:

@@ -26,8 +26,8 @@ from .batteries import (
     simulated,
     texts,
 )
-from .client import CommandError, HomeAssistant, Json
-from .compare import FAULTS, NO_FAULTS
+from .client import UNAVAILABLE, CommandError, HomeAssistant, Json
+from .compare import FAULTS, LINK_STATUS, NO_FAULTS
 from .folder import INTEGRATIONS
 from .output import say, table
 from .server import DemoError
@@ -42,6 +42,8 @@ RECONNECTED: Final = 30.0  # s
 WRITTEN: Final = 15.0  # s until the recorder has what the logbook reads
 SET_UP: Final = 45.0  # s; Home Assistant does it 30 s after an entity was enabled
 OFF: Final = 0.5  # s
+RELEASED: Final = 1  # min
+FREED: Final = 2.0  # s
 
 # Far from what the battery is at, and no longer than a night.
 FROST: Final = -25.0  # °C
@@ -83,9 +85,12 @@ async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
         await owner.installs_firmware(driving)
         if (INTEGRATIONS[0] / "diagnostics.py").exists():
             await owner.downloads_diagnostics(driving)
+        since = await owner.releases(driving)
         await owner.waits_for(solar, UTP.key)
         compared = await owner.lets_freeze(solar)
         compared += await owner.lets_thaw(solar)
+        await owner.gets_back(driving, since)
+        await owner.switches_the_link(driving)
     finally:
         say("\nOwner: what is done with the batteries, and what Home Assistant shows")
         say(table(("What the owner does", "What was seen", "Seconds"), owner.rows))
@@ -327,6 +332,65 @@ class Owner:
                     truth["heating_enabled"] is truth["heating"] is (state == "on"),
                     f"the battery's heater is not {state}",
                 )
+
+    # --- the link -------------------------------------------------------------------
+
+    async def releases(self, battery: Owned) -> int:
+        """Let go of the battery for a minute; return where the events begin."""
+        async with self._does("releases a battery for a minute") as seen:
+            since = len(self._api.events)
+            await battery.act(
+                f"{DOMAIN}.release_link", "voltage", duration={"minutes": RELEASED}
+            )
+            await battery.shows(0, **{LINK_STATUS: "released", "bluetooth_link": "off"})
+            await self._link(battery, connected=False, within=FREED)
+            seen.append("released, free for the phone app")
+            until_ = (await battery.state(LINK_STATUS))["attributes"]["released_until"]
+            left = (
+                dt_util.parse_datetime(until_, raise_on_error=True) - dt_util.utcnow()
+            )
+            expect(0 < left.total_seconds() <= 60 * RELEASED, f"{left} are left")
+            seen.append(f"until {until_[11:19]} UTC")
+        return since
+
+    async def gets_back(self, battery: Owned, since: int) -> None:
+        """See the battery come back by itself; nothing was unavailable meanwhile."""
+        async with self._does("gets the released battery back") as seen:
+            await self._link(
+                battery, connected=True, within=60 * RELEASED + RECONNECTED
+            )
+            await battery.shows(
+                POLLED, **{LINK_STATUS: "connected", "bluetooth_link": "on"}
+            )
+            seen.append("connected by itself")
+            own = {entity["entity_id"] for entity in battery.entities.values()}
+            lost = [
+                event.entity_id
+                for event in self._api.events[since:]
+                if event.entity_id in own and event.state == UNAVAILABLE
+            ]
+            expect(not lost, f"unavailable meanwhile: {lost}")
+            seen.append("nothing was unavailable")
+
+    async def switches_the_link(self, battery: Owned) -> None:
+        """Let go by the switch, and take the battery back by it."""
+        for action, status in (("turn_off", "released"), ("turn_on", "connected")):
+            async with self._does(f'uses "Bluetooth link": {action}') as seen:
+                await battery.act(f"switch.{action}", "bluetooth_link")
+                await battery.shows(RECONNECTED, **{LINK_STATUS: status})
+                await self._link(
+                    battery, connected=status == "connected", within=RECONNECTED
+                )
+                seen.append(status)
+
+    async def _link(self, battery: Owned, *, connected: bool, within: float) -> None:
+        async def right() -> bool:
+            simulated_ = (await simulated(self._api))[battery.address]
+            return bool(simulated_["connected"] is connected)
+
+        await until(
+            right, within, lambda: f"the battery is not {connected=} in {within:g} s"
+        )
 
     # --- protections ----------------------------------------------------------------
 

@@ -40,14 +40,14 @@ SHOWN: Final = ("voltage", "current", "state_of_charge", "cell_1")
 
 
 class Reply(NamedTuple):
-    """What was true when a battery answered; None where it was made to lie."""
+    """What was true when a battery answered."""
 
     time: float
-    truth: Mapping[str, Any] | None
+    truth: Mapping[str, Any]
 
 
 class WatchedBattery(SimulatedBattery):
-    """A battery that remembers what was true of it whenever it answered."""
+    """A battery that remembers what was true whenever it answered, unless it lied."""
 
     replies: deque[Reply]
     time: Any
@@ -55,8 +55,8 @@ class WatchedBattery(SimulatedBattery):
     def handle(self, frame: bytes) -> bytes | None:
         """Answer as ever."""
         reply = super().handle(frame)
-        truth = None if self.override is not None else self.truth()
-        self.replies.append(Reply(self.time(), truth))
+        if self.override is None:
+            self.replies.append(Reply(self.time(), self.truth()))
         return reply
 
 
@@ -110,8 +110,6 @@ class Watch:
         for reply in reversed(self._pack.replies):
             if now - reply.time > OLDEST:
                 break
-            if reply.truth is None:
-                continue
             found = [
                 f"{self._pack.name}: {key} is {reply.truth[key]}, taken for {read}"
                 for key, read in (
@@ -129,10 +127,6 @@ class Watch:
             shown = value(self._hass, self._pack.address, key)
             # An entity hears of the sample after or before this listener does.
             if shown is not None and shown.lstrip("-").replace(".", "").isdigit():
-                known = [
-                    reply.truth[key]
-                    for reply in self._pack.replies
-                    if reply.truth is not None
-                ]
+                known = [reply.truth[key] for reply in self._pack.replies]
                 if float(shown) not in known:
                     yield f"{self._pack.name} shows {key} {shown}, never true: {known}"
