@@ -492,6 +492,8 @@ _SECTIONS: Final = frozenset(
         "exceptions",
         "issues",
         "services",
+        "triggers",
+        "conditions",
         "selector",
         "device",
     }
@@ -698,9 +700,46 @@ def _read_look_up(module: Module, node: ast.JoinedStr, uses: Uses) -> None:
                     uses.add(path[0], [".".join(path[1:depth])], module.where(node))
 
 
+# What automations are made of: the word for one, its section in strings.json and
+# icons.json (and the name of its file), the key of its icon, and where the code has it.
+_AUTOMATION: Final = (
+    ("action", "services", "service", None),
+    ("trigger", "triggers", "trigger", ("trigger", "TRIGGERS")),
+    ("condition", "conditions", "condition", ("condition", "CONDITIONS")),
+)
+
+
+def _declared(section: str) -> dict[str, Json]:
+    """Return what a YAML file declares, without the parts that it shares."""
+    path = INTEGRATION / f"{section}.yaml"
+    declared = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    return {
+        name: description or {}
+        for name, description in declared.items()
+        if not name.startswith(".")
+    }
+
+
+def _read_declared(section: str, uses: Uses) -> None:
+    """Note the words that the fields of a YAML file offer to choose from."""
+    for name, description in _declared(section).items():
+        for key, one in _children(description, "fields").items():
+            for selector in _children(one, "selector").values():
+                if (words := _children(selector or {}).get("translation_key")) is None:
+                    continue
+                where = f"{INTEGRATION / section}.yaml: {name}.{key}"
+                uses.add("selector", [words], where)
+                place = f"selector.{words}.options"
+                options = set(selector["options"])
+                if uses.states.setdefault(place, options) != options:
+                    uses.problems.append(f"{where}: other options than elsewhere")
+
+
 @functools.cache
 def _uses() -> Uses:
     uses = Uses()
+    for _, section, _, _ in _AUTOMATION:
+        _read_declared(section, uses)
     for module in _modules():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call):
@@ -802,27 +841,60 @@ def _check_fields(texts: Json, uses: Uses) -> Problems:
             yield f"{STRINGS}: {flow}.step.*.data.{extra} is not used"
 
 
-def check_actions() -> Problems:
-    """services.yaml and strings.json describe the same actions and fields."""
-    path = INTEGRATION / "services.yaml"
-    declared = yaml.safe_load(path.read_text()) if path.is_file() else {}
-    texts = _json(STRINGS).get("services", {})
-    for name in sorted(declared.keys() ^ texts.keys()):
-        yield f"{path if name in declared else STRINGS}: only here: action {name}"
-    for name in sorted(declared.keys() & texts.keys()):
-        fields = _children(declared[name] or {}, "fields").keys()
-        for extra in sorted(fields ^ _children(texts[name], "fields").keys()):
-            yield f"{path}: {name}: field {extra} is not in both files"
+def check_automation() -> Problems:
+    """Actions, triggers, conditions: YAML, strings.json, icons.json and code agree."""
+    icons = _json(INTEGRATION / "icons.json")
+    for kind, section, _, code in _AUTOMATION:
+        path = INTEGRATION / f"{section}.yaml"
+        declared = _declared(section)
+        texts = _json(STRINGS).get(section, {})
+        for name in sorted(declared.keys() ^ texts.keys()):
+            yield f"{path if name in declared else STRINGS}: only here: {kind} {name}"
+        for name in sorted(declared.keys() - icons.get(section, {}).keys()):
+            yield f"{INTEGRATION}/icons.json: {section}.{name}: missing"
+        for name in sorted(declared.keys() & texts.keys()):
+            fields = _children(declared[name], "fields").keys()
+            described = _children(texts[name], "fields")
+            for extra in sorted(fields ^ described.keys()):
+                yield f"{path}: {name}: field {extra} is not in both files"
+            place = f"{STRINGS}: {section}.{name}"
+            for missing in sorted({"name", "description"} - texts[name].keys()):
+                yield f"{place}.{missing} is missing"
+            for extra in sorted(texts[name].keys() - {"name", "description", "fields"}):
+                yield f"{place}.{extra} is not used"
+            for key, one in described.items():
+                if "name" not in one:
+                    yield f"{place}.fields.{key}.name is missing"
+                for extra in sorted(one.keys() - {"name", "description"}):
+                    yield f"{place}.fields.{key}.{extra} is not used"
+        if code is not None:
+            module, table = code
+            name = ".".join((*INTEGRATION.parts, module))
+            offered = getattr(importlib.import_module(name), table)
+            for name in sorted(declared.keys() ^ offered.keys()):
+                yield f"{path}: {kind} {name} is not in both, this and {module}.py"
+
+
+def _check_icon(place: str, icon: Json) -> Problems:
+    for text in dict(_flat(icon)).values():
+        if not re.fullmatch(r"mdi:[a-z0-9-]+", str(text)):
+            yield f"{place}: '{text}' is no icon"
 
 
 def check_icons() -> Problems:
-    """Every icon belongs to an entity, a state or an action that there is."""
+    """Every icon belongs to an entity, a state, an action, ... that there is."""
     path = INTEGRATION / "icons.json"
     texts = _json(STRINGS)
+    keys = {section: key for _, section, key, _ in _AUTOMATION}
     for section, icons in _json(path).items():
-        if section == "services":
-            for name in icons.keys() - texts.get("services", {}).keys():
-                yield f"{path}: services.{name}: no such action"
+        if section in keys:
+            for name, icon in icons.items():
+                place = f"{path}: {section}.{name}"
+                if name not in texts.get(section, {}):
+                    yield f"{place}: there is no such thing"
+                if icon.keys() != {keys[section]}:
+                    yield f"{place}: not just '{keys[section]}'"
+                yield from _check_icon(place, icon)
         elif section != "entity":
             yield f"{path}: {section}: not known to script/check_texts.py"
         else:
@@ -837,9 +909,7 @@ def check_icons() -> Problems:
                     for state in icon.get("state", {}):
                         if states is not None and state not in states:
                             yield f"{place}.state.{state}: no such state"
-                    for text in dict(_flat(icon)).values():
-                        if not re.fullmatch(r"mdi:[a-z0-9-]+", str(text)):
-                            yield f"{place}: '{text}' is no icon"
+                    yield from _check_icon(place, icon)
 
 
 # --- manifest, versions, quality scale ----------------------------------------------------
@@ -1050,7 +1120,7 @@ CHECKS: Final[Mapping[str, Callable[[], Problems]]] = {
     "json": check_json,
     "translations": check_translations,
     "keys": check_keys,
-    "actions": check_actions,
+    "automation": check_automation,
     "icons": check_icons,
     "manifest": check_manifest,
     "versions": check_versions,

@@ -167,6 +167,19 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             return max(MAX_AGE, MAX_AGE_INTERVALS * self.interval)
         return timedelta(seconds=seconds)
 
+    @property
+    def is_live(self) -> bool:
+        """Return whether what is shown was read lately.
+
+        What was kept over a release or a restart is shown too, and is not live.
+        """
+        age = self.health.age(self.hass.loop.time())
+        return (
+            not self.link.is_released
+            and age is not None
+            and age < self.longest_age.total_seconds()
+        )
+
     @callback
     def apply_options(self) -> None:
         """Take over the owner's options; none of them needs the link to be dropped."""

@@ -42,6 +42,9 @@ from .vlrv.registers import BatteryStatus
 PARALLEL_UPDATES = 0
 
 AMPERE_HOURS: Final = "Ah"
+# Attributes that conditions read.
+PROTECTIONS: Final = "protections"
+LIVE: Final = "live"
 # More cells than this would crowd the device page: the others are there, switched off.
 CELLS_ENABLED_UP_TO: Final = 8
 
@@ -453,21 +456,25 @@ class VlrvSensor(VlrvEntity, SensorEntity):
 
 
 class VlrvActiveFaults(VlrvEntity, SensorEntity):
-    """The protections that are on, in words."""
+    """The protections that are on: in words, and by their keys for conditions."""
+
+    _active: frozenset[str] | None = None
 
     @override
     def _update(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        faults = (
-            None
-            if status is None
-            else fault_list(
-                words(self.coordinator.hass).faults, active_faults(status.protections)
-            )
-        )
-        changed = faults != self._attr_native_value
-        self._attr_native_value = faults
-        return changed
+        active = None if status is None else active_faults(status.protections)
+        if active == self._active:
+            return False
+        self._active = active
+        if active is None:
+            self._attr_native_value = None
+            self._attr_extra_state_attributes = {}
+        else:
+            faults = words(self.coordinator.hass).faults
+            self._attr_native_value = fault_list(faults, active)
+            self._attr_extra_state_attributes = {PROTECTIONS: sorted(active)}
+        return True
 
 
 class VlrvLimitSensor(VlrvEntity, SensorEntity):
@@ -510,9 +517,9 @@ class VlrvLinkSensor(VlrvEntity, SensorEntity):
 
 
 class VlrvLinkStatus(VlrvEntity, SensorEntity):
-    """What the link is doing, and until when the battery is let go."""
+    """What the link is doing, until when the battery is let go, if values are live."""
 
-    _shown: tuple[LinkState, datetime | None] | None = None
+    _shown: tuple[LinkState, datetime | None, bool] | None = None
 
     @property
     @override
@@ -522,21 +529,24 @@ class VlrvLinkStatus(VlrvEntity, SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Follow the link, not the polls."""
+        """Follow the link, and the polls: one that brings the same makes it live."""
         await super().async_added_to_hass()
         self.async_on_remove(
             self.coordinator.link.async_add_listener(self._handle_coordinator_update)
+        )
+        self.async_on_remove(
+            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
         )
 
     @override
     def _update(self) -> bool:
         link = self.coordinator.link
-        shown = (link.state, link.released_until)
+        shown = (link.state, link.released_until, self.coordinator.is_live)
         changed = shown != self._shown
         self._shown = shown
-        state, until = shown
+        state, until, live = shown
         self._attr_native_value = state.value
-        self._attr_extra_state_attributes = (
+        self._attr_extra_state_attributes = {LIVE: live} | (
             {} if until is None else {"released_until": until.isoformat()}
         )
         return changed

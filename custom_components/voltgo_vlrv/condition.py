@@ -1,0 +1,141 @@
+"""Conditions: a protection, charging in the cold, and the link, for the automation editor.
+
+What nobody knows is never true: not while a battery is away, and not of no battery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, override
+
+import voluptuous as vol
+
+from homeassistant.const import CONF_OPTIONS, STATE_ON, Platform
+from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.automation import DomainSpec
+from homeassistant.helpers.condition import (
+    ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL,
+    Condition,
+    ConditionConfig,
+    EntityConditionBase,
+)
+from homeassistant.helpers.typing import ConfigType
+
+from .sensor import LIVE, PROTECTIONS
+from .targets import (
+    LINK_UP,
+    PROTECTION,
+    PROTECTION_KEYS,
+    check_target,
+    ours,
+    protection_key,
+)
+
+
+class _BatteryCondition(EntityConditionBase):
+    """Something about one entity of each battery."""
+
+    _primary_entities_only = False
+
+    _domain: ClassVar[Platform]
+    _key: ClassVar[str]
+
+    @override
+    @classmethod
+    async def async_validate_config(
+        cls, hass: HomeAssistant, config: ConfigType
+    ) -> ConfigType:
+        config = await super().async_validate_config(hass, config)
+        check_target(hass, config, cls._domain, cls._key)
+        return config
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        return ours(self._hass, entities, self._domain, self._key)
+
+    @override
+    def _should_include(self, _state: State) -> bool:
+        # "All batteries" means also those that are away.
+        return True
+
+    @override
+    def _check_all_match_state(self, states: list[State]) -> bool:
+        return bool(states) and super()._check_all_match_state(states)
+
+
+class ProtectionActiveCondition(_BatteryCondition):
+    """A protection is active, or one of those that were chosen."""
+
+    _domain_specs = {Platform.SENSOR: DomainSpec(value_source=PROTECTIONS)}
+    _schema = ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL.extend(
+        {
+            vol.Required(CONF_OPTIONS, default={}): {
+                vol.Optional(PROTECTION, default=[]): vol.All(
+                    cv.ensure_list, [vol.In(PROTECTION_KEYS)]
+                ),
+            },
+        }
+    )
+    _domain = Platform.SENSOR
+    _key = "active_faults"
+
+    def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
+        """Look for those that were chosen, for all of them where none is."""
+        super().__init__(hass, config)
+        options: dict[str, Any] = config.options or {}
+        self._chosen = frozenset(options[PROTECTION] or PROTECTION_KEYS)
+
+    @override
+    def is_valid_state(self, entity_state: State) -> bool:
+        active = entity_state.attributes.get(PROTECTIONS, ())
+        return any(protection_key(key) in self._chosen for key in active)
+
+
+class BlockedByColdCondition(_BatteryCondition):
+    """It is too cold to charge."""
+
+    _domain_specs = {Platform.BINARY_SENSOR: DomainSpec()}
+    _domain = Platform.BINARY_SENSOR
+    _key = "too_cold_to_charge"
+
+    @override
+    def is_valid_state(self, entity_state: State) -> bool:
+        return entity_state.state == STATE_ON
+
+
+class ReachableCondition(_BatteryCondition):
+    """The link is up, or is made anew for each reading and was so the last time."""
+
+    _domain_specs = {Platform.SENSOR: DomainSpec()}
+    _domain = Platform.SENSOR
+    _key = "link_status"
+
+    @override
+    def is_valid_state(self, entity_state: State) -> bool:
+        return entity_state.state in LINK_UP
+
+
+class DataLiveCondition(_BatteryCondition):
+    """The values were read lately: not kept over a release or a restart."""
+
+    _domain_specs = {Platform.SENSOR: DomainSpec(value_source=LIVE)}
+    _domain = Platform.SENSOR
+    _key = "link_status"
+
+    @override
+    def is_valid_state(self, entity_state: State) -> bool:
+        return entity_state.attributes.get(LIVE) is True
+
+
+CONDITIONS: Final[Mapping[str, type[Condition]]] = {
+    "is_protection_active": ProtectionActiveCondition,
+    "is_charging_blocked_by_cold": BlockedByColdCondition,
+    "is_reachable": ReachableCondition,
+    "is_data_live": DataLiveCondition,
+}
+
+
+async def async_get_conditions(hass: HomeAssistant) -> Mapping[str, type[Condition]]:
+    """Return the conditions."""
+    return CONDITIONS
