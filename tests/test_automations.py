@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from homeassistant.components.automation import DOMAIN as AUTOMATION
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.setup import async_setup_component
 
-from .helpers import add_discovered, battery, device_of
+from .helpers import add_discovered, battery, device_of, entity_id, until, value
+from .test_firmware_update import upload
 from .world import World
 
 POLL = 10.0  # s
@@ -21,7 +23,10 @@ POLL = 10.0  # s
 async def automate(
     hass: HomeAssistant, device: str, trigger: dict[str, Any]
 ) -> list[str]:
-    """Make an automation with a trigger on a device; return what it has done."""
+    """Make an automation with a trigger; return what it has done.
+
+    The target is the device, unless the trigger has one.
+    """
     done: list[str] = []
 
     @callback
@@ -36,7 +41,7 @@ async def automate(
         {
             AUTOMATION: {
                 "alias": "test",
-                "triggers": [{**trigger, "target": {"device_id": device}}],
+                "triggers": [{"target": {"device_id": device}, **trigger}],
                 "actions": [{"event": "it_happened", "event_data": {"trigger": name}}],
             }
         },
@@ -75,6 +80,29 @@ async def automate(
             },
             {"state_of_charge": 50},
             {"state_of_charge": 49},
+        ),
+        (
+            {
+                "trigger": "battery.level_crossed_threshold",
+                "options": {"threshold": {"type": "below", "value": {"number": 30}}},
+            },
+            {"state_of_charge": 30},
+            {"state_of_charge": 29},
+        ),
+        (
+            {
+                "trigger": "temperature.crossed_threshold",
+                # Of the battery's temperatures, the first that crosses.
+                "options": {
+                    "behavior": "first",
+                    "threshold": {
+                        "type": "above",
+                        "value": {"number": 45, "unit_of_measurement": "°C"},
+                    },
+                },
+            },
+            {"probe_temperatures": (45, 30), "max_cell_temperature": 45},
+            {"probe_temperatures": (46, 30), "max_cell_temperature": 46},
         ),
     ],
     ids=lambda item: item.get("trigger", ""),
@@ -126,3 +154,58 @@ async def test_a_protection_is_waited_for_by_its_event(
     pack.override = replace(pack.reported(), protection=0x0C00)
     await asyncio.sleep(POLL + 1)
     assert done == ["event.received"]
+
+
+async def test_a_firmware_file_is_an_update_that_became_available(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """On the entity: Home Assistant looks for no updates behind a device."""
+    pack = battery("idle")
+    await world.add_battery(pack)
+    await world.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    done = await automate(
+        hass,
+        device_of(hass, pack.address).id,
+        {
+            "trigger": "update.became_available",
+            "target": {
+                "entity_id": entity_id(hass, pack.address, "bms_firmware", "update")
+            },
+        },
+    )
+    await asyncio.sleep(3 * POLL)
+    assert done == []
+    await upload(hass, entry, tmp_path)
+    assert done == ["update.became_available"]
+
+
+async def test_a_battery_that_was_away_has_not_crossed(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Away and back is no crossing."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), state_of_charge=10)
+    peripheral = await world.add_battery(pack)
+    await world.add_adapter()
+    await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    done = await automate(
+        hass,
+        device_of(hass, pack.address).id,
+        {
+            "trigger": "battery.level_crossed_threshold",
+            "options": {"threshold": {"type": "below", "value": {"number": 30}}},
+        },
+    )
+    await peripheral.silence()
+    peripheral.drop_link()
+    await until(
+        lambda: value(hass, pack.address, "state_of_charge") == "unavailable", 120
+    )
+    await peripheral.advertise()
+    await until(lambda: value(hass, pack.address, "state_of_charge") == "10", 120)
+    await asyncio.sleep(POLL)
+    assert done == []
