@@ -613,20 +613,46 @@ async def test_the_link_is_back(hass: HomeAssistant, world: World) -> None:
     assert runs == once()
 
 
-async def test_a_loss_counts_from_its_beginning(
+async def test_a_battery_that_is_taken_back_is_not_the_link_back(
     hass: HomeAssistant, world: World
+) -> None:
+    """Also when it was lost before it was released."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    runs = await watch(hass, pack, LINK, "link_back")
+    await leave(peripheral)
+    await asyncio.sleep(10 * MINUTE)
+    await entry.runtime_data.link.async_release()
+    await peripheral.advertise()
+    await asyncio.sleep(MINUTE)
+    entry.runtime_data.link.async_take_back()
+    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await asyncio.sleep(1)
+    assert not runs
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("link_lost", "for"), ("link_back", "lost_for")]
+)
+async def test_a_loss_counts_from_its_beginning(
+    hass: HomeAssistant, world: World, name: str, option: str
 ) -> None:
     """Also when the reason changes in between."""
     pack = battery("idle")
     _, peripheral = await added(hass, world, pack)
-    lost = await watch(hass, pack, LINK, "link_lost", {"for": {"minutes": 8}})
+    runs = await watch(hass, pack, LINK, name, {option: {"minutes": 8}})
     await leave(peripheral)
     await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(4 * MINUTE)
     await world.remove_adapter()
     await until(lambda: value(hass, pack.address, LINK[1]) == "no_bluetooth", 300)
     await asyncio.sleep(5 * MINUTE)
-    assert lost == once()
+    assert runs == (once() if name == "link_lost" else Counter())
+    await world.add_adapter()
+    await peripheral.advertise()
+    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
+    await asyncio.sleep(1)
+    assert runs == once()
 
 
 # --- conditions -------------------------------------------------------------------------
