@@ -265,10 +265,29 @@ async def test_only_the_protections_that_were_chosen(
     assert runs == Counter(dict.fromkeys(once(), 2))
 
 
+async def test_two_protections_with_the_same_time(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Their time does not tell them apart, nor does a new name make one an event."""
+    pack = battery("idle")
+    await added(hass, world, pack)
+    runs = await watch(hass, pack, EVENT, "protection_tripped")
+    entity = entity_id(hass, pack.address, EVENT[1], EVENT[0])
+    for attributes in (
+        {"event_type": "charge_utp_tripped"},
+        {"event_type": "unknown_bit_tripped", "bit": 14},
+        {"event_type": "unknown_bit_tripped", "bit": 15},
+        {"event_type": "unknown_bit_tripped", "bit": 15, "friendly_name": "New"},
+    ):
+        hass.states.async_set(entity, "2026-11-24T20:00:00.000+00:00", attributes)
+        await hass.async_block_till_done()
+    assert runs == Counter(dict.fromkeys(once(), 3))
+
+
 async def test_two_protections_that_trip_at_once(
     hass: HomeAssistant, world: World
 ) -> None:
-    """Also in the same millisecond."""
+    """Each is told, also those without a name."""
     pack = battery("idle")
     await added(hass, world, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
@@ -450,7 +469,11 @@ async def test_cold_of_something_else(hass: HomeAssistant, world: World) -> None
     places = targets(hass, pack, COLD)
     registry = er.async_get(hass)
     fridge = registry.async_get_or_create(
-        "binary_sensor", "fridge", "1", original_device_class="cold"
+        "binary_sensor",
+        "fridge",
+        "1",
+        original_device_class="cold",
+        translation_key="too_cold_to_charge",
     )
     registry.async_update_entity(fridge.entity_id, area_id=places["area"]["area_id"])
     runs = await automate(

@@ -88,7 +88,7 @@ class _ProtectionTrigger(_BatteryTrigger, StatelessEntityTriggerBase):
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
-        # Two that trip at once have the same time, in ms, for their state.
+        # Two that trip at once may have the same time, in ms, for their state.
         return from_state.state != to_state.state or any(
             from_state.attributes.get(key) != to_state.attributes.get(key)
             for key in (ATTR_EVENT_TYPE, "bit")
