@@ -406,12 +406,43 @@ async def test_cold_while_the_battery_is_away(
         await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
         await asyncio.sleep(1)
 
+    await drive_away_and_back(after)
+    assert runs == once()
+    await drive_away_and_back(after)
+    assert runs == once()
     await drive_away_and_back(before)
+    assert runs == once()
+    await drive_away_and_back(after)
+    assert runs == Counter(dict.fromkeys(once(), 2))
+
+
+async def test_a_battery_that_is_added_after_its_automation(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Its first value is no change, the next one is."""
+    pack = battery("idle")
+    name = pack.name.lower().replace("-", "_").replace(".", "_")
+    runs = await automate(
+        hass,
+        {
+            kind: {
+                "triggers": [
+                    {
+                        "trigger": f"{DOMAIN}.{kind}",
+                        "target": {"entity_id": f"{watched[0]}.{name}_{watched[1]}"},
+                    }
+                ]
+            }
+            for kind, watched in (
+                ("charging_blocked_by_cold", COLD),
+                ("protection_tripped", EVENT),
+            )
+        },
+    )
+    await added(hass, world, pack)
     assert not runs
-    await drive_away_and_back(after)
-    assert runs == once()
-    await drive_away_and_back(after)
-    assert runs == once()
+    await report(pack, protection=CHARGE_UTP, **COLD_PROBES)
+    assert runs == {"charging_blocked_by_cold": 1, "protection_tripped": 1}
 
 
 async def test_cold_that_nobody_can_measure(hass: HomeAssistant, world: World) -> None:

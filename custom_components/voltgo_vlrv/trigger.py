@@ -176,6 +176,10 @@ class _ChangeTrigger(_BatteryTrigger):
         if self._spells[to_state.entity_id].since != to_state.last_changed:
             return False  # it goes on
         before = self._before[to_state.entity_id]
+        if before is None and (what := self._meanings.get(from_state.state)):
+            # The first state of a new entity is no change, so it was not noted.
+            before = _Spell(what, from_state.last_changed)
+            self._before[to_state.entity_id] = before
         return (None if before is None else before.what) in self._from
 
 
