@@ -828,10 +828,18 @@ async def test_a_battery_that_is_read_now_and_then_is_reachable(
     assert not await holds()
 
 
-async def test_whether_values_are_live(hass: HomeAssistant, world: World) -> None:
+@pytest.mark.parametrize("tells_settings", [True, False])
+async def test_whether_values_are_live(
+    hass: HomeAssistant,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    tells_settings: bool,
+) -> None:
     """They stand for a minute without another; those kept over a release do not count."""
     pack = battery("idle")
     pack.hold = True
+    if not tells_settings:  # nothing but the values is read of it
+        monkeypatch.setattr(pack, "_setting", lambda *_: None)
     entry, peripheral = await added(hass, world, pack)
     holds = await ask(hass, pack, LINK, "is_data_live")
     assert await holds()
