@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 import sys
 from typing import Final
 
-from . import decode
+from . import decode, integration
 
 # A benchmark prints what it found, its last line for machines, and returns whether
 # its targets are met. Its module's docstring says what it does.
 BENCHMARKS: Final[Mapping[str, tuple[Callable[[], bool], str | None]]] = {
     "decode": (decode.run, decode.__doc__),
+    "integration": (integration.run, integration.__doc__),
 }
 
 

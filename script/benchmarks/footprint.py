@@ -1,0 +1,124 @@
+"""What is made of the measurements: costs, ratios, and whether the targets are met.
+
+Plain arithmetic, so that it can be tested without measuring anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from statistics import fmean
+from typing import Final
+
+PEER_INTERVAL: Final = 30  # s; how the nearest peer was measured
+PEER: Final = (
+    "0.76 ms net with its 13 default entities, 0.91 ms with all 18; 6567 rows a day, "
+    "18 % of them with an unchanged state; one request, 3 packets, 112 bytes; "
+    "0.27 MiB per further battery"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """Processor time of the event loop's thread in a simulated hour, in ms a poll."""
+
+    ours: float
+    """At the instants at which the integration polls."""
+    bare: float
+    """At those at which the bare client does."""
+    other: float
+    """At all others, for each poll of the integration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """What a poll costs, in ms of the event loop's thread."""
+
+    bare: float
+    """A bare client's, with the virtual radio and the simulated battery."""
+    poll: float
+    """The integration's at the instant of the poll, less the bare client's."""
+    other: float
+    """The integration's at other instants, for each poll."""
+
+    @property
+    def total(self) -> float:
+        """Return what the integration costs on top of a bare client."""
+        return self.poll + self.other
+
+
+def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:
+    """Return the net cost from several runs of the same hours.
+
+    `idle` is what `Hour.other` was in each run without the integration. The fastest
+    run of each hour counts: what else the machine does can only make it slower.
+    """
+    hours = list(zip(*runs, strict=True))
+    ours = fmean(min(hour.ours for hour in same) for same in hours)
+    bare = fmean(min(hour.bare for hour in same) for same in hours)
+    other = fmean(min(hour.other for hour in same) for same in hours)
+    return Net(bare, ours - bare, other - min(idle))
+
+
+def rows_ratio(rows: int, entities: int, polls: int) -> float:
+    """Return the rows as part of one for every entity at every poll."""
+    return rows / (entities * polls)
+
+
+def memory_per_battery(
+    ours: tuple[float, float], bare: tuple[float, float], further: int
+) -> float:
+    """Return what each further battery takes, net of a bare client on each.
+
+    The pairs are the memory with one battery and with `further` more.
+    """
+    return ((ours[1] - ours[0]) - (bare[1] - bare[0])) / further
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """The results; the fields in the order of the last line."""
+
+    poll_ms_default: float
+    poll_ms_all: float
+    rows_ratio: float
+    unchanged_rows: int
+    core_share_16: float
+    requests_per_poll: float
+    mib_per_battery: float
+
+    def __str__(self) -> str:
+        """Return them for machines."""
+        return "integration " + " ".join(
+            f"{item.name}={_number(getattr(self, item.name))}" for item in fields(self)
+        )
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
+
+
+LIMITS: Final = Footprint(
+    poll_ms_default=0.75,
+    poll_ms_all=1.2,
+    rows_ratio=0.6,
+    unchanged_rows=0,
+    core_share_16=0.02,
+    requests_per_poll=1.0,
+    mib_per_battery=0.5,
+)
+"""The most that is allowed; of the core's share, this is too much already."""
+
+
+def missed(found: Footprint, limits: Footprint = LIMITS) -> Iterable[str]:
+    """Yield what is above its limit, and a number of requests that is below, too."""
+    for item in fields(found):
+        value, limit = getattr(found, item.name), getattr(limits, item.name)
+        if item.name == "requests_per_poll":
+            wrong = value != limit
+        elif item.name == "core_share_16":
+            wrong = value >= limit
+        else:
+            wrong = value > limit
+        if wrong:
+            yield f"{item.name} is {_number(value)}, allowed is {_number(limit)}"

@@ -1,0 +1,387 @@
+"""What a running integration costs: processor, database, air and memory.
+
+A simulated day of a battery with 16 cells, in a real Home Assistant with its recorder.
+A bare client asks the battery's twin for the same at the same interval, half an interval
+later, in the same world: what the integration costs is what is on top of that. The day
+is lived through several times, each in a process of its own; of each hour the fastest
+counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+import gc
+import logging
+from multiprocessing import get_context
+import os
+from pathlib import Path
+import sys
+from tempfile import TemporaryDirectory
+import time
+import tracemalloc
+from typing import Final
+
+from homeassistant.const import __version__
+
+from . import day
+from .day import Samples
+from .footprint import (
+    PEER,
+    PEER_INTERVAL,
+    Footprint,
+    Hour,
+    Net,
+    memory_per_battery,
+    missed,
+    net_cost,
+    rows_ratio,
+)
+from .rows import Rows, count_rows
+from .world import BARE, OURS, Meter, Share, World, open_world, run_metered
+
+RUNS: Final = 2
+HOURS: Final = 24
+HOUR: Final = 3600
+IDLE_HOURS: Final = 2
+SETTLED: Final = 300.0  # s
+
+INTERVAL: Final = 10  # s; as long as the owner does not choose another
+BUSY_FROM: Final = 9  # o'clock: sun, clouds and loads
+# Batteries, and the hours of the day for which they are measured.
+BANKS: Final = ((1, 0, HOURS), (4, BUSY_FROM, 4), (16, BUSY_FROM, 1))
+
+FURTHER: Final = 15
+MEMORY_TIME: Final = 30 * 60.0  # s; all that is kept of the past is full by then
+MEBIBYTE: Final = 1 << 20
+
+CALIBRATION_LOOPS: Final = 20_000
+CALIBRATION_ROUNDS: Final = 50
+
+REGISTERS: Final = 41
+DATABASE: Final = "home-assistant_v2.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """What some hours of polling have brought."""
+
+    entities: int
+    """Enabled ones, of all batteries."""
+    polls: int
+    """Of each battery."""
+    batteries: int
+    changes: int
+    """State changes of the entities."""
+    rows: Rows
+    packets: int
+    size: int
+    """Bytes of the packets, from the L2CAP header on."""
+    requests: int
+
+    @property
+    def rows_ratio(self) -> float:
+        """Return the rows as part of one for every entity at every poll."""
+        return rows_ratio(self.rows.written, self.entities, self.polls)
+
+    def per_poll(self, count: int) -> float:
+        """Return one poll's part of a count."""
+        return count / (self.polls * self.batteries)
+
+
+@dataclass(frozen=True, slots=True)
+class DayRun:
+    """A day of polls beside those of a bare client."""
+
+    lived: Lived
+    hours: list[Hour]
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class BankRun:
+    """Several batteries for some hours, as shares of one core."""
+
+    lived: Lived
+    process: float
+    """Everything: recorder, virtual radio and simulated batteries, too."""
+    loop: float
+    """The event loop's thread, with the latter two in it."""
+
+
+async def _live(
+    world: World, folder: Path, interval: int, hours: int
+) -> tuple[Lived, list[dict[str, Share]]]:
+    """Let hours pass; return what they brought, and what each of them has used."""
+    entries = world.entries()
+    entities = [entity for entry in entries for entity in world.entities(entry)]
+    await world.flush()
+    before = [entry.runtime_data.health.samples for entry in entries]
+    world.take_traffic(OURS)
+    world.changes = 0
+    world.meter.take()
+    begin = world.unix_time
+    shares = []
+    for _ in range(hours):
+        await asyncio.sleep(HOUR)
+        shares.append(world.meter.take())
+    end = world.unix_time
+    changes = world.changes
+    traffic = world.take_traffic(OURS)
+    polls = hours * HOUR // interval
+    for entry, count in zip(entries, before, strict=True):
+        samples = entry.runtime_data.health.samples - count
+        # Where the beat falls on the edge there may be one more or less.
+        if abs(samples - polls) > 1:
+            raise RuntimeError(f"{samples} samples where there should be {polls}")
+    await world.flush()
+    lived = Lived(
+        entities=len(entities),
+        polls=polls,
+        batteries=len(entries),
+        changes=changes,
+        rows=count_rows(folder / DATABASE, entities, begin, end),
+        packets=traffic.packets,
+        size=traffic.size,
+        requests=traffic.requests,
+    )
+    return lived, shares
+
+
+def _other(shares: dict[str, Share], hours: int = 1) -> float:
+    """Return what was used at instants of nobody, in ms for each poll."""
+    return shares[""].nanoseconds / 1e6 / (hours * HOUR / PEER_INTERVAL)
+
+
+def live_a_day(samples: Samples, everything: bool) -> DayRun:
+    """Live through the day, with the default entities or with all."""
+
+    async def main(meter: Meter) -> DayRun:
+        with _folder() as folder:
+            async with open_world(meter, folder, samples) as world:
+                twin = await world.add_battery(1, BARE)
+                client = await world.add_client(twin, PEER_INTERVAL, REGISTERS)
+                await asyncio.sleep(SETTLED)
+                meter.take()
+                await asyncio.sleep(IDLE_HOURS * HOUR)
+                idle = _other(meter.take(), IDLE_HOURS)
+                battery = await world.add_battery(0, OURS)
+                await world.add_entry(battery, PEER_INTERVAL, everything=everything)
+                client.origin = battery.writes[-1].time + PEER_INTERVAL / 2
+                await asyncio.sleep(SETTLED)
+                world.set_time(0)
+                lived, shares = await _live(world, folder, PEER_INTERVAL, HOURS)
+        hours = []
+        for share in shares:
+            polls = HOUR // PEER_INTERVAL
+            if abs(share[OURS].instants - polls) > 1 or (
+                abs(share[BARE].instants - polls) > 1
+            ):
+                raise RuntimeError(f"not {polls} polls of each in an hour: {share}")
+            hours.append(
+                Hour(share[OURS].milliseconds, share[BARE].milliseconds, _other(share))
+            )
+        return DayRun(lived, hours, idle)
+
+    return run_metered(main)
+
+
+def live_with_a_bank(
+    samples: Samples, batteries: int, begin: int, hours: int
+) -> BankRun:
+    """Live with several batteries for some hours from `begin` o'clock on."""
+
+    async def main(meter: Meter) -> BankRun:
+        with _folder() as folder:
+            async with open_world(meter, folder, samples) as world:
+                for number in range(batteries):
+                    battery = await world.add_battery(number, OURS)
+                    await world.add_entry(battery, INTERVAL)
+                await asyncio.sleep(SETTLED)
+                world.set_time(begin)
+                process, loop = time.process_time(), time.thread_time()
+                lived, _shares = await _live(world, folder, INTERVAL, hours)
+                process = time.process_time() - process
+                loop = time.thread_time() - loop
+        return BankRun(lived, process / (hours * HOUR), loop / (hours * HOUR))
+
+    return run_metered(main)
+
+
+def remember(samples: Samples, bare: bool, traced: bool) -> tuple[float, float]:
+    """Return the memory in MiB with one battery, and with all.
+
+    What Python objects take where that is traced, else what the process does, which
+    includes what its allocator keeps for later. Without the recorder, whose caches grow
+    with the time that passes.
+    """
+
+    async def main(meter: Meter) -> tuple[float, float]:
+        with _folder() as folder:
+            async with open_world(meter, folder, samples, with_recorder=False) as world:
+
+                async def add(numbers: range) -> float:
+                    for number in numbers:
+                        battery = await world.add_battery(number, OURS)
+                        if bare:
+                            client = await world.add_client(
+                                battery, INTERVAL, REGISTERS
+                            )
+                            client.origin = number * INTERVAL / (1 + FURTHER)
+                            await world.become_quiet(INTERVAL)
+                        else:
+                            await world.add_entry(battery, INTERVAL)
+                    await asyncio.sleep(MEMORY_TIME)
+                    gc.collect()
+                    if traced:
+                        return tracemalloc.get_traced_memory()[0] / MEBIBYTE
+                    return _resident()
+
+                return await add(range(1)), await add(range(1, 1 + FURTHER))
+
+    if traced:
+        tracemalloc.start()
+    return run_metered(main)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    # What Home Assistant warns of is known, and no finding.
+    logging.getLogger().setLevel(logging.ERROR)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _resident() -> float:
+    """Return the process's memory in MiB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+
+
+def _calibrate() -> float:
+    """Return how long this machine takes for a small fixed workload, in ms."""
+
+    def work() -> None:
+        seen: dict[int, int] = {}
+        for number in range(CALIBRATION_LOOPS):
+            seen[number % 251] = seen.get(number % 127, 0) ^ number
+
+    best = float("inf")
+    for _ in range(CALIBRATION_ROUNDS):
+        start = time.thread_time()
+        work()
+        best = min(best, time.thread_time() - start)
+    return best * 1000
+
+
+def _alone[**ParametersT, ResultT](
+    call: Callable[ParametersT, ResultT],
+    *args: ParametersT.args,
+    **kwargs: ParametersT.kwargs,
+) -> ResultT:
+    """Do it in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        return pool.submit(call, *args, **kwargs).result()
+
+
+def _print_poll(name: str, net: Net, lived: Lived) -> None:
+    print(
+        f"  {name:<17}{net.total:6.3f} ms net a poll: {net.poll:.3f} at the poll and "
+        f"{net.other:.3f} between polls; {lived.entities} entities"
+    )
+
+
+def _print_rows(name: str, lived: Lived) -> None:
+    print(
+        f"  {name:<17}{lived.rows.written:6} rows a day from {lived.changes} state "
+        f"changes, {lived.rows.unchanged} of them with an unchanged state; "
+        f"{100 * lived.rows_ratio:.1f} % of one for each of {lived.entities} entities "
+        f"at each of {lived.polls} polls"
+    )
+
+
+def run() -> bool:
+    """Measure, print, and return whether the targets are met."""
+    samples = day.live()
+    print(
+        f"integration: {HOURS} simulated hours of a battery of {day.CELLS} cells, Home "
+        f"Assistant {__version__}, Python {sys.version.split()[0]}"
+    )
+    print(f"  calibration      {_calibrate():6.3f} ms for a fixed piece of Python")
+    defaults, everything = (
+        [_alone(live_a_day, samples, wanted) for _ in range(RUNS)]
+        for wanted in (False, True)
+    )
+    nets = [
+        net_cost([run.hours for run in runs], [run.idle for run in runs])
+        for runs in (defaults, everything)
+    ]
+    print(
+        f"event loop, a poll each {PEER_INTERVAL} s, fastest of {RUNS} runs of each hour:"
+    )
+    print(
+        f"  bare client      {nets[0].bare:6.3f} ms a poll, virtual radio and simulated "
+        "battery included"
+    )
+    _print_poll("default entities", nets[0], defaults[0].lived)
+    _print_poll("all entities", nets[1], everything[0].lived)
+
+    banks = [_alone(live_with_a_bank, samples, *bank) for bank in BANKS]
+    print("database:")
+    _print_rows(f"default, {PEER_INTERVAL} s", defaults[0].lived)
+    _print_rows(f"all, {PEER_INTERVAL} s", everything[0].lived)
+    _print_rows(f"default, {INTERVAL} s", banks[0].lived)
+
+    days = [defaults[0].lived, everything[0].lived, banks[0].lived]
+    requests = [lived.per_poll(lived.requests) for lived in days]
+    print("air:")
+    print(
+        f"  a poll           {max(requests):6.3f} requests, "
+        f"{days[0].per_poll(days[0].packets):.3f} packets, "
+        f"{days[0].per_poll(days[0].size):.1f} bytes with their L2CAP headers"
+    )
+
+    print(
+        f"processor, a poll each {INTERVAL} s, of one core; recorder, virtual radio and "
+        "simulated batteries included:"
+    )
+    for bank, (batteries, begin, hours) in zip(banks, BANKS, strict=True):
+        print(
+            f"  {batteries:2} {'battery' if batteries == 1 else 'batteries':<14}"
+            f"{100 * bank.process:6.3f} %, of which {100 * bank.loop:.3f} % in the event "
+            f"loop; {begin} to {begin + hours} o'clock"
+        )
+
+    print("memory, net of a bare client with each battery, without the recorder:")
+    further, resident = (
+        memory_per_battery(
+            _alone(remember, samples, False, traced),
+            _alone(remember, samples, True, traced),
+            FURTHER,
+        )
+        for traced in (True, False)
+    )
+    print(
+        f"  further battery  {further:6.3f} MiB of Python objects, mean of {FURTHER}; the "
+        f"process grows by {resident:.3f} MiB with what its allocator keeps"
+    )
+
+    found = Footprint(
+        poll_ms_default=nets[0].total,
+        poll_ms_all=nets[1].total,
+        rows_ratio=max(lived.rows_ratio for lived in days),
+        unchanged_rows=sum(lived.rows.unchanged for lived in days),
+        core_share_16=banks[-1].process,
+        requests_per_poll=max(requests),
+        mib_per_battery=further,
+    )
+    print(f"nearest peer, each {PEER_INTERVAL} s: {PEER}")
+    failures = list(missed(found))
+    print(f"targets {'MISSED' if failures else 'met'}")
+    for failure in failures:
+        print(f"  {failure}")
+    print(found)
+    return not failures

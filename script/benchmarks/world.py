@@ -1,0 +1,450 @@
+"""A real Home Assistant with batteries on a virtual radio, and its time metered.
+
+Time is simulated, so a day passes as fast as the machine can. Between two jumps of the
+clock everything happens at one instant; whose instant it is, is told by the packets on
+the air. So the processor time of the event loop's thread is known for each poll, of the
+integration as of a bare client that shares the world with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from math import floor
+from pathlib import Path
+import selectors
+import time
+from typing import Final
+
+from bleak import BleakClient
+import bleak_retry_connector
+from bumble.controller import Controller
+from bumble.core import PhysicalTransport
+from bumble.hci import Address
+from pytest_homeassistant_custom_component.common import async_test_home_assistant  # type: ignore[import-untyped]
+
+from homeassistant.components import bluetooth, recorder
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.recorder import async_initialize_recorder
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS
+from homeassistant.setup import async_setup_component
+
+from .day import DAY, LivingBattery, Samples
+
+# Before Home Assistant looks for it in its folder.
+import custom_components  # noqa: F401
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.coordinator import CONF_INTERVAL, VlrvConfigEntry
+from simulator.adapter import Detach, VirtualAdapter
+from simulator.battery import read_request
+from simulator.clock import FastClock
+from simulator.peripheral import PROFILES, Peripheral
+from simulator.radio import Air
+
+OURS: Final = "ours"
+BARE: Final = "bare"
+"""Whose an instant is."""
+
+ADAPTER: Final = "02:00:00:00:00:01"
+# More than there are batteries: sharing the link is another matter.
+SLOTS: Final = 20
+LIMIT: Final = 4.0 * DAY
+BUSY_SLICE: Final = 0.001  # s, real
+BUSY_SLICES: Final = 5
+LOOK: Final = 0.1  # s, between two looks
+ENABLING: Final = 31.0  # s; Home Assistant reloads what was enabled after 30
+# Of an L2CAP PDU: length, channel; then the operation of ATT.
+OPERATION: Final = 4
+WRITES: Final = (0x12, 0x52)  # request, command
+
+
+@dataclass(slots=True)
+class Share:
+    """What one owner of instants has used."""
+
+    instants: int = 0
+    nanoseconds: int = 0
+
+    @property
+    def milliseconds(self) -> float:
+        """Return the mean of an instant."""
+        return self.nanoseconds / max(1, self.instants) / 1e6
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went over the air from and to one battery."""
+
+    packets: int = 0
+    size: int = 0
+    """Bytes of L2CAP PDUs, their headers included."""
+    requests: int = 0
+
+
+class Meter(selectors.DefaultSelector):
+    """The selector of an event loop that takes note of the thread's processor time.
+
+    `owner` names whose instant it is; none is the world's own. While `is_busy` says that
+    another thread has work left, it is waited for before the next instant begins.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing used."""
+        super().__init__()
+        self.instant: Callable[[], int] = lambda: 0
+        self.is_busy: Callable[[], bool] = lambda: False
+        self.owner = ""
+        self.shares: dict[str, Share] = {}
+        self._used = 0
+        self._number = 0
+        self._since = time.thread_time_ns()
+
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
+        """Note what the turn has used; then look for events."""
+        used = time.thread_time_ns() - self._since
+        if (number := self.instant()) != self._number:
+            # Noted here, when the first turn of the next instant is over.
+            self._number = number
+            self._close()
+        self._used += used
+        events = super().select(timeout)
+        # Not for long: what the other thread does may need this one.
+        for _ in range(BUSY_SLICES):
+            if events or not self.is_busy():
+                break
+            events = super().select(BUSY_SLICE)
+        self._since = time.thread_time_ns()
+        return events
+
+    def note(self, owner: str) -> None:
+        """Say whose instant it is."""
+        if self._number != self.instant():
+            self._number = self.instant()
+            self._close()
+        if self.owner not in {"", owner}:
+            raise RuntimeError(f"{owner} and {self.owner} at the same instant")
+        self.owner = owner
+
+    def _close(self) -> None:
+        share = self.shares.setdefault(self.owner, Share())
+        share.instants += 1
+        share.nanoseconds += self._used
+        self.owner = ""
+        self._used = 0
+
+    def take(self) -> dict[str, Share]:
+        """Return what was used since this was called last."""
+        shares, self.shares = self.shares, {}
+        return shares
+
+
+class MeteredAir(Air):
+    """The medium, which counts and tells the meter who is on it."""
+
+    def __init__(self, meter: Meter) -> None:
+        """Start with nobody on the air."""
+        super().__init__()
+        self.owners: dict[str, str] = {}
+        self.traffic: dict[str, Traffic] = {}
+        self._meter = meter
+
+    def send_acl_data(
+        self,
+        sender_controller: Controller,
+        destination_address: Address,
+        transport: PhysicalTransport,
+        data: bytes,
+    ) -> None:
+        """Count one L2CAP PDU and deliver it."""
+        address = destination_address.to_string(False)
+        if is_request := address in self.owners:
+            traffic = self.traffic[address]
+        else:
+            address = sender_controller.public_address.to_string(False)
+            traffic = self.traffic[address]
+        traffic.packets += 1
+        traffic.size += len(data)
+        traffic.requests += is_request and data[OPERATION] in WRITES
+        self._meter.note(self.owners[address])
+        super().send_acl_data(sender_controller, destination_address, transport, data)
+
+
+class BareClient:
+    """Bleak and nothing else: it sends the request and waits for the whole answer."""
+
+    def __init__(self, address: str, interval: float) -> None:
+        """Prepare; `interval` is in seconds, at `origin` or multiples from there."""
+        self.origin = 0.0
+        self.polls = 0
+        self._address = address
+        self._interval = interval
+        self._left = 0
+        self._answered = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._client: BleakClient | None = None
+
+    async def start(self, hass: HomeAssistant, count: int) -> None:
+        """Connect, and ask for `count` registers from now on."""
+        profile = PROFILES["v2"]
+        device = bluetooth.async_ble_device_from_address(hass, self._address, True)
+        assert device is not None
+        self._client = await bleak_retry_connector.establish_connection(
+            # Home Assistant replaces the class at set-up, so it is looked up late.
+            bleak_retry_connector.BleakClientWithServiceCache,
+            device,
+            self._address,
+        )
+        service = self._client.services.get_service(_uuid(profile.service))
+        assert service is not None
+        notify = service.get_characteristic(_uuid(profile.notify))
+        write = service.get_characteristic(_uuid(profile.write))
+        assert notify is not None
+        assert write is not None
+        client = self._client
+        request = read_request(0, count)
+        length = 5 + 2 * count
+
+        def on_notification(_: object, data: bytearray) -> None:
+            self._left -= len(data)
+            if self._left <= 0:
+                self._answered.set()
+
+        async def ask() -> None:
+            loop = asyncio.get_running_loop()
+            while True:
+                beats = (loop.time() - self.origin) / self._interval
+                # Half a beat on: the sum may fall a little short of the last one.
+                due = self.origin + self._interval * floor(beats + 1.5)
+                await asyncio.sleep(due - loop.time())
+                self._left = length
+                self._answered.clear()
+                await client.write_gatt_char(write, request, response=False)
+                await self._answered.wait()
+                self.polls += 1
+
+        await client.start_notify(notify, on_notification)
+        self._task = asyncio.get_running_loop().create_task(ask())
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._client is not None:
+            await self._client.disconnect()
+
+
+def _uuid(short: int) -> str:
+    return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
+
+
+class World:
+    """One Home Assistant, one adapter, and the batteries around it.
+
+    `midnight` is the loop's time at which the batteries' day begins, `changes` the
+    number of state changes of the integration's entities.
+    """
+
+    def __init__(
+        self, hass: HomeAssistant, clock: FastClock, meter: Meter, samples: Samples
+    ) -> None:
+        """Start empty; the bluetooth integration must be set up."""
+        self.hass = hass
+        self.clock = clock
+        self.meter = meter
+        self.air = MeteredAir(meter)
+        self.midnight = clock.now
+        self.changes = 0
+        self._samples = samples
+        self._peripherals: dict[str, Peripheral] = {}
+        self._clients: list[BareClient] = []
+        self._detach: Detach | None = None
+        self._own: set[str] = set()
+
+    async def start(self) -> None:
+        """Switch the adapter on."""
+        adapter = VirtualAdapter(self.air, ADAPTER, "adapter", slots=SLOTS)
+        self._detach = await adapter.attach(self.hass)
+
+        @callback
+        def on_change(event: Event[EventStateChangedData]) -> None:
+            self.changes += event.data["entity_id"] in self._own
+
+        self.hass.bus.async_listen(EVENT_STATE_CHANGED, on_change)
+
+    async def add_battery(self, number: int, owner: str) -> Peripheral:
+        """Put a battery on the air, and wait until it is heard."""
+        battery = LivingBattery(
+            number, self._samples, lambda: self.clock.now - self.midnight
+        )
+        self.air.owners[battery.address] = owner
+        self.air.traffic[battery.address] = Traffic()
+        peripheral = Peripheral(self.air, battery)
+        self._peripherals[battery.address] = peripheral
+        await peripheral.start()
+        async with asyncio.timeout(30):
+            while not bluetooth.async_address_present(self.hass, battery.address):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK)
+        return peripheral
+
+    async def add_client(
+        self, peripheral: Peripheral, interval: float, count: int
+    ) -> BareClient:
+        """Have a bare client ask a battery."""
+        client = BareClient(peripheral.address, interval)
+        self._clients.append(client)
+        await client.start(self.hass, count)
+        return client
+
+    async def add_entry(
+        self, peripheral: Peripheral, interval: int, *, everything: bool = False
+    ) -> VlrvConfigEntry:
+        """Add a discovered battery as a person does, and let it become quiet."""
+        flows = self.hass.config_entries.flow
+        async with asyncio.timeout(30):
+            while not (  # noqa: ASYNC110
+                found := [
+                    flow["flow_id"]
+                    for flow in flows.async_progress_by_handler(DOMAIN)
+                    if flow["context"].get("unique_id") == peripheral.address
+                ]
+            ):
+                await asyncio.sleep(LOOK)
+        entry: VlrvConfigEntry = (await flows.async_configure(found[0], {}))["result"]
+        self.hass.config_entries.async_update_entry(
+            entry, options={CONF_INTERVAL: interval}
+        )
+        await self.become_quiet(interval)
+        if everything:
+            registry = er.async_get(self.hass)
+            for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
+                registry.async_update_entity(entity.entity_id, disabled_by=None)
+            await asyncio.sleep(ENABLING)
+            await self.become_quiet(interval)
+        assert entry.state is ConfigEntryState.LOADED
+        self._own.update(self.entities(entry))
+        return entry
+
+    async def become_quiet(self, interval: float) -> None:
+        """Wait until what follows a connection is over."""
+        await asyncio.sleep(3 * interval)
+
+    @property
+    def unix_time(self) -> float:
+        """Return the simulated time as Home Assistant knows it."""
+        return self.clock.now + self.clock.epoch
+
+    def set_time(self, hour: int) -> None:
+        """Have the batteries go on with their day at that hour."""
+        self.midnight = self.clock.now - hour * 3600
+
+    def take_traffic(self, owner: str) -> Traffic:
+        """Return what went over the air since this was called last."""
+        total = Traffic()
+        for address, traffic in self.air.traffic.items():
+            if self.air.owners[address] == owner:
+                total.packets += traffic.packets
+                total.size += traffic.size
+                total.requests += traffic.requests
+                self.air.traffic[address] = Traffic()
+        return total
+
+    def entries(self) -> list[VlrvConfigEntry]:
+        """Return the batteries that were added."""
+        return self.hass.config_entries.async_loaded_entries(DOMAIN)
+
+    def entities(self, entry: ConfigEntry) -> list[str]:
+        """Return the enabled entities of an entry."""
+        return [
+            entity.entity_id
+            for entity in er.async_entries_for_config_entry(
+                er.async_get(self.hass), entry.entry_id
+            )
+            if entity.disabled_by is None
+        ]
+
+    async def flush(self) -> None:
+        """Wait until all that happened is in the database."""
+        with self.clock.hold():
+            await recorder.get_instance(self.hass).async_block_till_done()
+
+    async def close(self) -> None:
+        """Switch everything off."""
+        for client in self._clients:
+            await client.stop()
+        flows = self.hass.config_entries.flow
+        for flow in flows.async_progress(include_uninitialized=True):
+            flows.async_abort(flow["flow_id"])
+        for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
+            await self.hass.config_entries.async_unload(entry.entry_id)
+        await self.hass.async_block_till_done()
+        if self._detach is not None:
+            await self._detach()
+        for peripheral in self._peripherals.values():
+            await peripheral.stop()
+        self.air.close()
+
+
+@asynccontextmanager
+async def _home_assistant(
+    folder: Path, *, with_recorder: bool
+) -> AsyncGenerator[HomeAssistant]:
+    async with async_test_home_assistant(config_dir=str(folder)) as hass:
+        # As Home Assistant itself: look for custom integrations.
+        hass.data.pop(DATA_CUSTOM_COMPONENTS)
+        if with_recorder:
+            async_initialize_recorder(hass)
+            assert await async_setup_component(hass, recorder.DOMAIN, {})
+            await recorder.get_instance(hass).async_recorder_ready.wait()
+        assert await async_setup_component(hass, bluetooth.DOMAIN, {})
+        await hass.async_block_till_done()
+        try:
+            yield hass
+        finally:
+            await hass.async_stop(force=True)
+
+
+@asynccontextmanager
+async def open_world(
+    meter: Meter, folder: Path, samples: Samples, *, with_recorder: bool = True
+) -> AsyncGenerator[World]:
+    """Start Home Assistant on a simulated clock, with its database in the folder.
+
+    The running loop's selector must be the meter.
+    """
+    async with AsyncExitStack() as stack:
+        clock = stack.enter_context(FastClock(limit=LIMIT))
+        meter.instant = lambda: clock.jumps
+        with clock.hold():
+            hass = await stack.enter_async_context(
+                _home_assistant(folder, with_recorder=with_recorder)
+            )
+        if with_recorder:
+            instance = recorder.get_instance(hass)
+            # The recorder would otherwise do its work within later instants.
+            meter.is_busy = lambda: instance.backlog > 0
+        world = World(hass, clock, meter, samples)
+        try:
+            await world.start()
+            yield world
+        finally:
+            meter.is_busy = lambda: False
+            await world.close()
+
+
+def run_metered[ResultT](
+    main: Callable[[Meter], Coroutine[None, None, ResultT]],
+) -> ResultT:
+    """Run a coroutine on an event loop with a meter."""
+    meter = Meter()
+    with asyncio.Runner(
+        loop_factory=lambda: asyncio.SelectorEventLoop(meter)
+    ) as runner:
+        return runner.run(main(meter))

@@ -1,0 +1,152 @@
+"""The arithmetic of the benchmarks; what they measure is no matter of a test."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+import sqlite3
+import struct
+
+import pytest
+
+from script.benchmarks.day import DAY, SAMPLES, STEP, LivingBattery, live
+from script.benchmarks.footprint import (
+    LIMITS,
+    Footprint,
+    Hour,
+    memory_per_battery,
+    missed,
+    net_cost,
+    rows_ratio,
+)
+from script.benchmarks.rows import count_rows
+
+MET = Footprint(
+    poll_ms_default=0.5,
+    poll_ms_all=1.0,
+    rows_ratio=0.25,
+    unchanged_rows=0,
+    core_share_16=0.005,
+    requests_per_poll=1.0,
+    mib_per_battery=0.25,
+)
+
+
+def test_the_fastest_run_of_each_hour_counts() -> None:
+    """What is ours, the bare client's and neither's are each taken by themselves."""
+    runs = [
+        [Hour(1.0, 0.5, 0.30), Hour(3.0, 0.9, 0.20)],
+        [Hour(1.4, 0.4, 0.10), Hour(2.0, 0.8, 0.40)],
+    ]
+    net = net_cost(runs, [0.12, 0.05])
+    assert net.bare == pytest.approx(0.6)
+    assert net.poll == pytest.approx(0.9)
+    assert net.other == pytest.approx(0.1)
+    assert net.total == pytest.approx(1.0)
+
+
+def test_runs_of_different_length_are_no_comparison() -> None:
+    """An hour that one run lacks is not left out silently."""
+    with pytest.raises(ValueError):
+        net_cost([[Hour(1, 1, 0)], [Hour(1, 1, 0)] * 2], [0.0, 0.0])
+
+
+def test_ratio_of_rows() -> None:
+    """One row for each entity at each poll is all."""
+    assert rows_ratio(40, entities=4, polls=10) == 1
+    assert rows_ratio(10, entities=4, polls=10) == 0.25
+
+
+def test_memory_is_net_of_the_bare_client() -> None:
+    """The batteries and the radio are in both."""
+    assert memory_per_battery((100, 130), (90, 100), 10) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"poll_ms_default": 0.751}, "poll_ms_default"),
+        ({"poll_ms_all": 1.21}, "poll_ms_all"),
+        ({"rows_ratio": 0.61}, "rows_ratio"),
+        ({"unchanged_rows": 1}, "unchanged_rows"),
+        ({"core_share_16": 0.02}, "core_share_16"),
+        ({"requests_per_poll": 1.01}, "requests_per_poll"),
+        ({"requests_per_poll": 0.99}, "requests_per_poll"),
+        ({"mib_per_battery": 0.51}, "mib_per_battery"),
+    ],
+)
+def test_each_target_can_be_missed(change: dict[str, float], name: str) -> None:
+    """A value beyond its limit is named, and nothing else."""
+    assert not list(missed(MET))
+    (failure,) = missed(replace(MET, **change))
+    assert failure.startswith(f"{name} is ")
+
+
+def test_the_limits_themselves_are_met() -> None:
+    """Only of the core's share the limit is too much."""
+    assert not list(missed(replace(LIMITS, core_share_16=0.0199)))
+
+
+def test_line_for_machines() -> None:
+    """Names, order and form are fixed."""
+    assert str(MET) == (
+        "integration poll_ms_default=0.5000 poll_ms_all=1.0000 rows_ratio=0.2500 "
+        "unchanged_rows=0 core_share_16=0.0050 requests_per_poll=1.0000 "
+        "mib_per_battery=0.2500"
+    )
+
+
+def test_rows_are_counted(tmp_path: Path) -> None:
+    """Each entity has its own row before, which may be older than the time counted."""
+    database = tmp_path / "test.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE states_meta (metadata_id, entity_id)")
+        connection.execute(
+            "CREATE TABLE states "
+            "(state_id, entity_id, metadata_id, state, last_updated_ts)"
+        )
+        connection.executemany(
+            "INSERT INTO states_meta VALUES (?, ?)",
+            [(1, "sensor.a"), (2, "sensor.b"), (3, "sensor.foreign")],
+        )
+        connection.executemany(
+            "INSERT INTO states VALUES (?, NULL, ?, ?, ?)",
+            [
+                (1, 1, "10", 99.0),
+                (2, 3, "10", 100.0),
+                (3, 1, "10", 100.0),  # unchanged, from before the time
+                (4, 2, "10", 101.0),  # the first of its entity
+                (5, 1, "11", 102.0),
+                (6, 2, None, 103.0),
+                (7, 2, None, 104.0),  # unchanged, with no state
+                (8, 1, "10", 105.0),  # as once before, but not as just before
+                (9, 1, "10", 110.0),
+            ],
+        )
+    assert count_rows(database, ["sensor.a", "sensor.b"], 100.0, 110.0) == (6, 2)
+    assert count_rows(database, ["sensor.b"], 0.0, 1000.0) == (3, 1)
+    assert count_rows(database, ["sensor.none"], 0.0, 1000.0) == (0, 0)
+
+
+def test_the_day_is_lived_and_repeated() -> None:
+    """It is the same each time, moves all day, and each battery has it."""
+    samples = live()
+    assert samples[:360] == live(360)
+    assert len(samples) == SAMPLES
+    for hour in range(24):
+        begin = hour * 3600 // STEP
+        assert len(set(samples[begin : begin + 3600 // STEP])) > 300
+    clock = [0.0]
+    first, second = (
+        LivingBattery(number, samples, lambda: clock[0]) for number in (0, 1)
+    )
+    for time, sample in ((0.0, 0), (9.9, 0), (60.0, 6), (DAY + 60.0, 6)):
+        clock[0] = time
+        expected = list(struct.unpack(">41H", samples[sample]))
+        assert first.registers(0, 41) == expected
+        assert first.registers(0, 39) == expected[:39]
+        # Half a minute behind.
+        assert second.registers(0, 41) == list(
+            struct.unpack(">41H", samples[sample - 3])
+        )
