@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import override
 
 from homeassistant.core import callback
+from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
@@ -30,9 +31,14 @@ class VlrvEntity(CoordinatorEntity[VlrvCoordinator]):
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = f"{coordinator.address}_{description.key}"
-        self._attr_device_info = coordinator.device_info
         self._was_available = False
         self._update()
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """Return the battery; asked for once, so no entity keeps a copy."""
+        return self.coordinator.device_info
 
     def _update(self) -> bool:
         """Take over what the coordinator holds."""
