@@ -116,16 +116,18 @@ def test_rows_are_counted(tmp_path: Path) -> None:
                 (1, 1, "10", 99.0),
                 (2, 3, "10", 100.0),
                 (3, 1, "10", 100.0),  # unchanged, from before the time
-                (4, 2, "10", 101.0),  # the first of its entity
+                (4, 2, None, 101.0),  # the first of its entity, without a state
                 (5, 1, "11", 102.0),
-                (6, 2, None, 103.0),
-                (7, 2, None, 104.0),  # unchanged, with no state
+                (6, 2, "11", 103.0),
+                (7, 2, "11", 104.0),  # unchanged
                 (8, 1, "10", 105.0),  # as once before, but not as just before
-                (9, 1, "10", 110.0),
+                (9, 2, None, 106.0),
+                (10, 2, None, 107.0),  # unchanged, without a state
+                (11, 1, "10", 110.0),
             ],
         )
-    assert count_rows(database, ["sensor.a", "sensor.b"], 100.0, 110.0) == (6, 2)
-    assert count_rows(database, ["sensor.b"], 0.0, 1000.0) == (3, 1)
+    assert count_rows(database, ["sensor.a", "sensor.b"], 100.0, 110.0) == (8, 3)
+    assert count_rows(database, ["sensor.b"], 0.0, 1000.0) == (5, 2)
     assert count_rows(database, ["sensor.none"], 0.0, 1000.0) == (0, 0)
 
 
