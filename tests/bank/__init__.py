@@ -1,0 +1,1 @@
+"""Tests of several batteries as one bank."""
