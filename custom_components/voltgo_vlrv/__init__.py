@@ -9,6 +9,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
+from .bank.members import async_drop_member, is_bank
+from .bank.offer import async_review_offers
+from .bank.setup import async_remove_bank, async_setup_bank, async_unload_bank
 from .const import DOMAIN
 from .controls import power_cycle_issue
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
@@ -35,13 +38,15 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up what all batteries share."""
+    """Set up what all batteries and banks share."""
     async_setup_actions(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
-    """Set up one battery, whether it is in range or not."""
+    """Set up one battery, whether it is in range or not, or a bank of them."""
+    if is_bank(entry):
+        return await async_setup_bank(hass, entry)
     await async_load_words(hass)
     coordinator = VlrvCoordinator(hass, entry)
     entry.runtime_data = coordinator
@@ -50,16 +55,24 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     await coordinator.async_restore()
     coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    async_review_offers(hass)
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
-    """Let one battery go."""
+    """Let one battery or bank go."""
+    if is_bank(entry):
+        return await async_unload_bank(hass, entry)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
-    """Delete what was kept for a battery."""
+    """Delete what was kept for a battery or a bank."""
+    if is_bank(entry):
+        await async_remove_bank(hass, entry)
+        return
+    async_drop_member(hass, entry.unique_id)
+    async_review_offers(hass)
     ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_records(hass, entry.entry_id)

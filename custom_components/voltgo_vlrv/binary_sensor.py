@@ -15,19 +15,16 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .bank.binary_sensor import async_add_bank_binary_sensors
+from .bank.members import is_bank
+from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .entity import VlrvEntity
 from .vlrv.faults import FAULTS, Fault, OperatingState, Protections, Warnings
-from .vlrv.limits import CHARGE_UNDERTEMPERATURE
 from .vlrv.registers import BatteryStatus
 
 # Binary sensors read what the coordinator holds; nothing is sent for them.
 PARALLEL_UPDATES = 0
-
-LOW_BATTERY_HYSTERESIS: Final = 2  # %
-# Lithium iron phosphate must not be charged below this (°C); for batteries that do not
-# report a threshold of their own.
-TOO_COLD_TO_CHARGE: Final = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,23 +104,6 @@ def _low(
     return status.state_of_charge <= threshold
 
 
-def _too_cold(
-    status: BatteryStatus, coordinator: VlrvCoordinator, _before: bool | None
-) -> bool | None:
-    """Return whether charging is blocked, or harmful, for cold.
-
-    By the battery's own protection, or its coldest probe at the battery's own threshold
-    (register 91), at 0 °C where it reports none. None without any probe.
-    """
-    if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
-        return True
-    if not (temperatures := status.temperatures):
-        return None
-    return min(temperatures) <= coordinator.facts.limits.get(
-        CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE
-    )
-
-
 BINARY_SENSORS: Final = (
     VlrvBinarySensorDescription(
         key="problem",
@@ -147,7 +127,9 @@ BINARY_SENSORS: Final = (
         key="too_cold_to_charge",
         translation_key="too_cold_to_charge",
         device_class=BinarySensorDeviceClass.COLD,
-        value_fn=_too_cold,
+        value_fn=lambda status, coordinator, _before: (
+            coordinator.facts.too_cold_to_charge(status)
+        ),
     ),
     VlrvBinarySensorDescription(
         key="heating",
@@ -202,7 +184,10 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the binary sensors."""
+    """Add the binary sensors of a battery or a bank."""
+    if is_bank(entry):
+        async_add_bank_binary_sensors(entry, async_add_entities)
+        return
     async_add_entities(
         VlrvBinarySensor(entry.runtime_data, description)
         for description in descriptions()

@@ -1,4 +1,4 @@
-"""Adding a battery: by discovery, or by hand from what is nearby.
+"""Adding a battery: by discovery, or by hand from what is nearby; or a bank of them.
 
 Only a device that proves itself over GATT and answers a status read becomes an entry.
 """
@@ -13,7 +13,12 @@ import voluptuous as vol
 
 from homeassistant.components import bluetooth
 from homeassistant.components.bluetooth import BluetoothServiceInfoBleak
-from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    OptionsFlow,
+)
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
@@ -25,6 +30,9 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util.hass_dict import HassKey
 
+from .bank.flow import BankSteps
+from .bank.members import FEWEST_MEMBERS, async_free_batteries, is_bank
+from .bank.options_flow import BankOptionsFlow
 from .const import BRANDS, DOMAIN, LIKELY_ADDRESSES, LIKELY_SERVICES
 from .coordinator import CONF_FACTS
 from .facts import BatteryFacts
@@ -73,8 +81,8 @@ def _likeliness(info: BluetoothServiceInfoBleak) -> int:
     )
 
 
-class VlrvConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Adds one battery."""
+class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
+    """Adds one battery, or a bank of those that are there."""
 
     VERSION = 1
 
@@ -90,9 +98,9 @@ class VlrvConfigFlow(ConfigFlow, domain=DOMAIN):
     @staticmethod
     @callback
     @override
-    def async_get_options_flow(config_entry: ConfigEntry) -> VlrvOptionsFlow:
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
         """Return what "Configure" opens."""
-        return VlrvOptionsFlow()
+        return BankOptionsFlow() if is_bank(config_entry) else VlrvOptionsFlow()
 
     # --- discovered -----------------------------------------------------------------
 
@@ -119,6 +127,23 @@ class VlrvConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a battery at once, unless there are enough of them for a bank."""
+        if (
+            user_input is None
+            and len(async_free_batteries(self.hass)) >= FEWEST_MEMBERS
+        ):
+            return await self.async_step_add()
+        return await self.async_step_battery(user_input)
+
+    async def async_step_add(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Let the owner choose between a battery and a bank."""
+        return self.async_show_menu(step_id="add", menu_options=["battery", "bank"])
+
+    async def async_step_battery(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Let the owner pick from what is nearby, the likely ones first."""
@@ -181,7 +206,7 @@ class VlrvConfigFlow(ConfigFlow, domain=DOMAIN):
             self._proof = proving.result()
         except VlrvError as err:
             self._error = err
-            return self.async_show_progress_done(next_step_id="user")
+            return self.async_show_progress_done(next_step_id="battery")
         return self.async_show_progress_done(next_step_id="confirm")
 
     # --- both -----------------------------------------------------------------------

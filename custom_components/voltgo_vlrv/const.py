@@ -45,6 +45,10 @@ PORTRAIT_AGE: Final = timedelta(hours=1)
 SILENT_POLLS: Final = 3
 
 
+# How far a state of charge has to rise above the owner's threshold to be low no more.
+LOW_BATTERY_HYSTERESIS: Final = 2  # %
+
+
 class Brand(NamedTuple):
     """How a brand of this battery family names itself on the air (protocol 1, A)."""
 

@@ -24,6 +24,7 @@ from homeassistant.helpers.event import async_call_at, async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
+from .bank.members import is_bank
 from .const import (
     DOMAIN,
     ENERGY_GAP,
@@ -408,6 +409,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         batteries = sorted(
             entry.entry_id
             for entry in self.hass.config_entries.async_loaded_entries(DOMAIN)
+            if not is_bank(entry)
         )
         if len(batteries) < 2 or self.config_entry.entry_id not in batteries:
             return self.interval

@@ -8,7 +8,7 @@ counted: what flowed meanwhile is not known, and a guess would stay in the stati
 from __future__ import annotations
 
 import logging
-from math import isfinite
+from math import floor, isfinite
 from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
@@ -24,6 +24,11 @@ WATT_SECONDS_PER_KWH: Final = 3_600_000.0
 CHARGED: Final = "charged"
 DISCHARGED: Final = "discharged"
 DIRECTIONS: Final = (CHARGED, DISCHARGED)
+
+# A step of 10 Wh: at each poll it would be a row in the database.
+STEPS_PER_KWH: Final = 100
+# So that a total brought back from what was shown is not cut by one step more.
+_STEP_TOLERANCE: Final = 1e-6
 
 LARGEST_TOTAL: Final = 1_000_000.0
 """kWh; two centuries of the largest battery at its full current."""
@@ -56,6 +61,11 @@ def flow_between(seconds: float, before: float, after: float) -> Flow:
     first = before / 2 * crossing / WATT_SECONDS_PER_KWH
     second = after / 2 * (seconds - crossing) / WATT_SECONDS_PER_KWH
     return Flow(max(first, second), max(-first, -second))
+
+
+def in_steps(total: float) -> float:
+    """Return a total in kWh as it is shown."""
+    return floor(total * STEPS_PER_KWH + _STEP_TOLERANCE) / STEPS_PER_KWH
 
 
 class EnergyCounter:
@@ -103,7 +113,7 @@ class EnergyCounter:
         So neither a lost file nor a power cut lets a total fall. Returns whether it
         was raised; what can be no total is not taken.
         """
-        if not _is_total(total) or total <= self._totals[direction]:
+        if not is_total(total) or total <= self._totals[direction]:
             return False
         self._totals[direction] = total
         self._save_later()
@@ -118,7 +128,7 @@ class EnergyCounter:
                 _LOGGER.debug("Energy totals are not readable, starting anew")
             stored: Any = await self._store.async_load() or {}
             for direction in DIRECTIONS:
-                if _is_total(total := float(stored.get(direction, 0.0))):
+                if is_total(total := float(stored.get(direction, 0.0))):
                     self._totals[direction] = total
         except FOREIGN as err:
             _LOGGER.debug("Energy totals are not ours, starting anew: %r", err)
@@ -146,5 +156,6 @@ class EnergyCounter:
         return dict(self._totals)
 
 
-def _is_total(value: float) -> bool:
+def is_total(value: float) -> bool:
+    """Return whether a number of kWh can be a total."""
     return isfinite(value) and 0 <= value <= LARGEST_TOTAL

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from .const import BRANDS
+from .vlrv.faults import Protections
 from .vlrv.identity import Identity, Model, find_model
+from .vlrv.limits import CHARGE_UNDERTEMPERATURE
 from .vlrv.registers import BatteryStatus
 
 DEFAULT_MANUFACTURER = "Voltgo"
+# Lithium iron phosphate must not be charged below this (°C); for batteries that do not
+# report a threshold of their own.
+TOO_COLD_TO_CHARGE: Final = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,20 @@ class BatteryFacts:
             board=identity.model,
             firmware=identity.firmware,
             serial=identity.serial,
+        )
+
+    def too_cold_to_charge(self, status: BatteryStatus) -> bool | None:
+        """Return whether charging is blocked, or harmful, for cold.
+
+        By the battery's own protection, or its coldest probe at the battery's own
+        threshold (register 91), at 0 °C where it reports none. None without any probe.
+        """
+        if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
+            return True
+        if not (temperatures := status.temperatures):
+            return None
+        return min(temperatures) <= self.limits.get(
+            CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE
         )
 
     @property

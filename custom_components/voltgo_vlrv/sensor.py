@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from math import floor
 from typing import Final, override
 
 from homeassistant.components.sensor import (
@@ -28,8 +27,10 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .bank.members import is_bank
+from .bank.sensor import async_add_bank_sensors
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
-from .energy import CHARGED, DISCHARGED
+from .energy import CHARGED, DISCHARGED, in_steps
 from .entity import VlrvEntity, add_when_known
 from .facts import BatteryFacts
 from .link import LinkState
@@ -349,11 +350,6 @@ def _energy(direction: str) -> VlrvEnergyDescription:
 
 
 ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
-# A step of 10 Wh: at each poll it would be a row in the database.
-STEPS_PER_KWH: Final = 100
-# So that a total brought back from what was shown is not cut by one step more.
-_STEP_TOLERANCE: Final = 1e-6
-
 
 _LIMIT_CLASSES: Final = {
     "V": SensorDeviceClass.VOLTAGE,
@@ -414,6 +410,9 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the sensors, and later those of a probe that shows its first value."""
+    if is_bank(entry):
+        async_add_bank_sensors(entry, async_add_entities)
+        return
     coordinator = entry.runtime_data
     add_when_known(
         entry,
@@ -582,7 +581,7 @@ class VlrvEnergySensor(VlrvEntity, RestoreSensor):
     @override
     def _update(self) -> bool:
         total = self.coordinator.energy.total(self.entity_description.direction)
-        value = floor(total * STEPS_PER_KWH + _STEP_TOLERANCE) / STEPS_PER_KWH
+        value = in_steps(total)
         changed = value != self._attr_native_value
         self._attr_native_value = value
         return changed

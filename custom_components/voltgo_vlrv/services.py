@@ -13,6 +13,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_extract_config_entry_ids
 
+from .bank.members import async_banks, async_batteries, members_of
 from .const import DEFAULT_RELEASE, DOMAIN, LONGEST_RELEASE, SHORTEST_RELEASE
 from .coordinator import VlrvCoordinator
 
@@ -54,10 +55,17 @@ async def _release_link(call: ServiceCall) -> None:
 
 async def _batteries(call: ServiceCall) -> list[VlrvCoordinator]:
     found = await async_extract_config_entry_ids(call)
+    # A bank stands for its members.
+    members = {
+        address
+        for bank in async_banks(call.hass)
+        if bank.entry_id in found
+        for address in members_of(bank)
+    }
     entries = [
         entry
-        for entry in call.hass.config_entries.async_entries(DOMAIN)
-        if entry.entry_id in found
+        for entry in async_batteries(call.hass)
+        if entry.entry_id in found or entry.unique_id in members
     ]
     if not entries:
         raise ServiceValidationError(

@@ -24,6 +24,7 @@ class Words(NamedTuple):
     settings: Mapping[str, str]
     firmware_steps: Mapping[str, str]
     versions: Mapping[str, str]
+    bank: Mapping[str, str]
 
 
 _WORDS: HassKey[Words] = HassKey(f"{DOMAIN}_words")
@@ -48,6 +49,7 @@ async def async_load_words(hass: HomeAssistant) -> None:
         options("setting"),
         options("firmware_step"),
         options("firmware_text"),
+        options("bank"),
     )
 
 

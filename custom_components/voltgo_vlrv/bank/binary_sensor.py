@@ -1,0 +1,142 @@
+"""Binary sensors of a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, override
+
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
+from homeassistant.core import callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from ..const import LOW_BATTERY_HYSTERESIS
+from .coordinator import BankConfigEntry, Presence, VlrvBank
+from .entity import BankEntity
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankBinarySensorDescription(BinarySensorEntityDescription):
+    """A binary sensor and how it is read off a bank.
+
+    `value_fn` gets the bank and what the sensor was before; `names_fn` returns the
+    batteries that it is about.
+    """
+
+    value_fn: Callable[[VlrvBank, bool | None], bool | None]
+    names_fn: Callable[[VlrvBank], list[str]] | None = None
+
+
+def _low(bank: VlrvBank, before: bool | None) -> bool | None:
+    """Return whether the state of charge is at the owner's threshold or below.
+
+    It has to rise by the hysteresis before that ends.
+    """
+    if (charge := bank.reading.state_of_charge) is None:
+        return None
+    if before:
+        return charge < bank.low_battery + LOW_BATTERY_HYSTERESIS
+    return charge <= bank.low_battery
+
+
+def _missing(bank: VlrvBank, _before: bool | None) -> bool | None:
+    """Return whether a battery is missing that should be there.
+
+    One that the owner has let go is not: it does not report, but for a known reason.
+    """
+    if Presence.MISSING in bank.presence.values():
+        return True
+    return None if Presence.AWAITED in bank.presence.values() else False
+
+
+def _isolated(bank: VlrvBank, _before: bool | None) -> bool | None:
+    """Return whether a battery has cut itself off; unknown while one does not report."""
+    if bank.reading.isolated:
+        return True
+    return False if bank.reading.is_complete else None
+
+
+BINARY_SENSORS: Final = (
+    BankBinarySensorDescription(
+        key="battery_missing",
+        translation_key="battery_missing",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value_fn=_missing,
+        names_fn=lambda bank: bank.names(Presence.MISSING),
+    ),
+    BankBinarySensorDescription(
+        key="battery_isolated",
+        translation_key="battery_isolated",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value_fn=_isolated,
+        names_fn=lambda bank: sorted(map(bank.name, bank.reading.isolated)),
+    ),
+    BankBinarySensorDescription(
+        key="any_protection",
+        translation_key="any_protection",
+        device_class=BinarySensorDeviceClass.PROBLEM,
+        value_fn=lambda bank, _before: bank.reading.protected,
+        names_fn=lambda bank: sorted(
+            bank.name(reading.key) for reading in bank.readings if reading.protected
+        ),
+    ),
+    BankBinarySensorDescription(
+        key="low_battery",
+        translation_key="low_battery",
+        device_class=BinarySensorDeviceClass.BATTERY,
+        value_fn=_low,
+    ),
+    BankBinarySensorDescription(
+        key="charging",
+        translation_key="charging",
+        device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
+        value_fn=lambda bank, _before: bank.reading.charging,
+    ),
+    BankBinarySensorDescription(
+        key="too_cold_to_charge",
+        translation_key="too_cold_to_charge",
+        device_class=BinarySensorDeviceClass.COLD,
+        value_fn=lambda bank, _before: bank.reading.too_cold,
+    ),
+)
+
+
+@callback
+def async_add_bank_binary_sensors(
+    entry: BankConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the binary sensors of a bank."""
+    async_add_entities(
+        BankBinarySensor(entry.runtime_data, description)
+        for description in BINARY_SENSORS
+    )
+
+
+class BankBinarySensor(BankEntity, BinarySensorEntity):
+    """A yes or no of the members together, with the names it is about."""
+
+    entity_description: BankBinarySensorDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether there is anything to say, also that nobody is there."""
+        return super().available or self.entity_description.key == "battery_missing"
+
+    @override
+    def _update(self) -> bool:
+        description = self.entity_description
+        before = (self._attr_is_on, getattr(self, "_attr_extra_state_attributes", None))
+        self._attr_is_on = description.value_fn(self.bank, self._attr_is_on)
+        if description.names_fn is not None:
+            self._attr_extra_state_attributes = {
+                "batteries": description.names_fn(self.bank)
+            }
+        return before != (
+            self._attr_is_on,
+            getattr(self, "_attr_extra_state_attributes", None),
+        )

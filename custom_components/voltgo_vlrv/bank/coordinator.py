@@ -1,0 +1,384 @@
+"""One bank: follows its members' coordinators, and holds what they are together.
+
+It has no link and no beat of its own. Whatever changes at a member, also that it was
+polled and said the same, has the bank worked out anew once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from enum import StrEnum
+import logging
+from typing import Final
+
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigEntryState,
+)
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+
+from ..const import DOMAIN
+from ..coordinator import (
+    CONF_FACTS,
+    CONF_LOW_BATTERY,
+    DEFAULT_LOW_BATTERY,
+    VlrvConfigEntry,
+    VlrvCoordinator,
+)
+from ..energy import CHARGED, DISCHARGED, Flow
+from ..facts import DEFAULT_MANUFACTURER, BatteryFacts
+from ..vlrv.faults import OperatingState
+from .arithmetic import (
+    BankReading,
+    MemberReading,
+    idle_below,
+    imbalance,
+    read_bank,
+    time_to_empty,
+    time_to_full,
+)
+from .averages import Average, SteadyCurrent
+from .energy import BankEnergy
+from .members import CONF_INVERTER, async_batteries, members_of
+
+_LOGGER = logging.getLogger(__name__)
+
+type BankConfigEntry = ConfigEntry[VlrvBank]
+
+AVERAGED: Final = 60.0
+"""s that have to be in a mean before an imbalance is told from it."""
+
+# An entry in one of these may be about to be set up.
+_ON_THE_WAY: Final = frozenset(
+    {
+        ConfigEntryState.NOT_LOADED,
+        ConfigEntryState.SETUP_IN_PROGRESS,
+        ConfigEntryState.UNLOAD_IN_PROGRESS,
+    }
+)
+
+
+class Presence(StrEnum):
+    """Whether a member's values can be used, and why not."""
+
+    REPORTS = "reports"
+    AWAITED = "awaited"
+    """Home Assistant has just begun, and has not tried it yet."""
+    RELEASED = "released"
+    """The owner has let go of it: its last values stand, but are no news."""
+    MISSING = "missing"
+
+
+@dataclass(slots=True)
+class Member:
+    """One battery of the bank, as far as it is there."""
+
+    address: str
+    name: str = ""
+    entry: VlrvConfigEntry | None = None
+    coordinator: VlrvCoordinator | None = None
+    stop: list[CALLBACK_TYPE] = field(default_factory=list)
+
+    @property
+    def facts(self) -> BatteryFacts | None:
+        """Return what is known of the battery without asking it."""
+        if self.coordinator is not None:
+            return self.coordinator.facts
+        if self.entry is None:
+            return None
+        return BatteryFacts.from_data(self.entry.data[CONF_FACTS])
+
+    def presence(self, time: float) -> Presence:
+        """Return whether it reports at `time` on the event loop's clock.
+
+        Only a sample of this run of Home Assistant counts, and no longer than its own
+        entities show it: what was brought back from before a restart may be days old.
+        """
+        if self.entry is None or self.entry.disabled_by is not None:
+            return Presence.MISSING
+        coordinator = self.coordinator
+        if coordinator is None:
+            return (
+                Presence.AWAITED
+                if self.entry.state in _ON_THE_WAY
+                else Presence.MISSING
+            )
+        if coordinator.link.is_released:
+            return Presence.RELEASED
+        if not coordinator.last_update_success:
+            return Presence.MISSING
+        age = coordinator.health.age(time)
+        if age is None or coordinator.data is None:
+            return Presence.AWAITED
+        if age > coordinator.longest_age.total_seconds():
+            return Presence.MISSING
+        return Presence.REPORTS
+
+    def reading(self) -> MemberReading:
+        """Return what it reports; only where it does."""
+        assert self.coordinator is not None
+        status = self.coordinator.data
+        hottest = status.max_temperature
+        temperatures = status.temperatures
+        return MemberReading(
+            key=self.address,
+            state_of_charge=status.state_of_charge,
+            voltage=status.voltage,
+            current=status.current,
+            cells=status.cells,
+            lowest_temperature=min(temperatures, default=None),
+            highest_temperature=max(
+                temperatures if hottest is None else (*temperatures, hottest),
+                default=None,
+            ),
+            state_of_health=status.state_of_health,
+            remaining_capacity=status.remaining_capacity,
+            full_capacity=status.full_capacity,
+            protected=bool(
+                status.protections
+                or status.operating_state is OperatingState.PROTECTION
+            ),
+            too_cold=self.coordinator.facts.too_cold_to_charge(status),
+        )
+
+
+class VlrvBank:
+    """What the entities of a bank read."""
+
+    def __init__(self, hass: HomeAssistant, entry: BankConfigEntry) -> None:
+        """Prepare; nobody is followed yet."""
+        self.hass = hass
+        self.config_entry = entry
+        self.members: dict[str, Member] = {}
+        self.presence: dict[str, Presence] = {}
+        self.readings: list[MemberReading] = []
+        self.reading: BankReading = read_bank([], len(members_of(entry)))
+        self.imbalance: int | None = None
+        self.energy = BankEnergy(hass, entry.entry_id)
+        self._steady = SteadyCurrent()
+        self._shares: dict[str, Average] = {}
+        self._listeners: list[CALLBACK_TYPE] = []
+        self._due: asyncio.Handle | None = None
+
+    # --- for entities ---------------------------------------------------------------
+
+    @property
+    def low_battery(self) -> int:
+        """Return the state of charge in % at which the bank counts as low."""
+        return int(self.config_entry.options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY))
+
+    @property
+    def has_inverter(self) -> bool:
+        """Return whether the bank talks to an inverter over its data cables."""
+        return bool(self.config_entry.options.get(CONF_INVERTER))
+
+    @property
+    def smoothed_current(self) -> float | None:
+        """Return the current in A that the estimates are made from."""
+        return self._steady.value
+
+    @property
+    def time_to_empty(self) -> float | None:
+        """Return the hours until the bank is empty, if that is known."""
+        return time_to_empty(self.reading, self._steady.value)
+
+    @property
+    def time_to_full(self) -> float | None:
+        """Return the hours until the bank is full, if that is known."""
+        return time_to_full(self.reading, self._steady.value)
+
+    def names(self, *presences: Presence) -> list[str]:
+        """Return the names of the members of which one of these is true."""
+        return sorted(
+            self.name(address)
+            for address, presence in self.presence.items()
+            if presence in presences
+        )
+
+    def name(self, address: str) -> str:
+        """Return what the owner calls a member."""
+        member = self.members.get(address)
+        return (member.name if member is not None else "") or address
+
+    @property
+    def device_info(self) -> DeviceInfo:
+        """Return the bank for the device registry."""
+        facts = [facts for member in self.members.values() if (facts := member.facts)]
+        models = sorted({item.model for item in facts})
+        makers = sorted({item.manufacturer for item in facts})
+        return DeviceInfo(
+            identifiers={(DOMAIN, self.config_entry.entry_id)},
+            entry_type=DeviceEntryType.SERVICE,
+            name=self.config_entry.title,
+            manufacturer=makers[0] if len(makers) == 1 else DEFAULT_MANUFACTURER,
+            model=f"{len(self.members)} × {', '.join(models)}" if models else None,
+        )
+
+    @callback
+    def async_add_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call `listener` whenever the bank was worked out anew."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # --- start and stop -------------------------------------------------------------
+
+    @callback
+    def async_start(self) -> None:
+        """Begin to follow the members, those that are there and those that come."""
+        self._follow()
+        self._work_out()
+        self.config_entry.async_on_unload(
+            async_dispatcher_connect(
+                self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._on_entry
+            )
+        )
+        self.config_entry.async_on_unload(self._stop)
+
+    @callback
+    def _stop(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        for member in self.members.values():
+            _let_go(member)
+
+    @callback
+    def _on_entry(self, _change: ConfigEntryChange, changed: ConfigEntry) -> None:
+        """Follow whoever comes, goes or is changed."""
+        if changed.domain == DOMAIN and (
+            changed.entry_id == self.config_entry.entry_id
+            or changed.unique_id in self.members
+            or changed.unique_id in members_of(self.config_entry)
+        ):
+            self._follow()
+            self._work_out_soon()
+
+    @callback
+    def _follow(self) -> None:
+        """Listen to exactly those members that are loaded."""
+        entries = {entry.unique_id: entry for entry in async_batteries(self.hass)}
+        wanted = members_of(self.config_entry)
+        for address in [key for key in self.members if key not in wanted]:
+            _let_go(self.members.pop(address))
+        for address in wanted:
+            member = self.members.setdefault(address, Member(address))
+            entry = member.entry = entries.get(address)
+            member.name = member.name if entry is None else entry.title
+            coordinator = (
+                entry.runtime_data
+                if entry is not None and entry.state is ConfigEntryState.LOADED
+                else None
+            )
+            if coordinator is not member.coordinator:
+                _let_go(member)
+                member.coordinator = coordinator
+                if coordinator is not None:
+                    member.stop = [
+                        coordinator.async_add_listener(self._work_out_soon),
+                        coordinator.async_add_poll_listener(self._work_out_soon),
+                        coordinator.link.async_add_listener(self._work_out_soon),
+                    ]
+        self._link_devices()
+
+    @callback
+    def _link_devices(self) -> None:
+        """Have the registry show the members as parts of the bank, and nobody else."""
+        registry = dr.async_get(self.hass)
+        bank = registry.async_get_or_create(
+            config_entry_id=self.config_entry.entry_id, **self.device_info
+        )
+        for entry in async_batteries(self.hass):
+            is_member = entry.unique_id in self.members
+            for device in dr.async_entries_for_config_entry(registry, entry.entry_id):
+                if is_member and device.via_device_id != bank.id:
+                    registry.async_update_device(device.id, via_device_id=bank.id)
+                elif not is_member and device.via_device_id == bank.id:
+                    registry.async_update_device(device.id, via_device_id=None)
+
+    # --- working it out -------------------------------------------------------------
+
+    @callback
+    def _work_out_soon(self) -> None:
+        """Work the bank out when whoever calls is done.
+
+        A poll is told before its values are there.
+        """
+        if self._due is None:
+            self._due = self.hass.loop.call_soon(self._work_out)
+
+    @callback
+    def _work_out(self) -> None:
+        self._due = None
+        time = self.hass.loop.time()
+        self.presence = {
+            address: member.presence(time) for address, member in self.members.items()
+        }
+        self.readings = [
+            self.members[address].reading()
+            for address, presence in self.presence.items()
+            if presence is Presence.REPORTS
+        ]
+        before = self.reading.isolated
+        self.reading = reading = read_bank(self.readings, len(self.members), before)
+        for address in sorted(reading.isolated ^ before):
+            _LOGGER.info(
+                "%s: %s %s",
+                self.config_entry.title,
+                self.name(address),
+                "has cut itself off from the others"
+                if address in reading.isolated
+                else "is not cut off any more",
+            )
+        self._average(time)
+        self.energy.update(
+            self.members,
+            {
+                address: Flow(
+                    coordinator.energy.total(CHARGED),
+                    coordinator.energy.total(DISCHARGED),
+                )
+                for address, member in self.members.items()
+                if (coordinator := member.coordinator) is not None
+            },
+        )
+        for listener in list(self._listeners):
+            listener()
+
+    def _average(self, time: float) -> None:
+        """Take the currents into the means, or begin anew when they mean another set."""
+        reading = self.reading
+        if reading.current is None:
+            self._steady = SteadyCurrent()
+            self._shares = {}
+            self.imbalance = None
+            return
+        self._steady.add(time, reading.current, idle_below(reading))
+        joined = {
+            item.key: item for item in self.readings if item.key not in reading.isolated
+        }
+        if joined.keys() != self._shares.keys():
+            self._shares = {key: Average() for key in joined}
+        for key, average in self._shares.items():
+            average.add(time, joined[key].current)
+        self.imbalance = (
+            imbalance(
+                {key: average.value or 0.0 for key, average in self._shares.items()},
+                {key: item.full_capacity for key, item in joined.items()},
+            )
+            if all(average.covered >= AVERAGED for average in self._shares.values())
+            else None
+        )
+
+
+@callback
+def _let_go(member: Member) -> None:
+    for stop in member.stop:
+        stop()
+    member.stop = []
+    member.coordinator = None

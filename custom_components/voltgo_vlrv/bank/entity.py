@@ -1,0 +1,54 @@
+"""What all entities of a bank share."""
+
+from __future__ import annotations
+
+from typing import override
+
+from homeassistant.core import callback
+from homeassistant.helpers.entity import Entity, EntityDescription
+
+from .coordinator import VlrvBank
+
+
+class BankEntity(Entity):
+    """An entity of a bank, available while at least one member reports.
+
+    Subclasses put what they show into attributes in `_update`, and return whether it
+    differs from before: an entity that did not change writes nothing.
+    """
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(self, bank: VlrvBank, description: EntityDescription) -> None:
+        """Identify the entity by the bank's entry and the description's key."""
+        self.bank = bank
+        self.entity_description = description
+        self._attr_unique_id = f"{bank.config_entry.entry_id}_{description.key}"
+        self._attr_device_info = bank.device_info
+        self._was_available = False
+        self._update()
+
+    def _update(self) -> bool:
+        """Take over what the bank holds."""
+        raise NotImplementedError
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether there is anything to work a value out from."""
+        return self.bank.reading.reporting > 0
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Take over what there is by now; Home Assistant writes it next."""
+        self.async_on_remove(self.bank.async_add_listener(self._handle_update))
+        self._update()
+        self._was_available = self.available
+
+    @callback
+    def _handle_update(self) -> None:
+        available = self.available
+        if self._update() or available != self._was_available:
+            self._was_available = available
+            self.async_write_ha_state()

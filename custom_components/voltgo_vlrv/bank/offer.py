@@ -1,0 +1,56 @@
+"""Offering a bank by itself, when two batteries of the same model are there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import discovery_flow
+
+from ..const import DOMAIN
+from ..coordinator import CONF_FACTS, VlrvConfigEntry
+from ..facts import BatteryFacts
+from .members import FEWEST_MEMBERS, async_free_batteries
+
+CONF_MODEL: Final = "model"
+
+
+def offer_id(model: str) -> str:
+    """Return the unique ID of an offer: one for each model, so "ignore" is kept."""
+    return f"bank_{model}"
+
+
+def model_of(entry: VlrvConfigEntry) -> str:
+    """Return the model of a battery, whether it is loaded or not."""
+    return BatteryFacts.from_data(entry.data[CONF_FACTS]).model
+
+
+@callback
+def async_review_offers(hass: HomeAssistant) -> None:
+    """Offer what can be a bank, and take back what cannot be one any more."""
+    models = Counter(map(model_of, async_free_batteries(hass)))
+    possible = {
+        offer_id(model): model
+        for model, count in models.items()
+        if count >= FEWEST_MEMBERS
+    }
+    # Ignored offers are entries, too.
+    settled = {entry.unique_id for entry in hass.config_entries.async_entries(DOMAIN)}
+    pending = {
+        flow["context"].get("unique_id"): flow["flow_id"]
+        for flow in hass.config_entries.flow.async_progress_by_handler(
+            DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
+        )
+    }
+    # One that became an entry is about to end by itself.
+    for unique_id in pending.keys() - possible.keys() - settled:
+        hass.config_entries.flow.async_abort(pending[unique_id])
+    for unique_id in possible.keys() - pending.keys() - settled:
+        discovery_flow.async_create_flow(
+            hass,
+            DOMAIN,
+            context={"source": SOURCE_INTEGRATION_DISCOVERY},
+            data={CONF_MODEL: possible[unique_id]},
+        )

@@ -1,0 +1,59 @@
+"""Options of a bank."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import voluptuous as vol
+
+from homeassistant.config_entries import ConfigFlowResult, OptionsFlowWithReload
+from homeassistant.const import PERCENTAGE
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+)
+
+from ..coordinator import CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
+from .members import CONF_INVERTER
+
+
+class BankOptionsFlow(OptionsFlowWithReload):
+    """Asks for what the owner wants to be different."""
+
+    async def async_step_init(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Go to the only form; its texts are apart from those of a battery."""
+        return await self.async_step_bank(user_input)
+
+    async def async_step_bank(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the inverter and the threshold."""
+        options = self.config_entry.options
+        if user_input is not None:
+            return self.async_create_entry(data={**options, **user_input})
+        return self.async_show_form(
+            step_id="bank",
+            data_schema=vol.Schema(  # type: ignore[arg-type]
+                {
+                    vol.Required(
+                        CONF_INVERTER, default=options.get(CONF_INVERTER, False)
+                    ): BooleanSelector(),
+                    vol.Required(
+                        CONF_LOW_BATTERY,
+                        default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
+                    ): NumberSelector(
+                        NumberSelectorConfig(
+                            min=1,
+                            max=99,
+                            step=1,
+                            unit_of_measurement=PERCENTAGE,
+                            mode=NumberSelectorMode.BOX,
+                        )
+                    ),
+                }
+            ),
+        )

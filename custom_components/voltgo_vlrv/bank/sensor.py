@@ -1,0 +1,340 @@
+"""Sensors of a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, override
+
+from homeassistant.components.sensor import (
+    RestoreSensor,
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    PERCENTAGE,
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfPower,
+    UnitOfTemperature,
+    UnitOfTime,
+)
+from homeassistant.core import callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from ..energy import CHARGED, DISCHARGED, in_steps
+from ..texts import words
+from .arithmetic import Cell
+from .coordinator import BankConfigEntry, VlrvBank
+from .entity import BankEntity
+
+AMPERE_HOURS: Final = "Ah"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankSensorDescription(SensorEntityDescription):
+    """A sensor and how it is read off a bank."""
+
+    value_fn: Callable[[VlrvBank], float | int | str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankEnergyDescription(SensorEntityDescription):
+    """A total of the bank's energy; `direction` is CHARGED or DISCHARGED."""
+
+    direction: str
+
+
+def _power(
+    key: str, value_fn: Callable[[int], int], *, enabled: bool = False
+) -> BankSensorDescription:
+    def value(bank: VlrvBank) -> int | None:
+        power = bank.reading.power
+        return None if power is None else value_fn(power)
+
+    return BankSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.WATT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_registry_enabled_default=enabled,
+        value_fn=value,
+    )
+
+
+def _charge(
+    key: str, value_fn: Callable[[VlrvBank], float | None], *, enabled: bool
+) -> BankSensorDescription:
+    return BankSensorDescription(
+        key=key,
+        translation_key=key,
+        # Home Assistant has no device class for electric charge.
+        native_unit_of_measurement=AMPERE_HOURS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=None if enabled else EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=enabled,
+        value_fn=value_fn,
+    )
+
+
+def _temperature(
+    key: str, value_fn: Callable[[VlrvBank], int | None]
+) -> BankSensorDescription:
+    return BankSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.TEMPERATURE,
+        native_unit_of_measurement=UnitOfTemperature.CELSIUS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=value_fn,
+    )
+
+
+def _cell_voltage(
+    key: str, value_fn: Callable[[VlrvBank], Cell | None]
+) -> BankSensorDescription:
+    def value(bank: VlrvBank) -> float | None:
+        cell = value_fn(bank)
+        return None if cell is None else round(cell.millivolts / 1000, 3)
+
+    return BankSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=3,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=value,
+    )
+
+
+def _cell_place(
+    key: str, value_fn: Callable[[VlrvBank], Cell | None]
+) -> BankSensorDescription:
+    def value(bank: VlrvBank) -> str | None:
+        cell = value_fn(bank)
+        if cell is None:
+            return None
+        text = words(bank.hass).bank["cell"]
+        return text.replace("{number}", str(cell.number)).replace(
+            "{battery}", bank.name(cell.key)
+        )
+
+    return BankSensorDescription(
+        key=key,
+        translation_key=key,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        # At rest it changes with each reading, and each change is kept in the history.
+        entity_registry_enabled_default=False,
+        value_fn=value,
+    )
+
+
+def _duration(
+    key: str, value_fn: Callable[[VlrvBank], float | None]
+) -> BankSensorDescription:
+    return BankSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.DURATION,
+        native_unit_of_measurement=UnitOfTime.HOURS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value_fn=value_fn,
+    )
+
+
+SENSORS: Final = (
+    BankSensorDescription(
+        key="state_of_charge",
+        translation_key="state_of_charge",
+        device_class=SensorDeviceClass.BATTERY,
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=lambda bank: bank.reading.state_of_charge,
+    ),
+    BankSensorDescription(
+        key="bank_voltage",
+        translation_key="bank_voltage",
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2,
+        value_fn=lambda bank: bank.reading.voltage,
+    ),
+    BankSensorDescription(
+        key="current",
+        translation_key="current",
+        device_class=SensorDeviceClass.CURRENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        value_fn=lambda bank: bank.reading.current,
+    ),
+    _power("power", lambda power: power, enabled=True),
+    # The energy dashboard takes a pair where it takes a power.
+    _power("charge_power", lambda power: max(power, 0)),
+    _power("discharge_power", lambda power: max(-power, 0)),
+    _charge(
+        "remaining_capacity", lambda bank: bank.reading.remaining_capacity, enabled=True
+    ),
+    _charge("full_capacity", lambda bank: bank.reading.full_capacity, enabled=False),
+    BankSensorDescription(
+        key="stored_energy",
+        translation_key="stored_energy",
+        device_class=SensorDeviceClass.ENERGY_STORAGE,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=lambda bank: bank.reading.stored_energy,
+    ),
+    _duration("time_to_empty", lambda bank: bank.time_to_empty),
+    _duration("time_to_full", lambda bank: bank.time_to_full),
+    _temperature("highest_temperature", lambda bank: bank.reading.highest_temperature),
+    _temperature("lowest_temperature", lambda bank: bank.reading.lowest_temperature),
+    _cell_voltage("highest_cell_voltage", lambda bank: bank.reading.highest_cell),
+    _cell_voltage("lowest_cell_voltage", lambda bank: bank.reading.lowest_cell),
+    _cell_place("highest_cell", lambda bank: bank.reading.highest_cell),
+    _cell_place("lowest_cell", lambda bank: bank.reading.lowest_cell),
+    BankSensorDescription(
+        key="bank_cell_voltage_delta",
+        translation_key="bank_cell_voltage_delta",
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.MILLIVOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda bank: bank.reading.cell_delta,
+    ),
+    BankSensorDescription(
+        key="bank_state_of_health",
+        translation_key="bank_state_of_health",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda bank: bank.reading.state_of_health,
+    ),
+    BankSensorDescription(
+        key="state_of_charge_spread",
+        translation_key="state_of_charge_spread",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda bank: bank.reading.spread,
+    ),
+    BankSensorDescription(
+        key="current_imbalance",
+        translation_key="current_imbalance",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda bank: bank.imbalance,
+    ),
+)
+
+REPORTING: Final = SensorEntityDescription(
+    key="batteries_reporting",
+    translation_key="batteries_reporting",
+    state_class=SensorStateClass.MEASUREMENT,
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+
+
+def _energy(direction: str) -> BankEnergyDescription:
+    return BankEnergyDescription(
+        key=f"energy_{direction}",
+        translation_key=f"energy_{direction}",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=2,
+        direction=direction,
+    )
+
+
+ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
+
+
+@callback
+def async_add_bank_sensors(
+    entry: BankConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the sensors of a bank."""
+    bank = entry.runtime_data
+    async_add_entities(BankSensor(bank, sensor) for sensor in SENSORS)
+    async_add_entities([BankReportingSensor(bank, REPORTING)])
+    async_add_entities(BankEnergySensor(bank, sensor) for sensor in ENERGY)
+
+
+class BankSensor(BankEntity, SensorEntity):
+    """A value of the members together."""
+
+    entity_description: BankSensorDescription
+
+    @override
+    def _update(self) -> bool:
+        value = self.entity_description.value_fn(self.bank)
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed
+
+
+class BankReportingSensor(BankEntity, SensorEntity):
+    """How many batteries report, and of how many."""
+
+    _shown: tuple[int, int] | None = None
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: that nobody reports is what it is there to say."""
+        return True
+
+    @override
+    def _update(self) -> bool:
+        shown = (self.bank.reading.reporting, self.bank.reading.members)
+        changed = shown != self._shown
+        self._shown = shown
+        self._attr_native_value, members = shown
+        self._attr_extra_state_attributes = {"members": members}
+        return changed
+
+
+class BankEnergySensor(BankEntity, RestoreSensor):
+    """A total of the bank's energy, which stands also while nobody reports."""
+
+    entity_description: BankEnergyDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: what was counted is known without the batteries."""
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Do not fall below what was shown."""
+        last = await self.async_get_last_sensor_data()
+        if last is not None and isinstance(last.native_value, int | float):
+            self.bank.energy.raise_to(
+                self.entity_description.direction, float(last.native_value)
+            )
+        await super().async_added_to_hass()
+
+    @override
+    def _update(self) -> bool:
+        value = in_steps(self.bank.energy.total(self.entity_description.direction))
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed

@@ -1,0 +1,40 @@
+"""Set up and unload a bank."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+
+from ..texts import async_load_words
+from .coordinator import BankConfigEntry, VlrvBank
+from .energy import BankEnergy
+from .offer import async_review_offers
+
+PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
+
+
+async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
+    """Set up a bank, whether its members are there or not."""
+    await async_load_words(hass)
+    bank = VlrvBank(hass, entry)
+    entry.runtime_data = bank
+    await bank.energy.async_load()
+    bank.async_start()
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    async_review_offers(hass)
+    return True
+
+
+async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
+    """Let a bank go; its members stay."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
+    await entry.runtime_data.energy.async_save()
+    return True
+
+
+async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
+    """Delete what was kept for a bank."""
+    await BankEnergy(hass, entry.entry_id).async_remove()

@@ -1,0 +1,257 @@
+"""The bank's energy: what its members counted, without a step and without a fall."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    mock_restore_cache_with_extra_data,
+)
+
+from homeassistant.core import HomeAssistant, State
+
+from .common import banked, entity, packs, settle, shown
+from custom_components.voltgo_vlrv.bank.energy import BankEnergy
+from custom_components.voltgo_vlrv.energy import (
+    CHARGED,
+    DIRECTIONS,
+    DISCHARGED,
+    LARGEST_TOTAL,
+    Flow,
+)
+from tests.world import World
+
+ENTRY = "01BANK"
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: how a file is read and written is what counts here."""
+    return {}
+
+
+@pytest.fixture
+async def energy(hass: HomeAssistant) -> AsyncGenerator[BankEnergy]:
+    """Return the energy of a new bank."""
+    energy = BankEnergy(hass, ENTRY)
+    await energy.async_load()
+    yield energy
+    await energy.async_remove()
+
+
+def file_of(hass: HomeAssistant, entry_id: str) -> Path:
+    """Return where the totals of a bank are stored."""
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.bank_energy.{entry_id}"))
+
+
+def totals(energy: BankEnergy) -> list[float]:
+    """Return both totals in kWh."""
+    return [energy.total(direction) for direction in DIRECTIONS]
+
+
+async def test_a_new_bank_begins_with_the_sum(energy: BankEnergy) -> None:
+    """Of those that are there; who comes later makes no step."""
+    assert totals(energy) == [0, 0]
+    energy.update("ABC", {})
+    energy.update("ABC", {"A": Flow(5, 4), "B": Flow(1, 2)})
+    assert totals(energy) == [6, 6]
+    energy.update("ABC", {"A": Flow(5, 4), "C": Flow(100, 50)})
+    assert totals(energy) == [6, 6]
+    energy.update("ABC", {"C": Flow(101, 50), "B": Flow(1, 4)})
+    assert totals(energy) == [7, 8]
+
+
+async def test_who_leaves_takes_nothing_and_who_returns_brings_nothing(
+    energy: BankEnergy,
+) -> None:
+    """Only what is counted while it belongs to the bank."""
+    energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
+    energy.update("A", {"A": Flow(5, 4)})
+    assert totals(energy) == [6, 6]
+    energy.update("A", {"A": Flow(6, 4)})
+    energy.update("AB", {"B": Flow(50, 70)})
+    assert totals(energy) == [7, 6]
+    energy.update("AB", {"B": Flow(51, 71)})
+    assert totals(energy) == [8, 7]
+
+
+async def test_a_counter_that_fell_counts_on_from_there(energy: BankEnergy) -> None:
+    """A battery whose file was lost, or whose last minutes a power cut took."""
+    energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
+    energy.update("AB", {"A": Flow(0, 0)})
+    assert totals(energy) == [6, 6]
+    energy.update("AB", {"A": Flow(0.5, 0.25)})
+    assert totals(energy) == [6.5, 6.25]
+
+
+MEMBERS = "ABCD"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sets(st.sampled_from(MEMBERS)),
+            st.dictionaries(
+                st.sampled_from(MEMBERS),
+                st.builds(Flow, st.floats(0, 10_000), st.floats(0, 10_000)),
+            ),
+        ),
+        max_size=30,
+    )
+)
+async def test_whatever_happens_the_totals_never_fall(
+    hass: HomeAssistant,
+    steps: list[tuple[set[str], dict[str, Flow]]],
+) -> None:
+    """Members come, go, are silent, start at nothing."""
+    energy = BankEnergy(hass, ENTRY)
+    before = [0.0, 0.0]
+    for members, counters in steps:
+        energy.update(
+            members, {key: flow for key, flow in counters.items() if key in members}
+        )
+        now = totals(energy)
+        assert all(b >= a - 1e-6 for a, b in zip(before, now, strict=True))
+        before = now
+    await energy.async_remove()
+
+
+# --- what is kept ----------------------------------------------------------------------
+
+
+async def test_totals_outlive_a_restart(
+    hass: HomeAssistant, energy: BankEnergy
+) -> None:
+    """And what the members count meanwhile is not lost."""
+    energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
+    energy.update("A", {"A": Flow(5, 4)})
+    await energy.async_save()
+    other = BankEnergy(hass, ENTRY)
+    await other.async_load()
+    assert totals(other) == [6, 6]
+    for direction in DIRECTIONS:
+        other.raise_to(direction, 6.0)
+    other.update("A", {"A": Flow(7, 4)})
+    assert totals(other) == [8, 6]
+
+
+async def test_a_power_cut_lets_nothing_fall_and_counts_nothing_twice(
+    hass: HomeAssistant, energy: BankEnergy
+) -> None:
+    """The file is minutes old; the members know better, or have lost them as well."""
+    energy.update("AB", {"A": Flow(5, 0), "B": Flow(1, 0)})
+    await energy.async_save()
+    other = BankEnergy(hass, ENTRY)
+    await other.async_load()
+    other.raise_to(CHARGED, 6.3)
+    assert other.total(CHARGED) == 6.3
+    other.update("AB", {"A": Flow(5.1, 0)})
+    assert other.total(CHARGED) == 6.3
+    other.update("AB", {"A": Flow(5.1, 0), "B": Flow(1.3, 0)})
+    assert other.total(CHARGED) == pytest.approx(6.4)
+    await other.async_remove()
+
+
+@pytest.mark.parametrize("seen_first", [True, False])
+async def test_a_lost_file_counts_on_from_what_was_shown(
+    energy: BankEnergy, seen_first: bool
+) -> None:
+    """Whoever comes first, the members or what was shown."""
+    if seen_first:
+        energy.update("AB", {"A": Flow(1, 0)})
+    energy.raise_to(CHARGED, 500.0)
+    assert energy.total(CHARGED) == 500
+    energy.update("AB", {"A": Flow(1, 0), "B": Flow(2, 0)})
+    assert energy.total(CHARGED) == 500
+    energy.update("AB", {"A": Flow(1.5, 0), "B": Flow(2, 0)})
+    assert energy.total(CHARGED) == pytest.approx(500.5)
+
+
+@pytest.mark.parametrize(
+    "shown_before", [float("nan"), float("inf"), -1.0, LARGEST_TOTAL * 1.01, 5.9]
+)
+async def test_only_a_larger_true_total_is_taken_over(
+    energy: BankEnergy, shown_before: float
+) -> None:
+    """Nothing else raises ours."""
+    energy.update("AB", {"A": Flow(5, 0), "B": Flow(1, 0)})
+    energy.raise_to(CHARGED, shown_before)
+    assert totals(energy) == [6, 0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "[1]",
+        "{}",
+        '{"offset": {"charged": 1, "discharged": "x"}, "members": {}}',
+        '{"offset": {"charged": 1, "discharged": 1}, "members": [1]}',
+        '{"offset": {"charged": -9, "discharged": 1}, "members": {}}',
+        (
+            '{"offset": {"charged": 9, "discharged": 1}, "members":'
+            ' {"A": {"charged": -2, "discharged": 1}}}'
+        ),
+        '{"offset": {"charged": 1e99, "discharged": 1}, "members": {}}',
+    ],
+)
+async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> None:
+    """Nothing raises, and no number is taken that can be no total."""
+
+    def put() -> None:
+        path = file_of(hass, ENTRY)
+        path.parent.mkdir(exist_ok=True)
+        content = f'{{"version": 1, "minor_version": 1, "key": "k", "data": {data}}}'
+        path.write_text(content if data else "{")
+
+    await hass.async_add_executor_job(put)
+    energy = BankEnergy(hass, ENTRY)
+    await energy.async_load()
+    assert totals(energy) == [0, 0]
+    energy.update("A", {"A": Flow(2, 1)})
+    assert totals(energy) == [2, 1]
+    await energy.async_save()
+    stored = json.loads(
+        await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
+    )
+    assert stored["data"]["members"] == {"A": {"charged": 2, "discharged": 1}}
+    await energy.async_remove()
+
+
+# --- in Home Assistant -----------------------------------------------------------------
+
+
+async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Also when its file was lost: then it counts on from what was shown."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    await hass.config_entries.async_unload(bank.entry_id)
+    path = file_of(hass, bank.entry_id)
+    assert await hass.async_add_executor_job(path.exists)
+    await hass.async_add_executor_job(path.unlink)
+    mock_restore_cache_with_extra_data(
+        hass,
+        [
+            (
+                State(entity(bank, hass, "energy_discharged"), "7.31"),
+                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
+            )
+        ],
+    )
+    assert await hass.config_entries.async_setup(bank.entry_id)
+    await settle(hass)
+    assert shown(bank, hass, "energy_discharged") == "7.31"
+    assert bank.runtime_data.energy.total(DISCHARGED) == pytest.approx(7.31)
+    await bank.runtime_data.energy.async_save()
+    assert await hass.async_add_executor_job(path.exists)
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    assert not await hass.async_add_executor_job(path.exists)

@@ -1,0 +1,449 @@
+"""What a bank shows, over the virtual link: true sums, or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
+
+from .common import (
+    AGE,
+    POLL,
+    attribute,
+    banked,
+    enable,
+    entity,
+    packs,
+    polled,
+    say,
+    settle,
+    shown,
+)
+from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.energy import CHARGED, DISCHARGED
+from simulator.battery import OPERATING_STATES
+from tests.helpers import until, value
+from tests.test_coordinator import writes
+from tests.world import World
+
+EXTENSIVE = (
+    "current", "power", "charge_power", "discharge_power", "remaining_capacity",
+    "full_capacity", "stored_energy", "time_to_empty", "time_to_full",
+    "current_imbalance", "charging",
+)  # fmt: skip
+ON_THE_PAGE = {
+    "any_protection", "battery_isolated", "battery_missing", "charging", "low_battery",
+    "too_cold_to_charge",
+    "bank_cell_voltage_delta", "bank_voltage", "batteries_reporting", "current",
+    "current_imbalance", "energy_charged", "energy_discharged", "highest_cell_voltage",
+    "highest_temperature", "lowest_cell_voltage", "lowest_temperature", "power",
+    "remaining_capacity", "state_of_charge", "state_of_charge_spread", "stored_energy",
+    "time_to_empty", "time_to_full",
+}  # fmt: skip
+PROTECTED = {
+    "current": 0.0,
+    "protection": 0x0008,
+    "operating_state": OPERATING_STATES["protection"],
+}
+
+
+async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
+    """Every value, from what the two report."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    await enable(hass, bank)
+    say(
+        pair[0],
+        current=-30.0,
+        voltage=13.2,
+        cell_voltages=(3.3, 3.29, 3.301, 3.309),
+        state_of_charge=60,
+        remaining_capacity=60.0,
+        probe_temperatures=(18, 25),
+        state_of_health=99,
+    )
+    say(
+        pair[1],
+        current=-10.0,
+        voltage=13.22,
+        cell_voltages=(3.305, 3.305, 3.2, 3.41),
+        state_of_charge=50,
+        remaining_capacity=50.0,
+        probe_temperatures=(16, 17),
+        state_of_health=97,
+    )
+    await asyncio.sleep(20 * 60)
+    assert {key: shown(bank, hass, key) for key in ON_THE_PAGE} == {
+        "any_protection": "off",
+        "battery_isolated": "off",
+        "battery_missing": "off",
+        "charging": "off",
+        "low_battery": "off",
+        "too_cold_to_charge": "off",
+        "bank_cell_voltage_delta": "210",
+        "bank_voltage": "13.21",
+        "batteries_reporting": "2",
+        "current": "-40.0",
+        "current_imbalance": "50",
+        "energy_charged": "0.0",
+        "energy_discharged": "0.17",
+        "highest_cell_voltage": "3.41",
+        "highest_temperature": "25",
+        "lowest_cell_voltage": "3.2",
+        "lowest_temperature": "16",
+        "power": "-528",
+        "remaining_capacity": "110.0",
+        "state_of_charge": "55.0",
+        "state_of_charge_spread": "10",
+        "stored_energy": "1408",
+        # 110 Ah at 40 A, whatever the power.
+        "time_to_empty": "2.8",
+        "time_to_full": "unknown",
+    }
+    assert shown(bank, hass, "charge_power") == "0"
+    assert shown(bank, hass, "discharge_power") == "528"
+    assert shown(bank, hass, "full_capacity") == "200.0"
+    assert shown(bank, hass, "bank_state_of_health") == "97"
+    assert shown(bank, hass, "lowest_cell") == "ZT-12.8V100Ah-0002, cell 3"
+    assert shown(bank, hass, "highest_cell") == "ZT-12.8V100Ah-0002, cell 4"
+    assert attribute(bank, hass, "batteries_reporting", "members") == 2
+
+
+async def test_the_page_of_a_bank_is_a_decision(
+    hass: HomeAssistant, world: World
+) -> None:
+    """What is switched on at first, and what is not."""
+    bank = await banked(hass, world, packs(2))
+    registry = er.async_get(hass)
+    assert {
+        item.unique_id.removeprefix(f"{bank.entry_id}_")
+        for item in er.async_entries_for_config_entry(registry, bank.entry_id)
+        if item.disabled_by is None
+    } == ON_THE_PAGE
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
+async def test_every_entity_has_a_name_in_each_language(
+    hass: HomeAssistant, world: World, language: str
+) -> None:
+    """No two have the same, and the names inside of a state are filled in."""
+    hass.config.language = language
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    await enable(hass, bank)
+    items = er.async_entries_for_config_entry(er.async_get(hass), bank.entry_id)
+    names = [item.original_name for item in items]
+    assert all(names)
+    assert len(names) == len(set(names))
+    cell = shown(bank, hass, "lowest_cell")
+    assert cell is not None
+    assert "ZT-12.8V100Ah-000" in cell
+    assert "{" not in cell
+
+
+async def test_a_bank_that_does_not_change_writes_nothing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Although it hears of every poll."""
+    pair = packs(2)
+    for pack in pair:
+        pack.hold = True
+    await banked(hass, world, pair)
+    written = writes(hass)
+    await asyncio.sleep(10 * POLL)
+    assert written == []
+
+
+# --- somebody does not report --------------------------------------------------------------
+
+
+async def silenced(hass: HomeAssistant, world: World, address: str) -> None:
+    """Switch a battery off, and wait until its values are too old."""
+    await world.peripherals[address].stop()
+    await asyncio.sleep(AGE + POLL)
+
+
+async def released(hass: HomeAssistant, world: World, address: str) -> None:
+    """Let go of a battery; its own entities keep their values."""
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == address)
+    await entry.runtime_data.link.async_release()
+    await settle(hass)
+    assert value(hass, address, "state_of_charge") == "50"
+
+
+@pytest.mark.parametrize(
+    ("lose", "missing"), [(silenced, "on"), (released, "off")], ids=["off", "released"]
+)
+async def test_without_one_battery_sums_are_unknown_and_not_smaller(
+    hass: HomeAssistant,
+    world: World,
+    lose: Callable[[HomeAssistant, World, str], object],
+    missing: str,
+) -> None:
+    """And come back by themselves. Who was let go on purpose is not missing."""
+    trio = packs(3)
+    bank = await banked(hass, world, trio)
+    await enable(hass, bank)
+    for pack in trio:
+        say(pack, current=-20.0)
+    await asyncio.sleep(120)
+    for key in EXTENSIVE:
+        assert shown(bank, hass, key) != "unknown" or key == "time_to_full", key
+    say(trio[2], state_of_charge=80)
+    await polled()
+    assert shown(bank, hass, "state_of_charge") == "60.0"
+    gone = trio[0].address
+    await lose(hass, world, gone)
+    for key in EXTENSIVE:
+        assert shown(bank, hass, key) == "unknown", key
+    assert shown(bank, hass, "state_of_charge") == "65.0"
+    assert shown(bank, hass, "batteries_reporting") == "2"
+    assert shown(bank, hass, "battery_missing") == missing
+    assert attribute(bank, hass, "battery_missing", "batteries") == (
+        ["ZT-12.8V100Ah-0001"] if missing == "on" else []
+    )
+    # One that nobody hears may have tripped.
+    assert shown(bank, hass, "any_protection") == "unknown"
+    if missing == "on":
+        await world.peripherals[gone].start()
+    for entry in async_batteries(hass):
+        entry.runtime_data.link.async_take_back()
+    await until(lambda: shown(bank, hass, "current") == "-60.0", 120)
+    assert shown(bank, hass, "battery_missing") == "off"
+    assert shown(bank, hass, "any_protection") == "off"
+
+
+async def test_a_silent_battery_stands_for_as_long_as_its_own_values(
+    hass: HomeAssistant, world: World
+) -> None:
+    """One missed poll is nothing; values that stand no longer are nobody's."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    address = pair[0].address
+    await world.peripherals[address].stop()
+    await asyncio.sleep(40)
+    assert shown(bank, hass, "current") == "0.0"
+    await asyncio.sleep(AGE - 40 + POLL)
+    assert value(hass, address, "current") == "unavailable"
+    assert shown(bank, hass, "current") == "unknown"
+
+
+async def test_nobody_reports(hass: HomeAssistant, world: World) -> None:
+    """What needs no battery to be true stands."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    for pack in pair:
+        await world.peripherals[pack.address].stop()
+    await asyncio.sleep(AGE + POLL)
+    assert shown(bank, hass, "state_of_charge") == "unavailable"
+    assert shown(bank, hass, "low_battery") == "unavailable"
+    assert shown(bank, hass, "batteries_reporting") == "0"
+    assert shown(bank, hass, "battery_missing") == "on"
+    assert shown(bank, hass, "energy_charged") == "0.0"
+
+
+async def test_values_from_before_a_restart_are_no_news(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The battery's own entities show them for a minute; a sum of them would be a lie."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    entries = async_batteries(hass)
+    for entry in entries:
+        await hass.config_entries.async_unload(entry.entry_id)
+    await world.peripherals[pair[0].address].stop()
+    assert await hass.config_entries.async_setup(entries[1].entry_id)
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 30)
+    assert await hass.config_entries.async_setup(entries[0].entry_id)
+    await asyncio.sleep(POLL)
+    assert value(hass, pair[0].address, "state_of_charge") == "50"
+    assert shown(bank, hass, "current") == "unknown"
+    assert shown(bank, hass, "battery_missing") == "unknown"
+    await asyncio.sleep(AGE + POLL)
+    assert shown(bank, hass, "battery_missing") == "on"
+
+
+# --- one is different ---------------------------------------------------------------------
+
+
+async def test_an_isolated_battery_is_named_and_left_out(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Its 0 % is not the bank's state of charge, and its share is not missing."""
+    trio = packs(3)
+    bank = await banked(hass, world, trio)
+    for pack in trio[:2]:
+        say(pack, current=-20.0, state_of_charge=70)
+    say(trio[2], **PROTECTED, state_of_charge=0)
+    await asyncio.sleep(180)
+    assert shown(bank, hass, "battery_isolated") == "on"
+    assert attribute(bank, hass, "battery_isolated", "batteries") == [
+        "ZT-12.8V100Ah-0003"
+    ]
+    assert attribute(bank, hass, "any_protection", "batteries") == [
+        "ZT-12.8V100Ah-0003"
+    ]
+    assert shown(bank, hass, "state_of_charge") == "70.0"
+    assert shown(bank, hass, "state_of_charge_spread") == "70"
+    assert shown(bank, hass, "current") == "-40.0"
+    assert shown(bank, hass, "current_imbalance") == "0"
+    # The others rest: it is cut off all the same.
+    for pack in trio[:2]:
+        say(pack, current=0.0)
+    await polled()
+    assert shown(bank, hass, "battery_isolated") == "on"
+    trio[2].override = None
+    await polled()
+    assert shown(bank, hass, "battery_isolated") == "off"
+    assert attribute(bank, hass, "battery_isolated", "batteries") == []
+
+
+async def test_a_cold_battery_makes_the_bank_too_cold(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The charger feeds all of them."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    say(pair[1], probe_temperatures=(0, 4))
+    await polled()
+    assert shown(bank, hass, "too_cold_to_charge") == "on"
+    assert shown(bank, hass, "lowest_temperature") == "0"
+
+
+async def test_low_battery_follows_the_bank_and_has_a_hysteresis(
+    hass: HomeAssistant, world: World
+) -> None:
+    """20 % at first, and 2 % more to end it."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    for charges, low in (
+        ((10, 31), "off"),
+        ((10, 30), "on"),
+        ((12, 31), "on"),
+        ((13, 31), "off"),
+    ):
+        for pack, charge in zip(pair, charges, strict=True):
+            say(pack, state_of_charge=charge)
+        await polled()
+        assert shown(bank, hass, "low_battery") == low, charges
+
+
+# --- over time ----------------------------------------------------------------------------
+
+
+async def test_an_estimate_is_steady_under_a_steady_load(
+    hass: HomeAssistant, world: World
+) -> None:
+    """By less than a fifth from minute to minute, and right."""
+    pair = packs(2, state_of_charge=90.0)
+    bank = await banked(hass, world, pair)
+    estimates: list[float] = []
+    for pack, current in zip(pair, (-22.0, -18.0), strict=True):
+        pack.demand_current = current
+    await asyncio.sleep(180)
+    for _ in range(20):
+        await asyncio.sleep(60)
+        estimates.append(float(shown(bank, hass, "time_to_empty") or ""))
+    for earlier, later in pairwise(estimates):
+        assert abs(later / earlier - 1) < 0.2
+    remaining = sum(pack.charge for pack in pair) / 3600
+    assert estimates[-1] == pytest.approx(remaining / 40, abs=0.1)
+    for pack in pair:
+        pack.demand_current = 0.0
+    await asyncio.sleep(15 * 60)
+    assert shown(bank, hass, "time_to_empty") == "unknown"
+    for pack in pair:
+        pack.demand_current = 20.0
+    await asyncio.sleep(60)
+    missing = 200 - sum(pack.charge for pack in pair) / 3600
+    assert shown(bank, hass, "time_to_empty") == "unknown"
+    assert float(shown(bank, hass, "time_to_full") or "") == pytest.approx(
+        missing / 40, abs=0.15
+    )
+
+
+async def test_a_peak_between_two_polls_is_no_imbalance(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The batteries are read one after the other, so their currents are averaged."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    for pack in pair:
+        say(pack, current=-20.0)
+    await asyncio.sleep(10 * 60)
+    say(pair[0], current=-120.0)
+    await polled()
+    say(pair[0], current=-20.0)
+    await polled()
+    assert shown(bank, hass, "current_imbalance") not in {"unknown", "0"}
+    assert float(shown(bank, hass, "current_imbalance") or "") < 25
+    for pack in pair:
+        say(pack, current=-2.0)
+    await asyncio.sleep(20 * 60)
+    assert shown(bank, hass, "current_imbalance") == "unknown"
+
+
+# --- energy -------------------------------------------------------------------------------
+
+
+def counted(hass: HomeAssistant, direction: str) -> float:
+    """Return what the batteries have counted together."""
+    return sum(
+        entry.runtime_data.energy.total(direction) for entry in async_batteries(hass)
+    )
+
+
+async def test_energy_is_the_sum_and_never_falls(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Through a missing battery, reloads of everything, a removal and an addition."""
+    trio = packs(3)
+    await banked(hass, world, trio)
+    (bank,) = (e for e in hass.config_entries.async_entries() if "members" in e.data)
+    seen: list[float] = []
+
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        if state is not None and state.state not in ("unknown", "unavailable"):
+            seen.append(float(state.state))
+
+    async_track_state_change_event(hass, entity(bank, hass, "energy_discharged"), note)
+    for pack in trio:
+        pack.demand_current = -40.0
+    await asyncio.sleep(600)
+    energy = bank.runtime_data.energy
+    total = counted(hass, DISCHARGED)
+    assert total > 0.2
+    assert energy.total(DISCHARGED) == pytest.approx(total)
+    assert energy.total(CHARGED) == pytest.approx(counted(hass, CHARGED))
+
+    await world.peripherals[trio[0].address].stop()
+    await asyncio.sleep(600)
+    assert energy.total(DISCHARGED) == pytest.approx(counted(hass, DISCHARGED))
+    await world.peripherals[trio[0].address].start()
+    await asyncio.sleep(120)
+
+    entries = async_batteries(hass)
+    for entry in (entries[1], bank, entries[0]):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await asyncio.sleep(60)
+    energy = bank.runtime_data.energy
+    assert energy.total(DISCHARGED) == pytest.approx(counted(hass, DISCHARGED))
+
+    before = energy.total(DISCHARGED)
+    await hass.config_entries.async_remove(entries[2].entry_id)
+    await settle(hass)
+    assert energy.total(DISCHARGED) == pytest.approx(before, abs=0.002)
+    others = counted(hass, DISCHARGED)
+    await asyncio.sleep(300)
+    assert energy.total(DISCHARGED) - before == pytest.approx(
+        counted(hass, DISCHARGED) - others, abs=0.002
+    )
+    assert seen == sorted(seen)
+    assert len(seen) > 20
