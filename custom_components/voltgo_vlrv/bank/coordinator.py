@@ -45,6 +45,7 @@ from .arithmetic import (
 )
 from .averages import Average, SteadyCurrent
 from .energy import BankEnergy
+from .issues import BankIssues
 from .members import CONF_INVERTER, async_batteries, members_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -83,6 +84,8 @@ class Member:
     name: str = ""
     entry: VlrvConfigEntry | None = None
     coordinator: VlrvCoordinator | None = None
+    module_id: int | None = None
+    """As it was last reported; a battery tells it only some seconds after it loads."""
     stop: list[CALLBACK_TYPE] = field(default_factory=list)
 
     @property
@@ -93,6 +96,13 @@ class Member:
         if self.entry is None:
             return None
         return BatteryFacts.from_data(self.entry.data[CONF_FACTS])
+
+    def pending(self, setting: str) -> int | None:
+        """Return what a setting was set to and has not become yet."""
+        if self.coordinator is None:
+            return None
+        value = self.coordinator.controls.pending.get(setting)
+        return value if isinstance(value, int) else None
 
     def presence(self, time: float) -> Presence:
         """Return whether it reports at `time` on the event loop's clock.
@@ -165,6 +175,9 @@ class VlrvBank:
         self._shares: dict[str, Average] = {}
         self._listeners: list[CALLBACK_TYPE] = []
         self._due: asyncio.Handle | None = None
+        self.isolated_since: dict[str, float] = {}
+        """When members were isolated, on the event loop's clock."""
+        self.issues = BankIssues(self)
 
     # --- for entities ---------------------------------------------------------------
 
@@ -247,6 +260,7 @@ class VlrvBank:
             self._due = None
         for member in self.members.values():
             _let_go(member)
+        self.issues.async_clear()
 
     @callback
     def _on_entry(self, _change: ConfigEntryChange, changed: ConfigEntry) -> None:
@@ -335,6 +349,14 @@ class VlrvBank:
                 if address in reading.isolated
                 else "is not cut off any more",
             )
+        self.isolated_since = {
+            address: self.isolated_since.get(address, time)
+            for address in sorted(reading.isolated)
+        }
+        for member in self.members.values():
+            if member.coordinator is not None:
+                module_id = member.coordinator.controls.module_id
+                member.module_id = member.module_id if module_id is None else module_id
         self._average(time)
         self.energy.update(
             self.members,
@@ -347,6 +369,7 @@ class VlrvBank:
                 if (coordinator := member.coordinator) is not None
             },
         )
+        self.issues.async_update(time)
         for listener in list(self._listeners):
             listener()
 

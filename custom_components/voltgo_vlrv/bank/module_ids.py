@@ -1,0 +1,61 @@
+"""Module IDs of batteries that share a data cable with an inverter (manual 5.3).
+
+Each has one of its own, and the one that talks to the inverter has 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+FIRST: Final = 1
+LAST: Final = 16
+
+
+class ModuleId(NamedTuple):
+    """What a battery reports, and what was set and waits for its power cycle."""
+
+    key: str
+    reported: int | None
+    """None while the battery has not told it."""
+    pending: int | None = None
+
+
+def is_conflict(members: Sequence[ModuleId]) -> bool:
+    """Return whether two have the same ID, or all are known and none has the first."""
+    known = [member.reported for member in members if member.reported is not None]
+    if len(set(known)) < len(known):
+        return True
+    return bool(known) and len(known) == len(members) and FIRST not in known
+
+
+def plan(members: Sequence[ModuleId]) -> dict[str, int]:
+    """Return which batteries have to be set to what; empty when all is well.
+
+    As few are changed as can be, and what was set already is kept. Between two that
+    want the same, the one that comes first keeps it.
+    """
+    if not is_conflict(members):
+        return {}
+    known = [member for member in members if member.reported is not None]
+    wanted = {
+        member.key: member.reported if member.pending is None else member.pending
+        for member in known
+    }
+    planned: dict[str, int] = {}
+    for key, number in wanted.items():
+        if number is not None and number not in planned.values():
+            planned[key] = number
+    for key in wanted:
+        if key not in planned:
+            taken = set(planned.values())
+            planned[key] = next(
+                number for number in range(FIRST, LAST + 1) if number not in taken
+            )
+    if len(known) == len(members) and FIRST not in planned.values():
+        planned[known[0].key] = FIRST
+    return {
+        member.key: planned[member.key]
+        for member in known
+        if planned[member.key] != member.reported
+    }
