@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from homeassistant.components import bluetooth
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant, callback
 
+from .bank.diagnostics import bank_report
+from .bank.members import is_bank, members_of
 from .coordinator import CONF_CURRENT_SCALE, VlrvConfigEntry, VlrvCoordinator
 from .energy import DIRECTIONS
 from .records import async_records
@@ -34,6 +37,9 @@ async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: VlrvConfigEntry
 ) -> dict[str, Any]:
     """Return all there is to know, also when the battery could not be set up."""
+    if is_bank(entry):
+        report = {"entry": _entry(entry), **bank_report(hass, entry)}
+        return _cleaned(hass, report, members_of(entry))
     trace, evidence = async_records(hass, entry.entry_id)
     await evidence.async_load()
     coordinator: VlrvCoordinator | None = getattr(entry, "runtime_data", None)
@@ -46,14 +52,19 @@ async def async_get_config_entry_diagnostics(
             int(entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
         ),
     }
-    redact = _Redaction(
-        [entry.data[CONF_ADDRESS], entry.unique_id or ""], _sources(hass)
-    )
+    return _cleaned(hass, found, [entry.data[CONF_ADDRESS], entry.unique_id or ""])
+
+
+def _cleaned(
+    hass: HomeAssistant, found: dict[str, Any], addresses: Iterable[str]
+) -> dict[str, Any]:
+    """Return it as what JSON knows, without anything private."""
+    redact = _Redaction(addresses, _sources(hass))
     cleaned: dict[str, Any] = redact(async_redact_data(_plain(found), SECRET_KEYS))
     return cleaned
 
 
-def _entry(entry: VlrvConfigEntry) -> dict[str, Any]:
+def _entry(entry: ConfigEntry[Any]) -> dict[str, Any]:
     return {
         "title": entry.title,
         "version": f"{entry.version}.{entry.minor_version}",

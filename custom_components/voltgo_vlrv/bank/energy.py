@@ -49,6 +49,11 @@ class BankEnergy:
         """Return what was CHARGED or DISCHARGED, in kWh."""
         return max(self._floor[direction], self._sum(direction))
 
+    @property
+    def offset(self) -> dict[str, float]:
+        """Return by how much the totals differ from the members' sum, in kWh."""
+        return dict(self._offset)
+
     def _sum(self, direction: str) -> float:
         return self._offset[direction] + fsum(
             getattr(flow, direction) for flow in self._seen.values()

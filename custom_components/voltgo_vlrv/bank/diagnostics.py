@@ -1,0 +1,80 @@
+"""What an owner can download about a bank; the redaction is that of a battery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant, callback
+
+from ..energy import DIRECTIONS
+from .coordinator import BankConfigEntry, VlrvBank
+from .members import async_batteries, members_of
+
+
+@callback
+def bank_report(hass: HomeAssistant, entry: BankConfigEntry) -> dict[str, Any]:
+    """Return all there is to know, also when the bank could not be set up.
+
+    Members have numbers, so that they can be told apart without their addresses.
+    """
+    members = members_of(entry)
+    bank: VlrvBank | None = getattr(entry, "runtime_data", None)
+    batteries = {battery.unique_id: battery for battery in async_batteries(hass)}
+    return {
+        "members": {
+            number: {
+                "title": None if battery is None else battery.title,
+                "state": None if battery is None else battery.state,
+                "disabled_by": None if battery is None else battery.disabled_by,
+                **({} if bank is None else _member(hass, bank, address)),
+            }
+            for number, address in enumerate(members, 1)
+            for battery in (batteries.get(address),)
+        },
+        "bank": None if bank is None else _bank(bank, members),
+    }
+
+
+def _member(hass: HomeAssistant, bank: VlrvBank, address: str) -> dict[str, Any]:
+    if (member := bank.members.get(address)) is None:
+        return {}
+    coordinator = member.coordinator
+    now = hass.loop.time()
+    since = bank.isolated_since.get(address)
+    return {
+        "presence": bank.presence.get(address),
+        "model": None if (facts := member.facts) is None else facts.model,
+        "module_id": member.module_id,
+        "isolated_for": None if since is None else round(now - since),
+        "seconds_since_last_sample": (
+            None
+            if coordinator is None or (age := coordinator.health.age(now)) is None
+            else round(age, 1)
+        ),
+        "reading": next((r for r in bank.readings if r.key == address), None),
+    }
+
+
+def _bank(bank: VlrvBank, members: tuple[str, ...]) -> dict[str, Any]:
+    reading = bank.reading
+    numbers = {address: number for number, address in enumerate(members, 1)}
+    cells = {
+        name: None
+        if cell is None
+        else {**cell._asdict(), "member": numbers.get(cell.key)}
+        for name, cell in (
+            ("highest_cell", reading.highest_cell),
+            ("lowest_cell", reading.lowest_cell),
+        )
+    }
+    return {
+        "reading": reading,
+        **cells,
+        "isolated": sorted(numbers[key] for key in reading.isolated if key in numbers),
+        "smoothed_current": bank.smoothed_current,
+        "time_to_empty": bank.time_to_empty,
+        "time_to_full": bank.time_to_full,
+        "current_imbalance": bank.imbalance,
+        "energy": {direction: bank.energy.total(direction) for direction in DIRECTIONS},
+        "energy_offset": bank.energy.offset,
+    }
