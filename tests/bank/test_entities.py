@@ -78,7 +78,7 @@ async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
         probe_temperatures=(16, 17),
         state_of_health=97,
     )
-    await asyncio.sleep(20 * 60)
+    await asyncio.sleep(6 * 60)
     assert {key: shown(bank, hass, key) for key in ON_THE_PAGE} == {
         "any_protection": "off",
         "battery_isolated": "off",
@@ -92,7 +92,7 @@ async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
         "current": "-40.0",
         "current_imbalance": "50",
         "energy_charged": "0.0",
-        "energy_discharged": "0.17",
+        "energy_discharged": "0.05",
         "highest_cell_voltage": "3.41",
         "highest_temperature": "25",
         "lowest_cell_voltage": "3.2",
@@ -347,7 +347,7 @@ async def test_an_estimate_is_steady_under_a_steady_load(
     for pack, current in zip(pair, (-22.0, -18.0), strict=True):
         pack.demand_current = current
     await asyncio.sleep(180)
-    for _ in range(20):
+    for _ in range(8):
         await asyncio.sleep(60)
         estimates.append(float(shown(bank, hass, "time_to_empty") or ""))
     for earlier, later in pairwise(estimates):
@@ -356,7 +356,7 @@ async def test_an_estimate_is_steady_under_a_steady_load(
     assert estimates[-1] == pytest.approx(remaining / 40, abs=0.1)
     for pack in pair:
         pack.demand_current = 0.0
-    await asyncio.sleep(15 * 60)
+    await asyncio.sleep(4 * 60)
     assert shown(bank, hass, "time_to_empty") == "unknown"
     for pack in pair:
         pack.demand_current = 20.0
@@ -376,7 +376,7 @@ async def test_a_peak_between_two_polls_is_no_imbalance(
     bank = await banked(hass, world, pair)
     for pack in pair:
         say(pack, current=-20.0)
-    await asyncio.sleep(10 * 60)
+    await asyncio.sleep(4 * 60)
     say(pair[0], current=-120.0)
     await polled()
     say(pair[0], current=-20.0)
@@ -384,8 +384,8 @@ async def test_a_peak_between_two_polls_is_no_imbalance(
     assert shown(bank, hass, "current_imbalance") not in {"unknown", "0"}
     assert float(shown(bank, hass, "current_imbalance") or "") < 25
     for pack in pair:
-        say(pack, current=-2.0)
-    await asyncio.sleep(20 * 60)
+        say(pack, current=0.0)
+    await asyncio.sleep(11 * 60)
     assert shown(bank, hass, "current_imbalance") == "unknown"
 
 
@@ -416,18 +416,18 @@ async def test_energy_is_the_sum_and_never_falls(
     async_track_state_change_event(hass, entity(bank, hass, "energy_discharged"), note)
     for pack in trio:
         pack.demand_current = -40.0
-    await asyncio.sleep(600)
+    await asyncio.sleep(300)
     energy = bank.runtime_data.energy
     total = counted(hass, DISCHARGED)
-    assert total > 0.2
+    assert total > 0.1
     assert energy.total(DISCHARGED) == pytest.approx(total)
     assert energy.total(CHARGED) == pytest.approx(counted(hass, CHARGED))
 
     await world.peripherals[trio[0].address].stop()
-    await asyncio.sleep(600)
+    await asyncio.sleep(120)
     assert energy.total(DISCHARGED) == pytest.approx(counted(hass, DISCHARGED))
     await world.peripherals[trio[0].address].start()
-    await asyncio.sleep(120)
+    await asyncio.sleep(60)
 
     entries = async_batteries(hass)
     for entry in (entries[1], bank, entries[0]):
@@ -441,9 +441,9 @@ async def test_energy_is_the_sum_and_never_falls(
     await settle(hass)
     assert energy.total(DISCHARGED) == pytest.approx(before, abs=0.002)
     others = counted(hass, DISCHARGED)
-    await asyncio.sleep(300)
+    await asyncio.sleep(120)
     assert energy.total(DISCHARGED) - before == pytest.approx(
         counted(hass, DISCHARGED) - others, abs=0.002
     )
     assert seen == sorted(seen)
-    assert len(seen) > 20
+    assert len(seen) > 8
