@@ -1057,6 +1057,10 @@ _BORDERS: Final = (
         (f"custom_components.{DOMAIN}",),
         (f"custom_components.{DOMAIN}.vlrv",),
     ),
+    *(
+        (INTEGRATION / "bank" / f"{name}.py", ("homeassistant",), ())
+        for name in ("arithmetic", "averages", "module_ids")
+    ),
     (Path("simulator"), ("custom_components", "tests"), ()),
     (INTEGRATION, ("simulator", "tests", "script"), ()),
 )

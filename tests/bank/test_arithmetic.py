@@ -20,7 +20,6 @@ from custom_components.voltgo_vlrv.bank.arithmetic import (
     time_to_full,
 )
 
-
 FEW = settings(max_examples=40)
 
 

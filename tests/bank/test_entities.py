@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 
@@ -51,6 +51,20 @@ PROTECTED = {
     "protection": 0x0008,
     "operating_state": OPERATING_STATES["protection"],
 }
+
+
+def states_of(hass: HomeAssistant, entity_id: str) -> list[str]:
+    """Return a list that grows with each known state of an entity."""
+    seen: list[str] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        if state is not None and state.state not in ("unknown", "unavailable"):
+            seen.append(state.state)
+
+    async_track_state_change_event(hass, entity_id, note)
+    return seen
 
 
 async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
@@ -258,6 +272,8 @@ async def test_values_from_before_a_restart_are_no_news(
     for entry in entries:
         await hass.config_entries.async_unload(entry.entry_id)
     await world.peripherals[pair[0].address].stop()
+    say(pair[1], state_of_charge=80)
+    charges = states_of(hass, entity(bank, hass, "state_of_charge"))
     assert await hass.config_entries.async_setup(entries[1].entry_id)
     await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 30)
     assert await hass.config_entries.async_setup(entries[0].entry_id)
@@ -267,6 +283,7 @@ async def test_values_from_before_a_restart_are_no_news(
     assert shown(bank, hass, "battery_missing") == "unknown"
     await asyncio.sleep(AGE + POLL)
     assert shown(bank, hass, "battery_missing") == "on"
+    assert set(charges) == {"80.0"}
 
 
 # --- one is different ---------------------------------------------------------------------
@@ -406,14 +423,7 @@ async def test_energy_is_the_sum_and_never_falls(
     trio = packs(3)
     await banked(hass, world, trio)
     (bank,) = (e for e in hass.config_entries.async_entries() if "members" in e.data)
-    seen: list[float] = []
-
-    def note(event: Event[EventStateChangedData]) -> None:
-        state = event.data["new_state"]
-        if state is not None and state.state not in ("unknown", "unavailable"):
-            seen.append(float(state.state))
-
-    async_track_state_change_event(hass, entity(bank, hass, "energy_discharged"), note)
+    states = states_of(hass, entity(bank, hass, "energy_discharged"))
     for pack in trio:
         pack.demand_current = -40.0
     await asyncio.sleep(300)
@@ -445,5 +455,6 @@ async def test_energy_is_the_sum_and_never_falls(
     assert energy.total(DISCHARGED) - before == pytest.approx(
         counted(hass, DISCHARGED) - others, abs=0.002
     )
+    seen = [float(state) for state in states]
     assert seen == sorted(seen)
     assert len(seen) > 8

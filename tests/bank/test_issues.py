@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .common import banked, packs, polled, say, settle
@@ -128,9 +128,19 @@ async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
     assert issues(hass) == expected
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[1].address)
     # A battery that is set up anew has not told its ID yet; it is still the same.
+    removed: list[str] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        if event.data["action"] == "remove":
+            removed.append(event.data["issue_id"])
+
+    hass.bus.async_listen(ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, note)
     await hass.config_entries.async_reload(entry.entry_id)
-    assert issues(hass) == expected
     await until(lambda: entry.runtime_data.controls.module_id is not None)
+    await settle(hass)
+    assert issues(hass) == expected
+    assert not [issue for issue in removed if issue.startswith("bank_")]
     await entry.runtime_data.controls.async_set_module_id(7)
     await settle(hass)
     expected["bank_module_ids"]["changes"] = "- ZT-12.8V100Ah-0002: 1 → 7"

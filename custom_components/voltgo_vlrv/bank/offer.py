@@ -36,7 +36,6 @@ def async_review_offers(hass: HomeAssistant) -> None:
         for model, count in models.items()
         if count >= FEWEST_MEMBERS
     }
-    # Ignored offers are entries, too.
     settled = {entry.unique_id for entry in hass.config_entries.async_entries(DOMAIN)}
     pending = {
         flow["context"].get("unique_id"): flow["flow_id"]
@@ -47,7 +46,8 @@ def async_review_offers(hass: HomeAssistant) -> None:
     # One that became an entry is about to end by itself.
     for unique_id in pending.keys() - possible.keys() - settled:
         hass.config_entries.flow.async_abort(pending[unique_id])
-    for unique_id in possible.keys() - pending.keys() - settled:
+    # The flow knows whether there is such a bank, or the offer was ignored.
+    for unique_id in possible.keys() - pending.keys():
         discovery_flow.async_create_flow(
             hass,
             DOMAIN,
