@@ -298,7 +298,7 @@ async def test_an_isolated_battery_is_named_and_left_out(
     for pack in trio[:2]:
         say(pack, current=-20.0, state_of_charge=70)
     say(trio[2], **PROTECTED, state_of_charge=0)
-    await asyncio.sleep(180)
+    await asyncio.sleep(400)
     assert shown(bank, hass, "battery_isolated") == "on"
     assert attribute(bank, hass, "battery_isolated", "batteries") == [
         "ZT-12.8V100Ah-0003"
