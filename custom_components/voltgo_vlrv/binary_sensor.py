@@ -20,7 +20,7 @@ from .bank.members import is_bank
 from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .entity import VlrvEntity
-from .vlrv.faults import FAULTS, Fault, OperatingState, Protections, Warnings
+from .vlrv.faults import FAULTS, Fault, OperatingState, Protections
 from .vlrv.registers import BatteryStatus
 
 # Binary sensors read what the coordinator holds; nothing is sent for them.
@@ -49,20 +49,6 @@ def _fault(fault: Fault) -> VlrvBinarySensorDescription:
         value_fn=lambda status, _coordinator, _before: bool(
             status.protections & fault.mask
         ),
-    )
-
-
-def _full(
-    status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
-) -> bool:
-    """Return whether the battery is full (FULL CHARGE of manual table 6-1).
-
-    No bit is proven for it. The warning bit "float stopped" (B, that it is this row is
-    C) counts, and so does a state of charge of 100 % (A) unless it is discharging.
-    """
-    return bool(status.warnings & Warnings.FLOAT_STOPPED) or (
-        status.state_of_charge == 100
-        and status.operating_state is not OperatingState.DISCHARGING
     )
 
 
@@ -142,7 +128,7 @@ BINARY_SENSORS: Final = (
         translation_key="full_charge",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=_full,
+        value_fn=lambda status, _coordinator, _before: status.is_full,
     ),
     VlrvBinarySensorDescription(
         key="full_discharge",

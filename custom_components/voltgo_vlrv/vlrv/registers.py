@@ -84,6 +84,7 @@ STATUS_COUNTS: Final = (41, 39)
 """How many registers a status read asks for: the Voltgo app 41, older apps 39."""
 
 _DATA_AT: Final = 3
+_REMAINING_CAPACITY: Final = 21  # register
 _LAYOUTS: Final = {
     5 + 2 * count: Struct(
         ">"
@@ -168,6 +169,26 @@ class BatteryStatus:
     def charging(self) -> bool:
         """Return whether current flows into the battery."""
         return self.current > 0
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the battery is full (FULL CHARGE of manual table 6-1).
+
+        No bit is proven for it. The warning bit "float stopped" (B, that it is this row
+        is C) counts, and so does a state of charge of 100 % (A) unless it is
+        discharging.
+        """
+        return bool(self.warnings & Warnings.FLOAT_STOPPED) or (
+            self.state_of_charge == 100
+            and self.operating_state is not OperatingState.DISCHARGING
+        )
+
+    @property
+    def remaining_step(self) -> float:
+        """Return the resolution of the remaining capacity: 1 Ah, 0.1 Ah on old boards."""
+        at = _DATA_AT + 2 * _REMAINING_CAPACITY
+        raw = int.from_bytes(self.frame[at : at + 2], "big")
+        return 1.0 if self.remaining_capacity in (None, raw) else 0.1
 
     @property
     def temperatures(self) -> tuple[int, ...]:
