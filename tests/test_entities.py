@@ -18,14 +18,15 @@ ON_THE_PAGE = {
     },
     "button": {"refresh"},
     "event": {"protection"},
-    "select": {"can_protocol", "module_id", "rs485_protocol"},
+    "select": {"can_protocol", "module_id"},
     "sensor": {
         "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
         "current", "energy_charged", "energy_discharged", "link_status",
-        "operating_state", "power", "probe_1", "probe_2", "state_of_charge", "voltage",
+        "max_cell_temperature", "operating_state", "power", "state_of_charge",
+        "stored_energy", "time_to_empty", "time_to_full", "voltage",
     },
     "switch": {"bluetooth_link", "heater"},
-    "update": {"bms_firmware", "comm_firmware"},
+    "update": {"bms_firmware"},
 }  # fmt: skip
 CROWDED = 30
 

@@ -31,6 +31,7 @@ from .world import World
 from custom_components.voltgo_vlrv import options_flow
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
+from custom_components.voltgo_vlrv.update import VlrvUpdate
 from simulator.battery import SimulatedBattery
 from simulator.firmware import Fault, build_image
 from simulator.peripheral import Peripheral
@@ -308,6 +309,7 @@ async def test_an_update_is_installed_and_compared(
     assert all(b - a >= 0.1499 for a, b in zip(writes, writes[1:], strict=False))
 
 
+@patch.object(VlrvUpdate, "entity_registry_enabled_default", True)  # off by default
 async def test_the_communication_board_takes_its_own_file(
     hass: HomeAssistant, world: World, tmp_path: Path
 ) -> None:

@@ -51,6 +51,21 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "remaining_capacity": (
         "Remaining capacity", "Ah", None, MEASUREMENT, None, False,
     ),
+    "stored_energy": (
+        "Stored energy", "Wh", SensorDeviceClass.ENERGY_STORAGE, MEASUREMENT, None, True,
+    ),
+    "time_to_empty": (
+        "Time to empty", "h", SensorDeviceClass.DURATION, None, None, True,
+    ),
+    "time_to_full": (
+        "Time to full", "h", SensorDeviceClass.DURATION, None, None, True,
+    ),
+    "last_full_charge": (
+        "Last full charge", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
+    ),
+    "recharge_due": (
+        "Recharge due", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
+    ),
     "full_capacity": ("Full capacity", "Ah", None, MEASUREMENT, DIAGNOSTIC, False),
     "state_of_health": ("State of health", "%", None, MEASUREMENT, DIAGNOSTIC, False),
     "cycles": (
@@ -62,7 +77,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     ),
     "probe_1": (
         "Temperature probe 1", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT, None,
-        True,
+        False,
     ),
     "ambient_temperature": (
         "Ambient temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
@@ -196,6 +211,7 @@ async def test_a_probe_that_is_not_there_gets_no_sensor(
         registry.async_get_entity_id("sensor", DOMAIN, f"{pack.address}_probe_2")
         is None
     )
+    await enable_all(hass, pack.address)
     truth = pack.truth()
     assert value(hass, pack.address, "probe_1") == str(truth["probe_1"])
     assert value(hass, pack.address, "max_cell_temperature") == str(

@@ -21,6 +21,7 @@ from .memory import Memory
 from .records import async_remove_records
 from .services import async_setup_actions
 from .texts import async_load_words
+from .upkeep import Upkeep
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
@@ -52,6 +53,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     entry.runtime_data = coordinator
     await coordinator.evidence.async_load()
     await coordinator.energy.async_load()
+    await coordinator.upkeep.async_load()
     await coordinator.async_restore()
     coordinator.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -77,4 +79,5 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_records(hass, entry.entry_id)
     await EnergyCounter(hass, entry.entry_id).async_remove()
+    await Upkeep(hass, entry.entry_id).async_remove()
     await Memory(hass, entry.entry_id).async_remove()

@@ -39,6 +39,7 @@ from .const import (
 )
 from .controls import CAN, RS485, VlrvControls
 from .energy import EnergyCounter
+from .estimates import Runtime, charge_of
 from .facts import BatteryFacts
 from .failures import failure_reason
 from .firmware_update import FirmwareUpdates
@@ -48,6 +49,7 @@ from .memory import Memory
 from .proof import take_proof
 from .records import async_records
 from .repairs import async_watch_rivals
+from .upkeep import Upkeep
 from .vlrv.client import VlrvClient
 from .vlrv.errors import (
     ImplausibleError,
@@ -100,6 +102,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.facts = BatteryFacts.from_data(entry.data[CONF_FACTS])
         self.health = DataHealth()
         self.energy = EnergyCounter(hass, entry.entry_id)
+        self.runtime = Runtime()
+        self.upkeep = Upkeep(hass, entry.entry_id)
         self.memory = Memory(hass, entry.entry_id)
         trace, self.evidence = async_records(hass, entry.entry_id)
         self.client = VlrvClient(
@@ -280,6 +284,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._forget_age()
         await self.evidence.async_save()
         await self.energy.async_save()
+        await self.upkeep.async_save()
         await self.memory.async_save()
         await self.link.async_close()
 
@@ -524,6 +529,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             status.voltage * status.current,
             max(ENERGY_GAP, ENERGY_GAP_INTERVALS * self.interval).total_seconds(),
         )
+        self.runtime.add(
+            time, status.current, charge_of(status), self.interval.total_seconds()
+        )
+        self.upkeep.add(status, time)
 
     async def _read_portrait(self) -> None:
         """Read identity, thresholds and settings, as far as the battery has them."""

@@ -102,6 +102,14 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
         "energy": {
             direction: coordinator.energy.total(direction) for direction in DIRECTIONS
         },
+        "estimates": {
+            "smoothed_current": coordinator.runtime.current.value,
+            "minutes_to_empty": coordinator.runtime.minutes_to_empty,
+            "minutes_to_full": coordinator.runtime.minutes_to_full,
+            "last_full_charge": coordinator.upkeep.last_full_charge,
+            "recharge_due": coordinator.upkeep.recharge_due,
+            "used_until_recharge": coordinator.upkeep.used,
+        },
     }
 
 

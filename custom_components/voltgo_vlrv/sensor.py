@@ -23,6 +23,7 @@ from homeassistant.const import (
     UnitOfEnergy,
     UnitOfPower,
     UnitOfTemperature,
+    UnitOfTime,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -32,9 +33,11 @@ from .bank.sensor import async_add_bank_sensors
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .energy import CHARGED, DISCHARGED, in_steps
 from .entity import VlrvEntity, add_when_known
+from .estimates import Runtime, as_hours, charge_of, shown_minutes, stored_energy
 from .facts import BatteryFacts
 from .link import LinkState
 from .texts import fault_list, words
+from .upkeep import Upkeep
 from .vlrv.faults import OperatingState, active_faults
 from .vlrv.limits import LIMITS
 from .vlrv.registers import BatteryStatus
@@ -68,6 +71,11 @@ class VlrvLinkSensorDescription(SensorEntityDescription):
 
 def _volts(millivolts: float) -> float:
     return round(millivolts / 1000, 3)
+
+
+def _stored_energy(status: BatteryStatus) -> int | None:
+    charge = charge_of(status)
+    return None if charge is None else stored_energy(charge, status.cell_count)
 
 
 def _state(status: BatteryStatus) -> str | None:
@@ -190,6 +198,15 @@ SENSORS: Final = (
         suggested_display_precision=0,
         entity_registry_enabled_default=False,
         value_fn=lambda status: status.remaining_capacity,
+    ),
+    VlrvSensorDescription(
+        key="stored_energy",
+        translation_key="stored_energy",
+        device_class=SensorDeviceClass.ENERGY_STORAGE,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        value_fn=_stored_energy,
     ),
     VlrvSensorDescription(
         key="full_capacity",
@@ -351,6 +368,60 @@ def _energy(direction: str) -> VlrvEnergyDescription:
 
 ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
 
+@dataclass(frozen=True, kw_only=True)
+class VlrvDurationDescription(SensorEntityDescription):
+    """A time that a battery lasts or takes."""
+
+    minutes_fn: Callable[[Runtime], float | None]
+
+
+def _duration(
+    key: str, minutes_fn: Callable[[Runtime], float | None]
+) -> VlrvDurationDescription:
+    return VlrvDurationDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.DURATION,
+        # Shown as hours and minutes; the digits are what the minutes need.
+        native_unit_of_measurement=UnitOfTime.HOURS,
+        suggested_display_precision=4,
+        minutes_fn=minutes_fn,
+    )
+
+
+DURATIONS: Final = (
+    _duration("time_to_empty", lambda runtime: runtime.minutes_to_empty),
+    _duration("time_to_full", lambda runtime: runtime.minutes_to_full),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VlrvUpkeepDescription(SensorEntityDescription):
+    """A date in the life of a battery."""
+
+    value_fn: Callable[[Upkeep], datetime | None]
+
+
+def _date(
+    key: str, value_fn: Callable[[Upkeep], datetime | None]
+) -> VlrvUpkeepDescription:
+    return VlrvUpkeepDescription(
+        key=key,
+        translation_key=key,
+        # Home Assistant's time trigger takes it.
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=value_fn,
+    )
+
+
+UPKEEP: Final = (
+    _date("last_full_charge", lambda upkeep: upkeep.last_full_charge),
+    _date("recharge_due", lambda upkeep: upkeep.recharge_due),
+)
+
+
 _LIMIT_CLASSES: Final = {
     "V": SensorDeviceClass.VOLTAGE,
     "A": SensorDeviceClass.CURRENT,
@@ -379,6 +450,8 @@ def _probe(number: int) -> VlrvSensorDescription:
         lambda status: status.probes[number - 1],
         translation_key="probe",
         placeholders={"number": str(number)},
+        # The warmest is on the page, and what the coldest means for charging.
+        enabled=False,
     )
 
 
@@ -430,6 +503,8 @@ async def async_setup_entry(
     async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
     async_add_entities([VlrvLinkStatus(coordinator, LINK_STATUS)])
     async_add_entities(VlrvEnergySensor(coordinator, sensor) for sensor in ENERGY)
+    async_add_entities(VlrvDurationSensor(coordinator, sensor) for sensor in DURATIONS)
+    async_add_entities(VlrvUpkeepSensor(coordinator, sensor) for sensor in UPKEEP)
 
 
 class VlrvSensor(VlrvEntity, SensorEntity):
@@ -582,6 +657,59 @@ class VlrvEnergySensor(VlrvEntity, RestoreSensor):
     def _update(self) -> bool:
         total = self.coordinator.energy.total(self.entity_description.direction)
         value = in_steps(total)
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed
+
+
+class VlrvDurationSensor(VlrvEntity, SensorEntity):
+    """A time that follows from the samples of some minutes."""
+
+    entity_description: VlrvDurationDescription
+    _minutes: int | None = None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow every poll: it goes on while all samples are the same."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
+        )
+
+    @override
+    def _update(self) -> bool:
+        before = self._minutes
+        self._minutes = shown_minutes(
+            self.entity_description.minutes_fn(self.coordinator.runtime), before
+        )
+        self._attr_native_value = (
+            None if self._minutes is None else as_hours(self._minutes)
+        )
+        return self._minutes != before
+
+
+class VlrvUpkeepSensor(VlrvEntity, SensorEntity):
+    """A date that stands also while the battery is away."""
+
+    entity_description: VlrvUpkeepDescription
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: it is known without the battery."""
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow every poll: time passes, whether the battery answers or not."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
+        )
+
+    @override
+    def _update(self) -> bool:
+        value = self.entity_description.value_fn(self.coordinator.upkeep)
         changed = value != self._attr_native_value
         self._attr_native_value = value
         return changed

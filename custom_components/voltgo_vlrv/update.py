@@ -29,6 +29,8 @@ UPDATES: Final = tuple(
         translation_key=f"{component}_firmware",
         device_class=UpdateDeviceClass.FIRMWARE,
         entity_category=EntityCategory.CONFIG,
+        # The communication board tells no version, and has a file very rarely.
+        entity_registry_enabled_default=component == BMS,
     )
     for component in (BMS, COMM)
 )
