@@ -147,13 +147,18 @@ async def first_values(
 
 
 async def compare_all(
-    api: HomeAssistant, truth: Json, entities: dict[str, Json], within: float
+    api: HomeAssistant,
+    truth: Json,
+    entities: dict[str, Json],
+    within: float,
+    *,
+    steady: bool = True,
 ) -> Comparison:
     """Compare a battery's entities until they are right, and fail if they never are."""
     results: list[Comparison] = []
 
     async def right() -> bool:
-        results[:] = [compare(truth, entities, await api.states())]
+        results[:] = [compare(truth, entities, await api.states(), steady=steady)]
         return not results[0].differences
 
     await until(

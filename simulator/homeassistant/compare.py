@@ -15,8 +15,25 @@ ROUNDING: Final = 1e-9
 LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
 # Always on; what it should be is known to whoever does something to the link.
 LINK_STATUS: Final = "link_status"
+# Of the past: what a battery is now does not tell when it was full.
+HISTORY_SENSORS: Final = frozenset({"last_full_charge", "recharge_due"})
 # Counted from when a battery was added; its own meters count from when it was made.
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
+
+# Sensors that need no counterpart in the truth.
+NOT_IN_TRUTH: Final = LINK_SENSORS | {"link_status"} | HISTORY_SENSORS | ENERGY_SENSORS
+
+# Half of the step of 10 Wh, and half an Ah for boards that count more finely.
+STORED_ENERGY: Final = 5.0  # Wh
+NOMINAL_CELL_VOLTAGE: Final = 3.2  # V
+
+# Hours, by the sign of the current at which each is known.
+TIMES: Final = {"time_to_empty": -1, "time_to_full": 1}
+IDLE: Final = 1.0  # A; below, there is no time
+LONGEST_TIME: Final = 96.0  # h; beyond, there is none either
+# What is shown stays while it is within 5 %; the charge is reported in steps.
+TIME_TOLERANCE: Final = 0.08
+TIME_STEP: Final = 2 / 60  # h
 
 
 class Fault(NamedTuple):
@@ -129,6 +146,8 @@ def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
         "active_faults": ", ".join(active) or NO_FAULTS,
         "charge_power": max(truth["power"], 0),
         "discharge_power": max(-truth["power"], 0),
+        "stored_energy": _stored_energy(truth),
+        **{key: hours(truth, sign) for key, sign in TIMES.items()},
         "problem": bool(protections or truth["error_word"]) or state == "protection",
         "warning": bool(truth["warning_word"]),
         "error": bool(truth["error_word"]),
@@ -152,15 +171,38 @@ def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def _stored_energy(truth: Mapping[str, Any]) -> float:
+    """Return charge times nominal voltage, in Wh, not rounded."""
+    cells = sum(_is_numbered(key, "cell_") for key in truth)
+    energy: float = truth["remaining_capacity"] * cells * NOMINAL_CELL_VOLTAGE
+    return energy
+
+
+def hours(truth: Mapping[str, Any], sign: int) -> float | None:
+    """Return how long the charge lasts, or needs to be full, in hours."""
+    current = sign * truth["current"]
+    left: float = truth["remaining_capacity"]
+    if sign > 0:
+        left = truth["full_capacity"] - left
+    if current < IDLE or left > current * LONGEST_TIME:
+        return None
+    time: float = left / current
+    return time
+
+
 def compare(
     truth: Mapping[str, Any],
     entities: Mapping[str, Json],
     states: Mapping[str, Json],
+    *,
+    steady: bool = True,
 ) -> Comparison:
     """Compare every entity that there is, and miss every one that should be.
 
     `entities` are those of a battery in the registry by key, `states` all states by
-    entity ID. A value that the battery does not have must not be shown.
+    entity ID. A value that the battery does not have must not be shown. `steady` means
+    that it was under the same load for some minutes, or since it was set up; else a
+    time is that of an average which nobody here knows.
     """
     differences = []
     compared = 0
@@ -169,10 +211,7 @@ def compare(
         entity_id = entity["entity_id"]
         domain = entity_id.partition(".")[0]
         if key not in wanted:
-            if domain in {
-                "sensor",
-                "binary_sensor",
-            } and key not in LINK_SENSORS | ENERGY_SENSORS | {LINK_STATUS}:
+            if domain in {"sensor", "binary_sensor"} and key not in NOT_IN_TRUTH:
                 differences.append(Difference(entity_id, "a value", "not in the truth"))
             continue
         if entity["disabled_by"] is not None:
@@ -186,7 +225,14 @@ def compare(
             ]
             true = sum(cells) / len(cells)
         compared += 1
-        if not _is_shown(shown, true, key):
+        if key in TIMES:
+            # Unknown for a minute after a change of load.
+            right = shown == UNKNOWN or (
+                true is not None and (not steady or is_near(shown, true))
+            )
+        else:
+            right = _is_shown(shown, true, key)
+        if not right:
             differences.append(Difference(entity_id, shown, true))
     differences += [
         Difference(key, "nothing: there is no such entity", value)
@@ -220,9 +266,19 @@ def _is_shown(shown: str, true: object, key: str) -> bool:
             tolerance = ROUNDING
             if key == "average_cell_voltage":
                 tolerance += HALF_A_MILLIVOLT
+            elif key == "stored_energy":
+                tolerance += STORED_ENERGY
             try:
                 return abs(float(shown) - true) <= tolerance
             except ValueError:
                 return False
         case _:
             return shown == true
+
+
+def is_near(shown: str, true: float) -> bool:
+    """Return whether hours are right, as far as they can be."""
+    try:
+        return abs(float(shown) - true) <= TIME_TOLERANCE * true + TIME_STEP
+    except ValueError:
+        return False

@@ -26,8 +26,8 @@ from .batteries import (
     simulated,
     texts,
 )
-from .client import UNAVAILABLE, CommandError, HomeAssistant, Json
-from .compare import FAULTS, LINK_STATUS, NO_FAULTS
+from .client import UNAVAILABLE, UNKNOWN, CommandError, HomeAssistant, Json
+from .compare import FAULTS, LINK_STATUS, NO_FAULTS, TIMES, hours, is_near
 from .folder import INTEGRATIONS
 from .output import say, table
 from .server import DemoError
@@ -38,6 +38,7 @@ MOST_ENTITIES: Final = 30  # enabled ones, of a battery with four cells
 FOUR_CELLS: Final = (SOLAR, WINTER)
 
 POLLED: Final = 15.0  # s; a poll every 10
+SETTLED: Final = 90.0  # s; a time is shown after a minute under load
 RECONNECTED: Final = 30.0  # s
 WRITTEN: Final = 15.0  # s until the recorder has what the logbook reads
 SET_UP: Final = 45.0  # s; Home Assistant does it 30 s after an entity was enabled
@@ -85,6 +86,7 @@ async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
         await owner.installs_firmware(driving)
         if (INTEGRATIONS[0] / "diagnostics.py").exists():
             await owner.downloads_diagnostics(driving)
+        await owner.sees_how_long_it_lasts(driving)
         since = await owner.releases(driving)
         await owner.waits_for(solar, UTP.key)
         compared = await owner.lets_freeze(solar)
@@ -572,6 +574,24 @@ class Owner:
                 f"the device says {shown}, true is {true}, wanted is {VERSION}",
             )
             seen.append(f"device runs {shown}, up to date")
+
+    # --- times ----------------------------------------------------------------------
+
+    async def sees_how_long_it_lasts(self, battery: Owned) -> None:
+        """Look at the time to empty; it is under the same load since it was added."""
+        async with self._does("looks how long it lasts") as seen:
+
+            async def known() -> bool:
+                return bool((await battery.state("time_to_empty"))["state"] != UNKNOWN)
+
+            await until(known, SETTLED, lambda: "the time to empty stays unknown")
+            shown = (await battery.state("time_to_empty"))["state"]
+            true = hours(await battery.truth(), TIMES["time_to_empty"])
+            expect(
+                true is not None and is_near(shown, true),
+                f"the time to empty is {shown} h, true is {true}",
+            )
+            seen.append(f"{float(shown):.2f} h to empty, true {true:.2f} h")
 
     # --- diagnostics ----------------------------------------------------------------
 
