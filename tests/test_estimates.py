@@ -23,6 +23,7 @@ from .test_coordinator import POLL, added, set_interval
 from .vlrv.samples import status
 from .world import World
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
 from custom_components.voltgo_vlrv.estimates import (
     LONGEST_ABSENCE,
     LONGEST_MINUTES,
@@ -915,6 +916,42 @@ async def test_both_dates_outlive_a_restart_and_a_winter(
     assert abs(again - last) < timedelta(hours=1)
     left = (due - dt_util.utcnow()).total_seconds()
     assert left == pytest.approx(3 * MONTH, abs=1.1 * DAY)
+
+
+async def test_a_battery_that_is_away_gets_older_all_the_same(
+    hass: HomeAssistant, world: World, fast_clock: FastClock
+) -> None:
+    """After a day nobody knows how cold it is: six months, no longer nine."""
+    fast_clock.limit = 2 * DAY
+    pack = battery("full", temperature=15.0, ambient=15.0)
+    pack.cell_temperatures = [15.0, 15.0]
+    _, stop = await with_upkeep(hass, world, pack)
+    due = moment(hass, pack, "recharge_due")
+    assert due is not None
+    assert (due - dt_util.utcnow()).total_seconds() == pytest.approx(9 * MONTH, abs=DAY)
+    await stop()
+    left = dt_util.utcnow()
+    await asyncio.sleep(1.1 * DAY)
+    due = moment(hass, pack, "recharge_due")
+    assert due is not None
+    assert (due - left).total_seconds() == pytest.approx(6 * MONTH, abs=1.6 * DAY)
+
+
+async def test_the_diagnostics_tell_what_the_times_come_from(
+    hass: HomeAssistant, world: World
+) -> None:
+    """For a report of a time that is wrong."""
+    pack = battery("driving_load")
+    entry, _ = await added(hass, world, pack)
+    await asyncio.sleep(2 * SETTLING)
+    found = (await async_get_config_entry_diagnostics(hass, entry))["battery"][
+        "estimates"
+    ]
+    assert found["smoothed_current"] == pytest.approx(pack.current, rel=0.01)
+    assert found["minutes_to_empty"] == pytest.approx(
+        true_minutes(pack, "time_to_empty"), rel=0.02
+    )
+    assert found["minutes_to_full"] is found["last_full_charge"] is None
 
 
 @pytest.mark.parametrize("jump", [-30 * DAY, -600.0, 30 * DAY])
