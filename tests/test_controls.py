@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 import json
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
 import pytest
 
@@ -25,7 +24,6 @@ from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.controls import CONF_PENDING
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
-from custom_components.voltgo_vlrv.select import VlrvSelect
 from simulator.battery import SimulatedBattery, settings_frame
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
@@ -42,13 +40,6 @@ STRINGS: Final = json.loads(
     .read_text()
 )  # fmt: skip
 WORDS: Final = STRINGS["selector"]["setting"]["options"]
-
-
-@pytest.fixture(autouse=True)
-def all_settings() -> Generator[None]:
-    """Switch on the selects that are off by default."""
-    with patch.object(VlrvSelect, "entity_registry_enabled_default", True):
-        yield
 
 
 class Bench:

@@ -24,14 +24,15 @@ from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 
 from .helpers import add_discovered, battery, device_of, entity_id, until, value
 from .world import World
 from custom_components.voltgo_vlrv import options_flow
+from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
-from custom_components.voltgo_vlrv.update import VlrvUpdate
 from simulator.battery import SimulatedBattery
 from simulator.firmware import Fault, build_image
 from simulator.peripheral import Peripheral
@@ -309,14 +310,18 @@ async def test_an_update_is_installed_and_compared(
     assert all(b - a >= 0.1499 for a, b in zip(writes, writes[1:], strict=False))
 
 
-@patch.object(VlrvUpdate, "entity_registry_enabled_default", True)  # off by default
 async def test_the_communication_board_takes_its_own_file(
     hass: HomeAssistant, world: World, tmp_path: Path
 ) -> None:
-    """Its version is not reported, so nothing is compared and nothing made up."""
+    """Its version is not reported, so nothing is compared and nothing made up.
+
+    And so there is nothing to show of it before, and after the file was removed.
+    """
     pack = battery("idle")
     entry, _ = await added(hass, world, pack)
-    assert state(hass, pack, "comm").state == "unknown"
+    registry = er.async_get(hass)
+    key = ("update", DOMAIN, f"{pack.address}_comm_firmware")
+    assert registry.async_get_entity_id(*key) is None
     data = build_image("V02R01", 2048)
     await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
     assert state(hass, pack, "comm").state == "on"
@@ -327,6 +332,17 @@ async def test_the_communication_board_takes_its_own_file(
     assert receiver.received == data
     assert state(hass, pack, "comm").attributes["installed_version"] == "not reported"
     assert device_of(hass, pack.address).sw_version == "Z01T20"
+    for _ in range(2):
+        flow = await hass.config_entries.options.async_init(entry.entry_id)
+        for answer in ({"next_step_id": "firmware_remove"}, {"component": "comm"}):
+            flow = await hass.config_entries.options.async_configure(
+                flow["flow_id"], answer
+            )
+        assert flow["type"] is FlowResultType.CREATE_ENTRY
+        await hass.async_block_till_done()
+        assert registry.async_get_entity_id(*key) is None
+        await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
+        assert state(hass, pack, "comm").state == "on"
 
 
 async def refused(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> None:

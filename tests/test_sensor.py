@@ -46,7 +46,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         SensorStateClass.TOTAL_INCREASING, None, True,
     ),
     "operating_state": (
-        "Operating state", None, SensorDeviceClass.ENUM, None, None, True,
+        "Operating state", None, SensorDeviceClass.ENUM, None, None, False,
     ),
     "remaining_capacity": (
         "Remaining capacity", "Ah", None, MEASUREMENT, None, False,
@@ -73,7 +73,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     ),
     "max_cell_temperature": (
         "Maximum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
-        None, False,
+        None, True,
     ),
     "probe_1": (
         "Temperature probe 1", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT, None,
@@ -277,6 +277,7 @@ async def test_an_unknown_operating_state_is_unknown(
     await world.add_battery(pack)
     await world.add_adapter()
     await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
     assert value(hass, pack.address, "operating_state") == "unknown"
 
 

@@ -58,8 +58,6 @@ SELECTS: Final = (
         key=RS485,
         translation_key=RS485,
         entity_category=EntityCategory.CONFIG,
-        # An inverter in an RV most often hangs on CAN.
-        entity_registry_enabled_default=False,
         options_fn=lambda facts: list(brand_names(facts.rs485_protocols)),
         current_fn=lambda controls: controls.protocol(RS485),
         select_fn=lambda controls, option: controls.async_set_protocol(RS485, option),

@@ -187,6 +187,8 @@ SENSORS: Final = (
         translation_key="operating_state",
         device_class=SensorDeviceClass.ENUM,
         options=[state.name.lower() for state in OperatingState],
+        # "Charging", "Problem" and the current say most of it.
+        entity_registry_enabled_default=False,
         value_fn=_state,
     ),
     # Home Assistant has no device class for electric charge.
@@ -238,10 +240,7 @@ SENSORS: Final = (
         entity_registry_enabled_default=False,
         value_fn=lambda status: status.cycles,
     ),
-    # The highest of the probes, which stand on the page themselves.
-    _temperature(
-        "max_cell_temperature", lambda status: status.max_temperature, enabled=False
-    ),
+    _temperature("max_cell_temperature", lambda status: status.max_temperature),
     _temperature(
         "ambient_temperature",
         lambda status: status.ambient_temperature,
@@ -367,6 +366,7 @@ def _energy(direction: str) -> VlrvEnergyDescription:
 
 
 ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
+
 
 @dataclass(frozen=True, kw_only=True)
 class VlrvDurationDescription(SensorEntityDescription):

@@ -10,10 +10,12 @@ from homeassistant.components.update import (
     UpdateEntityDescription,
     UpdateEntityFeature,
 )
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
 from .entity import VlrvEntity
 from .firmware_store import noted
@@ -29,8 +31,6 @@ UPDATES: Final = tuple(
         translation_key=f"{component}_firmware",
         device_class=UpdateDeviceClass.FIRMWARE,
         entity_category=EntityCategory.CONFIG,
-        # The communication board tells no version, and has a file very rarely.
-        entity_registry_enabled_default=component == BMS,
     )
     for component in (BMS, COMM)
 )
@@ -41,10 +41,32 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add both boards."""
-    async_add_entities(
-        VlrvUpdate(entry.runtime_data, description) for description in UPDATES
-    )
+    """Add the BMS, and the communication board while there is a file for it.
+
+    That board tells no version, so without a file there is nothing to show of it.
+    """
+    coordinator = entry.runtime_data
+    bms, comm = UPDATES
+    async_add_entities([VlrvUpdate(coordinator, bms)])
+    registry = er.async_get(hass)
+    is_added = False
+
+    @callback
+    def follow_files() -> None:
+        nonlocal is_added
+        if noted(entry.options, COMM) is not None:
+            if not is_added:
+                async_add_entities([VlrvUpdate(coordinator, comm)])
+            is_added = True
+            return
+        is_added = False
+        if known := registry.async_get_entity_id(
+            Platform.UPDATE, DOMAIN, f"{coordinator.address}_{comm.key}"
+        ):
+            registry.async_remove(known)
+
+    follow_files()
+    entry.async_on_unload(coordinator.async_add_listener(follow_files))
 
 
 class VlrvUpdate(VlrvEntity, UpdateEntity):

@@ -21,7 +21,7 @@ HISTORY_SENSORS: Final = frozenset({"last_full_charge", "recharge_due"})
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 
 # Sensors that need no counterpart in the truth.
-NOT_IN_TRUTH: Final = LINK_SENSORS | {"link_status"} | HISTORY_SENSORS | ENERGY_SENSORS
+NOT_IN_TRUTH: Final = LINK_SENSORS | {LINK_STATUS} | HISTORY_SENSORS | ENERGY_SENSORS
 
 # Half of the step of 10 Wh, and half an Ah for boards that count more finely.
 STORED_ENERGY: Final = 5.0  # Wh
