@@ -15,6 +15,7 @@ from homeassistant.core import HomeAssistant
 
 from .test_sharing import Shared, fleet, shared
 from .watch import Watch, watched
+from simulator.clock import FastClock
 from simulator.faults import FOREVER, LinkFaults
 from simulator.peripheral import Peripheral
 from tests.helpers import battery, issues, log_lines, until
@@ -318,15 +319,18 @@ async def test_no_way_out_leaves_a_link_behind(
 
 
 async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, world: World, fast_clock: FastClock
 ) -> None:
-    """Neither a gap, nor a release, nor a sample that cannot be true."""
+    """Neither a gap, nor a release, nor an untrue sample, nor a clock that is set."""
     test = await ordeal(hass, world)
     pack, energy = test.one.pack, test.one.entry.runtime_data.energy
     base = energy.total("discharged") - pack.discharge_energy_kwh
     measured = 0.0
     for fault in ("corrupt", "late", "lose_chunk", "duplicate", "drop"):
         setattr(test.faults, fault, 2)
+        await asyncio.sleep(5 * MINUTE)
+    for jump in (48 * HOUR, -72 * HOUR):
+        fast_clock.epoch += jump
         await asyncio.sleep(5 * MINUTE)
     pack.override = replace(pack.reported(), current=3000.0)
     await asyncio.sleep(2 * POLL)
