@@ -1,0 +1,1 @@
+"""Tests of the blueprints: each runs as a real automation."""

@@ -1,0 +1,49 @@
+"""Fixtures of the blueprints' tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+import logging
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+
+from .rv import Home, Rv
+from simulator.clock import FastClock
+from tests.helpers import battery
+from tests.world import World
+
+LOGGERS = ("homeassistant.components.automation", "homeassistant.helpers.template")
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Fail where an automation complained: a template that fails is easily missed."""
+    yield
+    complaints = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.WARNING and record.name.startswith(LOGGERS)
+    ]
+    assert complaints == []
+
+
+@pytest.fixture
+async def rv(hass: HomeAssistant, world: World, quiet: None) -> AsyncGenerator[Rv]:
+    """Return an RV with a battery that has a heater, is half full and at 20 degrees."""
+    rv = await Rv.with_battery(hass, world, battery("idle"))
+    await rv.report(state_of_charge=60)
+    yield rv
+    await rv.close()
+
+
+@pytest.fixture
+async def home(
+    hass: HomeAssistant, fast_clock: FastClock, quiet: None
+) -> AsyncGenerator[Home]:
+    """Return the same without a battery, where only a date counts."""
+    home = Home(hass)
+    await home.set_up()
+    yield home
+    await home.close()

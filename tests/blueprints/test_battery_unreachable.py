@@ -1,0 +1,121 @@
+"""The blueprint "battery cannot be reached"."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+
+from .rv import MINUTE, OPTIONS, PHONE, SOON, Rv
+from tests.helpers import add_discovered, battery, entity_id
+from tests.world import World
+
+BLUEPRINT = "battery_unreachable"
+FOR = 10 * MINUTE
+# So long the last values stand, at most.
+KEPT = 3 * MINUTE
+
+
+async def automate(rv: Rv, *more: str, **inputs: Any) -> None:
+    """Use the blueprint with what a test needs."""
+    await rv.automate(
+        BLUEPRINT,
+        batteries=[rv.entity("state_of_charge"), *more],
+        missing_for={"minutes": 10},
+        notify_targets=[PHONE],
+        **inputs,
+    )
+
+
+async def test_told_once_until_it_is_back(rv: Rv) -> None:
+    """And anew when it is lost anew."""
+    await automate(rv)
+    await rv.vanish()
+    await asyncio.sleep(FOR - MINUTE)
+    assert rv.messages == []
+    await asyncio.sleep(MINUTE + SOON)
+    (message,) = rv.messages
+    assert message.startswith(f"{rv.pack.name} cannot be read. It may be out of range")
+    assert list(rv.shown_here()) == [rv.pack.name]
+    await asyncio.sleep(3 * FOR)
+    assert len(rv.messages) == 1
+    await rv.return_()
+    await asyncio.sleep(SOON)
+    await rv.vanish()
+    await asyncio.sleep(FOR + SOON)
+    assert len(rv.messages) == 2
+
+
+async def test_a_gap_is_not_told(rv: Rv) -> None:
+    """However often there is one."""
+    await automate(rv)
+    for _ in range(3):
+        await rv.vanish()
+        await asyncio.sleep(FOR / 2)
+        await rv.return_()
+        await asyncio.sleep(MINUTE)
+    assert rv.messages == []
+
+
+async def test_each_battery_is_told(hass: HomeAssistant, world: World, rv: Rv) -> None:
+    """By its name, the second one while the first is still missing."""
+    other = battery("solar_charging")
+    peripheral = await world.add_battery(other)
+    await add_discovered(hass, other.address)
+    await automate(rv, entity_id(hass, other.address, "state_of_charge"))
+    await rv.vanish()
+    await asyncio.sleep(FOR + SOON)
+    assert [text.split(" cannot")[0] for text in rv.messages] == [rv.pack.name]
+    await peripheral.stop()
+    await asyncio.sleep(KEPT + FOR + SOON)
+    assert [text.split(" cannot")[0] for text in rv.messages] == [
+        rv.pack.name,
+        other.name,
+    ]
+    assert set(rv.shown_here()) == {rv.pack.name, other.name}
+
+
+async def test_quiet_where_the_owner_let_the_battery_go(rv: Rv) -> None:
+    """With the switch of its link."""
+    link = rv.entity("bluetooth_link", "switch")
+    await automate(rv, links=[link])
+    await rv.vanish()
+    await rv.hass.services.async_call(
+        "switch", "turn_off", {"entity_id": link}, blocking=True
+    )
+    await asyncio.sleep(2 * FOR)
+    assert rv.messages == []
+    await rv.hass.services.async_call(
+        "switch", "turn_on", {"entity_id": link}, blocking=True
+    )
+    await asyncio.sleep(SOON)
+    assert len(rv.messages) == 1
+
+
+async def test_old_values_are_told_though_they_are_still_shown(rv: Rv) -> None:
+    """Where the owner keeps them for long."""
+    await rv.enable_all()
+    (entry,) = rv.hass.config_entries.async_entries("voltgo_vlrv")
+    rv.hass.config_entries.async_update_entry(
+        entry, options=OPTIONS | {"availability": 86400}
+    )
+    await asyncio.sleep(MINUTE)
+    await automate(rv, last_updates=[rv.entity("last_update")], too_old={"minutes": 20})
+    await rv.peripheral.stop()
+    await asyncio.sleep(15 * MINUTE)
+    assert rv.messages == []
+    await asyncio.sleep(5 * MINUTE + SOON)
+    assert rv.shows("state_of_charge") == "60"
+    assert len(rv.messages) == 1
+
+
+async def test_after_a_restart_it_is_missed_again(rv: Rv) -> None:
+    """A battery that was gone already never changes to gone."""
+    await automate(rv)
+    await rv.vanish()
+    await asyncio.sleep(FOR / 2)
+    await rv.stop()
+    await rv.start()
+    await asyncio.sleep(FOR + SOON)
+    assert len(rv.messages) == 1

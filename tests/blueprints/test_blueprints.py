@@ -1,0 +1,128 @@
+"""What holds for every blueprint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+from typing import Any, Final
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from homeassistant.components.automation.config import AUTOMATION_BLUEPRINT_SCHEMA
+from homeassistant.components.blueprint.models import Blueprint
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import yaml as yaml_util
+
+from .rv import FILES, ROOT, Rv
+
+PAGE: Final = (
+    "https://github.com/voltgo-vlrv/voltgo_vlrv/blob/main/"
+    "blueprints/automation/voltgo_vlrv/"
+)
+BADGE: Final = "https://my.home-assistant.io/badges/blueprint_import.svg"
+IMPORT: Final = re.compile(
+    r"\[!\[Import\]\(([^)]+)\)\]"
+    r"\((https://my\.home-assistant\.io/redirect/blueprint_import/[^)]+)\)"
+)
+# Where the owner has to choose something before it works.
+REQUIRED: Final = {
+    "battery_unreachable": {"batteries"},
+    "cell_imbalance": {"difference", "battery"},
+    "cold_charge_guard": {"cold_sensors", "chargers"},
+    "low_state_of_charge": {"battery"},
+    "preheat_before_departure": {"heater", "battery"},
+    "recharge_due": {"due"},
+    "winter_heater": {"heater", "battery"},
+}
+
+each = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+
+
+def load(file: Path) -> Blueprint:
+    """Load a blueprint as Home Assistant does."""
+    return Blueprint(
+        yaml_util.load_yaml_dict(file),
+        expected_domain="automation",
+        path=f"voltgo_vlrv/{file.name}",
+        schema=AUTOMATION_BLUEPRINT_SCHEMA,
+    )
+
+
+def test_all_are_there() -> None:
+    """And none that no test knows."""
+    assert {file.stem for file in FILES} == REQUIRED.keys()
+
+
+@each
+def test_it_is_valid(file: Path) -> None:
+    """It passes Home Assistant's schema, and asks for no input that it does not use."""
+    blueprint = load(file)
+    assert blueprint.validate() is None
+    assert blueprint.metadata["source_url"] == PAGE + file.name
+    assert blueprint.metadata["homeassistant"] == {"min_version": "2026.8.0"}
+    # Or it would have failed above: all that are used exist. And the other way round:
+    used = set(re.findall(r"!input (\w+)", file.read_text()))
+    assert used == blueprint.inputs.keys()
+
+
+@each
+def test_it_can_be_understood(file: Path) -> None:
+    """It has a name, says that it is no protection, and each field has a name."""
+    blueprint = load(file)
+    assert blueprint.name.startswith("Voltgo VLRV: ")
+    assert "convenience and not a protection" in blueprint.metadata["description"]
+    for key, field in blueprint.inputs.items():
+        assert field["name"], key
+        assert field["selector"], key
+    required = {
+        key for key, field in blueprint.inputs.items() if "default" not in field
+    }
+    assert required == REQUIRED[file.stem]
+
+
+def _filters(field: dict[str, Any]) -> list[dict[str, Any]]:
+    filters = field["selector"].get("entity", {}).get("filter", [])
+    return filters if isinstance(filters, list) else [filters]
+
+
+async def test_the_forms_offer_what_a_battery_has(hass: HomeAssistant, rv: Rv) -> None:
+    """Each list of entities of the integration has the one that its text names."""
+    registry = er.async_get(hass)
+    await rv.enable_all()
+    own = [entity for entity in registry.entities.values() if entity.config_entry_id]
+    looked_at = 0
+    for file in FILES:
+        for key, field in load(file).inputs.items():
+            for rule in _filters(field):
+                if rule.get("integration") != "voltgo_vlrv":
+                    continue
+                classes = rule.get("device_class", [])
+                offered = {
+                    entity.original_name
+                    for entity in own
+                    if entity.domain in rule["domain"]
+                    and (not classes or entity.original_device_class in classes)
+                }
+                named = set(re.findall(r'sensor "(\w[^"]+)"', field["description"]))
+                named |= set(re.findall(r'switch "(\w[^"]+)"', field["description"]))
+                assert named, (file.stem, key)
+                assert named <= offered, (file.stem, key)
+                looked_at += 1
+    assert looked_at == 11
+
+
+def test_the_readme_offers_each_of_them() -> None:
+    """Each with a button whose address leads to the file."""
+    readme = (ROOT / "README.md").read_text()
+    links = IMPORT.findall(readme)
+    offered = set()
+    for badge, link in links:
+        assert badge == BADGE
+        (address,) = parse_qs(urlsplit(link).query)["blueprint_url"]
+        assert link.endswith(quote(address, safe=""))
+        assert address.startswith(PAGE)
+        offered.add(address.removeprefix(PAGE))
+    assert offered == {file.name for file in FILES}
+    assert len(links) == len(FILES)

@@ -1,0 +1,162 @@
+"""The blueprint "no charging in the cold"."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from .rv import MINUTE, PHONE, SOON, Rv
+
+BLUEPRINT = "cold_charge_guard"
+COLD: dict[str, Any] = {"probe_temperatures": (-2, 3)}
+WARM: dict[str, Any] = {"probe_temperatures": (4, 6)}
+CHARGER = "input_boolean.charger"
+
+
+async def automate(rv: Rv, **inputs: Any) -> None:
+    """Use the blueprint with what a test needs."""
+    await rv.switch("charger", "on")
+    await rv.automate(
+        BLUEPRINT,
+        **{
+            "cold_sensors": [rv.entity("too_cold_to_charge", "binary_sensor")],
+            "chargers": [CHARGER],
+            "warm_for": {"minutes": 5},
+            "min_off": {"minutes": 10},
+            "notify_targets": [PHONE],
+            **inputs,
+        },
+    )
+
+
+async def test_the_charger_is_off_while_it_is_too_cold(rv: Rv) -> None:
+    """Off at once, on again when it has been warm for long enough, and told once."""
+    await automate(rv)
+    await asyncio.sleep(SOON)
+    assert rv.is_on("charger")
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    assert rv.messages == [
+        f"{rv.pack.name} is too cold to be charged. The charger was switched off."
+    ]
+    assert list(rv.shown_here()) == [rv.pack.name]
+    await asyncio.sleep(20 * MINUTE)
+    await rv.report(**WARM)
+    await asyncio.sleep(3 * MINUTE)
+    assert not rv.is_on("charger")
+    await asyncio.sleep(3 * MINUTE)
+    assert rv.is_on("charger")
+    assert len(rv.messages) == 1
+
+
+async def test_it_does_not_follow_every_change(rv: Rv) -> None:
+    """Warm for a moment is not warm, and there is a shortest pause."""
+    await automate(rv, warm_for={"minutes": 2})
+    await rv.report(**COLD)
+    await rv.report(**WARM)
+    await asyncio.sleep(1 * MINUTE)
+    await rv.report(**COLD)
+    await rv.report(**WARM)
+    await asyncio.sleep(5 * MINUTE)
+    assert not rv.is_on("charger")
+    await asyncio.sleep(6 * MINUTE)
+    assert rv.is_on("charger")
+
+
+async def test_charging_begun_in_the_cold_is_ended(rv: Rv) -> None:
+    """Told once all the same; later cold is told anew."""
+    await automate(rv)
+    await rv.report(**COLD)
+    await asyncio.sleep(2 * MINUTE)
+    await rv.switch("charger", "on")
+    await asyncio.sleep(1)
+    assert not rv.is_on("charger")
+    assert len(rv.messages) == 1
+    await rv.report(**WARM)
+    await asyncio.sleep(15 * MINUTE)
+    assert rv.is_on("charger")
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    assert len(rv.messages) == 2
+
+
+async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
+    """Neither stopped nor resumed while it is away."""
+    await automate(rv)
+    await rv.vanish()
+    await asyncio.sleep(10 * MINUTE)
+    assert rv.is_on("charger")
+    rv.pack.override = None
+    await rv.return_()
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    await rv.vanish()
+    await asyncio.sleep(20 * MINUTE)
+    assert not rv.is_on("charger")
+    await rv.report(**WARM)
+    await rv.return_()
+    await asyncio.sleep(12 * MINUTE)
+    assert rv.is_on("charger")
+
+
+async def test_a_charger_switched_off_by_hand_stays_off(rv: Rv) -> None:
+    """In the warm nobody else decides, and what was off before is off afterwards."""
+    await automate(rv, chargers=[CHARGER, "input_boolean.generator"])
+    await rv.report(**COLD)
+    await rv.report(**WARM)
+    await asyncio.sleep(15 * MINUTE)
+    assert rv.is_on("charger")
+    assert not rv.is_on("generator")
+    await rv.switch("charger", "off")
+    await asyncio.sleep(20 * MINUTE)
+    assert not rv.is_on("charger")
+
+
+@pytest.mark.parametrize("helper", [False, True])
+@pytest.mark.parametrize("then", [COLD, WARM], ids=["cold", "warm"])
+async def test_a_restart_does_not_leave_the_charger_off(
+    rv: Rv, helper: bool, then: dict[str, Any]
+) -> None:
+    """Whether it is still cold by then or not."""
+    await automate(rv, memory="input_boolean.memory" if helper else [])
+    await rv.report(**COLD)
+    assert rv.is_on("memory") is helper
+    await rv.stop()
+    await rv.vanish()
+    await rv.report(**then)
+    await rv.start()
+    await asyncio.sleep(20 * MINUTE)
+    # Not heard yet.
+    assert not rv.is_on("charger")
+    await rv.return_()
+    await rv.report(**WARM)
+    await asyncio.sleep(15 * MINUTE)
+    assert rv.is_on("charger")
+    assert not rv.is_on("memory")
+
+
+async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
+    rv: Rv,
+) -> None:
+    """The charger was off by hand."""
+    await automate(rv, memory="input_boolean.memory")
+    await rv.switch("charger", "off")
+    await rv.stop()
+    await rv.start()
+    await asyncio.sleep(20 * MINUTE)
+    assert not rv.is_on("charger")
+
+
+async def test_the_batterys_own_protection_counts_too(rv: Rv) -> None:
+    """Where its owner has switched that sensor on."""
+    await rv.enable_all()
+    await automate(rv, cold_sensors=[rv.entity("charge_utp", "binary_sensor")])
+    await rv.report(**COLD)
+    assert rv.is_on("charger")
+    await rv.report(protection=0x0400)
+    assert not rv.is_on("charger")
+    await rv.report(protection=0)
+    await asyncio.sleep(15 * MINUTE)
+    assert rv.is_on("charger")

@@ -1,0 +1,111 @@
+"""The blueprint "recharge in storage"."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from homeassistant.util import dt as dt_util
+
+from .rv import HOUR, MINUTE, PHONE, Home
+from simulator.clock import FastClock
+
+BLUEPRINT = "recharge_due"
+SENSOR = "sensor.recharge_due"
+DAY = 24 * HOUR
+
+
+@pytest.fixture(autouse=True)
+async def morning(fast_clock: FastClock) -> None:
+    """Begin at six in the morning, and let some days pass."""
+    fast_clock.limit = 30 * DAY
+    now = dt_util.now()
+    six = now.replace(hour=6, minute=0, second=0, microsecond=0)
+    await asyncio.sleep(((six - now).total_seconds() + DAY) % DAY)
+
+
+def due_in(home: Home, days: float, *, time: bool) -> None:
+    """Let the sensor show a date, or a point in time, so far from now."""
+    at = dt_util.now() + timedelta(days=days)
+    home.hass.states.async_set(
+        SENSOR, at.isoformat() if time else at.date().isoformat()
+    )
+
+
+async def automate(home: Home, due: str = SENSOR, **inputs: Any) -> None:
+    """Use the blueprint with what a test needs."""
+    await home.automate(BLUEPRINT, due=due, **{"notify_targets": [PHONE], **inputs})
+
+
+@pytest.mark.parametrize("time", [False, True], ids=["date", "timestamp"])
+async def test_reminded_each_day_from_the_day_on(home: Home, time: bool) -> None:
+    """At the time of the day, until it is done."""
+    due_in(home, 2, time=time)
+    await automate(home)
+    await asyncio.sleep(2 * DAY + 2 * HOUR)
+    assert home.messages == []
+    await asyncio.sleep(HOUR + MINUTE)
+    assert home.messages == ["sensor.recharge_due is due to be recharged."]
+    assert home.shown_here() == {SENSOR: home.messages[0]}
+    await asyncio.sleep(HOUR * 20)
+    assert len(home.messages) == 1
+    await asyncio.sleep(HOUR * 5)
+    assert len(home.messages) == 2
+    due_in(home, 90, time=time)
+    await asyncio.sleep(3 * DAY)
+    assert len(home.messages) == 2
+
+
+async def test_earlier_and_less_often(home: Home) -> None:
+    """As the owner likes."""
+    due_in(home, 5, time=False)
+    await automate(home, days_before=3, every=2)
+    await asyncio.sleep(1 * DAY + 5 * HOUR)
+    assert home.messages == []
+    await asyncio.sleep(1 * DAY)
+    assert len(home.messages) == 1
+    await asyncio.sleep(1 * DAY)
+    assert len(home.messages) == 1
+    await asyncio.sleep(1 * DAY)
+    assert len(home.messages) == 2
+
+
+async def test_a_binary_sensor_does_too(home: Home) -> None:
+    """On means that it is time."""
+    home.hass.states.async_set("binary_sensor.due", "off")
+    await automate(home, "binary_sensor.due")
+    await asyncio.sleep(DAY)
+    assert home.messages == []
+    home.hass.states.async_set("binary_sensor.due", "on")
+    await asyncio.sleep(DAY)
+    assert len(home.messages) == 1
+
+
+@pytest.mark.parametrize("state", ["unknown", "unavailable", "soon", None])
+async def test_nothing_happens_without_a_date(home: Home, state: str | None) -> None:
+    """Whatever stands there instead."""
+    if state is not None:
+        home.hass.states.async_set(SENSOR, state)
+    await automate(home)
+    await asyncio.sleep(2 * DAY)
+    assert home.messages == []
+
+
+async def test_a_missed_reminder_comes_later_and_none_comes_twice(home: Home) -> None:
+    """Home Assistant was off in the morning, and is started often after that."""
+    due_in(home, -1, time=False)
+    await automate(home)
+    await home.stop()
+    await asyncio.sleep(8 * HOUR)
+    await home.start()
+    await asyncio.sleep(15 * MINUTE)
+    assert len(home.messages) == 1
+    await home.stop()
+    await home.start()
+    await asyncio.sleep(3 * HOUR)
+    assert len(home.messages) == 1
+    await asyncio.sleep(DAY)
+    assert len(home.messages) == 2

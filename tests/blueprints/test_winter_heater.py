@@ -1,0 +1,305 @@
+"""The blueprint "heat the battery in winter"."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.util import dt as dt_util
+
+from .rv import HOUR, MINUTE, SOON, Rv
+from tests.helpers import battery
+from tests.world import World
+
+BLUEPRINT = "winter_heater"
+COLD: dict[str, Any] = {"probe_temperatures": (3, 8)}
+BETWEEN: dict[str, Any] = {"probe_temperatures": (8, 9)}
+WARM: dict[str, Any] = {"probe_temperatures": (12, 14)}
+MIN_TIME = 5 * MINUTE
+SHORE = "input_boolean.shore"
+
+
+async def automate(rv: Rv, **inputs: Any) -> None:
+    """Use the blueprint with what a test needs; the heater is off at first."""
+    await rv.automate(
+        BLUEPRINT,
+        heater=rv.entity("heater", "switch"),
+        battery=rv.entity("state_of_charge"),
+        **{
+            "temperatures": [rv.entity("probe_1"), rv.entity("probe_2")],
+            "min_time": {"minutes": 5},
+            **inputs,
+        },
+    )
+    # It has been off for as long as it must be.
+    await asyncio.sleep(MIN_TIME + SOON)
+
+
+def heats(rv: Rv) -> bool:
+    """Return whether the battery, not only Home Assistant, has the heater allowed."""
+    state = rv.shows("heater", "switch")
+    if state != "unavailable":
+        assert (state == "on") is rv.pack.heating_enabled
+    return rv.pack.heating_enabled
+
+
+@pytest.fixture
+async def rv(hass: HomeAssistant, world: World, quiet: None) -> AsyncGenerator[Rv]:
+    """Return an RV whose battery does as it is told, with the physics held."""
+    rv = await Rv.with_battery(
+        hass, world, battery("idle", state_of_charge=60, temperature=12)
+    )
+    yield rv
+    await rv.close()
+
+
+async def set_to(rv: Rv, *, charge: float | None = None, **changes: Any) -> None:
+    """Change the battery itself, so that it still answers its heater."""
+    if charge is not None:
+        rv.pack.charge = rv.pack.capacity * 3600 * charge / 100
+    if "probe_temperatures" in changes:
+        rv.pack.cell_temperatures = list(changes["probe_temperatures"])
+    rv.pack.override = None
+    await rv.refresh()
+
+
+async def test_on_below_and_off_above(rv: Rv) -> None:
+    """With a distance between the two, in which it stays as it is."""
+    await automate(rv)
+    assert not heats(rv)
+    await set_to(rv, **BETWEEN)
+    await asyncio.sleep(2 * SOON)
+    assert not heats(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await set_to(rv, **BETWEEN)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
+    await set_to(rv, **WARM)
+    await asyncio.sleep(SOON)
+    assert not heats(rv)
+
+
+async def test_it_stays_on_and_off_for_a_while(rv: Rv) -> None:
+    """However quickly the temperature changes."""
+    await automate(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await set_to(rv, **WARM)
+    await asyncio.sleep(MIN_TIME - 2 * MINUTE)
+    assert heats(rv)
+    await asyncio.sleep(3 * MINUTE)
+    assert not heats(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(MIN_TIME - 2 * MINUTE)
+    assert not heats(rv)
+    await asyncio.sleep(3 * MINUTE)
+    assert heats(rv)
+
+
+async def test_off_at_once_when_the_battery_is_low(rv: Rv) -> None:
+    """And on again only some way above."""
+    await automate(rv, min_charge=30, margin=10)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    await set_to(rv, charge=29)
+    await asyncio.sleep(2)
+    assert not heats(rv)
+    await set_to(rv, charge=39)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+    await set_to(rv, charge=41)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+
+
+async def test_nothing_happens_without_the_battery_or_a_probe(rv: Rv) -> None:
+    """What it did last stays."""
+    await automate(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    rv.pack.missing_probes = frozenset({1})
+    await set_to(rv, **WARM)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert rv.shows("probe_1") == "unknown"
+    assert heats(rv)
+    await rv.vanish()
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
+    rv.pack.missing_probes = frozenset()
+    await rv.return_()
+    await asyncio.sleep(MIN_TIME + 3 * MINUTE)
+    assert not heats(rv)
+
+
+async def test_shore_power_allows_it(rv: Rv) -> None:
+    """Only then, and then a low battery is heated too: it is being charged."""
+    await automate(rv, shore=SHORE)
+    await set_to(rv, charge=20, **COLD)
+    await asyncio.sleep(2 * SOON)
+    assert not heats(rv)
+    await rv.switch("shore", "on")
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await rv.switch("shore", "off")
+    await asyncio.sleep(SOON)
+    assert not heats(rv)
+
+
+async def test_shore_power_alone_is_a_reason_where_nothing_else_is_chosen(
+    rv: Rv,
+) -> None:
+    """The battery itself knows when it is cold."""
+    await automate(rv, temperatures=[], shore=SHORE)
+    assert not heats(rv)
+    await rv.switch("shore", "on")
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await rv.switch("shore", "off")
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+
+
+async def test_shore_power_as_a_further_reason(rv: Rv) -> None:
+    """Warm with shore power, cold without: both heat."""
+    await automate(rv, shore=SHORE, shore_role="also")
+    assert not heats(rv)
+    await rv.switch("shore", "on")
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await rv.switch("shore", "off")
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
+
+
+@pytest.mark.parametrize("state", ["unknown", "unavailable"])
+async def test_nothing_happens_where_shore_power_is_not_known(
+    rv: Rv, state: str
+) -> None:
+    """Neither on nor off."""
+    rv.hass.states.async_set("binary_sensor.shore", state)
+    await automate(rv, shore="binary_sensor.shore")
+    await set_to(rv, **COLD)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+
+
+class Weather:
+    """A weather service with a forecast."""
+
+    def __init__(self, hass: HomeAssistant, features: int) -> None:
+        """Offer what the features say: 1 daily, 2 hourly, 4 twice daily."""
+        self.hass = hass
+        self.features = features
+        self.asked: set[str] = set()
+        self.forecast: list[dict[str, Any]] = []
+        self.show("cloudy")
+        hass.services.async_register(
+            "weather",
+            "get_forecasts",
+            self._answer,
+            supports_response=SupportsResponse.ONLY,
+        )
+
+    def show(self, state: str) -> None:
+        """Have it in this state."""
+        self.hass.states.async_set(
+            "weather.home", state, {"supported_features": self.features}
+        )
+
+    async def _answer(self, call: ServiceCall) -> Any:
+        assert call.data["entity_id"] == ["weather.home"]
+        self.asked.add(call.data["type"])
+        return {"weather.home": {"forecast": self.forecast}}
+
+    def expect(self, *, hours: float, low: float, key: str) -> None:
+        """Have it this cold so far from now, and mild before."""
+        now = dt_util.utcnow()
+        self.forecast = [
+            {"datetime": now.isoformat(), "temperature": 9.0},
+            {
+                "datetime": (now + timedelta(hours=hours)).isoformat(),
+                "temperature": 9.0,
+                key: low,
+            },
+        ]
+
+
+@pytest.mark.parametrize(
+    ("features", "kind", "key"),
+    [
+        (3, "hourly", "temperature"),
+        (1, "daily", "templow"),
+        (4, "twice_daily", "temperature"),
+    ],
+)
+async def test_frost_in_the_forecast_is_a_reason(
+    rv: Rv, features: int, kind: str, key: str
+) -> None:
+    """Within the hours that the owner looks ahead."""
+    weather = Weather(rv.hass, features)
+    weather.expect(hours=14, low=-3.0, key=key)
+    await automate(rv, temperatures=[], weather="weather.home", hours=12)
+    assert not heats(rv)
+    assert weather.asked == {kind}
+    await asyncio.sleep(2 * HOUR)
+    assert heats(rv)
+    weather.expect(hours=6, low=1.0, key=key)
+    await asyncio.sleep(SOON)
+    assert not heats(rv)
+
+
+async def test_without_internet_the_temperature_decides(rv: Rv) -> None:
+    """And alone, a forecast that is not there decides nothing."""
+    weather = Weather(rv.hass, 2)
+    weather.expect(hours=1, low=-5.0, key="temperature")
+    await automate(rv, weather="weather.home")
+    assert heats(rv)
+    weather.show("unavailable")
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
+
+
+async def test_a_battery_that_does_not_obey_is_not_pestered(
+    rv: Rv, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked again after the shortest time."""
+    rv.pack.heater_answer = "refuse"
+    await automate(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    await asyncio.sleep(2 * MIN_TIME)
+    refusals = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert 0 < len({record.created for record in refusals}) <= 6
+    caplog.clear()
+    rv.pack.heater_answer = "obey"
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
+
+
+async def test_a_restart_forgets_nothing(rv: Rv) -> None:
+    """What was wanted before is looked at anew."""
+    await automate(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await rv.stop()
+    await set_to(rv, **WARM)
+    await asyncio.sleep(HOUR)
+    await rv.start()
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
