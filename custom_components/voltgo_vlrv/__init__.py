@@ -15,6 +15,7 @@ from .bank.setup import async_remove_bank, async_setup_bank, async_unload_bank
 from .const import DOMAIN
 from .controls import power_cycle_issue
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .dashboard import async_setup_dashboard
 from .energy import EnergyCounter
 from .firmware_store import FirmwareStore
 from .memory import Memory
@@ -41,6 +42,7 @@ CONFIG_SCHEMA: Final = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Set up what all batteries and banks share."""
     async_setup_actions(hass)
+    await async_setup_dashboard(hass)
     return True
 
 

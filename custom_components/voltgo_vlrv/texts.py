@@ -25,6 +25,7 @@ class Words(NamedTuple):
     firmware_steps: Mapping[str, str]
     versions: Mapping[str, str]
     bank: Mapping[str, str]
+    dashboard: Mapping[str, str]
 
 
 _WORDS: HassKey[Words] = HassKey(f"{DOMAIN}_words")
@@ -50,6 +51,7 @@ async def async_load_words(hass: HomeAssistant) -> None:
         options("firmware_step"),
         options("firmware_text"),
         options("bank"),
+        options("dashboard"),
     )
 
 

@@ -1,0 +1,267 @@
+"""A ready dashboard, made from the entities that the owner really has.
+
+Home Assistant's "Add dashboard" offers it by its brand (a community dashboard, since
+Home Assistant 2026.5): a few lines of JavaScript announce it and ask for its content,
+which is made here each time it is opened. So it follows renamed, new and switched off
+entities by itself, needs no internet, and consists of Home Assistant's own cards only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from homeassistant.components import frontend, websocket_api
+from homeassistant.components.http import StaticPathConfig
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.loader import async_get_integration
+
+from .const import DOMAIN
+from .coordinator import VlrvConfigEntry
+from .texts import async_load_words, words
+from .vlrv.faults import FAULTS
+
+SCRIPT: Final = Path(__file__).with_suffix(".js")
+SCRIPT_URL: Final = f"/{DOMAIN}/{SCRIPT.name}"
+COMMAND: Final = f"{DOMAIN}/dashboard"
+
+type Card = dict[str, Any]
+type Entities = Mapping[str, str]
+
+_NOW: Final = (
+    "sensor.voltage",
+    "sensor.current",
+    "sensor.power",
+    "sensor.remaining_capacity",
+    "sensor.operating_state",
+    "binary_sensor.charging",
+    "binary_sensor.low_battery",
+    "sensor.state_of_health",
+    "sensor.cycles",
+)
+_CELLS: Final = tuple(f"sensor.cell_{number}" for number in range(1, 17))
+_DIFFERENCE: Final = (
+    "sensor.cell_voltage_delta",
+    "sensor.highest_cell",
+    "sensor.lowest_cell",
+)
+_TEMPERATURES: Final = (
+    *(f"sensor.probe_{number}" for number in range(1, 7)),
+    "sensor.max_cell_temperature",
+    "sensor.ambient_temperature",
+    "sensor.pcb_temperature",
+)
+_HEATER: Final = (
+    "switch.heater",
+    "binary_sensor.heating",
+    "binary_sensor.too_cold_to_charge",
+)
+_FAULTS: Final = (
+    "binary_sensor.problem",
+    "sensor.active_faults",
+    "event.protection",
+    *(f"binary_sensor.{fault.key}" for fault in FAULTS),
+    "binary_sensor.warning",
+    "binary_sensor.error",
+)
+_ENERGY: Final = ("sensor.energy_charged", "sensor.energy_discharged")
+_LINK: Final = (
+    "sensor.link_status",
+    "sensor.last_update",
+    "sensor.signal_strength",
+    "switch.bluetooth_link",
+    "button.refresh",
+)
+# A section is twelve columns wide.
+_HALF: Final = 6
+_QUARTER: Final = 3
+_FULL: Final = "full"
+# %; below it a battery wants to be charged, below the other one soon.
+_EMPTY: Final = 20
+_HALF_FULL: Final = 40
+
+
+async def async_setup_dashboard(hass: HomeAssistant) -> None:
+    """Offer the dashboard, where Home Assistant shows any."""
+    if frontend.DOMAIN not in hass.config.components:
+        return
+    websocket_api.async_register_command(hass, _answer)
+    await hass.http.async_register_static_paths(
+        [StaticPathConfig(SCRIPT_URL, str(SCRIPT), cache_headers=False)]
+    )
+    version = (await async_get_integration(hass, DOMAIN)).version
+    frontend.add_extra_js_url(hass, f"{SCRIPT_URL}?v={version}")
+
+
+@websocket_api.websocket_command({"type": COMMAND})
+@websocket_api.async_response
+async def _answer(
+    hass: HomeAssistant,
+    connection: websocket_api.ActiveConnection,
+    message: dict[str, Any],
+) -> None:
+    await async_load_words(hass)
+    connection.send_result(message["id"], make_dashboard(hass))
+
+
+def make_dashboard(hass: HomeAssistant) -> dict[str, Any]:
+    """Return the configuration of a dashboard with one view for each battery."""
+    views = [
+        _view(hass, entry)
+        for entry in hass.config_entries.async_entries(
+            DOMAIN, include_ignore=False, include_disabled=False
+        )
+    ]
+    if not views:
+        text = words(hass).dashboard["no_battery"]
+        views = [{"title": "Voltgo VLRV", "cards": [_markdown(text)]}]
+    return {"views": views}
+
+
+def _view(hass: HomeAssistant, entry: VlrvConfigEntry) -> dict[str, Any]:
+    device = next(
+        iter(dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)),
+        None,
+    )
+    name = (device and (device.name_by_user or device.name)) or entry.title
+    return {
+        "title": name,
+        # The title changes with the name, the address must not.
+        "path": entry.entry_id.lower(),
+        "type": "sections",
+        "max_columns": 4,
+        "sections": list(_sections(hass, entry)),
+    }
+
+
+def _sections(hass: HomeAssistant, entry: VlrvConfigEntry) -> Iterator[dict[str, Any]]:
+    prefix = f"{entry.unique_id}_"
+    registered = {
+        f"{item.domain}.{item.unique_id.removeprefix(prefix)}": item
+        for item in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+    }
+    # What is switched on and not hidden, by platform and key.
+    entities = {
+        key: item.entity_id
+        for key, item in registered.items()
+        if item.disabled_by is None and item.hidden_by is None
+    }
+    titles = words(hass).dashboard
+    contents = {
+        "now": [
+            *_gauge(entities),
+            *_tiles(entities, _NOW),
+            *_history(hass, entities, ["sensor.state_of_charge"]),
+            *_history(hass, entities, ["sensor.power"]),
+        ],
+        "cells": [
+            *_cells(entities),
+            *([_markdown(titles["cells_off"])] if _cells_off(registered) else ()),
+            *_tiles(entities, _DIFFERENCE),
+            *_history(hass, entities, _CELLS),
+        ],
+        "temperatures": [
+            *_tiles(entities, _TEMPERATURES),
+            *_history(hass, entities, _TEMPERATURES),
+        ],
+        "heater": list(_tiles(entities, _HEATER)),
+        "faults": list(_tiles(entities, _FAULTS)),
+        "energy": [*_tiles(entities, _ENERGY), *_per_day(hass, entities)],
+        "link": list(_tiles(entities, _LINK)),
+    }
+    for key, cards in contents.items():
+        if cards:
+            heading = {"type": "heading", "heading": titles[key]}
+            yield {"type": "grid", "cards": [heading, *cards]}
+
+
+def _markdown(text: str) -> Card:
+    return {"type": "markdown", "content": text, "grid_options": {"columns": _FULL}}
+
+
+def _tile(entity_id: str, **more: Any) -> Card:
+    return {
+        "type": "tile",
+        "entity": entity_id,
+        # Without the battery's name, which stands above.
+        "name": {"type": "entity"},
+        "grid_options": {"columns": _HALF},
+        **more,
+    }
+
+
+def _tiles(entities: Entities, keys: Iterable[str]) -> Iterator[Card]:
+    for key in keys:
+        if (entity_id := entities.get(key)) is None:
+            continue
+        if key.startswith("switch."):
+            yield _tile(entity_id, features=[{"type": "toggle"}])
+        elif key == "sensor.active_faults":
+            yield _tile(entity_id, grid_options={"columns": _FULL})
+        else:
+            yield _tile(entity_id)
+
+
+def _gauge(entities: Entities) -> Iterator[Card]:
+    if entity_id := entities.get("sensor.state_of_charge"):
+        yield {
+            "type": "gauge",
+            "entity": entity_id,
+            "name": {"type": "entity"},
+            "severity": {"red": 0, "yellow": _EMPTY, "green": _HALF_FULL},
+            "grid_options": {"columns": _FULL},
+        }
+
+
+def _cells(entities: Entities) -> Iterator[Card]:
+    """Yield the cells side by side, four in a row, with their numbers as names."""
+    for number, key in enumerate(_CELLS, 1):
+        if entity_id := entities.get(key):
+            yield _tile(
+                entity_id,
+                name=str(number),
+                vertical=True,
+                grid_options={"columns": _QUARTER, "rows": 2},
+            )
+
+
+def _cells_off(registered: Mapping[str, er.RegistryEntry]) -> bool:
+    """Return whether some cells are not shown because they were never switched on."""
+    return any(
+        registered[key].disabled_by is er.RegistryEntryDisabler.INTEGRATION
+        for key in _CELLS
+        if key in registered
+    )
+
+
+def _history(
+    hass: HomeAssistant, entities: Entities, keys: Iterable[str]
+) -> Iterator[Card]:
+    shown = [entities[key] for key in keys if key in entities]
+    if shown and "history" in hass.config.components:
+        yield {
+            "type": "history-graph",
+            "hours_to_show": 24,
+            "entities": [
+                {"entity": entity_id, "name": {"type": "entity"}} for entity_id in shown
+            ],
+            "grid_options": {"columns": _FULL},
+        }
+
+
+def _per_day(hass: HomeAssistant, entities: Entities) -> Iterator[Card]:
+    shown = [entities[key] for key in _ENERGY if key in entities]
+    if shown and "recorder" in hass.config.components:
+        yield {
+            "type": "statistics-graph",
+            "chart_type": "bar",
+            "period": "day",
+            "days_to_show": 7,
+            "stat_types": ["change"],
+            "entities": shown,
+            "grid_options": {"columns": _FULL},
+        }
