@@ -184,15 +184,19 @@ async def test_shore_power_as_a_further_reason(rv: Rv) -> None:
 
 
 @pytest.mark.parametrize("state", ["unknown", "unavailable"])
+@pytest.mark.parametrize("before", ["on", "off"])
 async def test_nothing_happens_where_shore_power_is_not_known(
-    rv: Rv, state: str
+    rv: Rv, state: str, before: str
 ) -> None:
     """Neither on nor off."""
-    rv.hass.states.async_set("binary_sensor.shore", state)
+    rv.hass.states.async_set("binary_sensor.shore", before)
     await automate(rv, shore="binary_sensor.shore")
     await set_to(rv, **COLD)
     await asyncio.sleep(MIN_TIME + SOON)
-    assert not heats(rv)
+    assert heats(rv) is (before == "on")
+    rv.hass.states.async_set("binary_sensor.shore", state)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv) is (before == "on")
 
 
 class Weather:
