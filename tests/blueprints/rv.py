@@ -96,7 +96,8 @@ class Home:
             await self.hass.services.async_call(
                 automation.DOMAIN, SERVICE_RELOAD, blocking=True
             )
-        await self.hass.async_block_till_done()
+        # Not until all is done: an automation that has begun may take a day.
+        await asyncio.sleep(0)
 
     async def stop(self) -> None:
         """Let Home Assistant stop: what runs is forgotten."""
