@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from homeassistant.components import frontend, websocket_api
 from homeassistant.components.http import StaticPathConfig
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.loader import async_get_integration
 
+from .bank.members import is_bank
 from .const import DOMAIN
-from .coordinator import VlrvConfigEntry
 from .texts import async_load_words, words
 from .vlrv.faults import FAULTS
 
@@ -32,24 +33,39 @@ type Entities = Mapping[str, str]
 
 _NOW: Final = (
     "sensor.voltage",
+    "sensor.bank_voltage",
     "sensor.current",
     "sensor.power",
+    "sensor.stored_energy",
+    "sensor.time_to_empty",
+    "sensor.time_to_full",
     "sensor.remaining_capacity",
     "sensor.operating_state",
     "binary_sensor.charging",
     "binary_sensor.low_battery",
+    "sensor.state_of_charge_spread",
+    "sensor.current_imbalance",
+    "sensor.batteries_reporting",
     "sensor.state_of_health",
+    "sensor.bank_state_of_health",
     "sensor.cycles",
+    "sensor.last_full_charge",
+    "sensor.recharge_due",
 )
 _CELLS: Final = tuple(f"sensor.cell_{number}" for number in range(1, 17))
 _DIFFERENCE: Final = (
     "sensor.cell_voltage_delta",
+    "sensor.bank_cell_voltage_delta",
+    "sensor.highest_cell_voltage",
+    "sensor.lowest_cell_voltage",
     "sensor.highest_cell",
     "sensor.lowest_cell",
 )
 _TEMPERATURES: Final = (
     *(f"sensor.probe_{number}" for number in range(1, 7)),
     "sensor.max_cell_temperature",
+    "sensor.highest_temperature",
+    "sensor.lowest_temperature",
     "sensor.ambient_temperature",
     "sensor.pcb_temperature",
 )
@@ -60,6 +76,9 @@ _HEATER: Final = (
 )
 _FAULTS: Final = (
     "binary_sensor.problem",
+    "binary_sensor.any_protection",
+    "binary_sensor.battery_missing",
+    "binary_sensor.battery_isolated",
     "sensor.active_faults",
     "event.protection",
     *(f"binary_sensor.{fault.key}" for fault in FAULTS),
@@ -107,20 +126,20 @@ async def _answer(
 
 
 def make_dashboard(hass: HomeAssistant) -> dict[str, Any]:
-    """Return the configuration of a dashboard with one view for each battery."""
-    views = [
-        _view(hass, entry)
-        for entry in hass.config_entries.async_entries(
-            DOMAIN, include_ignore=False, include_disabled=False
-        )
-    ]
+    """Return the configuration of a dashboard: a view for each bank and battery."""
+    entries = hass.config_entries.async_entries(
+        DOMAIN, include_ignore=False, include_disabled=False
+    )
+    # Whoever has a bank thinks of that one first.
+    entries.sort(key=is_bank, reverse=True)
+    views = [_view(hass, entry) for entry in entries]
     if not views:
         text = words(hass).dashboard["no_battery"]
         views = [{"title": "Voltgo VLRV", "cards": [_markdown(text)]}]
     return {"views": views}
 
 
-def _view(hass: HomeAssistant, entry: VlrvConfigEntry) -> dict[str, Any]:
+def _view(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
     device = next(
         iter(dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)),
         None,
@@ -136,8 +155,8 @@ def _view(hass: HomeAssistant, entry: VlrvConfigEntry) -> dict[str, Any]:
     }
 
 
-def _sections(hass: HomeAssistant, entry: VlrvConfigEntry) -> Iterator[dict[str, Any]]:
-    prefix = f"{entry.unique_id}_"
+def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any]]:
+    prefix = f"{entry.entry_id if is_bank(entry) else entry.unique_id}_"
     registered = {
         f"{item.domain}.{item.unique_id.removeprefix(prefix)}": item
         for item in er.async_entries_for_config_entry(
