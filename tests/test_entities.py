@@ -22,7 +22,7 @@ ON_THE_PAGE = {
     "sensor": {
         "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
         "current", "energy_charged", "energy_discharged", "link_status",
-        "max_cell_temperature", "power", "state_of_charge",
+        "min_cell_temperature", "power", "state_of_charge",
         "stored_energy", "time_to_empty", "time_to_full", "voltage",
     },
     "switch": {"bluetooth_link", "heater"},

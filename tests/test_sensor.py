@@ -71,9 +71,13 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "cycles": (
         "Charge cycles", None, None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC, False,
     ),
+    "min_cell_temperature": (
+        "Minimum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        None, True,
+    ),
     "max_cell_temperature": (
         "Maximum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
-        None, True,
+        None, False,
     ),
     "probe_1": (
         "Temperature probe 1", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT, None,
@@ -190,7 +194,10 @@ async def test_frost_is_shown_as_it_is(
     await world.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
-    for key in ("probe_1", "probe_2", "max_cell_temperature", "pcb_temperature"):
+    for key in (
+        "probe_1", "probe_2", "min_cell_temperature", "max_cell_temperature",
+        "pcb_temperature",
+    ):  # fmt: skip
         assert value(hass, pack.address, key) == str(temperature)
     assert value(hass, pack.address, "ambient_temperature") == str(temperature or -1)
 
@@ -229,6 +236,7 @@ async def test_a_board_without_any_temperature_sensor_shows_none(
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     assert value(hass, pack.address, "max_cell_temperature") == "unknown"
+    assert value(hass, pack.address, "min_cell_temperature") == "unknown"
     registry = er.async_get(hass)
     for key in ("probe_1", "probe_2", "ambient_temperature"):
         assert (

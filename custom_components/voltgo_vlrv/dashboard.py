@@ -63,6 +63,7 @@ _DIFFERENCE: Final = (
 )
 _TEMPERATURES: Final = (
     *(f"sensor.probe_{number}" for number in range(1, 7)),
+    "sensor.min_cell_temperature",
     "sensor.max_cell_temperature",
     "sensor.highest_temperature",
     "sensor.lowest_temperature",

@@ -240,7 +240,13 @@ SENSORS: Final = (
         entity_registry_enabled_default=False,
         value_fn=lambda status: status.cycles,
     ),
-    _temperature("max_cell_temperature", lambda status: status.max_temperature),
+    # The coldest decides whether the battery may be charged.
+    _temperature(
+        "min_cell_temperature", lambda status: min(status.temperatures, default=None)
+    ),
+    _temperature(
+        "max_cell_temperature", lambda status: status.max_temperature, enabled=False
+    ),
     _temperature(
         "ambient_temperature",
         lambda status: status.ambient_temperature,
@@ -450,7 +456,7 @@ def _probe(number: int) -> VlrvSensorDescription:
         lambda status: status.probes[number - 1],
         translation_key="probe",
         placeholders={"number": str(number)},
-        # The warmest is on the page, and what the coldest means for charging.
+        # The coldest of them is on the page.
         enabled=False,
     )
 

@@ -143,6 +143,7 @@ def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
         if name != LOW_CAPACITY
     }
     shown |= {
+        "min_cell_temperature": min(probes, default=None),
         "active_faults": ", ".join(active) or NO_FAULTS,
         "charge_power": max(truth["power"], 0),
         "discharge_power": max(-truth["power"], 0),

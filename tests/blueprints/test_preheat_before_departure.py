@@ -172,11 +172,13 @@ async def test_a_departure_that_is_put_off_ends_it(rv: Rv, source: str) -> None:
 
 
 async def test_only_when_it_is_cold(rv: Rv) -> None:
-    """Where the owner has chosen a probe; once on, it stays on to the end."""
+    """Where the owner has chosen a temperature; once on, it stays on to the end."""
     rv.pack.cell_temperatures = [12.0, 12.0]
     await rv.refresh()
     await set_date(rv, soon(1))
-    await automate(rv, departure=DATE, temperatures=[rv.entity("probe_1")], cold=10)
+    await automate(
+        rv, departure=DATE, temperatures=[rv.entity("min_cell_temperature")], cold=10
+    )
     await asyncio.sleep(2 * SOON)
     assert not heats(rv)
     rv.pack.cell_temperatures = [9.0, 9.0]

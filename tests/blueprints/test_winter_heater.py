@@ -31,7 +31,7 @@ async def automate(rv: Rv, **inputs: Any) -> None:
         heater=rv.entity("heater", "switch"),
         battery=rv.entity("state_of_charge"),
         **{
-            "temperatures": [rv.entity("probe_1"), rv.entity("probe_2")],
+            "temperatures": [rv.entity("min_cell_temperature")],
             "min_time": {"minutes": 5},
             **inputs,
         },
@@ -126,10 +126,10 @@ async def test_nothing_happens_without_the_battery_or_a_probe(rv: Rv) -> None:
     await set_to(rv, **COLD)
     await asyncio.sleep(SOON)
     assert heats(rv)
-    rv.pack.missing_probes = frozenset({1})
+    rv.pack.missing_probes = frozenset({1, 2})
     await set_to(rv, **WARM)
     await asyncio.sleep(MIN_TIME + SOON)
-    assert rv.shows("probe_1") == "unknown"
+    assert rv.shows("min_cell_temperature") == "unknown"
     assert heats(rv)
     await rv.vanish()
     await asyncio.sleep(MIN_TIME + SOON)
