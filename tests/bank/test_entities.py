@@ -402,7 +402,7 @@ async def test_a_peak_between_two_polls_is_no_imbalance(
     assert float(shown(bank, hass, "current_imbalance") or "") < 25
     for pack in pair:
         say(pack, current=0.0)
-    await asyncio.sleep(11 * 60)
+    await asyncio.sleep(20 * 60)
     assert shown(bank, hass, "current_imbalance") == "unknown"
 
 
