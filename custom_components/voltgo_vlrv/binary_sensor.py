@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, override
 
@@ -156,13 +156,12 @@ BINARY_SENSORS: Final = (
 )
 
 
-def descriptions() -> Iterator[VlrvBinarySensorDescription]:
-    """Yield all binary sensors; every battery has the same."""
-    yield from BINARY_SENSORS
-    for fault in FAULTS:
-        # It is what the state "full discharge" stands for.
-        if fault.mask is not Protections.LOW_CAPACITY:
-            yield _fault(fault)
+# Every battery has the same.
+DESCRIPTIONS: Final = (
+    *BINARY_SENSORS,
+    # That one is what the state "full discharge" stands for.
+    *(_fault(fault) for fault in FAULTS if fault.mask is not Protections.LOW_CAPACITY),
+)
 
 
 async def async_setup_entry(
@@ -176,7 +175,7 @@ async def async_setup_entry(
         return
     async_add_entities(
         VlrvBinarySensor(entry.runtime_data, description)
-        for description in descriptions()
+        for description in DESCRIPTIONS
     )
 
 

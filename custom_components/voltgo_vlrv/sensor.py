@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final, override
 
 from homeassistant.components.sensor import (
@@ -450,6 +451,8 @@ def limit_descriptions(facts: BatteryFacts) -> Iterator[SensorEntityDescription]
             )
 
 
+# The same for all batteries, so made once.
+@cache
 def _probe(number: int) -> VlrvSensorDescription:
     return _temperature(
         f"probe_{number}",
@@ -461,7 +464,8 @@ def _probe(number: int) -> VlrvSensorDescription:
     )
 
 
-def _cell(number: int, cell_count: int) -> VlrvSensorDescription:
+@cache
+def _cell(number: int, *, enabled: bool) -> VlrvSensorDescription:
     return _cell_voltage(
         f"cell_{number}",
         lambda status: (
@@ -469,7 +473,7 @@ def _cell(number: int, cell_count: int) -> VlrvSensorDescription:
         ),
         translation_key="cell",
         placeholders={"number": str(number)},
-        enabled=cell_count <= CELLS_ENABLED_UP_TO,
+        enabled=enabled,
     )
 
 
@@ -480,7 +484,7 @@ def descriptions(facts: BatteryFacts) -> Iterator[VlrvSensorDescription]:
     for number in facts.probes:
         yield _probe(number)
     for number in range(1, facts.cell_count + 1):
-        yield _cell(number, facts.cell_count)
+        yield _cell(number, enabled=facts.cell_count <= CELLS_ENABLED_UP_TO)
 
 
 async def async_setup_entry(

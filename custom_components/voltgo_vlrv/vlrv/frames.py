@@ -7,6 +7,7 @@ Three families share the link and are told apart by their first byte (protocol 2
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 STATUS_FAMILY: Final = 0x01
@@ -55,6 +56,8 @@ def with_crc(body: bytes) -> bytes:
     return body + crc16(body).to_bytes(2, "little")
 
 
+# The same few are sent over and over, and kept by every battery's trace.
+@cache
 def read_request(start: int, count: int) -> bytes:
     """Build the request for `count` (1-125) registers from `start` (0-65535)."""
     if not 0 <= start <= 0xFFFF or not 1 <= count <= MAX_REGISTERS:

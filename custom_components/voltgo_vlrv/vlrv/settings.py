@@ -7,6 +7,7 @@ is 1 (C; the vendor's apps hold to it).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from .frames import settings_request
@@ -127,6 +128,8 @@ def _text(data: bytes) -> str:
     return "".join(chr(byte) for byte in data if 0x20 <= byte < 0x7F).strip()
 
 
+# Asked for at every sample; there are few lists of protocols, the battery's own.
+@lru_cache(maxsize=64)
 def brand_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the battery's codes as brands, each once; a code not known as it is."""
     brands: list[str] = []
