@@ -96,13 +96,13 @@ async def automate(
                 "options": {
                     "behavior": "first",
                     "threshold": {
-                        "type": "above",
-                        "value": {"number": 45, "unit_of_measurement": "°C"},
+                        "type": "below",
+                        "value": {"number": 3, "unit_of_measurement": "°C"},
                     },
                 },
             },
-            {"probe_temperatures": (45, 30), "max_cell_temperature": 45},
-            {"probe_temperatures": (46, 30), "max_cell_temperature": 46},
+            {"probe_temperatures": (3, 9), "max_cell_temperature": 9},
+            {"probe_temperatures": (2, 9), "max_cell_temperature": 9},
         ),
     ],
     ids=lambda item: item.get("trigger", ""),
