@@ -125,6 +125,9 @@ class Soak:
         while (done := (self._hass.loop.time() - began) / (hours * HOUR)) < 1:
             if memory and done >= WATCHED and not tracemalloc.is_tracing():
                 tracemalloc.start()
+                # Only what is made from now on is seen: so all of ours is made anew.
+                for pack in self._packs:
+                    await self._reload(pack)
             if memory and done >= SETTLED and settled is None:
                 settled = _allocated()
             await asyncio.sleep(self._random.expovariate(1 / BETWEEN_EVENTS))
