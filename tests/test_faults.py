@@ -281,6 +281,30 @@ async def test_unknown_bits_are_named_as_such(
     ]
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"error": 0x0022}, "Error 0022"),
+        ({"operating_state": 4}, "Protection that is not named"),
+        (
+            {"protection": 0x0400, "error": 0x0001, "operating_state": 4},
+            "Charge under-temperature protection, Error 0001",
+        ),
+    ],
+)
+async def test_whatever_turns_problem_on_is_said(
+    hass: HomeAssistant, world: World, change: dict[str, Any], text: str
+) -> None:
+    """Never "None" beside a problem."""
+    pack = battery("idle")
+    pack.hold = True
+    await added(hass, world, pack)
+    pack.override = replace(pack.reported(), **change)
+    await asyncio.sleep(POLL + 1)
+    assert binary(hass, pack, "problem") == "on"
+    assert value(hass, pack.address, "active_faults") == text
+
+
 async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
     hass: HomeAssistant, world: World
 ) -> None:
@@ -394,6 +418,21 @@ async def test_too_cold_to_charge(
     )
     await asyncio.sleep(POLL + 1)
     assert binary(hass, pack, "too_cold_to_charge") == state
+
+
+@pytest.mark.parametrize("limit", [-50, -21, 16, 65485])
+async def test_a_threshold_that_can_be_none_does_not_count(
+    hass: HomeAssistant, world: World, limit: int
+) -> None:
+    """The register is known from other boards only; then 0 °C decides, as ever."""
+    pack = battery("idle", reports_thresholds=True)
+    pack.limits["charge_ut_protection"] = limit
+    pack.hold = True
+    await added(hass, world, pack)
+    for probes, state in (((0, 3), "on"), ((1, 3), "off")):
+        pack.override = replace(pack.reported(), probe_temperatures=probes)
+        await asyncio.sleep(POLL + 1)
+        assert binary(hass, pack, "too_cold_to_charge") == state
 
 
 async def test_without_a_probe_nobody_knows_whether_it_is_too_cold(

@@ -174,7 +174,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @property
     def is_live(self) -> bool:
-        """Return whether what is shown was read lately.
+        """Return whether what is shown was read lately, whatever else may stand.
 
         What was kept over a release or a restart is shown too, and is not live.
         """
@@ -182,7 +182,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return (
             not self.link.is_released
             and age is not None
-            and age < self.longest_age.total_seconds()
+            and age < max(MAX_AGE, MAX_AGE_INTERVALS * self.interval).total_seconds()
         )
 
     @callback

@@ -1,8 +1,8 @@
 """What follows from the samples of a battery.
 
 The times to empty and to full, the stored energy, when it was full, and when it has to
-be charged again. Arithmetic only: nothing here knows Home Assistant, or where the samples come from, so it
-serves one battery as well as several together.
+be charged again. Arithmetic only: nothing here knows Home Assistant, or where the
+samples come from, so it serves one battery as well as several together.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ DEFAULT_MANUFACTURER = "Voltgo"
 # Lithium iron phosphate must not be charged below this (°C); for batteries that do not
 # report a threshold of their own.
 TOO_COLD_TO_CHARGE: Final = 0.0
+# A threshold outside of these is none (°C): the registers are known from other boards.
+COLDEST_LIMIT: Final = -20.0
+WARMEST_LIMIT: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +124,17 @@ class BatteryFacts:
         """Return whether charging is blocked, or harmful, for cold.
 
         By the battery's own protection, or its coldest probe at the battery's own
-        threshold (register 91), at 0 °C where it reports none. None without any probe.
+        threshold (register 91), at 0 °C where it reports none that can be true. None
+        without any probe.
         """
         if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
             return True
         if not (temperatures := status.temperatures):
             return None
-        return min(temperatures) <= self.limits.get(
-            CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE
-        )
+        limit = self.limits.get(CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE)
+        if not COLDEST_LIMIT <= limit <= WARMEST_LIMIT:
+            limit = TOO_COLD_TO_CHARGE
+        return min(temperatures) <= limit
 
     @property
     def manufacturer(self) -> str:

@@ -16,6 +16,7 @@ from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integration
 
 from .const import DOMAIN
 from .failures import describe_adapters
@@ -80,7 +81,7 @@ def async_watch_rivals(hass: HomeAssistant, entry: ConfigEntry) -> CALLBACK_TYPE
             translation_placeholders={
                 "name": entry.title,
                 "rival": rivals[0].title,
-                "integration": rivals[0].domain,
+                "integration": _name(hass, rivals[0].domain),
             },
         )
 
@@ -98,6 +99,14 @@ def async_watch_rivals(hass: HomeAssistant, entry: ConfigEntry) -> CALLBACK_TYPE
 
     look()
     return stop
+
+
+def _name(hass: HomeAssistant, domain: str) -> str:
+    """Return what an integration is called on the screen."""
+    try:
+        return async_get_loaded_integration(hass, domain).name
+    except IntegrationNotLoaded:
+        return domain
 
 
 def _digits(address: str) -> str:

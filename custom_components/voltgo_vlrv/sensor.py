@@ -540,25 +540,38 @@ class VlrvSensor(VlrvEntity, SensorEntity):
 
 
 class VlrvActiveFaults(VlrvEntity, SensorEntity):
-    """The protections that are on: in words, and by their keys for conditions."""
+    """What is wrong: in words, and protections by their keys for conditions."""
 
-    _active: frozenset[str] | None = None
+    _shown: tuple[frozenset[str], int, bool] | None = None
 
     @override
     def _update(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        active = None if status is None else active_faults(status.protections)
-        if active == self._active:
+        shown = None if status is None else _faults(status)
+        if shown == self._shown:
             return False
-        self._active = active
-        if active is None:
+        self._shown = shown
+        if shown is None:
             self._attr_native_value = None
             self._attr_extra_state_attributes = {}
         else:
-            faults = words(self.coordinator.hass).faults
-            self._attr_native_value = fault_list(faults, active)
+            active, errors, in_protection = shown
+            self._attr_native_value = fault_list(
+                words(self.coordinator.hass).faults,
+                active,
+                errors=errors,
+                in_protection=in_protection,
+            )
             self._attr_extra_state_attributes = {PROTECTIONS: sorted(active)}
         return True
+
+
+def _faults(status: BatteryStatus) -> tuple[frozenset[str], int, bool]:
+    return (
+        active_faults(status.protections),
+        int(status.errors),
+        status.operating_state is OperatingState.PROTECTION,
+    )
 
 
 class VlrvLimitSensor(VlrvEntity, SensorEntity):

@@ -61,8 +61,18 @@ def words(hass: HomeAssistant) -> Words:
     return hass.data[_WORDS]
 
 
-def fault_list(names: Mapping[str, str], active: Iterable[str]) -> str:
-    """Return the active faults as one short text, in the order of the manual."""
+def fault_list(
+    names: Mapping[str, str],
+    active: Iterable[str],
+    *,
+    errors: int = 0,
+    in_protection: bool = False,
+) -> str:
+    """Return what is wrong as one short text, protections in the order of the manual.
+
+    `errors` is the error word, whose bits nobody has seen explained; `in_protection`
+    says that the battery's state is a protection, whether it names one or not.
+    """
     keys = set(active)
     parts = [names[fault.key] for fault in FAULTS if fault.key in keys]
     parts += [
@@ -70,6 +80,10 @@ def fault_list(names: Mapping[str, str], active: Iterable[str]) -> str:
         for key in sorted(keys, key=lambda key: (len(key), key))
         if key.startswith(UNKNOWN_BIT)
     ]
+    if errors:
+        parts.append(names["error"].replace("{code}", f"{errors:04X}"))
+    if in_protection and not parts:
+        parts.append(names["unnamed"])
     text = ", ".join(parts) or names["none"]
     if len(text) > STATE_MAX:
         # Cut between two faults; the sensors have them all.

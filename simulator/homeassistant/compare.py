@@ -67,6 +67,7 @@ FAULTS: Final = {
 # Has no binary sensor of its own: it is what "full discharge" stands for.
 LOW_CAPACITY: Final = "low_capacity"
 NO_FAULTS: Final = "None"
+UNNAMED: Final = "Protection that is not named"
 LOW_BATTERY: Final = 20  # %, unless the owner wants another
 FREEZING: Final = 0  # °C
 
@@ -132,6 +133,10 @@ def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
     charge, state = truth["state_of_charge"], truth["operating_state"]
     protections = set(truth["protections"])
     active = [fault.name for name, fault in FAULTS.items() if name in protections]
+    if truth["error_word"]:
+        active.append(f"Error {truth['error_word']:04X}")
+    if state == "protection" and not active:
+        active.append(UNNAMED)
     probes = [
         value
         for key, value in truth.items()

@@ -7,11 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    MockModule,
+    mock_integration,
+)
 
 from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.loader import async_get_integration
 from homeassistant.util import dt as dt_util
 
 from custom_components.voltgo_vlrv.const import DOMAIN
@@ -550,7 +555,10 @@ async def test_a_freed_slot_is_taken_at_once(hass: HomeAssistant, world: World) 
 async def test_another_integration_on_the_same_battery_is_named(
     hass: HomeAssistant, world: World, unique_id: str
 ) -> None:
-    """With the entry to remove; gone when that is gone."""
+    """With the entry to remove, by the names on the screen; gone when that is gone."""
+    mock_integration(hass, MockModule("bms_ble"))
+    integration = await async_get_integration(hass, "bms_ble")
+    integration.manifest["name"] = "BLE Battery Management"
     one = await shared(
         hass, world, battery("solar_charging", address="A4:C1:37:43:A4:42")
     )
@@ -566,7 +574,7 @@ async def test_another_integration_on_the_same_battery_is_named(
     assert issue.translation_placeholders == {
         "name": one.entry.title,
         "rival": "JBD BMS",
-        "integration": "bms_ble",
+        "integration": "BLE Battery Management",
     }
     await hass.config_entries.async_remove(rival.entry_id)
     await asyncio.sleep(1)

@@ -19,7 +19,15 @@ from homeassistant.util import dt as dt_util
 from .test_sharing import Shared, shared
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.faults import FOREVER
-from tests.helpers import battery, enable_all, log_lines, set_options, until, value
+from tests.helpers import (
+    battery,
+    enable_all,
+    entity_id,
+    log_lines,
+    set_options,
+    until,
+    value,
+)
 from tests.world import World
 
 POLL = 10.0  # s
@@ -85,6 +93,27 @@ async def empty_availability(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     )
     result = await hass.config_entries.options.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Who lets them stand for an hour wants to know which were read just now."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, availability=3600)
+
+    def is_live() -> bool:
+        state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
+        assert state is not None
+        return bool(state.attributes["live"])
+
+    assert is_live()
+    one.peripheral.faults.drop = FOREVER
+    await asyncio.sleep(2 * MINUTE)
+    assert not is_live()
+    assert one.shown("voltage") != STATE_UNAVAILABLE
+    one.peripheral.faults.clear()
+    await until(is_live, MINUTE)
 
 
 async def test_an_age_shorter_than_two_intervals_is_refused(

@@ -122,18 +122,19 @@ def test_the_map_rises_and_lies_within_the_reads() -> None:
 
 @pytest.mark.parametrize("register", [45, 59, 60, 73, 77, 89])
 def test_what_a_register_without_a_meaning_holds_is_not_shown(register: int) -> None:
-    """But it proves that the battery has those that are read with it."""
+    """Nor does it make limits of the zeros that are read with it."""
     words = [0] * 60
     words[register - LIMITS_START] = 0xFFFF
+    assert decode_limits([status_reply(words[:31]), status_reply(words[31:])]) == {}
+
+
+@pytest.mark.parametrize("missing", [limit.number for limit in LIMITS])
+def test_a_register_that_reads_zero_is_no_limit(missing: int) -> None:
+    """Of a board that has some of them: no battery protects itself at -50 °C or 0 V."""
+    words = [100] * 60
+    words[missing - LIMITS_START] = 0
     limits = decode_limits([status_reply(words[:31]), status_reply(words[31:])])
-    (start, count) = next(
-        (start, count)
-        for start, count in LIMIT_READS
-        if start <= register < start + count
-    )
-    assert set(limits) == {
-        limit.key for limit in LIMITS if start <= limit.number < start + count
-    }
+    assert set(limits) == {limit.key for limit in LIMITS if limit.number != missing}
 
 
 def test_all_zero_means_not_reported() -> None:

@@ -88,11 +88,11 @@ def decode_limits(frames: Sequence[bytes]) -> Mapping[str, float]:
     limits: dict[str, float] = {}
     for (start, count), frame in zip(LIMIT_READS, frames, strict=True):
         data = frame[3:-2]
-        if not any(data):
-            continue  # registers that this battery does not have
         for limit in LIMITS:
             if start <= limit.number < start + count:
                 at = 2 * (limit.number - start)
-                raw = int.from_bytes(data[at : at + 2], "big")
-                limits[limit.key] = (raw + limit.offset) / limit.divisor
+                # A register that this battery does not have reads 0 (A), and no limit
+                # is 0 V, 0 A, 0 s or -50 °C.
+                if raw := int.from_bytes(data[at : at + 2], "big"):
+                    limits[limit.key] = (raw + limit.offset) / limit.divisor
     return limits
