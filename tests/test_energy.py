@@ -98,8 +98,8 @@ async def test_totals_never_fall_and_no_gap_is_counted(hass: HomeAssistant) -> N
         assert totals(counter) == pytest.approx([0.06, 0])
     counter.add(7310, -3600, 60)
     assert totals(counter) == pytest.approx([0.0625, 0.0025])
-    await counter.async_save()
-    await counter.async_remove()
+    await counter.file.async_save()
+    await counter.file.async_remove()
 
 
 async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) -> None:
@@ -127,7 +127,7 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
     assert counter.total(DISCHARGED) == pytest.approx(
         truth["discharge_energy_kwh"], rel=TOLERANCE
     )
-    await counter.async_remove()
+    await counter.file.async_remove()
 
 
 # --- what is kept ----------------------------------------------------------------------
@@ -138,7 +138,7 @@ async def test_totals_outlive_a_restart(hass: HomeAssistant) -> None:
     counter = EnergyCounter(hass, ENTRY)
     counter.add(0, 1234, 60)
     counter.add(60, -777, 60)
-    await counter.async_save()
+    await counter.file.async_save()
     other = EnergyCounter(hass, ENTRY)
     await other.async_load()
     assert totals(other) == totals(counter)
@@ -175,7 +175,7 @@ async def test_a_damaged_file_starts_at_zero_and_counts_on(
     assert totals(counter) == [0, 0]
     counter.add(0, 3600, 60)
     counter.add(60, 3600, 60)
-    await counter.async_save()
+    await counter.file.async_save()
     stored = json.loads(
         await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
     )
@@ -193,7 +193,7 @@ async def test_only_a_larger_true_total_is_taken_over(
     assert counter.raise_to(CHARGED, 5.0)
     assert not counter.raise_to(CHARGED, shown)
     assert totals(counter) == [5.0, 0]
-    await counter.async_remove()
+    await counter.file.async_remove()
 
 
 # --- in Home Assistant -----------------------------------------------------------------
@@ -318,7 +318,7 @@ async def test_removing_the_battery_removes_its_totals(
     pack = battery("driving_load")
     entry, _ = await added(hass, world, pack)
     await asyncio.sleep(3 * POLL)
-    await entry.runtime_data.energy.async_save()
+    await entry.runtime_data.energy.file.async_save()
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

@@ -261,7 +261,7 @@ async def test_what_is_saved_comes_back_as_it_was(
     for number in range(MAX_VALUES + 5):
         evidence.see(status({39: number, 26: 0x0800}), NOON + number)
     evidence.see_reply(settings_frame(2), settings_frame(2, b"\1"))
-    await evidence.async_save()
+    await evidence.file.async_save()
     again = Evidence(hass, ENTRY)
     await again.async_load()
     assert again.as_dict() == evidence.as_dict()
@@ -272,7 +272,7 @@ async def test_what_is_saved_comes_back_as_it_was(
 async def test_it_is_loaded_once(hass: HomeAssistant, evidence: Evidence) -> None:
     """What was seen since is not undone."""
     evidence.see(status({39: 1}), NOON)
-    await evidence.async_save()
+    await evidence.file.async_save()
     evidence.see(status({39: 2}), NOON + 1)
     again = Evidence(hass, ENTRY)
     await again.async_load()
@@ -325,7 +325,7 @@ async def test_a_file_that_is_not_ours_is_started_anew(
         record for record in caplog.records if record.levelno >= logging.WARNING
     ]
     assert not ir.async_get(hass).issues
-    await evidence.async_save()
+    await evidence.file.async_save()
     again = Evidence(hass, ENTRY)
     await again.async_load()
     assert seen(again, 39) == ["0x0005"]
@@ -379,7 +379,7 @@ async def test_nothing_new_is_not_written(
 ) -> None:
     """An entry that is loaded and unloaded leaves the card alone."""
     await evidence.async_load()
-    await evidence.async_save()
+    await evidence.file.async_save()
     assert not file_of(hass, ENTRY).exists()
 
 
@@ -495,8 +495,8 @@ async def test_two_batteries_are_kept_apart(hass: HomeAssistant, world: World) -
     first, second = Evidence(hass, "a"), Evidence(hass, "b")
     first.see(status({39: 1}), NOON)
     second.see(status({39: 2}), NOON)
-    await first.async_save()
-    await second.async_save()
+    await first.file.async_save()
+    await second.file.async_save()
     again = Evidence(hass, "b")
     await again.async_load()
     assert seen(again, 39) == ["0x0002"]

@@ -282,10 +282,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Stop polling and let the battery go."""
         await super().async_shutdown()
         self._forget_age()
-        await self.evidence.async_save()
-        await self.energy.async_save()
+        await self.evidence.file.async_save()
+        await self.energy.file.async_save()
         await self.upkeep.async_save()
-        await self.memory.async_save()
+        await self.memory.file.async_save()
         await self.link.async_close()
 
     @callback

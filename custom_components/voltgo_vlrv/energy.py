@@ -12,10 +12,8 @@ from math import floor, isfinite
 from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 
-from .const import DOMAIN
-from .storage import FOREIGN, async_delete_garbled
+from .storage import KeptFile
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,18 +71,9 @@ class EnergyCounter:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start at zero; `async_load` brings back what was counted before."""
-        self._hass = hass
-        self._store: Store[dict[str, float]] = Store(
-            hass,
-            _VERSION,
-            f"{DOMAIN}.energy.{entry_id}",
-            # The power of an RV is cut at any moment.
-            atomic_writes=True,
-        )
+        self.file = KeptFile(hass, "energy", entry_id, self._as_stored, SAVE_DELAY)
         self._totals = dict.fromkeys(DIRECTIONS, 0.0)
         self._last: tuple[float, float] | None = None
-        self._changed = False
-        self._save_is_due = False
 
     def total(self, direction: str) -> float:
         """Return what was CHARGED or DISCHARGED since counting began, in kWh."""
@@ -104,7 +93,7 @@ class EnergyCounter:
         if any(flow):
             self._totals[CHARGED] += flow.charged
             self._totals[DISCHARGED] += flow.discharged
-            self._save_later()
+            self.file.save_later()
 
     @callback
     def raise_to(self, direction: str, total: float) -> bool:
@@ -116,44 +105,25 @@ class EnergyCounter:
         if not is_total(total) or total <= self._totals[direction]:
             return False
         self._totals[direction] = total
-        self._save_later()
+        self.file.save_later()
         return True
-
-    # --- keeping --------------------------------------------------------------------
 
     async def async_load(self) -> None:
         """Bring back the totals; what cannot be read or be true is left out."""
-        try:
-            if await async_delete_garbled(self._hass, self._store):
-                _LOGGER.debug("Energy totals are not readable, starting anew")
-            stored: Any = await self._store.async_load() or {}
-            for direction in DIRECTIONS:
-                if is_total(total := float(stored.get(direction, 0.0))):
-                    self._totals[direction] = total
-        except FOREIGN as err:
-            _LOGGER.debug("Energy totals are not ours, starting anew: %r", err)
-
-    @callback
-    def _save_later(self) -> None:
-        self._changed = True
-        # Asked again, the store would put the saving off again.
-        if not self._save_is_due:
-            self._save_is_due = True
-            self._store.async_delay_save(self._as_stored, SAVE_DELAY)
-
-    async def async_save(self) -> None:
-        """Save what is not saved yet."""
-        if self._changed:
-            await self._store.async_save(self._as_stored())
-
-    async def async_remove(self) -> None:
-        """Delete what was saved."""
-        await self._store.async_remove()
+        self._totals |= await self.file.async_load(_from_stored) or {}
 
     @callback
     def _as_stored(self) -> dict[str, float]:
-        self._changed = self._save_is_due = False
         return dict(self._totals)
+
+
+def _from_stored(stored: Any) -> dict[str, float]:
+    totals = {
+        direction: float(stored[direction])
+        for direction in DIRECTIONS
+        if direction in stored
+    }
+    return {key: total for key, total in totals.items() if is_total(total)}
 
 
 def is_total(value: float) -> bool:

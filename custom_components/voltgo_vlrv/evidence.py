@@ -16,10 +16,8 @@ import time
 from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 
-from .const import DOMAIN
-from .storage import FOREIGN, async_delete_garbled
+from .storage import KeptFile
 from .vlrv.registers import CURRENT_SCALE, STATUS_COUNTS, BatteryStatus, decode_status
 from .vlrv.trace import iso
 
@@ -191,18 +189,9 @@ class Evidence:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` brings back what was seen before."""
-        self._hass = hass
-        self._store: Store[dict[str, Any]] = Store(
-            hass,
-            _VERSION,
-            f"{DOMAIN}.evidence.{entry_id}",
-            # The power of an RV is cut at any moment.
-            atomic_writes=True,
-        )
+        self.file = KeptFile(hass, "evidence", entry_id, self._as_stored, SAVE_DELAY)
         self._loaded = False
         self._loading = asyncio.Lock()
-        self._changed = False
-        self._save_is_due = False
         self._registers: dict[int, Collection[int]] = {
             question.register: Collection() for question in QUESTIONS
         }
@@ -222,7 +211,7 @@ class Evidence:
         """Take a sample that is believed; `when` is in s since 1970."""
         frame = status.frame
         words = _LAYOUTS[len(frame)].unpack_from(frame)
-        self._changed = True
+        self.file.is_changed = True
         if words == self._words:
             # Nearly every sample of a battery's life.
             self._again += 1
@@ -241,7 +230,7 @@ class Evidence:
                 continue
             self._current.append(sighting)
             if len(collection.values) > known:
-                self._save_later()
+                self.file.save_later()
 
     @callback
     def _settle(self) -> None:
@@ -266,10 +255,10 @@ class Evidence:
                 return
             collection = self._replies[function] = Collection()
         known = len(collection.values)
-        self._changed = True
+        self.file.is_changed = True
         collection.see(f"{request.hex()} > {reply.hex()}", time.time(), self._status)
         if len(collection.values) > known:
-            self._save_later()
+            self.file.save_later()
 
     # --- keeping --------------------------------------------------------------------
 
@@ -281,40 +270,22 @@ class Evidence:
                 self._loaded = True
 
     async def _load(self) -> None:
-        try:
-            if await async_delete_garbled(self._hass, self._store):
-                _LOGGER.debug("Evidence is not readable, starting anew")
-            if not (stored := await self._store.async_load()):
-                return
-            registers = _from_stored(stored["registers"], int)
-            replies = _from_stored(stored["replies"], str)
-        except FOREIGN as err:
-            _LOGGER.debug("Evidence is not ours, starting anew: %r", err)
+        kept = await self.file.async_load(
+            lambda stored: (
+                _from_stored(stored["registers"], int),
+                _from_stored(stored["replies"], str),
+            )
+        )
+        if kept is None:
             return
+        registers, replies = kept
         for number in self._registers.keys() & registers.keys():
             self._registers[number] = registers[number]
         self._replies.update(list(replies.items())[:MAX_FUNCTIONS])
 
     @callback
-    def _save_later(self) -> None:
-        # Asked again, the store would put the saving off again.
-        if not self._save_is_due:
-            self._save_is_due = True
-            self._store.async_delay_save(self._as_stored, SAVE_DELAY)
-
-    async def async_save(self) -> None:
-        """Save what is not saved yet."""
-        if self._changed:
-            await self._store.async_save(self._as_stored())
-
-    async def async_remove(self) -> None:
-        """Delete what was saved."""
-        await self._store.async_remove()
-
-    @callback
     def _as_stored(self) -> dict[str, Any]:
         self._settle()
-        self._changed = self._save_is_due = False
         return {
             "registers": _as_stored(self._registers.items()),
             "replies": _as_stored(self._replies.items()),

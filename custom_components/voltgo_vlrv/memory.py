@@ -10,13 +10,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
-from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
-from .storage import FOREIGN, async_delete_garbled
+from .storage import KeptFile, as_time
 
-STORAGE_VERSION: Final = 1
 SAVE_DELAY: Final = 15 * 60.0  # s
 LONGEST_FRAME: Final = 87  # bytes, a status reply of 41 registers
 
@@ -40,13 +36,8 @@ class Memory:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty."""
-        self._hass = hass
-        self._store: Store[dict[str, Any]] = Store(
-            hass, STORAGE_VERSION, f"{DOMAIN}.memory.{entry_id}"
-        )
+        self.file = KeptFile(hass, "memory", entry_id, self._as_stored, SAVE_DELAY)
         self._kept = NOTHING
-        self._save_is_due = False
-        self._changed = False
 
     @property
     def frame(self) -> bytes:
@@ -55,47 +46,22 @@ class Memory:
 
     async def async_load(self) -> Kept:
         """Return what was kept; nothing where it cannot be read."""
-        try:
-            await async_delete_garbled(self._hass, self._store)
-            stored: Any = await self._store.async_load() or {}
-            frame = bytes.fromhex(stored.get("frame", ""))
-            self._kept = Kept(
-                frame if len(frame) <= LONGEST_FRAME else b"",
-                _time(stored.get("when")),
-                stored.get("released") is True,
-                _time(stored.get("released_until")),
-            )
-        except FOREIGN:
-            self._kept = NOTHING
+        self._kept = await self.file.async_load(_from_stored) or NOTHING
         return self._kept
 
     @callback
     def note_sample(self, frame: bytes, when: datetime) -> None:
         """Keep a reply, soon."""
         self._kept = self._kept._replace(frame=frame, when=when)
-        self._changed = True
-        # Asked again, the store would put the saving off again.
-        if not self._save_is_due:
-            self._save_is_due = True
-            self._store.async_delay_save(self._as_stored, SAVE_DELAY)
+        self.file.save_later()
 
     async def async_note_release(self, released: bool, until: datetime | None) -> None:
         """Keep at once whether the battery is let go: a power cut may follow."""
         self._kept = self._kept._replace(released=released, released_until=until)
-        await self._store.async_save(self._as_stored())
-
-    async def async_save(self) -> None:
-        """Save what is not saved yet."""
-        if self._changed:
-            await self._store.async_save(self._as_stored())
-
-    async def async_remove(self) -> None:
-        """Delete what was saved."""
-        await self._store.async_remove()
+        await self.file.async_save(anyway=True)
 
     @callback
     def _as_stored(self) -> dict[str, Any]:
-        self._changed = self._save_is_due = False
         frame, when, released, until = self._kept
         return {
             "frame": frame.hex(),
@@ -105,8 +71,11 @@ class Memory:
         }
 
 
-def _time(text: Any) -> datetime | None:
-    """Return a time as it was stored; raises TypeError or ValueError."""
-    if text is None:
-        return None
-    return dt_util.as_utc(datetime.fromisoformat(text))
+def _from_stored(stored: Any) -> Kept:
+    frame = bytes.fromhex(stored.get("frame", ""))
+    return Kept(
+        frame if len(frame) <= LONGEST_FRAME else b"",
+        as_time(stored.get("when")),
+        stored.get("released") is True,
+        as_time(stored.get("released_until")),
+    )

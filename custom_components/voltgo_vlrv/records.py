@@ -38,4 +38,4 @@ async def async_remove_records(hass: HomeAssistant, entry_id: str) -> None:
     """Forget an entry for good."""
     records = async_records(hass, entry_id)
     del hass.data[_RECORDS][entry_id]
-    await records.evidence.async_remove()
+    await records.evidence.file.async_remove()

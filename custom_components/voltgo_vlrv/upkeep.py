@@ -10,12 +10,10 @@ import logging
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
 from .estimates import ChargeHistory, KeptHistory
-from .storage import FOREIGN, async_delete_garbled
+from .storage import KeptFile, as_time
 from .vlrv.faults import OperatingState
 from .vlrv.registers import BatteryStatus
 
@@ -40,17 +38,9 @@ class Upkeep:
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start with nothing; `async_load` brings back what was known before."""
         self._hass = hass
-        self._store: Store[dict[str, Any]] = Store(
-            hass,
-            _VERSION,
-            f"{DOMAIN}.upkeep.{entry_id}",
-            # The power of an RV is cut at any moment.
-            atomic_writes=True,
-        )
+        self.file = KeptFile(hass, "upkeep", entry_id, self._as_stored, SAVE_DELAY)
         self._history = ChargeHistory(hass.loop.time())
         self._saved_at = hass.loop.time()
-        self._changed = False
-        self._save_is_due = False
         self._last_full: datetime | None = None
         self._due: datetime | None = None
 
@@ -108,42 +98,21 @@ class Upkeep:
             temperature=temperature,
         )
         if news or (self._history.is_known and time - self._saved_at >= SAVE_EVERY):
-            self._changed = True
-            self._save_later()
+            self.file.save_later()
 
     # --- keeping --------------------------------------------------------------------
 
     async def async_load(self) -> None:
         """Bring back what was kept; what cannot be read or be true is left out."""
-        kept = None
-        try:
-            if await async_delete_garbled(self._hass, self._store):
-                _LOGGER.debug("The charge history is not readable, starting anew")
-            if (stored := await self._store.async_load()) is not None:
-                kept = _from_stored(stored)
-        except FOREIGN as err:
-            _LOGGER.debug("The charge history is not ours, starting anew: %r", err)
+        kept = await self.file.async_load(_from_stored)
         self._history = ChargeHistory(self._hass.loop.time(), kept)
-
-    @callback
-    def _save_later(self) -> None:
-        # Asked again, the store would put the saving off again.
-        if not self._save_is_due:
-            self._save_is_due = True
-            self._store.async_delay_save(self._as_stored, SAVE_DELAY)
 
     async def async_save(self) -> None:
         """Save what is not saved yet, with the time that has passed."""
-        if self._changed or self._history.is_known:
-            await self._store.async_save(self._as_stored())
-
-    async def async_remove(self) -> None:
-        """Delete what was saved."""
-        await self._store.async_remove()
+        await self.file.async_save(anyway=self._history.is_known)
 
     @callback
     def _as_stored(self) -> dict[str, Any]:
-        self._changed = self._save_is_due = False
         self._saved_at = self._hass.loop.time()
         kept = self._history.keep(self._saved_at, dt_util.utcnow())
         return {
@@ -157,22 +126,15 @@ class Upkeep:
 
 
 def _from_stored(stored: Any) -> KeptHistory:
-    """Return what `_as_stored` made; raises what is in FOREIGN."""
+    """Return what `_as_stored` made; raises what is in `storage.FOREIGN`."""
     kept = KeptHistory(
-        _time(stored["last_full"]),
+        as_time(stored["last_full"]),
         float(stored["used"]),
         float(stored["elapsed"]),
-        _time(stored["until"]),
+        as_time(stored["until"]),
         int(stored["months"]),
         stored["full"],
     )
     if not kept.is_possible:
         raise ValueError("no charge history")
     return kept
-
-
-def _time(text: Any) -> datetime | None:
-    """Return a time as it was stored; raises TypeError or ValueError."""
-    if text is None:
-        return None
-    return dt_util.as_utc(datetime.fromisoformat(text))

@@ -41,7 +41,7 @@ async def energy(hass: HomeAssistant) -> AsyncGenerator[BankEnergy]:
     energy = BankEnergy(hass, ENTRY)
     await energy.async_load()
     yield energy
-    await energy.async_remove()
+    await energy.file.async_remove()
 
 
 def file_of(hass: HomeAssistant, entry_id: str) -> Path:
@@ -119,7 +119,7 @@ async def test_whatever_happens_the_totals_never_fall(
         now = totals(energy)
         assert all(b >= a - 1e-6 for a, b in zip(before, now, strict=True))
         before = now
-    await energy.async_remove()
+    await energy.file.async_remove()
 
 
 # --- what is kept ----------------------------------------------------------------------
@@ -131,7 +131,7 @@ async def test_totals_outlive_a_restart(
     """And what the members count meanwhile is not lost."""
     energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
     energy.update("A", {"A": Flow(5, 4)})
-    await energy.async_save()
+    await energy.file.async_save()
     other = BankEnergy(hass, ENTRY)
     await other.async_load()
     assert totals(other) == [6, 6]
@@ -146,7 +146,7 @@ async def test_a_power_cut_lets_nothing_fall_and_counts_nothing_twice(
 ) -> None:
     """The file is minutes old; the members know better, or have lost them as well."""
     energy.update("AB", {"A": Flow(5, 0), "B": Flow(1, 0)})
-    await energy.async_save()
+    await energy.file.async_save()
     other = BankEnergy(hass, ENTRY)
     await other.async_load()
     other.raise_to(CHARGED, 6.3)
@@ -155,7 +155,7 @@ async def test_a_power_cut_lets_nothing_fall_and_counts_nothing_twice(
     assert other.total(CHARGED) == 6.3
     other.update("AB", {"A": Flow(5.1, 0), "B": Flow(1.3, 0)})
     assert other.total(CHARGED) == pytest.approx(6.4)
-    await other.async_remove()
+    await other.file.async_remove()
 
 
 @pytest.mark.parametrize("seen_first", [True, False])
@@ -216,12 +216,12 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> Non
     assert totals(energy) == [0, 0]
     energy.update("A", {"A": Flow(2, 1)})
     assert totals(energy) == [2, 1]
-    await energy.async_save()
+    await energy.file.async_save()
     stored = json.loads(
         await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
     )
     assert stored["data"]["members"] == {"A": {"charged": 2, "discharged": 1}}
-    await energy.async_remove()
+    await energy.file.async_remove()
 
 
 # --- in Home Assistant -----------------------------------------------------------------
@@ -250,7 +250,7 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     await settle(hass)
     assert shown(bank, hass, "energy_discharged") == "7.31"
     assert bank.runtime_data.energy.total(DISCHARGED) == pytest.approx(7.31)
-    await bank.runtime_data.energy.async_save()
+    await bank.runtime_data.energy.file.async_save()
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)

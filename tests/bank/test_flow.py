@@ -375,7 +375,7 @@ async def test_removing_the_bank_leaves_the_batteries(
     """With their links, their values and nothing that points to it."""
     pair = packs(2)
     bank = await banked(hass, world, pair)
-    await bank.runtime_data.energy.async_save()
+    await bank.runtime_data.energy.file.async_save()
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     for pack in pair:

@@ -13,11 +13,9 @@ from math import fsum
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.storage import Store
 
-from ..const import DOMAIN
 from ..energy import DIRECTIONS, SAVE_DELAY, Flow, is_total
-from ..storage import FOREIGN, async_delete_garbled
+from ..storage import KeptFile
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -29,21 +27,12 @@ class BankEnergy:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` brings back what was counted before."""
-        self._hass = hass
-        self._store: Store[dict[str, Any]] = Store(
-            hass,
-            _VERSION,
-            f"{DOMAIN}.bank_energy.{entry_id}",
-            # The power of an RV is cut at any moment.
-            atomic_writes=True,
-        )
+        self.file = KeptFile(hass, "bank_energy", entry_id, self._as_stored, SAVE_DELAY)
         self._seen: dict[str, Flow] = {}
         self._offset = dict.fromkeys(DIRECTIONS, 0.0)
         # What was shown before the start, of which the file may not know yet.
         self._floor = dict.fromkeys(DIRECTIONS, 0.0)
         self._is_new = self._was_lost = True
-        self._changed = False
-        self._save_is_due = False
 
     def total(self, direction: str) -> float:
         """Return what was CHARGED or DISCHARGED, in kWh."""
@@ -80,7 +69,7 @@ class BankEnergy:
             ):
                 self._rebase(key, flow)
             self._seen[key] = flow
-            self._save_later()
+            self.file.save_later()
         self._is_new = self._is_new and not counted
 
     def _rebase(self, key: str, flow: Flow | None) -> None:
@@ -91,7 +80,7 @@ class BankEnergy:
             self._offset[direction] += getattr(seen, direction) - getattr(
                 begins, direction
             )
-        self._save_later()
+        self.file.save_later()
 
     @callback
     def raise_to(self, direction: str, shown: float) -> None:
@@ -106,58 +95,35 @@ class BankEnergy:
         if self._was_lost:
             self._offset[direction] += shown - self._sum(direction)
             self._is_new = False
-            self._save_later()
-
-    # --- keeping --------------------------------------------------------------------
+            self.file.save_later()
 
     async def async_load(self) -> None:
         """Bring back the totals; what cannot be read or be true is left out."""
-        try:
-            if await async_delete_garbled(self._hass, self._store):
-                _LOGGER.debug("Energy of the bank is not readable, starting anew")
-            stored: Any = await self._store.async_load()
-            if stored is None:
-                return
-            offset = {
-                direction: float(stored["offset"][direction])
-                for direction in DIRECTIONS
-            }
-            seen = {
-                str(key): Flow(*(float(flow[direction]) for direction in DIRECTIONS))
-                for key, flow in stored["members"].items()
-            }
-        except FOREIGN as err:
-            _LOGGER.debug("Energy of the bank is not ours, starting anew: %r", err)
+        kept = await self.file.async_load(_from_stored)
+        if kept is None:
             return
-        before, self._offset, self._seen = (self._offset, self._seen), offset, seen
+        before, (self._offset, self._seen) = (self._offset, self._seen), kept
         numbers = [self._sum(direction) for direction in DIRECTIONS]
-        numbers += [total for flow in seen.values() for total in flow]
+        numbers += [total for flow in self._seen.values() for total in flow]
         if not all(map(is_total, numbers)):
             self._offset, self._seen = before
             return
         self._was_lost = self._is_new = False
 
     @callback
-    def _save_later(self) -> None:
-        self._changed = True
-        # Asked again, the store would put the saving off again.
-        if not self._save_is_due:
-            self._save_is_due = True
-            self._store.async_delay_save(self._as_stored, SAVE_DELAY)
-
-    async def async_save(self) -> None:
-        """Save what is not saved yet."""
-        if self._changed:
-            await self._store.async_save(self._as_stored())
-
-    async def async_remove(self) -> None:
-        """Delete what was saved."""
-        await self._store.async_remove()
-
-    @callback
     def _as_stored(self) -> dict[str, Any]:
-        self._changed = self._save_is_due = False
         return {
             "offset": dict(self._offset),
             "members": {key: flow._asdict() for key, flow in self._seen.items()},
         }
+
+
+def _from_stored(stored: Any) -> tuple[dict[str, float], dict[str, Flow]]:
+    """Return the offsets, and what was seen of each member."""
+    return (
+        {direction: float(stored["offset"][direction]) for direction in DIRECTIONS},
+        {
+            str(key): Flow(*(float(flow[direction]) for direction in DIRECTIONS))
+            for key, flow in stored["members"].items()
+        },
+    )

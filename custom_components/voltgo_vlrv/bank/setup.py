@@ -31,10 +31,10 @@ async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool
     """Let a bank go; its members stay."""
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
-    await entry.runtime_data.energy.async_save()
+    await entry.runtime_data.energy.file.async_save()
     return True
 
 
 async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
     """Delete what was kept for a bank."""
-    await BankEnergy(hass, entry.entry_id).async_remove()
+    await BankEnergy(hass, entry.entry_id).file.async_remove()
