@@ -11,10 +11,11 @@ import shutil
 import signal
 import tempfile
 from typing import Final
+from zipfile import is_zipfile
 
 from .check import check
 from .client import HomeAssistant
-from .folder import HOST, PASSWORD, ROOT, USERNAME, prepare
+from .folder import HOST, PASSWORD, ROOT, USERNAME, installed, prepare
 from .log import complaints
 from .output import complain, say
 from .server import (
@@ -26,15 +27,16 @@ from .server import (
     is_free,
     running,
 )
+from .waiting import expect
 
 DEFAULT_PORT: Final = 8123
 ATTENTION: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def show(folder: Path, port: int) -> int:
+async def show(folder: Path, port: int, archive: Path | None) -> int:
     """Run Home Assistant until it is stopped or ends by itself."""
     while True:
-        prepare(folder, port)
+        prepare(folder, port, archive)
         async with running(folder) as process:
             say(f"Starting Home Assistant in {folder} ...")
             async with HomeAssistant.connected(port, process) as api:
@@ -52,15 +54,20 @@ async def show(folder: Path, port: int) -> int:
             return code
 
 
-async def run_check(folder: Path, port: int) -> int:
+async def run_check(folder: Path, port: int, archive: Path | None) -> int:
     """Run Home Assistant and the check, and say what became of it."""
-    prepare(folder, port)
+    prepare(folder, port, archive)
     try:
         async with (
             running(folder) as process,
             HomeAssistant.connected(port, process) as api,
         ):
             summary = await check(api)
+            # Home Assistant keeps compiled files beside what it has really run.
+            expect(
+                archive is None or (installed(folder) / "__pycache__").is_dir(),
+                f"what ran was not what came out of {archive}",
+            )
     except DemoError as err:
         complain(f"\ndemo check: FAILED: {err}")
         complain(f"\nThe end of what Home Assistant wrote:\n{console_tail(folder)}")
@@ -101,14 +108,19 @@ def choose_folder(given: Path | None, port: int, *, fresh: bool) -> Path:
 
 async def demo(options: argparse.Namespace) -> int:
     """Do what the command line asks for."""
+    archive: Path | None = options.zip
+    if archive is not None and not is_zipfile(archive):
+        raise DemoError(f"{archive} is no zip; script/release builds one")
     if not options.check:
         port = options.port or DEFAULT_PORT
-        return await show(choose_folder(options.dir, port, fresh=False), port)
+        folder = choose_folder(options.dir, port, fresh=False)
+        return await show(folder, port, archive)
     port = options.port or free_port()
     if options.dir is not None:
-        return await run_check(choose_folder(options.dir, port, fresh=True), port)
+        folder = choose_folder(options.dir, port, fresh=True)
+        return await run_check(folder, port, archive)
     async with temporary_folder() as folder:
-        return await run_check(folder, port)
+        return await run_check(folder, port, archive)
 
 
 def run(work: Coroutine[None, None, int]) -> int:
@@ -148,6 +160,12 @@ def parse() -> argparse.Namespace:
         "--dir",
         type=lambda text: Path(text).absolute(),
         help="keep the configuration directory here (default: a fresh one each time)",
+    )
+    parser.add_argument(
+        "--zip",
+        type=lambda text: Path(text).absolute(),
+        metavar="FILE",
+        help="take the integration from the zip of a release (default: this repository)",
     )
     return parser.parse_args()
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 import shutil
 from typing import Any, Final
+from zipfile import ZipFile
 
 import bcrypt
 
@@ -21,24 +22,26 @@ PASSWORD: Final = "demo"
 HOST: Final = "127.0.0.1"
 
 # The integration itself, and the one that brings the batteries.
-INTEGRATIONS: Final = (
-    ROOT / "custom_components" / "voltgo_vlrv",
-    HERE / "custom_components" / "voltgo_simulator",
-)
+INTEGRATION: Final = ROOT / "custom_components" / "voltgo_vlrv"
+SIMULATOR: Final = HERE / "custom_components" / "voltgo_simulator"
 
 
-def prepare(folder: Path, port: int) -> None:
-    """Make a configuration directory, or bring one up to date; nothing of it is lost."""
+def prepare(folder: Path, port: int, archive: Path | None = None) -> None:
+    """Make a configuration directory, or bring one up to date; nothing of it is lost.
+
+    The integration is the repository's own, or what is in the zip of a release.
+    """
     for source in sorted((HERE / "template").iterdir()):
         shutil.copyfile(source, folder / source.name)
     components = folder / "custom_components"
     components.mkdir(exist_ok=True)
     # Without it the folder of the same name in the search path would be taken instead.
     (components / "__init__.py").touch()
-    for source in INTEGRATIONS:
-        link = components / source.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(source, target_is_directory=True)
+    _link(SIMULATOR, components)
+    if archive is None:
+        _link(INTEGRATION, components)
+    else:
+        _unpack(archive, installed(folder))
     storage = folder / ".storage"
     storage.mkdir(exist_ok=True)
     _write(storage, "http", _web_server(port), version=(2, 2))
@@ -48,6 +51,31 @@ def prepare(folder: Path, port: int) -> None:
         steps = ["user", "core_config", "analytics", "integration"]
         _write(storage, "onboarding", {"done": steps}, version=(4, 1))
         _write(storage, "auth_provider.homeassistant", _account(), version=(1, 1))
+
+
+def installed(folder: Path) -> Path:
+    """Return where Home Assistant finds the integration."""
+    return folder / "custom_components" / INTEGRATION.name
+
+
+def _link(source: Path, components: Path) -> None:
+    link = components / source.name
+    _clear(link)
+    link.symlink_to(source, target_is_directory=True)
+
+
+def _unpack(archive: Path, place: Path) -> None:
+    """Do as HACS does: the files of the zip go straight into the integration's folder."""
+    _clear(place)
+    with ZipFile(archive) as opened:
+        opened.extractall(place)
+
+
+def _clear(place: Path) -> None:
+    if place.is_symlink():
+        place.unlink()
+    elif place.is_dir():
+        shutil.rmtree(place)
 
 
 def _web_server(port: int) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from .batteries import (
 )
 from .client import UNAVAILABLE, UNKNOWN, CommandError, HomeAssistant, Json
 from .compare import FAULTS, LINK_STATUS, NO_FAULTS, TIMES, hours, is_near
-from .folder import INTEGRATIONS
 from .output import say, table
 from .server import DemoError
 from .waiting import expect, now, until
@@ -84,8 +83,7 @@ async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
         await owner.heats(winter)
         await owner.uploads_firmware(driving)
         await owner.installs_firmware(driving)
-        if (INTEGRATIONS[0] / "diagnostics.py").exists():
-            await owner.downloads_diagnostics(driving)
+        await owner.downloads_diagnostics(driving)
         await owner.sees_how_long_it_lasts(driving)
         since = await owner.releases(driving)
         await owner.waits_for(solar, UTP.key)
