@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from homeassistant.components import bluetooth
-from homeassistant.config_entries import SOURCE_IGNORE, SOURCE_USER, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_BLUETOOTH,
+    SOURCE_IGNORE,
+    SOURCE_USER,
+    ConfigFlowResult,
+)
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -249,6 +254,25 @@ async def test_a_configured_battery_is_not_offered_again(
         )
     }
     assert entry.title == "ZT-25.6V100Ah-1238"
+
+
+async def test_a_battery_is_offered_once_at_a_time(
+    hass: HomeAssistant, world: World
+) -> None:
+    """However often it is heard before somebody answers."""
+    pack = battery()
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await discovered(hass, pack.address)
+    heard = bluetooth.async_last_service_info(hass, pack.address)
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_BLUETOOTH}, data=heard
+    )
+    assert (result["type"], result["reason"]) == (
+        FlowResultType.ABORT,
+        "already_in_progress",
+    )
+    assert len(flows(hass, pack.address)) == 1
 
 
 async def test_two_batteries_with_one_name_stay_two(

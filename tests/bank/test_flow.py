@@ -31,6 +31,7 @@ from .common import (
     settle,
     shown,
 )
+from custom_components.voltgo_vlrv.bank import flow as bank_flow
 from custom_components.voltgo_vlrv.bank.members import async_batteries, members_of
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.helpers import (
@@ -191,6 +192,28 @@ async def test_what_cannot_be_a_bank_is_refused_with_a_reason(
         )
     assert result["errors"] == {"members": error}
     assert suggested(result) == picked
+
+
+async def test_a_bank_has_no_more_batteries_than_there_are_module_ids(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form says so, instead of making a bank that cannot be numbered."""
+    assert bank_flow.MOST_MEMBERS == 16
+    # Fewer do, so that not 17 batteries have to be added.
+    monkeypatch.setattr(bank_flow, "MOST_MEMBERS", 2)
+    trio = packs(3)
+    await add_batteries(hass, world, trio)
+    result = await open_add(hass)
+    flow = hass.config_entries.flow
+    result = await flow.async_configure(result["flow_id"], {"next_step_id": "bank"})
+    picked = [pack.address for pack in trio]
+    filled = {"name": "x", "members": picked, "inverter": False}
+    result = await flow.async_configure(result["flow_id"], filled)
+    assert result["errors"] == {"members": "too_many_members"}
+    result = await flow.async_configure(
+        result["flow_id"], {**filled, "members": picked[:2]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_a_battery_is_in_one_bank_at_most(
