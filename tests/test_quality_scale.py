@@ -489,6 +489,8 @@ tried_by(
     "action-exceptions",
     "test_a_refusal_of_the_battery_is_told_with_its_code",
     "test_refresh_now_says_why_it_failed",
+    "test_no_other_duration_is_taken",
+    "test_a_release_needs_a_battery_of_ours",
     "test_a_battery_out_of_range_takes_no_change",
 )
 
