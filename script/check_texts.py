@@ -535,7 +535,14 @@ def _section_of(module: Module, call: ast.Call) -> str | None:
     if _keyword(call, "translation_domain") is not None:
         return "exceptions"
     # Descriptions of entities, and helpers that make them.
-    return f"entity.{module.platform}" if module.platform else None
+    if module.platform:
+        return f"entity.{module.platform}"
+    # Elsewhere the class tells it: a binary sensor's is not a sensor's.
+    words = re.findall("[A-Z][a-z]+", name.removesuffix("Description"))
+    for start in range(len(words)) if name.endswith("Description") else ():
+        if (platform := "_".join(words[start:]).lower()) in set(Platform):
+            return f"entity.{platform}"
+    return None
 
 
 def _keyword(call: ast.Call, name: str) -> ast.expr | None:

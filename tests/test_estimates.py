@@ -40,6 +40,7 @@ from custom_components.voltgo_vlrv.estimates import (
     months_at,
     shown_minutes,
     stored_energy,
+    total_charge,
 )
 from custom_components.voltgo_vlrv.upkeep import SAVE_DELAY, Upkeep
 from simulator.battery import SimulatedBattery
@@ -116,6 +117,56 @@ def test_another_direction_begins_anew(before: float) -> None:
         seen.append(current.value)
     assert seen[: int(SETTLING / POLL) - 1] == [None] * 5
     assert seen[5:] == [pytest.approx(-20)] * 3
+
+
+@pytest.mark.parametrize(("interval", "settled"), [(10.0, 60.0), (300.0, 300.0)])
+def test_a_sum_has_settled_when_all_its_batteries_were_read(
+    interval: float, settled: float
+) -> None:
+    """They are read one after the other: until then, old and new currents are added."""
+    current = SmoothedCurrent()
+    current.add(0, 0.0, interval, 2)
+    known: list[float] = []
+    for number in range(1, 5):
+        time = number * interval / 2
+        # The second one has nothing new to say before its turn.
+        current.add(time, -10.0 if number == 1 else -20.0, interval, 2)
+        if current.value is not None:
+            known.append(time)
+    assert known == [
+        time for time in (interval / 2 * n for n in range(1, 5)) if time >= settled
+    ]
+
+
+@pytest.mark.parametrize(("amperes", "flows"), [(-3.9, False), (-4.0, True)])
+def test_each_battery_of_a_sum_may_hide_an_ampere(amperes: float, flows: bool) -> None:
+    """What is idle grows with their number."""
+    current = SmoothedCurrent()
+    for time, _ in every(POLL, 2 * SETTLING, amperes):
+        current.add(time, amperes, POLL, 4)
+    assert (current.value is not None) is flows
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        ([], None),
+        ([Charge(50, 50, 51, 100), None], None),
+        (
+            [Charge(50, 50, 51, 100), Charge(20, 19.5, 20.5, 200)],
+            Charge(70, 69.5, 71.5, 300),
+        ),
+        (
+            [Charge(50, 50, 51, None), Charge(20, 19.5, 20.5, 200)],
+            Charge(70, 69.5, 71.5, None),
+        ),
+    ],
+)
+def test_charges_in_parallel_add_up(
+    parts: list[Charge | None], whole: Charge | None
+) -> None:
+    """As long as all are known."""
+    assert total_charge(parts) == whole
 
 
 @pytest.mark.parametrize("amperes", [0.0, 0.3, 0.99, -0.99])

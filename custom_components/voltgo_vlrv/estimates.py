@@ -7,8 +7,9 @@ samples come from, so it serves one battery as well as several together.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from math import ceil, exp, floor, log10
+from math import ceil, exp, floor, fsum, log10
 from typing import Final, NamedTuple
 
 from .vlrv.registers import BatteryStatus
@@ -54,6 +55,24 @@ def charge_of(status: BatteryStatus) -> Charge | None:
     return Charge(left, left - half, left + half, full)
 
 
+def total_charge(charges: Iterable[Charge | None]) -> Charge | None:
+    """Return the charge of batteries in parallel, None where one of them is unknown."""
+    known: list[Charge] = []
+    for charge in charges:
+        if charge is None:
+            return None
+        known.append(charge)
+    if not known:
+        return None
+    capacities = [charge.full for charge in known if charge.full is not None]
+    return Charge(
+        fsum(charge.left for charge in known),
+        fsum(charge.low for charge in known),
+        fsum(charge.high for charge in known),
+        fsum(capacities) if len(capacities) == len(known) else None,
+    )
+
+
 def stored_energy(charge: Charge, cells: int) -> int:
     """Return the nominal energy that is left, in Wh: charge times nominal voltage.
 
@@ -69,9 +88,10 @@ def stored_energy(charge: Charge, cells: int) -> int:
 # --- time to empty, time to full --------------------------------------------------------
 
 IDLE_CURRENT: Final = 1.0
-"""A; batteries report no current below about this (B), so none is believed to flow."""
+"""A for each battery, which reports no current below about this (B), so that none is
+believed to flow."""
 STILL_FLOWING: Final = 0.5
-"""A; what has flowed is idle below this, so that noise does not switch it on and off."""
+"""A for each; what has flowed is idle below this: noise does not switch it on and off."""
 TIME_CONSTANT: Final = 180.0
 """s; a change of load shows with two thirds after this."""
 SETTLING: Final = 60.0
@@ -107,15 +127,18 @@ class SmoothedCurrent:
             return None
         return self._sum / self._weight
 
-    def add(self, time: float, current: float, interval: float) -> None:
+    def add(
+        self, time: float, current: float, interval: float, batteries: int = 1
+    ) -> None:
         """Take a current at a time in s, on a clock that nobody sets.
 
         A sample is due each `interval` seconds; where that is longer than the settling,
-        the first one has to do.
+        the first one has to do. A sum of several `batteries` changes with the sample of
+        each: it has settled when all of them have been read.
         """
         last, self._time = self._time, time
         elapsed = interval if last is None else time - last
-        direction = _direction(current, self._direction)
+        direction = _direction(current / batteries, self._direction)
         if last is None or direction != self._direction:
             self._direction = direction
             self._sum = self._weight = 0.0
@@ -125,7 +148,10 @@ class SmoothedCurrent:
         kept = exp(-max(elapsed, 0.001) / TIME_CONSTANT)
         self._sum = self._sum * kept + current * (1 - kept)
         self._weight = self._weight * kept + 1 - kept
-        self._is_settled = interval >= SETTLING or time - self._since >= SETTLING
+        first_will_do = interval >= SETTLING and batteries == 1
+        self._is_settled = first_will_do or (
+            time - self._since >= max(SETTLING, interval)
+        )
 
 
 def _direction(current: float, before: int) -> int:
@@ -171,15 +197,21 @@ class Runtime:
         self._full: float | None = None
 
     def add(
-        self, time: float, current: float, charge: Charge | None, interval: float
+        self,
+        time: float,
+        current: float,
+        charge: Charge | None,
+        interval: float,
+        batteries: int = 1,
     ) -> None:
         """Take a sample; the current in A, + charging, times and interval in s.
 
-        The time is on a clock that nobody sets.
+        The time is on a clock that nobody sets. `batteries` is of how many the current
+        and the charge are the sum, each of which has a sample in each interval.
         """
         self._gauge.add(time, current, charge)
         self._full = None if charge is None else charge.full
-        self.current.add(time, current, interval)
+        self.current.add(time, current, interval, batteries)
 
     @property
     def minutes_to_empty(self) -> float | None:

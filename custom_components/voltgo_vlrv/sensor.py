@@ -24,7 +24,6 @@ from homeassistant.const import (
     UnitOfEnergy,
     UnitOfPower,
     UnitOfTemperature,
-    UnitOfTime,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -32,9 +31,10 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .bank.members import is_bank
 from .bank.sensor import async_add_bank_sensors
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .durations import DURATIONS, DurationSensor
 from .energy import CHARGED, DISCHARGED, in_steps
 from .entity import VlrvEntity, add_when_known
-from .estimates import Runtime, as_hours, charge_of, shown_minutes, stored_energy
+from .estimates import charge_of, stored_energy
 from .facts import BatteryFacts
 from .link import LinkState
 from .texts import fault_list, words
@@ -376,33 +376,6 @@ ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
 
 
 @dataclass(frozen=True, kw_only=True)
-class VlrvDurationDescription(SensorEntityDescription):
-    """A time that a battery lasts or takes."""
-
-    minutes_fn: Callable[[Runtime], float | None]
-
-
-def _duration(
-    key: str, minutes_fn: Callable[[Runtime], float | None]
-) -> VlrvDurationDescription:
-    return VlrvDurationDescription(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.DURATION,
-        # Shown as hours and minutes; the digits are what the minutes need.
-        native_unit_of_measurement=UnitOfTime.HOURS,
-        suggested_display_precision=4,
-        minutes_fn=minutes_fn,
-    )
-
-
-DURATIONS: Final = (
-    _duration("time_to_empty", lambda runtime: runtime.minutes_to_empty),
-    _duration("time_to_full", lambda runtime: runtime.minutes_to_full),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
 class VlrvUpkeepDescription(SensorEntityDescription):
     """A date in the life of a battery."""
 
@@ -685,11 +658,8 @@ class VlrvEnergySensor(VlrvEntity, RestoreSensor):
         return changed
 
 
-class VlrvDurationSensor(VlrvEntity, SensorEntity):
-    """A time that follows from the samples of some minutes."""
-
-    entity_description: VlrvDurationDescription
-    _minutes: int | None = None
+class VlrvDurationSensor(VlrvEntity, DurationSensor):
+    """A time to empty or to full."""
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -701,14 +671,7 @@ class VlrvDurationSensor(VlrvEntity, SensorEntity):
 
     @override
     def _update(self) -> bool:
-        before = self._minutes
-        self._minutes = shown_minutes(
-            self.entity_description.minutes_fn(self.coordinator.runtime), before
-        )
-        self._attr_native_value = (
-            None if self._minutes is None else as_hours(self._minutes)
-        )
-        return self._minutes != before
+        return self._show(self.coordinator.runtime)
 
 
 class VlrvUpkeepSensor(VlrvEntity, SensorEntity):

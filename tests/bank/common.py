@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_USER, ConfigFlowResult
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -148,10 +148,10 @@ def device_of_bank(hass: HomeAssistant, bank: BankConfigEntry) -> dr.DeviceEntry
     return device
 
 
-async def enable(hass: HomeAssistant, bank: BankConfigEntry) -> None:
-    """Switch on what is off by default."""
+async def enable(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Switch on what is off by default, of a bank or a battery."""
     registry = er.async_get(hass)
-    for item in er.async_entries_for_config_entry(registry, bank.entry_id):
+    for item in er.async_entries_for_config_entry(registry, entry.entry_id):
         registry.async_update_entity(item.entity_id, disabled_by=None)
-    await hass.config_entries.async_reload(bank.entry_id)
+    await hass.config_entries.async_reload(entry.entry_id)
     await settle(hass)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 import pytest
 
 from custom_components.voltgo_vlrv.bank.arithmetic import (
@@ -13,18 +13,28 @@ from custom_components.voltgo_vlrv.bank.arithmetic import (
     BankReading,
     Cell,
     MemberReading,
-    idle_below,
     imbalance,
     read_bank,
-    time_to_empty,
-    time_to_full,
+)
+from custom_components.voltgo_vlrv.estimates import (
+    SETTLING,
+    Charge,
+    Runtime,
+    stored_energy,
 )
 
 FEW = settings(max_examples=40)
+POLL = 10.0  # s
+
+
+def charge(left: float | None, full: float | None = 100.0) -> Charge | None:
+    """Return what a battery that counts in whole Ah has left."""
+    return None if left is None else Charge(left, left, left + 1, full)
 
 
 def member(key: str = "A", **changes: Any) -> MemberReading:
     """Return a reading of a 12.8 V 100 Ah battery, half full, under no load."""
+    left = changes.get("remaining_capacity", 50.0)
     return replace(
         MemberReading(
             key=key,
@@ -37,6 +47,7 @@ def member(key: str = "A", **changes: Any) -> MemberReading:
             state_of_health=100,
             remaining_capacity=50.0,
             full_capacity=100.0,
+            charge=charge(left, changes.get("full_capacity", 100.0)),
             protected=False,
             too_cold=False,
         ),
@@ -49,6 +60,9 @@ def banks(draw: st.DrawFn, smallest: int = 1) -> list[MemberReading]:
     """Return the readings of some members, as far apart as they can be."""
     count = draw(st.integers(smallest, 6))
     probes = st.none() | st.integers(-39, 120)
+    lefts = st.none() | st.integers(0, 400).map(float)
+    fulls = st.none() | st.integers(90, 4000).map(lambda x: x / 10)
+    capacities = [(draw(lefts), draw(fulls)) for _ in range(count)]
     return [
         MemberReading(
             key=f"A4:C1:37:00:00:{number:02X}",
@@ -61,12 +75,13 @@ def banks(draw: st.DrawFn, smallest: int = 1) -> list[MemberReading]:
             lowest_temperature=draw(probes),
             highest_temperature=draw(probes),
             state_of_health=draw(st.integers(0, 100)),
-            remaining_capacity=draw(st.none() | st.integers(0, 400).map(float)),
-            full_capacity=draw(st.none() | st.integers(90, 4000).map(lambda x: x / 10)),
+            remaining_capacity=left,
+            full_capacity=full,
+            charge=charge(left, full),
             protected=draw(st.booleans()),
             too_cold=draw(st.none() | st.booleans()),
         )
-        for number in range(count)
+        for number, (left, full) in enumerate(capacities)
     ]
 
 
@@ -117,6 +132,12 @@ def test_totals_are_the_sums(readings: list[MemberReading]) -> None:
             assert shown is None
         else:
             assert shown == pytest.approx(sum(known), abs=0.05001)
+    energies = [
+        None if r.charge is None else stored_energy(r.charge, len(r.cells))
+        for r in readings
+    ]
+    known = [energy for energy in energies if energy is not None]
+    assert bank.stored_energy == (None if None in energies else sum(known))
 
 
 @FEW
@@ -134,12 +155,10 @@ def test_without_one_member_no_sum_is_shown(
         bank.remaining_capacity,
         bank.full_capacity,
         bank.stored_energy,
-        bank.usable_charge,
-        bank.usable_capacity,
+        bank.usable,
     } == {None}
     assert bank.protected is not False
     assert bank.too_cold is not False
-    assert time_to_empty(bank, -20) is time_to_full(bank, 20) is None
     assert bank.state_of_charge is not None
 
 
@@ -228,7 +247,8 @@ def test_a_larger_battery_counts_more() -> None:
     )
     assert bank.state_of_charge == 70.0
     assert (bank.remaining_capacity, bank.full_capacity) == (280.0, 400.0)
-    assert bank.stored_energy == 280 * 12.8
+    # Each battery's own, which is rounded to 10 Wh: as if they were added by hand.
+    assert bank.stored_energy == 3460 + 130
 
 
 def test_without_a_capacity_all_count_the_same() -> None:
@@ -237,15 +257,18 @@ def test_without_a_capacity_all_count_the_same() -> None:
         [member("A", state_of_charge=90, full_capacity=None), member("B")], 2
     )
     assert bank.state_of_charge == 70.0
-    assert bank.full_capacity is bank.usable_capacity is None
+    assert bank.full_capacity is None
+    assert bank.usable == Charge(100.0, 100.0, 102.0, None)
 
 
 def test_a_charge_that_is_not_measured_follows_from_the_state_of_charge() -> None:
     """For energy and time; the sum of what is measured stays unknown."""
-    bank = read_bank([member("A"), member("B", remaining_capacity=None)], 2)
+    blind = member("B", remaining_capacity=None, charge=Charge(50, 49.5, 50.5, 100))
+    bank = read_bank([member("A"), blind], 2)
     assert bank.remaining_capacity is None
-    assert bank.stored_energy == 100 * 12.8
-    assert time_to_empty(bank, -20) == 5.0
+    assert bank.stored_energy == 1280
+    assert bank.usable == Charge(100, 99.5, 101.5, 200)
+    assert read_bank([member("A"), replace(blind, charge=None)], 2).usable is None
 
 
 def test_the_weakest_cell_is_named() -> None:
@@ -305,8 +328,9 @@ def test_a_pack_that_cut_itself_off_does_not_drag_the_bank_down() -> None:
     assert (bank.state_of_charge, bank.voltage) == (80.0, 13.2)
     assert bank.spread == 80
     assert bank.current == -58.0
-    assert bank.usable_capacity == 200.0
+    assert bank.usable == Charge(100, 100, 102, 200)
     assert bank.full_capacity == 300.0
+    assert bank.joined == 2
 
 
 @pytest.mark.parametrize(
@@ -390,57 +414,94 @@ def test_imbalance_is_the_deviation_from_a_fair_share(
     )
 
 
-# --- estimates ----------------------------------------------------------------------------
+# --- times --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("current", "empty", "full"),
-    [
-        (-20.0, 5.0, None),
-        (20.0, None, 5.0),
-        (-1.0, 100.0, None),
-        (1.0, None, 100.0),
-        (-0.9, None, None),
-        (0.9, None, None),
-        (0.0, None, None),
-        (None, None, None),
-    ],
+def runtime(readings: list[MemberReading], members: int | None = None) -> Runtime:
+    """Return the times after a while under the same load."""
+    bank = read_bank(readings, members or len(readings))
+    assert bank.current is not None
+    found = Runtime()
+    for number in range(int(2 * SETTLING / POLL)):
+        found.add(number * POLL, bank.current, bank.usable, POLL, bank.joined)
+    return found
+
+
+LOADS = st.lists(
+    st.tuples(st.integers(10, 2000), st.integers(5, 95)), min_size=1, max_size=6
 )
-def test_time_to_empty_and_to_full(
-    current: float | None, empty: float | None, full: float | None
+
+
+@FEW
+@given(LOADS, st.sampled_from([-1, 1]))
+def test_the_bank_lasts_no_longer_than_its_last_and_as_long_as_its_first(
+    loads: list[tuple[int, int]], sign: int
 ) -> None:
-    """From a smoothed current; unknown at idle, which is half an ampere a battery."""
-    bank = read_bank([member("A"), member("B")], 2)
-    assert idle_below(bank) == 1.0
-    assert time_to_empty(bank, current) == empty
-    assert time_to_full(bank, current) == full
+    """A time of the bank lies between those of its members."""
+    readings = [
+        member(
+            f"A{number}",
+            current=sign * tenths / 10,
+            state_of_charge=percent,
+            remaining_capacity=float(percent),
+        )
+        for number, (tenths, percent) in enumerate(loads)
+    ]
+    bank = runtime(readings)
+    parts = [runtime([reading]) for reading in readings]
+    if sign < 0:
+        whole, each = bank.minutes_to_empty, [part.minutes_to_empty for part in parts]
+        assert bank.minutes_to_full is None
+    else:
+        whole, each = bank.minutes_to_full, [part.minutes_to_full for part in parts]
+        assert bank.minutes_to_empty is None
+    known = [minutes for minutes in each if minutes is not None]
+    assert len(known) == len(readings)
+    assert whole is not None
+    # The charge is counted within its steps, which are wider for all than for one.
+    assume(min(known) > 0)
+    assert min(known) * 0.9 <= whole <= max(known) * 1.1
+
+
+@FEW
+@given(st.integers(1, 16), st.integers(10, 2000), st.integers(5, 95))
+def test_many_equal_batteries_last_as_long_as_one(
+    count: int, tenths: int, percent: int
+) -> None:
+    """However many: also what counts as idle goes with their number."""
+    readings = [
+        member(f"A{number:02}", current=-tenths / 10, remaining_capacity=float(percent))
+        for number in range(count)
+    ]
+    assert runtime(readings).minutes_to_empty == pytest.approx(
+        runtime(readings[:1]).minutes_to_empty
+    )
+
+
+def test_below_an_ampere_a_battery_a_bank_is_idle() -> None:
+    """Each may read 0 below about an ampere, so less tells nothing."""
+    nearly = [member("A", current=-1.9), member("B")]
+    assert runtime(nearly).minutes_to_empty is None
+    assert runtime(nearly[:1]).minutes_to_empty is not None
+    enough = [member("A", current=-2.0), member("B")]
+    assert runtime(enough).minutes_to_empty is not None
 
 
 def test_what_cannot_flow_lengthens_no_estimate() -> None:
     """An isolated battery gives nothing and takes nothing."""
-    bank = read_bank(
-        [
-            member("A", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
-            member("B", protected=True, remaining_capacity=100.0),
-        ],
-        2,
-    )
-    assert time_to_empty(bank, -20.0) == 4.0
-    assert time_to_full(bank, 20.0) == 1.0
-
-
-def test_an_estimate_of_weeks_is_none() -> None:
-    """No load stays the same for so long."""
-    large = [
-        member("A", full_capacity=400.0, remaining_capacity=300.0),
-        member("B", full_capacity=400.0, remaining_capacity=300.0),
+    others = [
+        member("A", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
+        member("C", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
     ]
-    bank = read_bank(large, 2)
-    assert time_to_empty(bank, -2.4) is None
-    assert time_to_empty(bank, -2.5) == 240.0
+    cut_off = member("B", protected=True, remaining_capacity=100.0)
+    assert (
+        runtime([*others, cut_off]).minutes_to_empty == runtime(others).minutes_to_empty
+    )
 
 
-def test_a_full_bank_is_full_now() -> None:
-    """Also where the battery counts a little more than its capacity."""
-    bank = read_bank([member("A", state_of_charge=100, remaining_capacity=101.0)], 1)
-    assert time_to_full(bank, 5.0) == 0.0
+def test_who_is_left_alone_is_judged_alone() -> None:
+    """With all others isolated, an ampere and a half is a load."""
+    bank = read_bank(
+        [member("A", current=-2.0), member("B", protected=True)], 2, frozenset()
+    )
+    assert (bank.isolated, bank.joined) == ({"B"}, 1)

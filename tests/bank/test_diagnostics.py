@@ -62,6 +62,8 @@ async def test_a_bank_is_told_in_full_and_without_addresses(
     assert (shown["lowest_cell"]["member"], shown["lowest_cell"]["number"]) == (3, 4)
     assert shown["reading"]["reporting"] == 2
     assert shown["reading"]["current"] is None
+    assert shown["smoothed_current"] is shown["minutes_to_empty"] is None
+    assert shown["minutes_to_full"] is None
     assert set(shown["energy"]) == {"charged", "discharged"}
     assert shown["energy_offset"] == {"charged": 0.0, "discharged": 0.0}
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Final, NamedTuple
 
-NOMINAL_CELL_VOLTAGE: Final = 3.2
-"""V; what the energies of manual table 4-1 are printed with."""
+from ..estimates import Charge, stored_energy, total_charge
 
 QUIET: Final = 0.5
 """A; a member with less carries nothing. Currents below about 1 A may read 0."""
@@ -25,11 +24,6 @@ CARRYING: Final = 2.0
 
 IMBALANCE_FROM: Final = 5.0
 """A in total; below it the resolution of the currents looks like imbalance."""
-
-IDLE: Final = 0.5
-"""A for each member; an estimate from less would be a guess."""
-LONGEST_ESTIMATE: Final = 240.0
-"""h; nobody's load is the same for longer than ten days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +48,12 @@ class MemberReading:
     remaining_capacity: float | None
     full_capacity: float | None
     """Ah."""
+    charge: Charge | None
+    """What is left, also where the remaining capacity is not measured."""
     protected: bool
     """A protection is on, or the battery says that it is in the state of one."""
     too_cold: bool | None
     """Whether it is too cold to charge."""
-
-    @property
-    def charge(self) -> float | None:
-        """Return the charge left in Ah, by the state of charge where not measured."""
-        if self.remaining_capacity is not None or not self.full_capacity:
-            return self.remaining_capacity
-        return self.full_capacity * self.state_of_charge / 100
 
     @property
     def is_cut_off(self) -> bool:
@@ -122,15 +111,19 @@ class BankReading:
     full_capacity: float | None = None
     """Ah."""
     stored_energy: int | None = None
-    """Wh at the nominal voltage."""
-    usable_charge: float | None = None
-    usable_capacity: float | None = None
-    """Ah of the members that are not isolated: what the current flows from and into."""
+    """Wh at the nominal voltage, the sum of what the members show."""
+    usable: Charge | None = None
+    """Of the members that are not isolated: what the current flows from and into."""
 
     @property
     def is_complete(self) -> bool:
         """Return whether every member reports."""
         return 0 < self.members == self.reporting
+
+    @property
+    def joined(self) -> int:
+        """Return how many report and are not isolated."""
+        return self.reporting - len(self.isolated)
 
     @property
     def charging(self) -> bool | None:
@@ -163,7 +156,7 @@ def read_bank(
     energy = _total(
         None
         if reading.charge is None
-        else reading.charge * len(reading.cells) * NOMINAL_CELL_VOLTAGE
+        else stored_energy(reading.charge, len(reading.cells))
         for reading in readings
     )
     remaining = _total(reading.remaining_capacity for reading in readings)
@@ -214,10 +207,7 @@ def read_bank(
         remaining_capacity=_rounded(remaining) if complete else None,
         full_capacity=_rounded(full) if complete else None,
         stored_energy=round(energy) if complete and energy is not None else None,
-        usable_charge=_total(item.charge for item in joined) if complete else None,
-        usable_capacity=(
-            _total(item.full_capacity for item in joined) if complete else None
-        ),
+        usable=total_charge(item.charge for item in joined) if complete else None,
     )
 
 
@@ -293,33 +283,3 @@ def imbalance(
             for key, current in currents.items()
         )
     )
-
-
-def idle_below(reading: BankReading) -> float:
-    """Return the current in A below which the bank counts as idle."""
-    return IDLE * max(1, reading.members - len(reading.isolated))
-
-
-def time_to_empty(reading: BankReading, current: float | None) -> float | None:
-    """Return the hours until the bank is empty at a smoothed current (A), if known."""
-    if current is None or current > -idle_below(reading):
-        return None
-    return _hours(reading.usable_charge, -current)
-
-
-def time_to_full(reading: BankReading, current: float | None) -> float | None:
-    """Return the hours until the bank is full at a smoothed current (A), if known."""
-    if (
-        current is None
-        or current < idle_below(reading)
-        or reading.usable_charge is None
-        or reading.usable_capacity is None
-    ):
-        return None
-    return _hours(max(0.0, reading.usable_capacity - reading.usable_charge), current)
-
-
-def _hours(charge: float | None, current: float) -> float | None:
-    if charge is None or charge / current > LONGEST_ESTIMATE:
-        return None
-    return round(charge / current, 1)

@@ -32,18 +32,11 @@ from ..coordinator import (
     VlrvCoordinator,
 )
 from ..energy import CHARGED, DISCHARGED, Flow
+from ..estimates import Runtime, charge_of
 from ..facts import DEFAULT_MANUFACTURER, BatteryFacts
 from ..vlrv.faults import OperatingState
-from .arithmetic import (
-    BankReading,
-    MemberReading,
-    idle_below,
-    imbalance,
-    read_bank,
-    time_to_empty,
-    time_to_full,
-)
-from .averages import Average, SteadyCurrent
+from .arithmetic import BankReading, MemberReading, imbalance, read_bank
+from .averages import Average
 from .energy import BankEnergy
 from .issues import BankIssues
 from .members import CONF_INVERTER, async_batteries, members_of
@@ -150,6 +143,7 @@ class Member:
             state_of_health=status.state_of_health,
             remaining_capacity=status.remaining_capacity,
             full_capacity=status.full_capacity,
+            charge=charge_of(status),
             protected=bool(
                 status.protections
                 or status.operating_state is OperatingState.PROTECTION
@@ -171,7 +165,7 @@ class VlrvBank:
         self.reading: BankReading = read_bank([], len(members_of(entry)))
         self.imbalance: int | None = None
         self.energy = BankEnergy(hass, entry.entry_id)
-        self._steady = SteadyCurrent()
+        self.runtime = Runtime()
         self._shares: dict[str, Average] = {}
         self._listeners: list[CALLBACK_TYPE] = []
         self._due: asyncio.Handle | None = None
@@ -190,21 +184,6 @@ class VlrvBank:
     def has_inverter(self) -> bool:
         """Return whether the bank talks to an inverter over its data cables."""
         return bool(self.config_entry.options.get(CONF_INVERTER))
-
-    @property
-    def smoothed_current(self) -> float | None:
-        """Return the current in A that the estimates are made from."""
-        return self._steady.value
-
-    @property
-    def time_to_empty(self) -> float | None:
-        """Return the hours until the bank is empty, if that is known."""
-        return time_to_empty(self.reading, self._steady.value)
-
-    @property
-    def time_to_full(self) -> float | None:
-        """Return the hours until the bank is full, if that is known."""
-        return time_to_full(self.reading, self._steady.value)
 
     def names(self, *presences: Presence) -> list[str]:
         """Return the names of the members of which one of these is true."""
@@ -373,15 +352,30 @@ class VlrvBank:
         for listener in list(self._listeners):
             listener()
 
+    @property
+    def _interval(self) -> float:
+        """Return within how many seconds each member is read."""
+        return max(
+            member.coordinator.interval.total_seconds()
+            for member in self.members.values()
+            if member.coordinator is not None
+        )
+
     def _average(self, time: float) -> None:
         """Take the currents into the means, or begin anew when they mean another set."""
         reading = self.reading
         if reading.current is None:
-            self._steady = SteadyCurrent()
+            self.runtime = Runtime()
             self._shares = {}
             self.imbalance = None
             return
-        self._steady.add(time, reading.current, idle_below(reading))
+        self.runtime.add(
+            time,
+            reading.current,
+            reading.usable,
+            self._interval,
+            max(reading.joined, 1),
+        )
         joined = {
             item.key: item for item in self.readings if item.key not in reading.isolated
         }

@@ -21,11 +21,11 @@ from homeassistant.const import (
     UnitOfEnergy,
     UnitOfPower,
     UnitOfTemperature,
-    UnitOfTime,
 )
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from ..durations import DURATIONS, DurationSensor
 from ..energy import CHARGED, DISCHARGED, in_steps
 from ..texts import words
 from .arithmetic import Cell
@@ -69,7 +69,11 @@ def _power(
 
 
 def _charge(
-    key: str, value_fn: Callable[[VlrvBank], float | None], *, enabled: bool
+    key: str,
+    value_fn: Callable[[VlrvBank], float | None],
+    *,
+    enabled: bool,
+    precision: int = 0,
 ) -> BankSensorDescription:
     return BankSensorDescription(
         key=key,
@@ -77,7 +81,7 @@ def _charge(
         # Home Assistant has no device class for electric charge.
         native_unit_of_measurement=AMPERE_HOURS,
         state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
+        suggested_display_precision=precision,
         entity_category=None if enabled else EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=enabled,
         value_fn=value_fn,
@@ -139,20 +143,6 @@ def _cell_place(
     )
 
 
-def _duration(
-    key: str, value_fn: Callable[[VlrvBank], float | None]
-) -> BankSensorDescription:
-    return BankSensorDescription(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.DURATION,
-        native_unit_of_measurement=UnitOfTime.HOURS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        value_fn=value_fn,
-    )
-
-
 SENSORS: Final = (
     BankSensorDescription(
         key="state_of_charge",
@@ -188,7 +178,12 @@ SENSORS: Final = (
     _charge(
         "remaining_capacity", lambda bank: bank.reading.remaining_capacity, enabled=True
     ),
-    _charge("full_capacity", lambda bank: bank.reading.full_capacity, enabled=False),
+    _charge(
+        "full_capacity",
+        lambda bank: bank.reading.full_capacity,
+        enabled=False,
+        precision=1,
+    ),
     BankSensorDescription(
         key="stored_energy",
         translation_key="stored_energy",
@@ -198,8 +193,6 @@ SENSORS: Final = (
         suggested_display_precision=0,
         value_fn=lambda bank: bank.reading.stored_energy,
     ),
-    _duration("time_to_empty", lambda bank: bank.time_to_empty),
-    _duration("time_to_full", lambda bank: bank.time_to_full),
     _temperature("highest_temperature", lambda bank: bank.reading.highest_temperature),
     _temperature("lowest_temperature", lambda bank: bank.reading.lowest_temperature),
     _cell_voltage("highest_cell_voltage", lambda bank: bank.reading.highest_cell),
@@ -273,6 +266,7 @@ def async_add_bank_sensors(
     """Add the sensors of a bank."""
     bank = entry.runtime_data
     async_add_entities(BankSensor(bank, sensor) for sensor in SENSORS)
+    async_add_entities(BankDurationSensor(bank, sensor) for sensor in DURATIONS)
     async_add_entities([BankReportingSensor(bank, REPORTING)])
     async_add_entities(BankEnergySensor(bank, sensor) for sensor in ENERGY)
 
@@ -288,6 +282,14 @@ class BankSensor(BankEntity, SensorEntity):
         changed = value != self._attr_native_value
         self._attr_native_value = value
         return changed
+
+
+class BankDurationSensor(BankEntity, DurationSensor):
+    """A time until the bank is empty or full, by its batteries that are not isolated."""
+
+    @override
+    def _update(self) -> bool:
+        return self._show(self.bank.runtime)
 
 
 class BankReportingSensor(BankEntity, SensorEntity):
