@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from homeassistant.const import ATTR_ENTITY_ID, CONF_TARGET, Platform
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, CONF_TARGET, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 
+from .bank.members import is_bank, members_of
 from .const import DOMAIN
 from .event import UNKNOWN
 from .link import LinkState
@@ -38,13 +39,26 @@ def _is_ours(entity: er.RegistryEntry, domain: Platform, key: str) -> bool:
 def ours(
     hass: HomeAssistant, entities: set[str], domain: Platform, key: str
 ) -> set[str]:
-    """Return those of the entities that are the one called `key` of a battery."""
+    """Return those of the entities that are the one called `key` of a battery.
+
+    Also that of a bank, unless all its batteries are among them: it has nothing to say
+    beside them, and would say it twice.
+    """
     registry = er.async_get(hass)
-    return {
-        entity_id
+    found = {
+        entity_id: hass.config_entries.async_get_entry(entity.config_entry_id)
         for entity_id in entities
         if (entity := registry.async_get(entity_id)) is not None
         and _is_ours(entity, domain, key)
+        and entity.config_entry_id is not None
+    }
+    addresses = {entry.unique_id for entry in found.values() if entry is not None}
+    return {
+        entity_id
+        for entity_id, entry in found.items()
+        if entry is None
+        or not is_bank(entry)
+        or not addresses.issuperset(members_of(entry))
     }
 
 
@@ -52,11 +66,31 @@ def ours(
 def check_target(
     hass: HomeAssistant, config: dict[str, Any], domain: Platform, key: str
 ) -> None:
-    """Refuse an entity that is chosen by itself and says nothing of this.
+    """Refuse an entity or a bank that is chosen by itself and says nothing of this.
 
-    One that is not registered may come back. Raises HomeAssistantError.
+    What is not registered may come back. Raises HomeAssistantError.
     """
     registry = er.async_get(hass)
+    for chosen in config[CONF_TARGET].get(ATTR_DEVICE_ID) or ():
+        device = dr.async_get(hass).async_get(chosen)
+        entry_id = None if device is None else device.primary_config_entry
+        entry = entry_id and hass.config_entries.async_get_entry(entry_id)
+        if (
+            entry
+            and entry.domain == DOMAIN
+            and is_bank(entry)
+            and not any(
+                _is_ours(entity, domain, key)
+                for entity in er.async_entries_for_device(
+                    registry, chosen, include_disabled_entities=True
+                )
+            )
+        ):
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="bank_target",
+                translation_placeholders={"name": entry.title},
+            )
     for chosen in config[CONF_TARGET].get(ATTR_ENTITY_ID) or ():
         entity = registry.async_get(chosen)
         if entity is not None and not _is_ours(entity, domain, key):

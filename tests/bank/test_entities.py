@@ -183,7 +183,7 @@ async def test_the_page_of_a_bank_is_a_decision(
 
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
-async def test_every_entity_has_a_name_in_each_language(
+async def test_every_entity_has_a_name_and_a_state_in_each_language(
     hass: HomeAssistant, world: World, language: str
 ) -> None:
     """No two have the same, and the names inside of a state are filled in."""
@@ -192,13 +192,19 @@ async def test_every_entity_has_a_name_in_each_language(
     bank = await banked(hass, world, pair)
     await enable(hass, bank)
     items = er.async_entries_for_config_entry(er.async_get(hass), bank.entry_id)
-    names = [item.original_name for item in items]
+    names = [item.original_name or "" for item in items]
     assert all(names)
+    assert "{" not in "".join(names)
     assert len(names) == len(set(names))
+    for item in items:
+        state = hass.states.get(item.entity_id)
+        assert state is not None, item.entity_id
+        assert state.state != "unavailable", item.entity_id
     cell = shown(bank, hass, "lowest_cell")
     assert cell is not None
     assert "ZT-12.8V100Ah-000" in cell
     assert "{" not in cell
+    assert (", cell " in cell) is (language == "en")
 
 
 async def test_a_bank_that_does_not_change_writes_nothing(

@@ -393,12 +393,14 @@ async def test_options_of_a_bank_and_of_a_battery_differ(
 
 
 async def test_removing_the_bank_leaves_the_batteries(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, world: World, hass_storage: dict[str, Any]
 ) -> None:
     """With their links, their values and nothing that points to it."""
     pair = packs(2)
     bank = await banked(hass, world, pair)
-    await bank.runtime_data.energy.file.async_save()
+    # Unloading saves what there is to save.
+    await hass.config_entries.async_unload(bank.entry_id)
+    assert [key for key in hass_storage if bank.entry_id in key]
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     for pack in pair:
@@ -409,6 +411,8 @@ async def test_removing_the_bank_leaves_the_batteries(
         for item in er.async_get(hass).entities.values()
         if item.config_entry_id == bank.entry_id
     ]
+    assert not dr.async_entries_for_config_entry(dr.async_get(hass), bank.entry_id)
+    assert not [key for key in hass_storage if bank.entry_id in key]
     pair[0].demand_current = -20.0
     await polled()
     assert value(hass, pair[0].address, "current") == "-20.0"

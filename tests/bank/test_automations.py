@@ -1,0 +1,147 @@
+"""Triggers, conditions and actions with a bank, or a place where one is, as target."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import (
+    area_registry as ar,
+    condition,
+    device_registry as dr,
+    trigger,
+)
+
+from .common import banked, device_of_bank, entity, packs, polled, say, settle
+from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.helpers import device_of
+from tests.test_triggers import CONDITIONS, TRIGGERS, automate
+from tests.world import World
+
+# What a bank has an entity of its own for.
+COLD_TRIGGERS = {"charging_blocked_by_cold", "charging_no_longer_blocked_by_cold"}
+COLD_CONDITIONS = {"is_charging_blocked_by_cold"}
+COLD = {"probe_temperatures": (0, 4)}
+
+
+async def test_cold_of_a_bank_is_told_once_for_each_target(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A place with a bank and its batteries tells of the batteries, not twice of one."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    garage = ar.async_get(hass).async_create("Garage")
+    attic = ar.async_get(hass).async_create("Attic")
+    devices = [device_of(hass, pack.address) for pack in pair]
+    for device in (device_of_bank(hass, bank), devices[0]):
+        dr.async_get(hass).async_update_device(device.id, area_id=garage.id)
+    dr.async_get(hass).async_update_device(devices[1].id, area_id=attic.id)
+    every = [device_of_bank(hass, bank).id, *(device.id for device in devices)]
+    targets: dict[str, dict[str, Any]] = {
+        "device": {"device_id": device_of_bank(hass, bank).id},
+        "entity": {"entity_id": entity(bank, hass, "too_cold_to_charge")},
+        "bank and batteries": {"device_id": every},
+        # Of the second battery, which is elsewhere, only the bank can tell there.
+        "area": {"area_id": garage.id},
+    }
+    runs = await automate(
+        hass,
+        {
+            name: {
+                "triggers": [
+                    {
+                        "trigger": f"{DOMAIN}.charging_blocked_by_cold",
+                        "target": target,
+                    }
+                ]
+            }
+            for name, target in targets.items()
+        }
+        | {
+            f"asked {name}": {
+                "triggers": [{"trigger": "event", "event_type": "ask"}],
+                "conditions": [
+                    {
+                        "condition": f"{DOMAIN}.is_charging_blocked_by_cold",
+                        "target": target,
+                    }
+                ],
+            }
+            for name, target in targets.items()
+        },
+    )
+    hass.bus.async_fire("ask")
+    await asyncio.sleep(0.1)
+    assert not runs
+    say(pair[1], **COLD)
+    await polled()
+    assert runs == dict.fromkeys(targets, 1)
+    say(pair[0], **COLD)
+    await polled()
+    # The bank is as cold as before; the battery is news to those who watch it.
+    assert runs == {"device": 1, "entity": 1, "bank and batteries": 2, "area": 2}
+    runs.clear()
+    hass.bus.async_fire("ask")
+    await asyncio.sleep(0.1)
+    assert runs == {f"asked {name}": 1 for name in targets}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(("platform", name) for name in sorted(TRIGGERS)),
+        *(("condition", name) for name in sorted(CONDITIONS)),
+    ],
+)
+async def test_what_a_bank_cannot_tell_is_refused_with_a_reason(
+    hass: HomeAssistant, world: World, kind: str, name: str
+) -> None:
+    """An automation that can never run must not be saved without a word."""
+    bank = await banked(hass, world, packs(2))
+    config = {
+        kind: f"{DOMAIN}.{name}",
+        "target": {"device_id": device_of_bank(hass, bank).id},
+    }
+
+    async def validate() -> None:
+        if kind == "platform":
+            await trigger.async_validate_trigger_config(hass, [config])
+        else:
+            await condition.async_validate_conditions_config(hass, [config])
+
+    if name in COLD_TRIGGERS | COLD_CONDITIONS:
+        await validate()
+        return
+    with pytest.raises(HomeAssistantError) as refused:
+        await validate()
+    assert refused.value.translation_key == "bank_target"
+    assert refused.value.translation_placeholders == {"name": "House bank"}
+
+
+@pytest.mark.parametrize("by", ["device", "entity"])
+async def test_to_release_a_bank_is_to_release_its_batteries(
+    hass: HomeAssistant, world: World, by: str
+) -> None:
+    """All of them or, where one cannot be, none."""
+    bank = await banked(hass, world, packs(2))
+    target = (
+        {"device_id": device_of_bank(hass, bank).id}
+        if by == "device"
+        else {"entity_id": entity(bank, hass, "state_of_charge")}
+    )
+    first, second = async_batteries(hass)
+    await hass.config_entries.async_unload(second.entry_id)
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+    assert refused.value.translation_key == "not_loaded"
+    assert not first.runtime_data.link.is_released
+    await hass.config_entries.async_setup(second.entry_id)
+    await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+    await settle(hass)
+    assert first.runtime_data.link.is_released
+    assert second.runtime_data.link.is_released
