@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
 from typing import Final
 
 from .client import Event, HomeAssistant, Json
@@ -31,6 +33,19 @@ async def simulated(api: HomeAssistant) -> dict[str, Json]:
     """Return the simulated batteries and their truth, by address."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
     return {battery["address"]: battery for battery in answer["batteries"]}
+
+
+@asynccontextmanager
+async def holding(api: HomeAssistant) -> AsyncGenerator[None]:
+    """Let time stand still for all batteries, until the last one that wants it."""
+    api.holders += 1
+    try:
+        await api.act(f"{SIMULATOR}.hold", {"hold": True})
+        yield
+    finally:
+        api.holders -= 1
+        if not api.holders:
+            await api.act(f"{SIMULATOR}.hold", {"hold": False})
 
 
 async def add_bank(api: HomeAssistant) -> None:
@@ -128,6 +143,24 @@ async def enable(api: HomeAssistant, entities: list[Json]) -> None:
 async def reload(api: HomeAssistant, entry: Json) -> None:
     """Set a battery up anew."""
     await api.post(f"config/config_entries/entry/{entry['entry_id']}/reload")
+
+
+async def polled(
+    api: HomeAssistant, addresses: Collection[str], within: float
+) -> dict[str, Json]:
+    """Wait until each of these was read once more, and return all batteries."""
+    before = await simulated(api)
+    found: dict[str, Json] = {}
+
+    async def read() -> bool:
+        found.update(await simulated(api))
+        return all(
+            found[address]["requests"] > before[address]["requests"]
+            for address in addresses
+        )
+
+    await until(read, within, lambda: f"not all of {', '.join(addresses)} are polled")
+    return found
 
 
 async def first_values(

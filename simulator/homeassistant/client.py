@@ -56,6 +56,8 @@ class HomeAssistant:
         self.url = f"http://{HOST}:{port}"
         self.tokens: Json = {}
         self.events: list[Event] = []
+        self.holders = 0
+        """How many parts of the check want time to stand still."""
         self._session = session
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._changed = asyncio.Event()

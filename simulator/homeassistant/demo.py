@@ -13,7 +13,7 @@ import tempfile
 from typing import Final
 from zipfile import is_zipfile
 
-from .check import check
+from .check import LOST, check
 from .client import HomeAssistant
 from .folder import HOST, PASSWORD, ROOT, USERNAME, installed, prepare
 from .log import complaints
@@ -73,7 +73,7 @@ async def run_check(folder: Path, port: int, archive: Path | None) -> int:
         complain(f"\nThe end of what Home Assistant wrote:\n{console_tail(folder)}")
         return 1
     # Last, as stopping may complain, too.
-    if found := complaints(folder):
+    if found := complaints(folder, LOST):
         complain("\ndemo check: FAILED: the log has complaints\n" + "\n".join(found))
         return 1
     say("\nLog: neither warnings nor errors of the integration")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 import hashlib
 import json
 import re
@@ -23,14 +22,15 @@ from .batteries import (
     device_of,
     enable,
     entities_of,
+    holding,
     simulated,
     texts,
 )
 from .client import UNAVAILABLE, UNKNOWN, CommandError, HomeAssistant, Json
 from .compare import FAULTS, LINK_STATUS, NO_FAULTS, TIMES, hours, is_near
-from .output import say, table
+from .diary import Diary
 from .server import DemoError
-from .waiting import expect, now, until
+from .waiting import expect, until
 from simulator.firmware import build_image
 
 MOST_ENTITIES: Final = 30  # enabled ones, of a battery with four cells
@@ -70,7 +70,7 @@ UTP: Final = FAULTS["charge_ut"]
 
 async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
     """Do all of it, and return how many values were compared on the way."""
-    owner = Owner(api)
+    owner = Owner(api, "the owner")
     driving, solar, winter = [
         await Owned.known(api, address, entries[address])
         for address in (DRIVING, SOLAR, WINTER)
@@ -92,8 +92,9 @@ async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
         await owner.gets_back(driving, since)
         await owner.switches_the_link(driving)
     finally:
-        say("\nOwner: what is done with the batteries, and what Home Assistant shows")
-        say(table(("What the owner does", "What was seen", "Seconds"), owner.rows))
+        owner.tell(
+            "Owner: what is done with the batteries, and what Home Assistant shows"
+        )
     return compared
 
 
@@ -179,25 +180,8 @@ class Owned:
         await self.simulator("power_cycle", off_for=OFF)
 
 
-class Owner:
-    """Who does it; `rows` says what was done so far."""
-
-    def __init__(self, api: HomeAssistant) -> None:
-        """Begin with nothing done."""
-        self._api = api
-        self.rows: list[tuple[str, str, str]] = []
-
-    @asynccontextmanager
-    async def _does(self, what: str) -> AsyncGenerator[list[str]]:
-        """Do one thing; what is put into the list was seen."""
-        seen: list[str] = []
-        started = now()
-        try:
-            yield seen
-        except DemoError as err:
-            self.rows.append((what, f"FAILED after: {', '.join(seen) or '-'}", "-"))
-            raise DemoError(f"the owner {what}: {err}") from None
-        self.rows.append((what, ", ".join(seen), f"{now() - started:.2f}"))
+class Owner(Diary):
+    """Who owns the three batteries."""
 
     # --- entities -------------------------------------------------------------------
 
@@ -429,30 +413,29 @@ class Owner:
             expect(minutes < LONGEST, f"nothing in {LONGEST} minutes")
             await battery.simulator("advance", minutes=STEP)
             minutes += STEP
-        await self._api.act(f"{SIMULATOR}.hold", {"hold": True})
-        state = "on" if tripped else "off"
-        await battery.shows(POLLED, problem=state, active_faults=active)
-        seen.append(f'active faults "{active}" after {minutes / 60:g} h')
-        await battery.shows(
-            0, **{UTP.key: state, "too_cold_to_charge": state, "problem": state}
-        )
-        seen.append(f"{UTP.key}, problem and too_cold {state}")
-        wanted = f"{UTP.key}_{'tripped' if tripped else 'cleared'}"
-        event = (await battery.state("protection"))["attributes"]["event_type"]
-        expect(event == wanted, f"the event is {event}, wanted is {wanted}")
-        seen.append(f"event {event}")
-        truth = await battery.truth()
-        compared = (
-            await compare_all(
-                self._api,
-                truth,
-                await entities_of(
-                    self._api, await device_of(self._api, battery.address)
-                ),
-                POLLED,
+        async with holding(self._api):
+            state = "on" if tripped else "off"
+            await battery.shows(POLLED, problem=state, active_faults=active)
+            seen.append(f'active faults "{active}" after {minutes / 60:g} h')
+            await battery.shows(
+                0, **{UTP.key: state, "too_cold_to_charge": state, "problem": state}
             )
-        ).compared
-        await self._api.act(f"{SIMULATOR}.hold", {"hold": False})
+            seen.append(f"{UTP.key}, problem and too_cold {state}")
+            wanted = f"{UTP.key}_{'tripped' if tripped else 'cleared'}"
+            event = (await battery.state("protection"))["attributes"]["event_type"]
+            expect(event == wanted, f"the event is {event}, wanted is {wanted}")
+            seen.append(f"event {event}")
+            truth = await battery.truth()
+            compared = (
+                await compare_all(
+                    self._api,
+                    truth,
+                    await entities_of(
+                        self._api, await device_of(self._api, battery.address)
+                    ),
+                    POLLED,
+                )
+            ).compared
         await self._logged(battery, start.isoformat(), wanted, state)
         seen += ["both in the logbook", f"{compared} entities right"]
         return compared

@@ -47,8 +47,12 @@ def is_free(port: int) -> bool:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run Home Assistant meanwhile."""
+    # Home Assistant puts uploads into one folder for the whole machine, and deletes it.
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
     environment = {
         **os.environ,
+        "TMPDIR": str(temporary),
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(STUBS))),
     }
     # Without bytecode each start takes three times as long.

@@ -1,0 +1,314 @@
+"""The part of the check that does what the owner of two batteries in parallel does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from .batteries import (
+    BANK_MODELS,
+    DOMAIN,
+    DRIVING,
+    PORT,
+    SIMULATOR,
+    STARBOARD,
+    add_bank,
+    add_battery,
+    bank_truth,
+    device_of,
+    discovered,
+    enable,
+    entities_of,
+    holding,
+    polled,
+)
+from .client import UNKNOWN, HomeAssistant, Json
+from .compare import Comparison
+from .compare_bank import ENERGY, EXTENSIVE, Bank, compare_bank
+from .diary import Diary
+from .owner import Owned
+from .server import DemoError
+from .waiting import expect, until
+
+NAME: Final = "House bank"
+
+OFFERED: Final = 15.0  # s
+# A poll every 10 s, and half as much again for one that was given another beat.
+POLLED: Final = 30.0
+# An average forgets, with a time constant of minutes, what was read in between.
+SHOWN: Final = 60.0  # s
+TOO_OLD: Final = 120.0  # s; a minute after the last sample
+BACK: Final = 90.0  # s
+SETTLED: Final = 150.0  # s; an average of a minute, once it is set up
+MINUTE: Final = 1
+LONGEST: Final = 60  # min, until a board has cooled down
+
+# What takes that long.
+AVERAGED: Final = ("time_to_empty", "current_imbalance")
+
+
+async def build(api: HomeAssistant) -> Skipper:
+    """Add two batteries and the bank that Home Assistant offers for them."""
+    skipper = Skipper(api, "the owner of two")
+    await skipper.adds_batteries()
+    await skipper.takes_the_offer()
+    return skipper
+
+
+async def live_with_bank(skipper: Skipper) -> int:
+    """Do the rest, and return how many values were compared on the way."""
+    try:
+        compared = await skipper.looks()
+        await skipper.enables_all()
+        compared += await skipper.leaves_one_behind(STARBOARD)
+        compared += await skipper.gets_back(STARBOARD)
+        compared += await skipper.has_one_cut_off(PORT)
+        compared += await skipper.gets_joined(PORT)
+    except DemoError:
+        skipper.report()
+        raise
+    return compared
+
+
+class Skipper(Diary):
+    """Who has two batteries in parallel."""
+
+    bank: Owned
+    names: dict[str, str]
+    counters: dict[str, list[str]]
+
+    def report(self) -> None:
+        """Print what was done."""
+        self.tell(
+            "Bank: two batteries in parallel, and what Home Assistant shows of them"
+        )
+
+    # --- adding ---------------------------------------------------------------------
+
+    async def adds_batteries(self) -> None:
+        """Put two batteries on the air, and add them."""
+        async with self._does("adds two batteries in parallel") as seen:
+            await add_bank(self._api)
+            self.names = {}
+            for flow in await discovered(self._api, set(BANK_MODELS)):
+                entry = await add_battery(self._api, flow)
+                self.names[flow["context"]["unique_id"]] = entry["title"]
+            seen += self.names.values()
+
+    async def takes_the_offer(self) -> None:
+        """Add the bank that Home Assistant has discovered, of these two."""
+        async with self._does("adds the bank that is discovered") as seen:
+            flow = await self._offer()
+            name = flow["context"]["title_placeholders"]["name"]
+            seen.append(f'"{name}" offered')
+            form = await self._api.get(f"config/config_entries/flow/{flow['flow_id']}")
+            fields = {field["name"]: field for field in form["data_schema"]}
+            offered = {
+                option["value"]
+                for option in fields["members"]["selector"]["select"]["options"]
+            }
+            # The third of the same model is in another place.
+            expect(
+                form["step_id"] == "bank"
+                and offered >= {*BANK_MODELS, DRIVING}
+                and set(fields["members"]["description"]["suggested_value"])
+                == {*BANK_MODELS, DRIVING},
+                f"the form is {form}",
+            )
+            result = await self._api.post(
+                f"config/config_entries/flow/{flow['flow_id']}",
+                {"name": NAME, "members": list(BANK_MODELS), "inverter": False},
+            )
+            expect(result["type"] == "create_entry", f"Submit led to {result}")
+            entry = result["result"]
+            device = await device_of(self._api, entry["entry_id"])
+            entities = await entities_of(self._api, device)
+            self.bank = Owned(self._api, "", entry, entities)
+            await self._knows_the_members(device)
+            enabled = sum(not entity["disabled_by"] for entity in entities.values())
+            seen.append(f"{device['model']}: {enabled} of {len(entities)} enabled")
+
+    async def _offer(self) -> Json:
+        """Wait until a bank is discovered, and return its flow."""
+        found: list[Json] = []
+
+        async def there() -> bool:
+            found[:] = [
+                flow
+                for flow in await self._api.call("config_entries/flow/progress")
+                if flow["handler"] == DOMAIN
+                and flow["context"]["source"] == "integration_discovery"
+            ]
+            return bool(found)
+
+        await until(there, OFFERED, lambda: "no bank is discovered")
+        expect(len(found) == 1, f"it is discovered more than once: {found}")
+        return found[0]
+
+    async def _knows_the_members(self, device: Json) -> None:
+        """Check that the batteries belong to the bank; note their energy counters."""
+        self.counters = {key: [] for key in ENERGY}
+        for address in BANK_MODELS:
+            member = await device_of(self._api, address)
+            expect(
+                member["via_device_id"] == device["id"],
+                f"{address} is not shown as a part of the bank",
+            )
+            entities = await entities_of(self._api, member)
+            for key, counters in self.counters.items():
+                counters.append(entities[key]["entity_id"])
+
+    # --- comparing ------------------------------------------------------------------
+
+    async def looks(self) -> int:
+        """Compare what is shown at first, and return how much that was."""
+        async with self._does("looks at the new bank") as seen:
+            return await self._compares(seen, steady=False)
+
+    async def enables_all(self) -> None:
+        """Switch on what is off; it is there before a battery counts as missing."""
+        async with self._does("enables the other entities") as seen:
+            hidden = [
+                entity
+                for entity in self.bank.entities.values()
+                if entity["disabled_by"] == "integration"
+            ]
+            await enable(self._api, hidden)
+            seen.append(f"{len(hidden)} accepted")
+
+    async def _bank(self, missing: Collection[str]) -> Bank:
+        batteries = await polled(
+            self._api, [one for one in BANK_MODELS if one not in missing], POLLED
+        )
+        return Bank(
+            await bank_truth(self._api),
+            {
+                address: batteries[address]["truth"]
+                for address in BANK_MODELS
+                if address not in missing
+            },
+            self.names,
+        )
+
+    async def _compares(
+        self, seen: list[str], *, missing: Collection[str] = (), steady: bool = True
+    ) -> int:
+        """Compare every entity after a poll of each battery; return how many."""
+        entities = await entities_of(
+            self._api, await device_of(self._api, self.bank.entry_id)
+        )
+        results: list[Comparison] = []
+        async with holding(self._api):
+            bank = await self._bank(missing)
+
+            async def right() -> bool:
+                results[:] = [
+                    compare_bank(
+                        bank,
+                        entities,
+                        await self._api.states(),
+                        self.counters,
+                        steady=steady,
+                    )
+                ]
+                return not results[0].differences
+
+            await until(
+                right,
+                SHOWN,
+                lambda: (
+                    "differences:\n  " + "\n  ".join(map(str, results[0].differences))
+                ),
+            )
+        seen.append(f"{results[0].compared} entities right")
+        return results[0].compared
+
+    async def _known(self, *keys: str) -> None:
+        """Wait until what takes a minute of the same load is known."""
+        missing: list[str] = []
+
+        async def known() -> bool:
+            missing[:] = [
+                key for key in keys if (await self.bank.state(key))["state"] == UNKNOWN
+            ]
+            return not missing
+
+        await until(known, SETTLED, lambda: f"still unknown: {', '.join(missing)}")
+
+    async def _shown(self, *keys: str) -> str:
+        """Return what some entities show."""
+        units = {"state_of_charge": " %", "current": " A", "current_imbalance": " %"}
+        states = [(await self.bank.state(key))["state"] for key in keys]
+        return ", ".join(
+            f"{key} {state}{units.get(key, '')}"
+            for key, state in zip(keys, states, strict=True)
+        )
+
+    # --- one of them ----------------------------------------------------------------
+
+    async def _simulator(self, action: str, address: str, **data: Any) -> None:
+        await self._api.act(f"{SIMULATOR}.{action}", {"address": address, **data})
+
+    async def leaves_one_behind(self, address: str) -> int:
+        """Move out of range of one; sums are unknown, the rest is the other's."""
+        async with self._does("is out of range of one") as seen:
+            await self._simulator("advertise", address, advertise=False)
+            await self._simulator("drop_link", address)
+            await self.bank.shows(
+                TOO_OLD,
+                battery_missing="on",
+                batteries_reporting="1",
+                **dict.fromkeys(EXTENSIVE, UNKNOWN),
+            )
+            seen.append(f"battery_missing on, {len(EXTENSIVE)} sums unknown")
+            seen.append(f"{await self._names('battery_missing')} named")
+            seen.append(await self._shown("state_of_charge"))
+            return await self._compares(seen, missing=[address])
+
+    async def gets_back(self, address: str) -> int:
+        """Come back into range, and wait for what takes a minute to be known."""
+        async with self._does("is back in range") as seen:
+            await self._simulator("advertise", address, advertise=True)
+            await self.bank.shows(
+                BACK, battery_missing="off", batteries_reporting=str(len(BANK_MODELS))
+            )
+            seen.append("battery_missing off")
+            await self._known(*AVERAGED)
+            shown = await self._shown("current", "current_imbalance")
+            seen.append(f"{shown}, {await self._time()} h to empty")
+            return await self._compares(seen)
+
+    async def has_one_cut_off(self, address: str) -> int:
+        """Let a board overheat; the notice, two minutes later, is not waited for."""
+        async with self._does("has one cut itself off") as seen:
+            await self._simulator("cut_off", address, cut_off=True)
+            await self.bank.shows(
+                POLLED, battery_isolated="on", current_imbalance=UNKNOWN
+            )
+            seen.append("battery_isolated on, current_imbalance unknown")
+            seen.append(f"{await self._names('battery_isolated')} named")
+            compared = await self._compares(seen)
+            shown = await self._shown("state_of_charge", "current")
+            seen.insert(-1, f"{shown}, {await self._time()} h to empty")
+            return compared
+
+    async def gets_joined(self, address: str) -> int:
+        """Let the board cool down; the battery takes part again."""
+        async with self._does("has it cooled down") as seen:
+            await self._simulator("cut_off", address, cut_off=False)
+            minutes = 0
+            while address in (await bank_truth(self._api))["isolated"]:
+                expect(minutes < LONGEST, f"nothing in {LONGEST} minutes")
+                await self._simulator("advance", address, minutes=MINUTE)
+                minutes += MINUTE
+            await self.bank.shows(POLLED, battery_isolated="off", any_protection="off")
+            seen.append(f"battery_isolated off after {minutes} min")
+            compared = await self._compares(seen, steady=False)
+            seen.insert(-1, await self._shown("state_of_charge", "current"))
+            return compared
+
+    async def _names(self, key: str) -> str:
+        return ", ".join((await self.bank.state(key))["attributes"]["batteries"])
+
+    async def _time(self) -> str:
+        return f"{float((await self.bank.state('time_to_empty'))['state']):.2f}"

@@ -1,0 +1,36 @@
+"""What the demo's check takes for a complaint in Home Assistant's log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulator.homeassistant.log import complaints
+from simulator.homeassistant.server import LOG
+
+PLACE = "(MainThread) [custom_components.voltgo_vlrv.coordinator]"
+LOST = (
+    f"2026-01-01 10:00:00.000 ERROR {PLACE} Error requesting A data: A is not heard: it"
+)
+OTHER = LOST.replace(" A ", " B ")
+INFO = f"2026-01-01 10:00:00.000 INFO {PLACE} all is well"
+TRACEBACK = "Traceback (most recent call last):"
+
+
+def write(folder: Path, *lines: str) -> Path:
+    """Write a log, and return its folder."""
+    (folder / LOG).write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def test_a_battery_that_was_lost_on_purpose_may_be_missed_once(tmp_path: Path) -> None:
+    """Another one may not, nor may the same one twice: it is to be logged once."""
+    assert complaints(write(tmp_path, INFO, LOST), ["A"]) == []
+    assert complaints(write(tmp_path, LOST)) == [LOST]
+    assert complaints(write(tmp_path, LOST, OTHER), ["A"]) == [OTHER]
+    assert complaints(write(tmp_path, LOST, INFO, LOST), ["A"]) == [LOST]
+
+
+def test_a_traceback_is_part_of_the_complaint(tmp_path: Path) -> None:
+    """And a complaint is shown in full."""
+    found = complaints(write(tmp_path, INFO, OTHER, TRACEBACK, "  boom"), ["A"])
+    assert found == [f"{OTHER}\n{TRACEBACK}\n  boom"]
