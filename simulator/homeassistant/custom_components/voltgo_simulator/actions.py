@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import voluptuous as vol
 
@@ -21,11 +21,12 @@ from homeassistant.helpers.service import async_register_admin_service
 from .const import DOMAIN
 from .world import World
 from simulator.bank import ParallelBank
-from simulator.battery import ReplayBattery, SimulatedBattery
+from simulator.battery import HeaterAnswer, ReplayBattery, SimulatedBattery
 
 CONF_ADDRESS: Final = "address"
 CONF_ADVERTISE: Final = "advertise"
 CONF_AMBIENT: Final = "ambient"
+CONF_ANSWER: Final = "answer"
 CONF_CAPACITY: Final = "capacity"
 CONF_CUT_OFF: Final = "cut_off"
 CONF_DEMAND_CURRENT: Final = "demand_current"
@@ -38,6 +39,8 @@ CONF_NAME: Final = "name"
 CONF_OFF_FOR: Final = "off_for"
 CONF_RESISTANCE: Final = "resistance"
 CONF_SECONDS: Final = "seconds"
+
+HEATER_ANSWERS: Final = get_args(HeaterAnswer.__value__)
 
 type Response = dict[str, Any]
 
@@ -94,6 +97,10 @@ async def _advertise(world: World, call: ServiceCall) -> None:
 async def _power_cycle(world: World, call: ServiceCall) -> None:
     peripheral = world.peripheral(call.data[CONF_ADDRESS])
     await peripheral.power_cycle(call.data[CONF_OFF_FOR])
+
+
+async def _set_heater_answer(world: World, call: ServiceCall) -> None:
+    world.simulated(call.data[CONF_ADDRESS]).heater_answer = call.data[CONF_ANSWER]
 
 
 async def _set_restart_time(world: World, call: ServiceCall) -> None:
@@ -198,6 +205,10 @@ ACTIONS: Final = {
     "power_cycle": Action(
         _power_cycle,
         {**_ADDRESS, vol.Optional(CONF_OFF_FOR, default=5.0): vol.Coerce(float)},
+    ),
+    "set_heater_answer": Action(
+        _set_heater_answer,
+        {**_ADDRESS, vol.Required(CONF_ANSWER): vol.In(HEATER_ANSWERS)},
     ),
     "set_restart_time": Action(
         _set_restart_time,
