@@ -4,58 +4,133 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
 import json
+from math import pi, sin
 from pathlib import Path
 from typing import Final
 
-from .batteries import DRIVING, MODELS, add_battery, device_of, discovered
-from .chromium import Page
-from .client import HomeAssistant
+from playwright.async_api import Error, FloatRect, Page
+
+from homeassistant.util import dt as dt_util
+
+from .batteries import (
+    DOMAIN,
+    DRIVING,
+    MODELS,
+    SIMULATOR,
+    SOLAR,
+    add_battery,
+    device_of,
+    discovered,
+    entities_of,
+    simulated,
+)
+from .chromium import browser, page_of
+from .client import UNKNOWN, HomeAssistant, Json
 from .demo import run, temporary_folder
 from .folder import ROOT, prepare
 from .output import say
 from .server import DemoError, free_port, running
+from .waiting import until
+from simulator.battery import SimulatedBattery
 
-WIDTH: Final = 1280
+WIDTH: Final = 1280  # pixels
 HEIGHT: Final = 900
+# So that a device's sensors, or a form, are on it from top to bottom.
+LONG: Final = 1224
+TALL: Final = 1080
+MARGIN: Final = 24
+# What was discovered; below it is what else the demo consists of.
+TOP: Final = FloatRect(x=0, y=0, width=WIDTH, height=390)
+# The energy dashboard's first column; right of it is what only a house has.
+COLUMN: Final = FloatRect(x=0, y=0, width=768, height=725)
+# A device's entities and what happened to them.
+ENTITIES: Final = FloatRect(x=592, y=72, width=WIDTH - 592, height=LONG - 72)
+
 LARGEST: Final = 200_000  # bytes
 DASHBOARD: Final = "voltgo-vlrv"
 IMAGES: Final = ROOT / "docs" / "images"
-# For what is drawn after the text is there: icons, graphs, the end of a transition.
-SETTLE: Final = 3.0  # s
+
+PAGE_TIMEOUT: Final = 60.0  # s
+# Icons, graphs and what slides in come after the text; then the page stands still.
+STILL: Final = 1.5  # s
+SETTLED: Final = 30.0  # s
+FOLLOWED: Final = 90.0  # s
+
+UTP: Final = "charge_ut"
+FROST: Final = -10.0  # °C
+STEP: Final = 15  # min
+LONGEST: Final = 24 * 60  # min
 
 
-async def log_in(page: Page, api: HomeAssistant) -> None:
-    """Have every page find itself logged in, and in English."""
-    tokens = json.dumps(json.dumps(api.tokens))
-    await page.command(
-        "Page.addScriptToEvaluateOnNewDocument",
-        source=f"localStorage.setItem('hassTokens', {tokens});"
-        "localStorage.setItem('selectedLanguage', '\"en\"');",
-    )
+class Album:
+    """Goes from page to page and keeps what is seen."""
+
+    def __init__(self, page: Page, api: HomeAssistant) -> None:
+        """Look at a page; `log_in` comes next."""
+        self.page = page
+        self._api = api
+        page.set_default_timeout(PAGE_TIMEOUT * 1000)
+
+    async def log_in(self) -> None:
+        """Have every page find itself logged in."""
+        tokens = json.dumps(json.dumps(self._api.tokens))
+        await self.page.context.add_init_script(
+            f"localStorage.setItem('hassTokens', {tokens});"
+        )
+
+    async def open(self, path: str, *words: str, height: int = HEIGHT) -> None:
+        """Open a page and wait until it shows all these words."""
+        await self.page.set_viewport_size({"width": WIDTH, "height": height})
+        await self.page.goto(f"{self._api.url}{path}")
+        for word in words:
+            await self.page.get_by_text(word).first.wait_for()
+
+    async def take(self, file: Path, clip: FloatRect | None = None) -> None:
+        """Keep what is shown, or a part of it, once it stands still."""
+        # Nothing shall look as if somebody pointed at it.
+        await self.page.mouse.move(0, 0)
+        before, picture = b"", await self.page.screenshot(clip=clip)
+        # Some pages never do.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLED):
+                while picture != before:
+                    await asyncio.sleep(STILL)
+                    before, picture = picture, await self.page.screenshot(clip=clip)
+        size = len(picture)
+        await asyncio.to_thread(_save, file, picture)
+        say(f"{self.page.url} -> {file}, {size // 1000} kB")
+        if size > LARGEST:
+            raise DemoError(f"{file} has {size} bytes, more than {LARGEST}")
 
 
-def save(file: Path, data: bytes) -> None:
+def _save(file: Path, data: bytes) -> None:
     """Write a file, wherever it is."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(data)
 
 
-async def take(
-    page: Page, api: HomeAssistant, path: str, file: Path, *words: str
-) -> None:
-    """Save the picture of a page that shows these words."""
-    await page.open(f"{api.url}{path}", *words)
-    await asyncio.sleep(SETTLE)
-    picture = await page.picture()
-    size = len(picture)
-    await asyncio.to_thread(save, file, picture)
-    say(f"{path} -> {file}, {size // 1000} kB")
-    if size > LARGEST:
-        raise DemoError(f"{file} has {size} bytes, more than {LARGEST}")
+# --- pictures -------------------------------------------------------------------------
 
 
-async def add_dashboard(api: HomeAssistant) -> None:
+async def take_discovery(album: Album, flows: list[Json]) -> None:
+    """Show that the batteries are found."""
+    names = [flow["context"]["title_placeholders"]["name"] for flow in flows]
+    await album.open("/config/integrations/dashboard", "Discovered", *names)
+    await album.take(IMAGES / "discovery.png", TOP)
+
+
+async def take_device(album: Album, device: Json) -> None:
+    """Show a battery's page."""
+    path = f"/config/devices/device/{device['id']}"
+    await album.open(path, "State of charge", "Pack voltage", height=LONG)
+    await album.take(IMAGES / "device.png")
+
+
+async def take_dashboard(album: Album, api: HomeAssistant) -> None:
     """Choose ours in "Add dashboard"; these are the commands that follow from it."""
     await api.call(
         "lovelace/dashboards/create", url_path=DASHBOARD, title="Voltgo VLRV"
@@ -65,6 +140,112 @@ async def add_dashboard(api: HomeAssistant) -> None:
         url_path=DASHBOARD,
         config={"strategy": {"type": "custom:voltgo-vlrv"}},
     )
+    await album.open(f"/{DASHBOARD}", "Cells", "Cell voltage difference", "Faults")
+    await album.take(IMAGES / "dashboard.png")
+
+
+async def take_options(album: Album) -> None:
+    """Show the form behind the gear."""
+    await album.open(f"/config/integrations/integration/{DOMAIN}", height=TALL)
+    await album.page.get_by_role("button", name="Configure").first.click()
+    await album.page.get_by_text("Interval, thresholds and current").click()
+    await album.page.get_by_role("spinbutton").first.wait_for()
+    box = await album.page.get_by_role("dialog").bounding_box()
+    assert box is not None
+    await album.take(
+        IMAGES / "options.png",
+        FloatRect(
+            x=box["x"] - MARGIN,
+            y=box["y"] - MARGIN,
+            width=box["width"] + 2 * MARGIN,
+            height=box["height"] + 2 * MARGIN,
+        ),
+    )
+
+
+async def take_energy(album: Album, api: HomeAssistant) -> None:
+    """Show yesterday on the energy dashboard, as a simulated battery lived it."""
+    entities = await entities_of(api, await device_of(api, SOLAR))
+    sensors = {
+        meter: entities[meter]["entity_id"]
+        for meter in ("energy_charged", "energy_discharged")
+    }
+    today = dt_util.start_of_local_day()
+    rows: dict[str, list[Json]] = {meter: [] for meter in sensors}
+    for start, *totals in await asyncio.to_thread(list, _day(today)):
+        for meter, total in zip(sensors, totals, strict=True):
+            rows[meter].append(
+                {"start": start.isoformat(), "state": total, "sum": total}
+            )
+    for meter, sensor in sensors.items():
+        await api.call(
+            "recorder/import_statistics",
+            metadata={
+                "statistic_id": sensor,
+                "source": "recorder",
+                "name": None,
+                "mean_type": 0,
+                "has_sum": True,
+                "unit_class": "energy",
+                "unit_of_measurement": "kWh",
+            },
+            stats=rows[meter],
+        )
+    await api.call(
+        "energy/save_prefs",
+        energy_sources=[
+            {
+                "type": "battery",
+                "stat_energy_from": sensors["energy_discharged"],
+                "stat_energy_to": sensors["energy_charged"],
+            }
+        ],
+    )
+    await album.open("/energy/electricity")
+    await album.page.get_by_role("button", name="Previous").click()
+    yesterday = round(rows["energy_discharged"][-1]["sum"], 2)
+    await album.page.get_by_role("cell", name=f"{yesterday} kWh").wait_for()
+    await album.take(IMAGES / "energy.png", COLUMN)
+
+
+def _day(end: datetime) -> Iterator[tuple[datetime, float, float]]:
+    """Let a battery live through the day before, with solar panels and a fridge.
+
+    Yields the start of each hour, and what was charged and discharged in all at its
+    end, in kWh.
+    """
+    battery = SimulatedBattery(
+        cell_count=4, capacity=200.0, state_of_charge=48.0, temperature=22.0
+    )
+    for hour in range(24):
+        for minute in range(60):
+            time = hour + minute / 60
+            sun = max(0.0, 26.0 * sin(pi * (time - 7) / 13))
+            load = 14.0 if 18 <= time < 23 else 7.0 if 7 <= time < 9 else 3.0
+            battery.demand_current = sun - load
+            battery.advance(60)
+        yield (
+            end - timedelta(hours=24 - hour),
+            battery.charge_energy_kwh,
+            battery.discharge_energy_kwh,
+        )
+
+
+async def take_fault(album: Album, api: HomeAssistant) -> None:
+    """Show what the owner sees of a battery that became too cold to charge."""
+    await api.act(
+        f"{SIMULATOR}.set_surroundings",
+        {"address": SOLAR, "ambient": FROST, "demand_current": 0},
+    )
+    for _ in range(LONGEST // STEP):
+        if UTP in (await simulated(api))[SOLAR]["truth"]["protections"]:
+            break
+        await api.act(f"{SIMULATOR}.advance", {"address": SOLAR, "minutes": STEP})
+    device = await device_of(api, SOLAR)
+    path = f"/config/devices/device/{device['id']}"
+    # At the protection's event, in the words of the logbook.
+    await album.open(path, "Charge under-temperature protection tripped", height=LONG)
+    await album.take(IMAGES / "fault.png", ENTITIES)
 
 
 async def take_all(options: argparse.Namespace) -> int:
@@ -75,50 +256,48 @@ async def take_all(options: argparse.Namespace) -> int:
         async with (
             running(folder) as process,
             HomeAssistant.connected(port, process) as api,
-            Page.opened(WIDTH, HEIGHT) as page,
+            browser() as chromium,
+            page_of(chromium, WIDTH, HEIGHT) as page,
         ):
-            await log_in(page, api)
-            flows = await discovered(api, set(MODELS))
-            if options.path is None:
-                names = [
-                    flow["context"]["title_placeholders"]["name"] for flow in flows
-                ]
-                await take(
-                    page,
-                    api,
-                    "/config/integrations/dashboard",
-                    IMAGES / "discovery.png",
-                    "Discovered",
-                    *names,
-                )
-            for flow in flows:
-                await add_battery(api, flow)
-            device = await device_of(api, DRIVING)
-            # A minute of history makes no graph, but a few changes to list.
-            await asyncio.sleep(options.wait)
-            if options.path is None:
-                await take(
-                    page,
-                    api,
-                    f"/config/devices/device/{device['id']}",
-                    IMAGES / "device.png",
-                    "State of charge",
-                    "Pack voltage",
-                )
-                await add_dashboard(api)
-                await take(
-                    page,
-                    api,
-                    f"/{DASHBOARD}",
-                    IMAGES / "dashboard.png",
-                    "Cells",
-                    "Cell voltage difference",
-                    "Faults",
-                )
-            else:
-                path = options.path.format(device=device["id"])
-                await take(page, api, path, options.out)
+            try:
+                await _take(options, Album(page, api), api)
+            except Error as err:
+                raise DemoError(f"{page.url}: {err}") from None
     return 0
+
+
+async def _take(options: argparse.Namespace, album: Album, api: HomeAssistant) -> None:
+    await album.log_in()
+    flows = await discovered(api, set(MODELS))
+    if options.path is None:
+        await take_discovery(album, flows)
+    for flow in flows:
+        await add_battery(api, flow)
+    device = await device_of(api, DRIVING)
+    if options.path is not None:
+        await asyncio.sleep(options.wait)
+        await album.open(options.path.format(device=device["id"]))
+        await album.take(options.out)
+        return
+    await _time_known(api, DRIVING, "time_to_empty")
+    await _time_known(api, SOLAR, "time_to_full")
+    await take_device(album, device)
+    await take_dashboard(album, api)
+    await take_options(album)
+    await take_energy(album, api)
+    # Last, as it takes the sun away.
+    await take_fault(album, api)
+
+
+async def _time_known(api: HomeAssistant, address: str, key: str) -> None:
+    """Wait for the time that is left, which takes a minute under load to be known."""
+    entities = await entities_of(api, await device_of(api, address))
+    sensor = entities[key]["entity_id"]
+
+    async def known() -> bool:
+        return bool((await api.states())[sensor]["state"] != UNKNOWN)
+
+    await until(known, FOLLOWED, lambda: f"{sensor} stays unknown")
 
 
 def parse() -> argparse.Namespace:
@@ -141,7 +320,7 @@ def parse() -> argparse.Namespace:
         "--wait",
         type=float,
         default=15.0,
-        help="seconds that the batteries are followed before (default: 15)",
+        help="seconds that the batteries are followed before --path (default: 15)",
     )
     return parser.parse_args()
 
