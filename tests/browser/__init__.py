@@ -1,0 +1,1 @@
+"""Walks through the demo in a real browser, run by `script/test --browser`."""
