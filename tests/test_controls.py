@@ -756,7 +756,7 @@ async def test_the_heater_is_never_shown_ahead_of_the_battery(
     ("answer", "key"),
     [
         ("silent", "change_not_confirmed"),
-        ("refuse", "change_refused"),
+        ("refuse", "heater_refused"),
         ("ignore", "heater_not_confirmed"),
     ],
 )
@@ -1312,7 +1312,7 @@ async def test_refresh_now_says_that_the_values_cannot_be_true(
 @pytest.mark.parametrize(
     "key",
     [
-        "change_link_lost", "change_not_confirmed", "change_refused",
+        "change_link_lost", "change_not_confirmed", "change_refused", "heater_refused",
         "change_under_way", "change_unreachable", "heater_not_confirmed",
         "invalid_name", "protocol_needs_module_id",
     ],

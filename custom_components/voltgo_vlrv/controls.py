@@ -229,9 +229,8 @@ class VlrvControls:
             try:
                 yield
             except RefusedError as err:
-                raise self._error(
-                    "change_refused", setting, code=str(err.code)
-                ) from err
+                key = "heater_refused" if setting == HEATER else "change_refused"
+                raise self._error(key, setting, code=str(err.code)) from err
             except LinkLostError as err:
                 raise self._error("change_link_lost", setting) from err
             except (NoAnswerError, ImplausibleError) as err:

@@ -102,7 +102,7 @@ async def test_a_battery_that_refuses_is_explained(
 ) -> None:
     """A message says that nothing was changed, and the toggle goes back."""
     battery = await added(demo, SOLAR)
-    message = (await texts(demo, "exceptions"))["change_refused.message"].format(
+    message = (await texts(demo, "exceptions"))["heater_refused.message"].format(
         name=battery["name"], setting=HEATER, code=1
     )
     await person.logs_in()
