@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+import logging
 
 import pytest
 
@@ -15,6 +16,9 @@ from .world import World
 # Before the test package's own folder of the same name comes into the search path.
 import custom_components  # noqa: F401
 from simulator.clock import FastClock
+
+# Each statement of the recorder would be printed.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
