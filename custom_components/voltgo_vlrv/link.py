@@ -179,14 +179,20 @@ class VlrvLink:
             return
         self.async_update()
         async with self._hass.data.setdefault(_CONNECTING, asyncio.Lock()):
-            self._check_ours()
-            loop = self._hass.loop
-            self._attempt_began = loop.time()
-            try:
-                await self._await_slot()
-                await self._client.connect()
-            finally:
-                self._attempt_ended = loop.time()
+            await self._connect()
+
+    async def _connect(self) -> None:
+        self._check_ours()
+        if self._client.is_connected:
+            return  # whoever came first has it by now
+        loop = self._hass.loop
+        self._attempt_began = loop.time()
+        try:
+            await self._await_slot()
+            self._check_ours()  # the owner may have let go meanwhile
+            await self._client.connect()
+        finally:
+            self._attempt_ended = loop.time()
         self._slot_failures = 0
         if not self._useless:
             self._failures = 0
@@ -203,10 +209,10 @@ class VlrvLink:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(SLOT_PATIENCE):
-                while self._all_slots_taken():
+                while self._all_slots_taken() and not self.is_released:
                     self._slot_freed.clear()
                     await self._slot_freed.wait()
-        if self._all_slots_taken():
+        if self._all_slots_taken() and not self.is_released:
             raise NoSlotError("all connection slots are in use")
 
     def _all_slots_taken(self) -> bool:
@@ -353,6 +359,7 @@ class VlrvLink:
 
     def _note_release(self, duration: timedelta | None) -> None:
         self.is_released = True
+        self._slot_freed.set()  # nobody waits for one any more
         self.released_until = None
         self._stop_waiting()
         self._failures = self._slot_failures = self._useless = 0

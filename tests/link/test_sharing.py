@@ -333,6 +333,27 @@ async def test_a_release_while_connecting_gives_the_attempt_up(
     assert one.peripheral.connections == connections
 
 
+async def test_a_release_while_waiting_for_a_slot_counts_too(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The slot that becomes free a moment later is not taken after all."""
+    one = await shared(hass, world)
+    (adapter,) = world.adapters.values()
+    adapter.slots = 0
+    one.peripheral.drop_link()
+    await until(lambda: one.entry.runtime_data.link._attempt_began > 0)
+    await until(lambda: one.status == "connecting", 5)
+    await asyncio.sleep(1)
+    await one.switch(False)
+    adapter.slots = 1
+    adapter._publish_allocations()
+    connections = one.peripheral.connections
+    await asyncio.sleep(MINUTE)
+    assert one.peripheral.connections == connections
+    assert not one.is_connected
+    assert one.status == "released"
+
+
 # --- connecting for each poll -----------------------------------------------------------
 
 
@@ -395,6 +416,34 @@ async def test_a_change_between_two_polls_connects_for_it(
     await one.peripheral.power_cycle()
     await until(lambda: one.shown("module_id", "select") == "3", 700)
     assert issues(hass) == []
+
+
+async def test_two_who_want_the_battery_at_once_share_its_connection(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Who comes second does not wait for the slot that the first has just taken."""
+    one = await shared(hass, world, slots=1)
+    await set_options(hass, one.entry, connection="each_poll", interval=600)
+    await asyncio.sleep(5)
+    assert not one.is_connected
+    connections = one.peripheral.connections
+    started = hass.loop.time()
+    await asyncio.gather(
+        *(
+            hass.services.async_call(
+                platform,
+                action,
+                {"entity_id": entity_id(hass, one.pack.address, key, platform), **data},
+                blocking=True,
+            )
+            for platform, action, key, data in (
+                ("button", "press", "refresh", {}),
+                ("select", "select_option", "module_id", {"option": "4"}),
+            )
+        )
+    )
+    assert hass.loop.time() - started < 5
+    assert one.peripheral.connections == connections + 1
 
 
 async def test_the_last_slot_is_shared_automatically(
