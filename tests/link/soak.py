@@ -34,7 +34,7 @@ from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
-from tests.helpers import add_discovered, battery, device_of, set_options, until
+from tests.helpers import add_discovered, battery, device_of, set_options
 from tests.world import World
 
 MINUTE: Final = 60.0
@@ -341,7 +341,6 @@ async def _main(hours: float, seed: int, interval: float) -> Report:
             world = World(hass)
             report = await Soak(hass, world, seed).run(hours, interval, memory=True)
             await world.close()
-            await until(lambda: True)
             await hass.async_stop(force=True)
     return report
 
