@@ -17,6 +17,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.binary_sensor import async_add_bank_binary_sensors
 from .bank.members import is_bank
+from .base import OnOffEntity
 from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .entity import VlrvEntity
@@ -179,7 +180,7 @@ async def async_setup_entry(
     )
 
 
-class VlrvBinarySensor(VlrvEntity, BinarySensorEntity):
+class VlrvBinarySensor(OnOffEntity, VlrvEntity, BinarySensorEntity):
     """A yes or no of the last believed sample."""
 
     entity_description: VlrvBinarySensorDescription
@@ -187,10 +188,8 @@ class VlrvBinarySensor(VlrvEntity, BinarySensorEntity):
     @override
     def _update(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        before = self._attr_is_on
-        self._attr_is_on = (
+        return self._show(
             None
             if status is None
-            else self.entity_description.value_fn(status, self.coordinator, before)
+            else self.entity_description.value_fn(status, self.coordinator, self._is_on)
         )
-        return self._attr_is_on is not before

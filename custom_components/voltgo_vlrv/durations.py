@@ -6,13 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from homeassistant.components.sensor import (
-    SensorDeviceClass,
-    SensorEntity,
-    SensorEntityDescription,
-)
+from homeassistant.components.sensor import SensorDeviceClass, SensorEntityDescription
 from homeassistant.const import UnitOfTime
 
+from .base import ValueSensor
 from .estimates import Runtime, as_hours, shown_minutes
 
 
@@ -43,19 +40,15 @@ DURATIONS: Final = (
 )
 
 
-class DurationSensor(SensorEntity):
+class DurationSensor(ValueSensor):
     """A time that follows from the samples of some minutes."""
 
     entity_description: DurationSensorDescription
     _minutes: int | None = None
 
-    def _show(self, runtime: Runtime) -> bool:
+    def _show_time(self, runtime: Runtime) -> bool:
         """Take over the time, and return whether that is news."""
-        before = self._minutes
         self._minutes = shown_minutes(
-            self.entity_description.minutes_fn(runtime), before
+            self.entity_description.minutes_fn(runtime), self._minutes
         )
-        self._attr_native_value = (
-            None if self._minutes is None else as_hours(self._minutes)
-        )
-        return self._minutes != before
+        return self._show(None if self._minutes is None else as_hours(self._minutes))

@@ -11,11 +11,12 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .base import SharedEntity
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .facts import BatteryFacts
 
 
-class VlrvEntity(CoordinatorEntity[VlrvCoordinator]):
+class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
     """An entity of one battery, available while the last sample is young enough.
 
     Subclasses put what they show into attributes in `_update`, and return whether it
@@ -23,6 +24,8 @@ class VlrvEntity(CoordinatorEntity[VlrvCoordinator]):
     """
 
     _attr_has_entity_name = True
+    # Not only those polls that bring something new: time passes, too.
+    _follows_polls = False
 
     def __init__(
         self, coordinator: VlrvCoordinator, description: EntityDescription
@@ -54,6 +57,12 @@ class VlrvEntity(CoordinatorEntity[VlrvCoordinator]):
     async def async_added_to_hass(self) -> None:
         """Take over what there is by now; Home Assistant writes it next."""
         await super().async_added_to_hass()
+        if self._follows_polls:
+            self.async_on_remove(
+                self.coordinator.async_add_poll_listener(
+                    self._handle_coordinator_update
+                )
+            )
         self._update()
         self._was_available = self.available
 

@@ -9,9 +9,7 @@ from functools import cache
 from typing import Final, override
 
 from homeassistant.components.sensor import (
-    RestoreSensor,
     SensorDeviceClass,
-    SensorEntity,
     SensorEntityDescription,
     SensorStateClass,
 )
@@ -30,14 +28,16 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.members import is_bank
 from .bank.sensor import async_add_bank_sensors
+from .base import ValueSensor
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .durations import DURATIONS, DurationSensor
-from .energy import CHARGED, DISCHARGED, in_steps
+from .energy import EnergyCounter
 from .entity import VlrvEntity, add_when_known
 from .estimates import charge_of, stored_energy
 from .facts import BatteryFacts
 from .link import LinkState
 from .texts import fault_list, words
+from .totals import TOTALS, TotalSensor
 from .upkeep import Upkeep
 from .vlrv.faults import OperatingState, active_faults
 from .vlrv.limits import LIMITS
@@ -354,28 +354,6 @@ LINK_STATUS: Final = SensorEntityDescription(
 
 
 @dataclass(frozen=True, kw_only=True)
-class VlrvEnergyDescription(SensorEntityDescription):
-    """A total of the energy counter; `direction` is CHARGED or DISCHARGED."""
-
-    direction: str
-
-
-def _energy(direction: str) -> VlrvEnergyDescription:
-    return VlrvEnergyDescription(
-        key=f"energy_{direction}",
-        translation_key=f"energy_{direction}",
-        device_class=SensorDeviceClass.ENERGY,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        suggested_display_precision=2,
-        direction=direction,
-    )
-
-
-ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
-
-
-@dataclass(frozen=True, kw_only=True)
 class VlrvUpkeepDescription(SensorEntityDescription):
     """A date in the life of a battery."""
 
@@ -485,12 +463,12 @@ async def async_setup_entry(
     async_add_entities([VlrvActiveFaults(coordinator, ACTIVE_FAULTS)])
     async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
     async_add_entities([VlrvLinkStatus(coordinator, LINK_STATUS)])
-    async_add_entities(VlrvEnergySensor(coordinator, sensor) for sensor in ENERGY)
+    async_add_entities(VlrvTotalSensor(coordinator, sensor) for sensor in TOTALS)
     async_add_entities(VlrvDurationSensor(coordinator, sensor) for sensor in DURATIONS)
     async_add_entities(VlrvUpkeepSensor(coordinator, sensor) for sensor in UPKEEP)
 
 
-class VlrvSensor(VlrvEntity, SensorEntity):
+class VlrvSensor(VlrvEntity, ValueSensor):
     """A value of the last believed sample."""
 
     entity_description: VlrvSensorDescription
@@ -506,16 +484,21 @@ class VlrvSensor(VlrvEntity, SensorEntity):
     @override
     def _update(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        value = None if status is None else self.entity_description.value_fn(status)
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+        return self._show(
+            None if status is None else self.entity_description.value_fn(status)
+        )
 
 
-class VlrvActiveFaults(VlrvEntity, SensorEntity):
+class VlrvActiveFaults(VlrvEntity, ValueSensor):
     """What is wrong: in words, and protections by their keys for conditions."""
 
     _shown: tuple[frozenset[str], int, bool] | None = None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, list[str]]:
+        """Return the keys of the protections."""
+        return {} if self._shown is None else {PROTECTIONS: sorted(self._shown[0])}
 
     @override
     def _update(self) -> bool:
@@ -525,17 +508,17 @@ class VlrvActiveFaults(VlrvEntity, SensorEntity):
             return False
         self._shown = shown
         if shown is None:
-            self._attr_native_value = None
-            self._attr_extra_state_attributes = {}
+            self._show(None)
         else:
             active, errors, in_protection = shown
-            self._attr_native_value = fault_list(
-                words(self.coordinator.hass).faults,
-                active,
-                errors=errors,
-                in_protection=in_protection,
+            self._show(
+                fault_list(
+                    words(self.coordinator.hass).faults,
+                    active,
+                    errors=errors,
+                    in_protection=in_protection,
+                )
             )
-            self._attr_extra_state_attributes = {PROTECTIONS: sorted(active)}
         return True
 
 
@@ -547,49 +530,38 @@ def _faults(status: BatteryStatus) -> tuple[frozenset[str], int, bool]:
     )
 
 
-class VlrvLimitSensor(VlrvEntity, SensorEntity):
+class VlrvLimitSensor(VlrvEntity, ValueSensor):
     """A threshold of the battery's own, read once for each connection."""
 
     @override
     def _update(self) -> bool:
         key = self.entity_description.key.removeprefix("limit_")
-        value = self.coordinator.facts.limits.get(key)
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+        return self._show(self.coordinator.facts.limits.get(key))
 
 
-class VlrvLinkSensor(VlrvEntity, SensorEntity):
+class VlrvLinkSensor(VlrvEntity, ValueSensor):
     """A value of the link, which has one also while the battery is away."""
 
     entity_description: VlrvLinkSensorDescription
+    _follows_polls = True
 
     @property
     @override
     def available(self) -> bool:
         """Return whether there is something to show."""
-        return self._attr_native_value is not None
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Follow every poll, not only those that bring something new."""
-        await super().async_added_to_hass()
-        self.async_on_remove(
-            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
-        )
+        return self._value is not None
 
     @override
     def _update(self) -> bool:
-        value = self.entity_description.value_fn(self.coordinator)
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+        return self._show(self.entity_description.value_fn(self.coordinator))
 
 
-class VlrvLinkStatus(VlrvEntity, SensorEntity):
+class VlrvLinkStatus(VlrvEntity, ValueSensor):
     """What the link is doing, until when the battery is let go, if values are live."""
 
-    _shown: tuple[LinkState, datetime | None, bool] | None = None
+    # A poll that brings the same makes the values live.
+    _follows_polls = True
+    _shown: tuple[datetime | None, bool] | None = None
 
     @property
     @override
@@ -597,87 +569,62 @@ class VlrvLinkStatus(VlrvEntity, SensorEntity):
         """Return True: that there is no link is what it is there to say."""
         return True
 
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, bool | str]:
+        """Return whether the values are live, and when a release ends."""
+        if self._shown is None:
+            return {}
+        until, live = self._shown
+        return {LIVE: live} | (
+            {} if until is None else {"released_until": until.isoformat()}
+        )
+
     @override
     async def async_added_to_hass(self) -> None:
-        """Follow the link, and the polls: one that brings the same makes it live."""
+        """Follow the link."""
         await super().async_added_to_hass()
         self.async_on_remove(
             self.coordinator.link.async_add_listener(self._handle_coordinator_update)
-        )
-        self.async_on_remove(
-            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
         )
 
     @override
     def _update(self) -> bool:
         link = self.coordinator.link
-        shown = (link.state, link.released_until, self.coordinator.is_live)
-        changed = shown != self._shown
-        self._shown = shown
-        state, until, live = shown
-        self._attr_native_value = state.value
-        self._attr_extra_state_attributes = {LIVE: live} | (
-            {} if until is None else {"released_until": until.isoformat()}
-        )
-        return changed
+        before = self._shown
+        self._shown = (link.released_until, self.coordinator.is_live)
+        changed = self._show(link.state.value)
+        return changed or self._shown != before
 
 
-class VlrvEnergySensor(VlrvEntity, RestoreSensor):
-    """A total of the energy counter, which stands also while the battery is away."""
+class VlrvTotalSensor(TotalSensor, VlrvEntity):
+    """A total of the energy counter."""
 
-    entity_description: VlrvEnergyDescription
+    # Steady power makes energy out of samples that are all the same.
+    _follows_polls = True
 
     @property
     @override
-    def available(self) -> bool:
-        """Return True: what was counted is known without the battery."""
-        return True
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Count on from what was shown, and follow every poll.
-
-        Steady power makes energy out of samples that are all the same.
-        """
-        last = await self.async_get_last_sensor_data()
-        if last is not None and isinstance(last.native_value, int | float):
-            self.coordinator.energy.raise_to(
-                self.entity_description.direction, float(last.native_value)
-            )
-        await super().async_added_to_hass()
-        self.async_on_remove(
-            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
-        )
-
-    @override
-    def _update(self) -> bool:
-        total = self.coordinator.energy.total(self.entity_description.direction)
-        value = in_steps(total)
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+    def _counter(self) -> EnergyCounter:
+        return self.coordinator.energy
 
 
 class VlrvDurationSensor(VlrvEntity, DurationSensor):
-    """A time to empty or to full."""
+    """A time to empty or to full, which goes on while all samples are the same."""
 
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Follow every poll: it goes on while all samples are the same."""
-        await super().async_added_to_hass()
-        self.async_on_remove(
-            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
-        )
+    _follows_polls = True
 
     @override
     def _update(self) -> bool:
-        return self._show(self.coordinator.runtime)
+        return self._show_time(self.coordinator.runtime)
 
 
-class VlrvUpkeepSensor(VlrvEntity, SensorEntity):
+class VlrvUpkeepSensor(VlrvEntity, ValueSensor):
     """A date that stands also while the battery is away."""
 
     entity_description: VlrvUpkeepDescription
+    # Time passes, whether the battery answers or not.
+    _follows_polls = True
 
     @property
     @override
@@ -686,16 +633,5 @@ class VlrvUpkeepSensor(VlrvEntity, SensorEntity):
         return True
 
     @override
-    async def async_added_to_hass(self) -> None:
-        """Follow every poll: time passes, whether the battery answers or not."""
-        await super().async_added_to_hass()
-        self.async_on_remove(
-            self.coordinator.async_add_poll_listener(self._handle_coordinator_update)
-        )
-
-    @override
     def _update(self) -> bool:
-        value = self.entity_description.value_fn(self.coordinator.upkeep)
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+        return self._show(self.entity_description.value_fn(self.coordinator.upkeep))

@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .base import OnOffEntity
 from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
 from .entity import VlrvEntity, add_when_known
@@ -41,16 +42,13 @@ async def async_setup_entry(
     )
 
 
-class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
+class VlrvHeaterSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
     """Permission to heat (register 40 bit 4, C+): what the battery reports of it."""
 
     @override
     def _update(self) -> bool:
         status = self.coordinator.data
-        enabled = None if status is None else status.heating_enabled
-        changed = enabled is not self._attr_is_on
-        self._attr_is_on = enabled
-        return changed
+        return self._show(None if status is None else status.heating_enabled)
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -63,7 +61,7 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
         await self.coordinator.controls.async_set_heater(False)
 
 
-class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
+class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
     """Whether Home Assistant may connect to the battery, which takes one connection."""
 
     @property
@@ -82,10 +80,7 @@ class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
 
     @override
     def _update(self) -> bool:
-        is_ours = not self.coordinator.link.is_released
-        changed = is_ours is not self._attr_is_on
-        self._attr_is_on = is_ours
-        return changed
+        return self._show(not self.coordinator.link.is_released)
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:

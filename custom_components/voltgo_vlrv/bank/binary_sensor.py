@@ -14,6 +14,7 @@ from homeassistant.components.binary_sensor import (
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from ..base import OnOffEntity
 from ..const import LOW_BATTERY_HYSTERESIS
 from .coordinator import BankConfigEntry, Presence, VlrvBank
 from .entity import BankEntity
@@ -116,10 +117,11 @@ def async_add_bank_binary_sensors(
     )
 
 
-class BankBinarySensor(BankEntity, BinarySensorEntity):
+class BankBinarySensor(OnOffEntity, BankEntity, BinarySensorEntity):
     """A yes or no of the members together, with the names it is about."""
 
     entity_description: BankBinarySensorDescription
+    _names: list[str] | None = None
 
     @property
     @override
@@ -127,16 +129,17 @@ class BankBinarySensor(BankEntity, BinarySensorEntity):
         """Return whether there is anything to say, also that nobody is there."""
         return super().available or self.entity_description.key == "battery_missing"
 
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, list[str]] | None:
+        """Return which batteries, where it is about some of them."""
+        return None if self._names is None else {"batteries": self._names}
+
     @override
     def _update(self) -> bool:
         description = self.entity_description
-        before = (self._attr_is_on, getattr(self, "_attr_extra_state_attributes", None))
-        self._attr_is_on = description.value_fn(self.bank, self._attr_is_on)
+        names = self._names
         if description.names_fn is not None:
-            self._attr_extra_state_attributes = {
-                "batteries": description.names_fn(self.bank)
-            }
-        return before != (
-            self._attr_is_on,
-            getattr(self, "_attr_extra_state_attributes", None),
-        )
+            self._names = description.names_fn(self.bank)
+        changed = self._show(description.value_fn(self.bank, self._is_on))
+        return changed or names != self._names

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import override
 
 from homeassistant.core import callback
-from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.entity import EntityDescription
 
+from ..base import SharedEntity
 from .coordinator import VlrvBank
 
 
-class BankEntity(Entity):
+class BankEntity(SharedEntity):
     """An entity of a bank, available while at least one member reports.
 
     Subclasses put what they show into attributes in `_update`, and return whether it
@@ -18,16 +20,20 @@ class BankEntity(Entity):
     """
 
     _attr_has_entity_name = True
-    _attr_should_poll = False
 
     def __init__(self, bank: VlrvBank, description: EntityDescription) -> None:
         """Identify the entity by the bank's entry and the description's key."""
         self.bank = bank
         self.entity_description = description
         self._attr_unique_id = f"{bank.config_entry.entry_id}_{description.key}"
-        self._attr_device_info = bank.device_info
         self._was_available = False
         self._update()
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """Return the bank; asked for once, so no entity keeps a copy."""
+        return self.bank.device_info
 
     def _update(self) -> bool:
         """Take over what the bank holds."""

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Final, override
 
 from homeassistant.components.sensor import (
-    RestoreSensor,
     SensorDeviceClass,
-    SensorEntity,
     SensorEntityDescription,
     SensorStateClass,
 )
@@ -25,11 +23,13 @@ from homeassistant.const import (
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from ..base import ValueSensor
 from ..durations import DURATIONS, DurationSensor
-from ..energy import CHARGED, DISCHARGED, in_steps
 from ..texts import words
+from ..totals import TOTALS, TotalSensor
 from .arithmetic import Cell
 from .coordinator import BankConfigEntry, VlrvBank
+from .energy import BankEnergy
 from .entity import BankEntity
 
 AMPERE_HOURS: Final = "Ah"
@@ -40,13 +40,6 @@ class BankSensorDescription(SensorEntityDescription):
     """A sensor and how it is read off a bank."""
 
     value_fn: Callable[[VlrvBank], float | int | str | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BankEnergyDescription(SensorEntityDescription):
-    """A total of the bank's energy; `direction` is CHARGED or DISCHARGED."""
-
-    direction: str
 
 
 def _power(
@@ -244,21 +237,6 @@ REPORTING: Final = SensorEntityDescription(
 )
 
 
-def _energy(direction: str) -> BankEnergyDescription:
-    return BankEnergyDescription(
-        key=f"energy_{direction}",
-        translation_key=f"energy_{direction}",
-        device_class=SensorDeviceClass.ENERGY,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        suggested_display_precision=2,
-        direction=direction,
-    )
-
-
-ENERGY: Final = (_energy(CHARGED), _energy(DISCHARGED))
-
-
 @callback
 def async_add_bank_sensors(
     entry: BankConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
@@ -268,20 +246,17 @@ def async_add_bank_sensors(
     async_add_entities(BankSensor(bank, sensor) for sensor in SENSORS)
     async_add_entities(BankDurationSensor(bank, sensor) for sensor in DURATIONS)
     async_add_entities([BankReportingSensor(bank, REPORTING)])
-    async_add_entities(BankEnergySensor(bank, sensor) for sensor in ENERGY)
+    async_add_entities(BankTotalSensor(bank, sensor) for sensor in TOTALS)
 
 
-class BankSensor(BankEntity, SensorEntity):
+class BankSensor(BankEntity, ValueSensor):
     """A value of the members together."""
 
     entity_description: BankSensorDescription
 
     @override
     def _update(self) -> bool:
-        value = self.entity_description.value_fn(self.bank)
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+        return self._show(self.entity_description.value_fn(self.bank))
 
 
 class BankDurationSensor(BankEntity, DurationSensor):
@@ -289,13 +264,13 @@ class BankDurationSensor(BankEntity, DurationSensor):
 
     @override
     def _update(self) -> bool:
-        return self._show(self.bank.runtime)
+        return self._show_time(self.bank.runtime)
 
 
-class BankReportingSensor(BankEntity, SensorEntity):
+class BankReportingSensor(BankEntity, ValueSensor):
     """How many batteries report, and of how many."""
 
-    _shown: tuple[int, int] | None = None
+    _members: int | None = None
 
     @property
     @override
@@ -303,40 +278,23 @@ class BankReportingSensor(BankEntity, SensorEntity):
         """Return True: that nobody reports is what it is there to say."""
         return True
 
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, int | None]:
+        """Return of how many."""
+        return {"members": self._members}
+
     @override
     def _update(self) -> bool:
-        shown = (self.bank.reading.reporting, self.bank.reading.members)
-        changed = shown != self._shown
-        self._shown = shown
-        self._attr_native_value, members = shown
-        self._attr_extra_state_attributes = {"members": members}
-        return changed
+        before, self._members = self._members, self.bank.reading.members
+        changed = self._show(self.bank.reading.reporting)
+        return changed or self._members != before
 
 
-class BankEnergySensor(BankEntity, RestoreSensor):
-    """A total of the bank's energy, which stands also while nobody reports."""
-
-    entity_description: BankEnergyDescription
+class BankTotalSensor(TotalSensor, BankEntity):
+    """A total of the bank's energy."""
 
     @property
     @override
-    def available(self) -> bool:
-        """Return True: what was counted is known without the batteries."""
-        return True
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Do not fall below what was shown."""
-        last = await self.async_get_last_sensor_data()
-        if last is not None and isinstance(last.native_value, int | float):
-            self.bank.energy.raise_to(
-                self.entity_description.direction, float(last.native_value)
-            )
-        await super().async_added_to_hass()
-
-    @override
-    def _update(self) -> bool:
-        value = in_steps(self.bank.energy.total(self.entity_description.direction))
-        changed = value != self._attr_native_value
-        self._attr_native_value = value
-        return changed
+    def _counter(self) -> BankEnergy:
+        return self.bank.energy

@@ -1,0 +1,82 @@
+"""How the totals of energy are shown, of one battery or of a bank."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Final, Protocol, override
+
+from homeassistant.components.sensor import (
+    RestoreSensor,
+    SensorDeviceClass,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import UnitOfEnergy
+
+from .base import ValueSensor
+from .energy import CHARGED, DISCHARGED, in_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotalSensorDescription(SensorEntityDescription):
+    """A total of energy; `direction` is CHARGED or DISCHARGED."""
+
+    direction: str
+
+
+def _total(direction: str) -> TotalSensorDescription:
+    return TotalSensorDescription(
+        key=f"energy_{direction}",
+        translation_key=f"energy_{direction}",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=2,
+        direction=direction,
+    )
+
+
+TOTALS: Final = (_total(CHARGED), _total(DISCHARGED))
+
+
+class Counter(Protocol):
+    """What counts energy in kWh, for each direction."""
+
+    def total(self, direction: str) -> float:
+        """Return what was counted, in kWh."""
+
+    def raise_to(self, direction: str, total: float, /) -> object:
+        """Do not fall below a total that was shown before."""
+
+
+class TotalSensor(ValueSensor, RestoreSensor):
+    """A total that never falls, and stands also while no battery is there."""
+
+    entity_description: TotalSensorDescription
+
+    @property
+    @abstractmethod
+    def _counter(self) -> Counter:
+        """Return what counts."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: what was counted is known without the batteries."""
+        return True
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Count on from what was shown."""
+        last = await self.async_get_last_sensor_data()
+        if last is not None and isinstance(last.native_value, int | float):
+            self._counter.raise_to(
+                self.entity_description.direction, float(last.native_value)
+            )
+        await super().async_added_to_hass()
+
+    def _update(self) -> bool:
+        return self._show(
+            in_steps(self._counter.total(self.entity_description.direction))
+        )
