@@ -6,11 +6,15 @@ import asyncio
 
 import pytest
 
+from homeassistant.components.sensor import SensorEntity
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import async_get_platforms
 
 from .helpers import add_discovered, battery
 from .world import World
+from custom_components.voltgo_vlrv.const import DOMAIN
 
 ON_THE_PAGE = {
     "binary_sensor": {
@@ -29,6 +33,8 @@ ON_THE_PAGE = {
     "update": {"bms_firmware"},
 }  # fmt: skip
 CROWDED = 30
+# A table of attributes with more is twice as large, and with some changes four times.
+KEPT = 42
 
 
 async def test_the_page_of_a_small_battery_is_not_crowded(
@@ -79,3 +85,23 @@ async def test_every_entity_has_a_name_and_a_state_in_each_language(
     english = "Charge under-temperature protection"
     assert (faults.state == english) is (language == "en")
     assert faults.state
+
+
+async def test_an_entity_keeps_only_what_is_its_own(
+    hass: HomeAssistant, world: World
+) -> None:
+    """There are hundreds of them on a small computer."""
+    pack = battery("driving_load")
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await add_discovered(hass, pack.address)
+    await asyncio.sleep(600)
+    looked_at: list[Entity] = [
+        entity
+        for platform in async_get_platforms(hass, DOMAIN)
+        for entity in platform.entities.values()
+        if platform.domain != "update"
+    ]
+    assert sum(isinstance(entity, SensorEntity) for entity in looked_at) >= 15
+    sizes = {entity.entity_id: len(vars(entity)) for entity in looked_at}
+    assert {name: size for name, size in sizes.items() if size > KEPT} == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 import logging
 from math import inf
 from typing import Final, override
@@ -229,7 +230,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def async_add_poll_listener(self, listener: CALLBACK_TYPE) -> Callable[[], None]:
         """Call `listener` after each poll, also when it brought nothing new."""
         self._poll_listeners.append(listener)
-        return lambda: self._poll_listeners.remove(listener)
+        return partial(self._poll_listeners.remove, listener)
 
     # --- start and stop -------------------------------------------------------------
 

@@ -83,7 +83,7 @@ def add_when_known[DescriptionT: EntityDescription](
 ) -> None:
     """Add what the battery is known to have, and later what it turns out to have."""
     coordinator = entry.runtime_data
-    added: set[str] = set()
+    added: list[str] = []
     known: BatteryFacts | None = None
 
     @callback
@@ -93,7 +93,7 @@ def add_when_known[DescriptionT: EntityDescription](
             return
         known = coordinator.facts
         new = [item for item in descriptions(known) if item.key not in added]
-        added.update(item.key for item in new)
+        added.extend(item.key for item in new)
         async_add_entities(entity(item) for item in new)
 
     add_new()

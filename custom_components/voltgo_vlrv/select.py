@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, override
 
 from homeassistant.components.select import SelectEntity, SelectEntityDescription
@@ -31,6 +32,15 @@ class VlrvSelectDescription(SelectEntityDescription):
     select_fn: Callable[[VlrvControls, str], Awaitable[None]]
 
 
+# Every battery has the same, and those of a kind the same brands: made once.
+_MODULE_IDS: Final = [str(number) for number in MODULE_IDS]
+
+
+@lru_cache(maxsize=64)
+def _brands(codes: tuple[str, ...]) -> list[str]:
+    return list(brand_names(codes))
+
+
 def _module_id(controls: VlrvControls) -> str | None:
     return None if controls.module_id is None else str(controls.module_id)
 
@@ -40,9 +50,7 @@ SELECTS: Final = (
         key=MODULE_ID,
         translation_key=MODULE_ID,
         entity_category=EntityCategory.CONFIG,
-        options_fn=lambda facts: (
-            [str(number) for number in MODULE_IDS] if facts.module_id else []
-        ),
+        options_fn=lambda facts: _MODULE_IDS if facts.module_id else [],
         current_fn=_module_id,
         select_fn=lambda controls, option: controls.async_set_module_id(int(option)),
     ),
@@ -50,7 +58,7 @@ SELECTS: Final = (
         key=CAN,
         translation_key=CAN,
         entity_category=EntityCategory.CONFIG,
-        options_fn=lambda facts: list(brand_names(facts.can_protocols)),
+        options_fn=lambda facts: _brands(facts.can_protocols),
         current_fn=lambda controls: controls.protocol(CAN),
         select_fn=lambda controls, option: controls.async_set_protocol(CAN, option),
     ),
@@ -58,7 +66,7 @@ SELECTS: Final = (
         key=RS485,
         translation_key=RS485,
         entity_category=EntityCategory.CONFIG,
-        options_fn=lambda facts: list(brand_names(facts.rs485_protocols)),
+        options_fn=lambda facts: _brands(facts.rs485_protocols),
         current_fn=lambda controls: controls.protocol(RS485),
         select_fn=lambda controls, option: controls.async_set_protocol(RS485, option),
     ),
