@@ -82,9 +82,10 @@ def test_it_can_be_understood(file: Path) -> None:
     assert required == REQUIRED[file.stem]
 
 
-def _filters(field: dict[str, Any]) -> list[dict[str, Any]]:
-    filters = field["selector"].get("entity", {}).get("filter", [])
-    return filters if isinstance(filters, list) else [filters]
+def filters(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the field's list of entities is narrowed to."""
+    rules = field["selector"].get("entity", {}).get("filter", [])
+    return rules if isinstance(rules, list) else [rules]
 
 
 async def test_the_forms_offer_what_a_battery_has(hass: HomeAssistant, rv: Rv) -> None:
@@ -95,7 +96,7 @@ async def test_the_forms_offer_what_a_battery_has(hass: HomeAssistant, rv: Rv) -
     looked_at = 0
     for file in FILES:
         for key, field in load(file).inputs.items():
-            for rule in _filters(field):
+            for rule in filters(field):
                 if rule.get("integration") != "voltgo_vlrv":
                     continue
                 classes = rule.get("device_class", [])

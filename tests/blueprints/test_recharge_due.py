@@ -35,7 +35,7 @@ def due_in(home: Home, days: float, *, time: bool) -> None:
     )
 
 
-async def automate(home: Home, due: str = SENSOR, **inputs: Any) -> None:
+async def automate(home: Home, due: str | list[str] = SENSOR, **inputs: Any) -> None:
     """Use the blueprint with what a test needs."""
     await home.automate(BLUEPRINT, due=due, **{"notify_targets": [PHONE], **inputs})
 
@@ -48,7 +48,7 @@ async def test_reminded_each_day_from_the_day_on(home: Home, time: bool) -> None
     await asyncio.sleep(2 * DAY + 2 * HOUR)
     assert home.messages == []
     await asyncio.sleep(HOUR + MINUTE)
-    assert home.messages == ["sensor.recharge_due is due to be recharged."]
+    assert home.messages == ["Time to recharge sensor.recharge_due."]
     assert home.shown_here() == {SENSOR: home.messages[0]}
     await asyncio.sleep(HOUR * 20)
     assert len(home.messages) == 1
@@ -108,4 +108,21 @@ async def test_a_missed_reminder_comes_later_and_none_comes_twice(home: Home) ->
     await asyncio.sleep(3 * HOUR)
     assert len(home.messages) == 1
     await asyncio.sleep(DAY)
+    assert len(home.messages) == 2
+
+
+async def test_several_batteries_are_one_reminder(home: Home) -> None:
+    """With the names of those that are due, whatever the others are."""
+    second, third = "sensor.recharge_due_2", "sensor.recharge_due_3"
+    due_in(home, 0, time=True)
+    home.hass.states.async_set(second, dt_util.now().isoformat())
+    home.hass.states.async_set(third, "unknown")
+    await automate(home, [SENSOR, second, third])
+    await asyncio.sleep(3 * HOUR + MINUTE)
+    assert home.messages == [f"Time to recharge {SENSOR}, {second}."]
+    due_in(home, 90, time=True)
+    await asyncio.sleep(DAY)
+    assert home.messages[1:] == [f"Time to recharge {second}."]
+    home.hass.states.async_set(second, "unknown")
+    await asyncio.sleep(2 * DAY)
     assert len(home.messages) == 2

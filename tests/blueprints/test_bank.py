@@ -1,0 +1,321 @@
+"""The blueprints with the entities of a bank of batteries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import timedelta
+import re
+from typing import Any, Final
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
+
+from .rv import BLUEPRINTS, FILES, HOUR, MINUTE, OPTIONS, PHONE, SOON, Home
+from .test_blueprints import filters, load
+from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
+from simulator.battery import SimulatedBattery
+from tests.bank.common import add_bank, add_batteries, entity, packs, shown
+from tests.helpers import entity_id, until
+from tests.world import World
+
+CHARGER = "input_boolean.charger"
+INTERVAL = 60.0  # s, as in the options
+
+
+class BankedRv(Home):
+    """An RV with two batteries in parallel, which it knows as a bank."""
+
+    def __init__(
+        self, hass: HomeAssistant, world: World, batteries: list[SimulatedBattery]
+    ) -> None:
+        """Take what there is; `set_up` does the rest."""
+        super().__init__(hass)
+        self.world = world
+        self.packs = batteries
+        self.bank: BankConfigEntry
+
+    async def add(self) -> None:
+        """Add the batteries and the bank, and have them read less often than usual."""
+        await add_batteries(self.hass, self.world, self.packs)
+        self.bank = await add_bank(self.hass, [pack.address for pack in self.packs])
+        for entry in self.hass.config_entries.async_entries("voltgo_vlrv"):
+            if entry is not self.bank:
+                self.hass.config_entries.async_update_entry(entry, options=OPTIONS)
+        await asyncio.sleep(2 * MINUTE)
+        await self.set_up()
+
+    def entity(self, key: str) -> str:
+        """Return an entity of the bank."""
+        return entity(self.bank, self.hass, key)
+
+    def shows(self, key: str) -> str | None:
+        """Return the state of an entity of the bank."""
+        return shown(self.bank, self.hass, key)
+
+    def of_each(self, key: str, platform: str = "sensor") -> list[str]:
+        """Return an entity of each of its batteries."""
+        return [
+            entity_id(self.hass, pack.address, key, platform) for pack in self.packs
+        ]
+
+    async def report(self, *changes: dict[str, Any]) -> None:
+        """Let each battery report something else, and read it."""
+        for pack, change in zip(self.packs, changes, strict=True):
+            pack.override = replace(pack.reported(), **change)
+        await self.read()
+
+    async def read(self) -> None:
+        """Let each battery be read, however the polls are spread."""
+        await asyncio.sleep(1.5 * INTERVAL + 2)
+
+
+@pytest.fixture
+async def rv(
+    hass: HomeAssistant, world: World, quiet: None
+) -> AsyncGenerator[BankedRv]:
+    """Return an RV with two batteries that have heaters, half full, at 20 degrees."""
+    rv = BankedRv(hass, world, packs(2))
+    for pack in rv.packs:
+        pack.hold = True
+    await rv.add()
+    yield rv
+    await rv.close()
+
+
+# What a form takes of a bank, and by which key the bank has it.
+OF_A_BANK: Final = {
+    ("battery_unreachable", "batteries"): "state_of_charge",
+    ("cell_imbalance", "battery"): "state_of_charge",
+    ("cell_imbalance", "difference"): "bank_cell_voltage_delta",
+    ("cold_charge_guard", "cold_sensors"): "too_cold_to_charge",
+    ("low_state_of_charge", "battery"): "state_of_charge",
+    ("preheat_before_departure", "battery"): "state_of_charge",
+    ("preheat_before_departure", "temperatures"): "lowest_temperature",
+    ("winter_heater", "battery"): "state_of_charge",
+    ("winter_heater", "temperatures"): "lowest_temperature",
+}
+
+
+def test_the_forms_offer_what_a_bank_has(rv: BankedRv) -> None:
+    """And say so; of all fields that speak of a bank."""
+    registry = er.async_get(rv.hass)
+    speaking = {
+        (file.stem, key)
+        for file in FILES
+        for key, field in load(file).inputs.items()
+        if re.search(r"\bbank\b", field.get("description", ""))
+    }
+    # Of these it takes what the batteries in the bank have.
+    heaters = {
+        (name, "heater") for name in ("preheat_before_departure", "winter_heater")
+    }
+    assert speaking == OF_A_BANK.keys() | heaters
+    for (name, key), wanted in OF_A_BANK.items():
+        field = load(BLUEPRINTS / f"{name}.yaml").inputs[key]
+        found = registry.async_get(rv.entity(wanted))
+        assert found is not None
+        assert any(
+            rule.get("integration") in (None, found.platform)
+            and found.domain in rule["domain"]
+            and found.original_device_class in rule["device_class"]
+            for rule in filters(field)
+        ), (name, key)
+
+
+async def test_the_bank_is_low(rv: BankedRv) -> None:
+    """Not because one of its batteries is, but when both together are."""
+    await rv.automate(
+        "low_state_of_charge",
+        battery=rv.entity("state_of_charge"),
+        notify_targets=[PHONE],
+        generators=["input_boolean.generator"],
+    )
+    await rv.report({"state_of_charge": 60}, {"state_of_charge": 6})
+    await asyncio.sleep(10 * MINUTE)
+    assert rv.shows("state_of_charge") == "33.0"
+    assert rv.messages == []
+    await rv.report({"state_of_charge": 30}, {"state_of_charge": 6})
+    await asyncio.sleep(SOON + MINUTE)
+    assert rv.messages == ["House bank is low: 18 % left."]
+    assert rv.shown_here() == {"House bank": rv.messages[0]}
+    assert rv.is_on("generator")
+    await rv.report({"state_of_charge": 50}, {"state_of_charge": 40})
+    await asyncio.sleep(HOUR)
+    assert not rv.is_on("generator")
+    assert len(rv.messages) == 1
+
+
+async def test_no_charging_while_one_of_the_batteries_is_too_cold(rv: BankedRv) -> None:
+    """The charger charges all of them; one that is missing may still be cold."""
+    await rv.switch("charger", "on")
+    await rv.automate(
+        "cold_charge_guard",
+        cold_sensors=[rv.entity("too_cold_to_charge")],
+        chargers=[CHARGER],
+        warm_for={"minutes": 5},
+        min_off={"minutes": 5},
+        notify_targets=[PHONE],
+    )
+    await rv.report({}, {"probe_temperatures": (-2, 3)})
+    assert not rv.is_on("charger")
+    assert rv.messages == [
+        "House bank is too cold to be charged. The charger was switched off."
+    ]
+    peripheral = rv.world.peripherals[rv.packs[1].address]
+    await peripheral.stop()
+    await asyncio.sleep(HOUR)
+    assert rv.shows("too_cold_to_charge") == "unknown"
+    assert not rv.is_on("charger")
+    await peripheral.start()
+    await rv.report({}, {"probe_temperatures": (8, 9)})
+    await until(lambda: rv.shows("too_cold_to_charge") == "off", 20 * MINUTE)
+    await asyncio.sleep(10 * MINUTE)
+    assert rv.is_on("charger")
+    assert len(rv.messages) == 1
+
+
+async def test_cells_of_one_battery_drift_apart(rv: BankedRv) -> None:
+    """The worst battery counts, and the charge of the bank says when to look."""
+    await rv.automate(
+        "cell_imbalance",
+        difference=rv.entity("bank_cell_voltage_delta"),
+        battery=rv.entity("state_of_charge"),
+        duration={"minutes": 10},
+        notify_targets=[PHONE],
+    )
+    apart = {"cell_voltages": (3.300, 3.300, 3.238, 3.300)}
+    await rv.report({}, apart | {"state_of_charge": 96})
+    await asyncio.sleep(20 * MINUTE)
+    assert rv.messages == ["The cells of House bank differ by 62 mV."]
+    assert list(rv.shown_here()) == ["House bank"]
+
+
+async def test_each_battery_of_a_bank_is_missed(rv: BankedRv) -> None:
+    """By its own sensor: that of the bank has a value while one of them is there."""
+    await rv.automate(
+        "battery_unreachable",
+        batteries=[*rv.of_each("state_of_charge"), rv.entity("state_of_charge")],
+        missing_for={"minutes": 10},
+        notify_targets=[PHONE],
+    )
+    names = [pack.name for pack in rv.packs]
+    for number, pack in enumerate(rv.packs, 1):
+        await rv.world.peripherals[pack.address].stop()
+        await asyncio.sleep(20 * MINUTE)
+        told = {text.split(" cannot")[0] for text in rv.messages}
+        assert told == {*names[:number], *(["House bank"] if number == 2 else [])}
+        assert len(rv.messages) == len(told)
+
+
+@pytest.fixture
+async def cold(
+    hass: HomeAssistant, world: World, quiet: None
+) -> AsyncGenerator[BankedRv]:
+    """Return an RV with two batteries that obey their heaters, with physics held."""
+    rv = BankedRv(hass, world, packs(2, state_of_charge=60.0, temperature=12.0))
+    for pack in rv.packs:
+        pack.hold = True
+    await rv.add()
+    yield rv
+    await rv.close()
+
+
+def heating(rv: BankedRv) -> list[bool]:
+    """Return which batteries may heat."""
+    return [pack.heating_enabled for pack in rv.packs]
+
+
+async def heat_in_winter(rv: BankedRv, **inputs: Any) -> None:
+    """Let one automation decide over both heaters."""
+    await rv.automate(
+        "winter_heater",
+        heater=rv.of_each("heater", "switch"),
+        battery=rv.entity("state_of_charge"),
+        temperatures=[rv.entity("lowest_temperature")],
+        min_time={"minutes": 5},
+        **inputs,
+    )
+    await asyncio.sleep(5 * MINUTE + SOON)
+
+
+async def test_all_heaters_follow_the_coldest_battery(cold: BankedRv) -> None:
+    """And all are off when the bank is low."""
+    await heat_in_winter(cold)
+    assert heating(cold) == [False, False]
+    cold.packs[1].cell_temperatures = [3.0, 8.0]
+    await cold.read()
+    await asyncio.sleep(SOON)
+    assert heating(cold) == [True, True]
+    for pack in cold.packs:
+        pack.charge = pack.capacity * 3600 * 0.29
+    await cold.read()
+    assert heating(cold) == [False, False]
+
+
+async def test_a_heater_that_fails_keeps_no_other_waiting(
+    cold: BankedRv, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither when it gets cold nor when the charge runs low."""
+    stubborn, _ = cold.packs
+    stubborn.heater_answer = "refuse"
+    await heat_in_winter(cold)
+    stubborn.cell_temperatures = [3.0, 8.0]
+    await cold.read()
+    await asyncio.sleep(SOON)
+    assert heating(cold) == [False, True]
+    for pack in cold.packs:
+        pack.charge = pack.capacity * 3600 * 0.29
+    await cold.read()
+    await asyncio.sleep(SOON)
+    assert heating(cold) == [False, False]
+    assert "refused" in caplog.text
+    caplog.clear()
+
+
+async def test_a_heater_that_is_away_is_left_out(cold: BankedRv) -> None:
+    """And gets its turn when its battery is back."""
+    await heat_in_winter(cold)
+    first, second = cold.packs
+    peripheral = cold.world.peripherals[first.address]
+    await peripheral.stop()
+    await asyncio.sleep(10 * MINUTE)
+    second.cell_temperatures = [3.0, 8.0]
+    await cold.read()
+    await asyncio.sleep(SOON)
+    assert heating(cold) == [False, True]
+    await peripheral.start()
+    await asyncio.sleep(20 * MINUTE)
+    assert heating(cold) == [True, True]
+
+
+async def test_the_whole_bank_is_warm_at_departure(cold: BankedRv) -> None:
+    """Both heaters before, none after."""
+    for pack in cold.packs:
+        pack.cell_temperatures = [2.0, 3.0]
+    await cold.read()
+    cold.hass.states.async_set(
+        "sensor.departure", (dt_util.utcnow() + timedelta(hours=2)).isoformat()
+    )
+    await cold.automate(
+        "preheat_before_departure",
+        heater=cold.of_each("heater", "switch"),
+        battery=cold.entity("state_of_charge"),
+        temperatures=[cold.entity("lowest_temperature")],
+        departure="sensor.departure",
+        before={"hours": 1},
+        after={"minutes": 10},
+        min_time={"minutes": 0},
+    )
+    await asyncio.sleep(50 * MINUTE)
+    assert heating(cold) == [False, False]
+    await asyncio.sleep(15 * MINUTE)
+    assert heating(cold) == [True, True]
+    await asyncio.sleep(HOUR)
+    assert heating(cold) == [True, True]
+    await asyncio.sleep(15 * MINUTE)
+    assert heating(cold) == [False, False]
