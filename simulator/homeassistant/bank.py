@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from .batteries import (
     BANK_MODELS,
-    DOMAIN,
     DRIVING,
     PORT,
     SIMULATOR,
@@ -20,6 +19,7 @@ from .batteries import (
     enable,
     entities_of,
     holding,
+    offered_banks,
     polled,
 )
 from .client import UNKNOWN, HomeAssistant, Json
@@ -133,12 +133,7 @@ class Skipper(Diary):
         found: list[Json] = []
 
         async def there() -> bool:
-            found[:] = [
-                flow
-                for flow in await self._api.call("config_entries/flow/progress")
-                if flow["handler"] == DOMAIN
-                and flow["context"]["source"] == "integration_discovery"
-            ]
+            found[:] = await offered_banks(self._api)
             return bool(found)
 
         await until(there, OFFERED, lambda: "no bank is discovered")

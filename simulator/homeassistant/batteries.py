@@ -53,6 +53,16 @@ async def add_bank(api: HomeAssistant) -> None:
     await api.act(f"{SIMULATOR}.add_bank")
 
 
+async def offered_banks(api: HomeAssistant) -> list[Json]:
+    """Return the flows of the banks that are discovered."""
+    return [
+        flow
+        for flow in await api.call("config_entries/flow/progress")
+        if flow["handler"] == DOMAIN
+        and flow["context"]["source"] == "integration_discovery"
+    ]
+
+
 async def bank_truth(api: HomeAssistant) -> Json:
     """Return what is true of the bank; see `simulator.bank.ParallelBank.truth`."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)

@@ -17,15 +17,18 @@ from playwright.async_api import Error, FloatRect, Page
 from homeassistant.util import dt as dt_util
 
 from .batteries import (
+    BANK_MODELS,
     DOMAIN,
     DRIVING,
     MODELS,
     SIMULATOR,
     SOLAR,
+    add_bank,
     add_battery,
     device_of,
     discovered,
     entities_of,
+    offered_banks,
     simulated,
 )
 from .chromium import browser, page_of
@@ -61,6 +64,7 @@ SETTLED: Final = 30.0  # s
 FOLLOWED: Final = 90.0  # s
 
 UTP: Final = "charge_ut"
+BANK: Final = "House bank"
 FROST: Final = -10.0  # °C
 STEP: Final = 15  # min
 LONGEST: Final = 24 * 60  # min
@@ -106,6 +110,20 @@ class Album:
         if size > LARGEST:
             raise DemoError(f"{file} has {size} bytes, more than {LARGEST}")
 
+    async def take_dialog(self, file: Path) -> None:
+        """Keep the dialog that is open."""
+        box = await self.page.get_by_role("dialog").bounding_box()
+        assert box is not None
+        await self.take(
+            file,
+            FloatRect(
+                x=box["x"] - MARGIN,
+                y=box["y"] - MARGIN,
+                width=box["width"] + 2 * MARGIN,
+                height=box["height"] + 2 * MARGIN,
+            ),
+        )
+
 
 def _save(file: Path, data: bytes) -> None:
     """Write a file, wherever it is."""
@@ -150,17 +168,7 @@ async def take_options(album: Album) -> None:
     await album.page.get_by_role("button", name="Configure").first.click()
     await album.page.get_by_text("Interval, thresholds and current").click()
     await album.page.get_by_role("spinbutton").first.wait_for()
-    box = await album.page.get_by_role("dialog").bounding_box()
-    assert box is not None
-    await album.take(
-        IMAGES / "options.png",
-        FloatRect(
-            x=box["x"] - MARGIN,
-            y=box["y"] - MARGIN,
-            width=box["width"] + 2 * MARGIN,
-            height=box["height"] + 2 * MARGIN,
-        ),
-    )
+    await album.take_dialog(IMAGES / "options.png")
 
 
 async def take_energy(album: Album, api: HomeAssistant) -> None:
@@ -248,6 +256,35 @@ async def take_fault(album: Album, api: HomeAssistant) -> None:
     await album.take(IMAGES / "fault.png", ENTITIES)
 
 
+async def take_bank(album: Album, api: HomeAssistant) -> None:
+    """Accept the offer of a bank, with two batteries that are wired in parallel."""
+    await add_bank(api)
+    for flow in await discovered(api, set(BANK_MODELS)):
+        await add_battery(api, flow)
+    page = album.page
+    await album.open("/config/integrations/dashboard", "Discovered", height=TALL)
+    await page.get_by_role("button", name="Add", exact=True).click()
+    await page.get_by_text("Batteries that are wired in parallel").wait_for()
+    await page.get_by_role("textbox", name="Name").fill(BANK)
+    # Of the same model, but not wired to them.
+    other = (await simulated(api))[DRIVING]["name"]
+    await page.get_by_text(other).last.click()
+    await album.take_dialog(IMAGES / "bank_offer.png")
+    (offer,) = await offered_banks(api)
+    result = await api.post(
+        f"config/config_entries/flow/{offer['flow_id']}",
+        {"name": BANK, "members": [*BANK_MODELS], "inverter": False},
+    )
+    if result["type"] != "create_entry":
+        raise DemoError(f"the bank led to {result}")
+    entry = result["result"]["entry_id"]
+    await _time_known(api, entry, "time_to_empty")
+    device = await device_of(api, entry)
+    path = f"/config/devices/device/{device['id']}"
+    await album.open(path, "State of charge", "Bank voltage", height=LONG)
+    await album.take(IMAGES / "bank.png")
+
+
 async def take_all(options: argparse.Namespace) -> int:
     """Start a demo, take the pictures, and stop it."""
     port = free_port()
@@ -285,8 +322,9 @@ async def _take(options: argparse.Namespace, album: Album, api: HomeAssistant) -
     await take_dashboard(album, api)
     await take_options(album)
     await take_energy(album, api)
-    # Last, as it takes the sun away.
+    # Late, as it takes the sun away.
     await take_fault(album, api)
+    await take_bank(album, api)
 
 
 async def _time_known(api: HomeAssistant, address: str, key: str) -> None:
