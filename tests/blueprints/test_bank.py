@@ -293,24 +293,37 @@ async def test_a_heater_that_is_away_is_left_out(cold: BankedRv) -> None:
     assert heating(cold) == [True, True]
 
 
-async def test_the_whole_bank_is_warm_at_departure(cold: BankedRv) -> None:
-    """Both heaters before, none after."""
-    for pack in cold.packs:
+DEPARTURE: Final = "sensor.departure"
+
+
+async def leave_in(rv: BankedRv, hours: float, *more: str, **inputs: Any) -> None:
+    """Have one automation warm up both before a departure; they are cold."""
+    for pack in rv.packs:
         pack.cell_temperatures = [2.0, 3.0]
-    await cold.read()
-    cold.hass.states.async_set(
-        "sensor.departure", (dt_util.utcnow() + timedelta(hours=2)).isoformat()
-    )
-    await cold.automate(
+    await rv.read()
+    put_off(rv, hours)
+    await rv.automate(
         "preheat_before_departure",
-        heater=cold.of_each("heater", "switch"),
-        battery=cold.entity("state_of_charge"),
-        temperatures=[cold.entity("lowest_temperature")],
-        departure="sensor.departure",
+        heater=[*rv.of_each("heater", "switch"), *more],
+        battery=rv.entity("state_of_charge"),
+        temperatures=[rv.entity("lowest_temperature")],
+        departure=DEPARTURE,
         before={"hours": 1},
         after={"minutes": 10},
         min_time={"minutes": 0},
+        **inputs,
     )
+
+
+def put_off(rv: BankedRv, hours: float) -> None:
+    """Have the departure so far from now."""
+    at = dt_util.utcnow() + timedelta(hours=hours)
+    rv.hass.states.async_set(DEPARTURE, at.isoformat())
+
+
+async def test_the_whole_bank_is_warm_at_departure(cold: BankedRv) -> None:
+    """Both heaters before, none after."""
+    await leave_in(cold, 2)
     await asyncio.sleep(50 * MINUTE)
     assert heating(cold) == [False, False]
     await asyncio.sleep(15 * MINUTE)
@@ -318,4 +331,71 @@ async def test_the_whole_bank_is_warm_at_departure(cold: BankedRv) -> None:
     await asyncio.sleep(HOUR)
     assert heating(cold) == [True, True]
     await asyncio.sleep(15 * MINUTE)
+    assert heating(cold) == [False, False]
+
+
+async def test_a_battery_that_is_away_at_departure_is_switched_off_later(
+    cold: BankedRv,
+) -> None:
+    """The others in time."""
+    peripheral = cold.world.peripherals[cold.packs[0].address]
+    await leave_in(cold, 1.5)
+    await asyncio.sleep(40 * MINUTE)
+    assert heating(cold) == [True, True]
+    await peripheral.stop()
+    await asyncio.sleep(90 * MINUTE)
+    assert heating(cold) == [True, False]
+    await peripheral.start()
+    await asyncio.sleep(40 * MINUTE)
+    assert heating(cold) == [False, False]
+
+
+@pytest.mark.parametrize("sold", [False, True])
+async def test_a_heater_that_is_missing_keeps_no_other_on(
+    cold: BankedRv, sold: bool
+) -> None:
+    """Where the departure is put off; whether it is away or has been removed."""
+    await leave_in(cold, 1.5, *(["switch.sold_battery_heater"] if sold else []))
+    await asyncio.sleep(40 * MINUTE)
+    assert heating(cold) == [True, True]
+    if not sold:
+        await cold.world.peripherals[cold.packs[0].address].stop()
+        await asyncio.sleep(7 * MINUTE)
+    put_off(cold, 9 * 24)
+    await asyncio.sleep(10)
+    assert heating(cold) == [not sold, False]
+
+
+async def test_a_low_bank_is_not_heated_though_one_is_away(cold: BankedRv) -> None:
+    """Within a moment of the reading."""
+    first, second = cold.packs
+    await leave_in(cold, 1.5)
+    await asyncio.sleep(40 * MINUTE)
+    await cold.world.peripherals[first.address].stop()
+    await asyncio.sleep(7 * MINUTE)
+    second.charge = second.capacity * 3600 * 0.25
+    await cold.read()
+    await asyncio.sleep(SOON)
+    assert heating(cold) == [True, False]
+
+
+async def test_a_heater_that_does_not_go_off_is_asked_again(
+    cold: BankedRv, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also after an absence, of which there is no other sign later."""
+    first = cold.packs[0]
+    peripheral = cold.world.peripherals[first.address]
+    await leave_in(cold, 1.5)
+    await asyncio.sleep(40 * MINUTE)
+    await peripheral.stop()
+    await asyncio.sleep(90 * MINUTE)
+    first.heater_answer = "refuse"
+    await peripheral.start()
+    await asyncio.sleep(8 * MINUTE)
+    assert heating(cold) == [True, False]
+    refusals = [record for record in caplog.records if "refused" in record.getMessage()]
+    assert 0 < len({round(record.created) for record in refusals}) <= 10
+    caplog.clear()
+    first.heater_answer = "obey"
+    await asyncio.sleep(3 * MINUTE)
     assert heating(cold) == [False, False]

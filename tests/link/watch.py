@@ -105,9 +105,13 @@ class Watch:
 
     def _differences(self, status: BatteryStatus) -> Iterator[str]:
         """Compare a sample with what was true at its time, and the entities with it."""
-        now = self._hass.loop.time()
+        # The poll may end much later, where the link is let go after it.
+        now = self._entry.runtime_data.health.last_sample_time
+        assert now is not None
         found: list[str] = []
         for reply in reversed(self._pack.replies):
+            if reply.time > now:
+                continue
             if now - reply.time > OLDEST:
                 break
             found = [
