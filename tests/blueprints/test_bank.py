@@ -18,8 +18,9 @@ from homeassistant.util import dt as dt_util
 from .rv import BLUEPRINTS, FILES, HOUR, MINUTE, OPTIONS, PHONE, SOON, Home
 from .test_blueprints import filters, load
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
-from simulator.battery import SimulatedBattery
+from simulator.battery import OPERATING_STATES, SimulatedBattery
 from tests.bank.common import add_bank, add_batteries, entity, packs, shown
+from tests.bank.test_entities import PROTECTED
 from tests.helpers import entity_id, until
 from tests.world import World
 
@@ -94,6 +95,7 @@ OF_A_BANK: Final = {
     ("cell_imbalance", "difference"): "bank_cell_voltage_delta",
     ("cold_charge_guard", "cold_sensors"): "too_cold_to_charge",
     ("low_state_of_charge", "battery"): "state_of_charge",
+    ("low_state_of_charge", "doubts"): "battery_missing",
     ("preheat_before_departure", "battery"): "state_of_charge",
     ("preheat_before_departure", "temperatures"): "lowest_temperature",
     ("winter_heater", "battery"): "state_of_charge",
@@ -148,6 +150,39 @@ async def test_the_bank_is_low(rv: BankedRv) -> None:
     await asyncio.sleep(HOUR)
     assert not rv.is_on("generator")
     assert len(rv.messages) == 1
+
+
+@pytest.mark.parametrize("how", ["away", "cut off"])
+async def test_a_bank_does_not_recover_by_losing_its_emptiest_battery(
+    rv: BankedRv, how: str
+) -> None:
+    """It looks fuller without it, and nothing was charged."""
+    await rv.automate(
+        "low_state_of_charge",
+        battery=rv.entity("state_of_charge"),
+        recovered=30,
+        generators=["input_boolean.generator"],
+        min_run={"minutes": 1},
+        doubts=[rv.entity("battery_missing"), rv.entity("battery_isolated")],
+    )
+    await rv.report({"state_of_charge": 5}, {"state_of_charge": 34})
+    await asyncio.sleep(SOON + MINUTE)
+    assert rv.is_on("generator")
+    peripheral = rv.world.peripherals[rv.packs[0].address]
+    if how == "away":
+        await peripheral.stop()
+    else:
+        await rv.report(PROTECTED, {"current": -20})
+    await asyncio.sleep(15 * MINUTE)
+    assert rv.shows("state_of_charge") == "34.0"
+    assert rv.is_on("generator")
+    if how == "away":
+        await peripheral.start()
+    charged = {"state_of_charge": 50, "current": 0.0}
+    joined = {"protection": 0, "operating_state": OPERATING_STATES["standby"]}
+    await rv.report(joined | charged, charged)
+    await asyncio.sleep(10 * MINUTE)
+    assert not rv.is_on("generator")
 
 
 async def test_no_charging_while_one_of_the_batteries_is_too_cold(rv: BankedRv) -> None:

@@ -128,3 +128,14 @@ async def test_after_a_restart_it_is_seen_again(rv: Rv) -> None:
     await rv.start()
     await asyncio.sleep(FOR + SOON)
     assert len(rv.messages) == 1
+
+
+async def test_a_small_limit_comes_to_an_end_too(rv: Rv) -> None:
+    """Though cells are never as close as the distance that is asked for."""
+    await automate(rv, limit=10)
+    for number in (1, 2):
+        await differ(rv, 14)
+        await asyncio.sleep(FOR + SOON)
+        assert len(rv.messages) == number
+        await differ(rv, 4)
+        await asyncio.sleep(FOR + SOON)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .rv import MINUTE, PHONE, SOON, Rv
+from .rv import HOUR, MINUTE, PHONE, SOON, Rv
 
 BLUEPRINT = "cold_charge_guard"
 COLD: dict[str, Any] = {"probe_temperatures": (-2, 3)}
@@ -160,3 +160,32 @@ async def test_the_batterys_own_protection_counts_too(rv: Rv) -> None:
     await rv.report(protection=0)
     await asyncio.sleep(15 * MINUTE)
     assert rv.is_on("charger")
+
+
+async def test_a_sensor_that_is_there_no_more_holds_nothing_up(rv: Rv) -> None:
+    """Nor does a switch; but without any sensor nobody knows that it is warm."""
+    await automate(
+        rv,
+        cold_sensors=[
+            rv.entity("too_cold_to_charge", "binary_sensor"),
+            "binary_sensor.of_a_sold_battery",
+        ],
+        chargers=[CHARGER, "switch.of_a_sold_charger"],
+    )
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    await asyncio.sleep(20 * MINUTE)
+    await rv.report(**WARM)
+    await asyncio.sleep(6 * MINUTE)
+    assert rv.is_on("charger")
+
+
+async def test_without_any_sensor_the_charger_stays_off(rv: Rv) -> None:
+    """As where the only battery was removed in the cold."""
+    await automate(rv)
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    (entry,) = rv.hass.config_entries.async_entries("voltgo_vlrv")
+    await rv.hass.config_entries.async_remove(entry.entry_id)
+    await asyncio.sleep(2 * HOUR)
+    assert not rv.is_on("charger")
