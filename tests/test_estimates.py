@@ -629,6 +629,44 @@ def test_a_clock_that_is_late_after_a_start_costs_nothing() -> None:
     assert stored.history.used(stored.time, stored.now) == pytest.approx(used, rel=0.01)
 
 
+@pytest.mark.parametrize("late", [60, 365, 20000], ids=["days", "a year", "1970"])
+def test_a_run_with_a_late_clock_costs_nothing(late: int) -> None:
+    """Also where nobody sets it, as without internet; nor do several."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    for _ in range(2):
+        stored.restarts(60)
+        stored.now -= timedelta(days=late)
+        stored.add(15)
+        stored.stands(0.1, 15)
+        # What is kept is kept by that clock.
+        stored.restarts(60)
+        stored.now += timedelta(days=late)
+        stored.add(15)
+    assert stored.last_full == NOW
+    assert stored.due == pytest.approx(9 - 1.2, rel=0.01)
+
+
+def test_a_run_with_an_early_clock_is_got_over() -> None:
+    """What was kept then does not stop the time for decades."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.restarts(60)
+    stored.now += timedelta(days=30000)
+    stored.add(15, charging=True)
+    stored.restarts(60)
+    stored.now -= timedelta(days=30000)
+    stored.add(15)
+    stored.restarts(MONTH)
+    used = stored.history.used(stored.time, stored.now)
+    stored.restarts(MONTH)
+    again = stored.history.used(stored.time, stored.now)
+    assert again - used == pytest.approx(1 / 6, rel=0.01)
+    assert stored.last_full is not None
+    assert stored.last_full <= stored.now
+
+
 @given(
     st.lists(
         st.tuples(

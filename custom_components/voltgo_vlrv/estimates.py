@@ -8,7 +8,7 @@ samples come from, so it serves one battery as well as several together.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import ceil, exp, floor, fsum, log10
 from typing import Final, NamedTuple
 
@@ -293,6 +293,8 @@ KNOWN_FOR: Final = _DAY
 """s; a temperature tells nothing of what lies further from it."""
 LONGEST_ABSENCE: Final = 2 * 12 * _MONTH
 """s; more can only be a clock that was set."""
+EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock that shows less was not set since the start; the integration is younger."""
 
 
 def months_at(temperature: float | None) -> int:
@@ -423,9 +425,26 @@ class ChargeHistory:
     def keep(self, time: float, now: datetime) -> KeptHistory:
         """Return what is to be kept."""
         used, elapsed = self._total(time, now)
+        late = self._late_by(time, now)
+        last = self._kept.last_full
+        if self._full_at is not None or last is None or not late:
+            last = self.last_full(time, now)
         return KeptHistory(
-            self.last_full(time, now), used, elapsed, now, self._months, self._full
+            last, used, elapsed, now + timedelta(seconds=late), self._months, self._full
         )
+
+    def _late_by(self, time: float, now: datetime) -> float:
+        """Return by how many seconds the system's clock must be late, at least.
+
+        It cannot be before what was kept and the time of this run: or else the next
+        start would count that time again. What it is behind of by more than anything
+        can last was a clock that was early.
+        """
+        if self._kept.until is None:
+            return 0.0
+        late = (self._kept.until - now).total_seconds() + time - self._started
+        most = LONGEST_ABSENCE if now >= EARLIEST else _CENTURY
+        return late if 0 < late <= most else 0.0
 
     def _total(self, time: float, now: datetime) -> tuple[float, float]:
         """Return the share that has passed, and in how many seconds."""
