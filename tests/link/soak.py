@@ -49,6 +49,7 @@ LONGEST_EVENT: Final = 20 * MINUTE
 # Pauses of five minutes, an attempt that was under way, and a turn of the others.
 RECOVERY: Final = 8 * MINUTE
 FRESH: Final = 60.0  # s
+LONGEST_CONNECT: Final = 60.0  # s
 
 # Memory is watched from when it has settled; what grows after that, grows for good.
 WATCHED: Final = 0.25  # of the time
@@ -283,13 +284,23 @@ class Soak:
             age = entry.runtime_data.health.age(now)
             if age is None or age > max(FRESH, 2 * interval):
                 self.report.unrecovered.append(f"{pack.name}: {age} s")
-        held = sum(len(adapter.links) for adapter in self._world.adapters.values())
-        ours = sum(entry.runtime_data.client.is_connected for entry in self._entries)
-        if held != ours:
-            self.report.leaked.append(f"{held} slots are taken for {ours} links")
+        self.report.leaked += await self._unowned()
         for watch in self._watches:
             self.report.samples += watch.samples
             self.report.wrong += watch.wrong
+
+    async def _unowned(self) -> list[str]:
+        """Return what is wrong with the slots that are taken, if it stays so."""
+        for _ in range(round(LONGEST_CONNECT)):
+            held = sum(len(adapter.links) for adapter in self._world.adapters.values())
+            ours = sum(
+                entry.runtime_data.client.is_connected for entry in self._entries
+            )
+            if held == ours:
+                return []
+            # One that is just being made, or ended, has its slot.
+            await asyncio.sleep(1)
+        return [f"{held} slots are taken for {ours} links"]
 
     async def _leave(self) -> None:
         for entry in self._entries:
