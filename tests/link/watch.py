@@ -15,7 +15,7 @@ from tests.helpers import value
 
 # A reply is on its way for so long at most: what comes later answers no request.
 OLDEST: Final = 7.0  # s
-REPLIES: Final = 64
+REPLIES: Final = 512
 
 # What a sample says, by the names of the simulator's truth.
 FIELDS: Final[Mapping[str, Any]] = {

@@ -708,6 +708,32 @@ async def test_a_duplicate_does_not_answer_the_next_request(connected: Link) -> 
     assert connected.client.counters.late_replies == 1
 
 
+async def test_of_answers_that_come_together_the_last_counts(connected: Link) -> None:
+    """An adapter held back those before: they are as old as their requests."""
+    connected.battery.script[STATUS_41] = [
+        frame(current=number) for number in (1.0, 2.0, 3.0)
+    ]
+    connected.peripheral.faults.merge = 2
+    status = await connected.client.read_status()
+    assert connected.sent == [STATUS_41] * 3
+    assert status.current == 3.0
+    assert connected.client.counters.late_replies == 2
+
+
+async def test_of_answers_at_one_instant_the_last_counts(connected: Link) -> None:
+    """Also as notifications of their own, and what comes later answers nothing."""
+    client = connected.client
+    connected.peripheral.faults.drop = 1
+    reading = asyncio.create_task(client.read_status())
+    await asyncio.sleep(0.5)
+    for number in (1.0, 2.0):
+        client._on_notification(client._client, bytearray(frame(current=number)))
+    assert (await reading).current == 2.0
+    assert client.counters.late_replies == 1
+    client._on_notification(client._client, bytearray(frame(current=5.0)))
+    assert client.counters.late_replies == 2
+
+
 async def test_frames_of_another_kind_are_discarded(connected: Link) -> None:
     """F2: more cells and settings in front of the answer, in one notification."""
     more_cells = build_reply(b"\x01\x04\x01\x20" + bytes(32))

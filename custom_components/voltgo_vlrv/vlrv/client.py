@@ -134,6 +134,16 @@ class _Expected(NamedTuple):
         )
 
 
+@dataclass(slots=True)
+class _Pending:
+    """A request that waits for its answer."""
+
+    expected: _Expected
+    done: asyncio.Future[None]
+    frame: bytes = b""
+    """The answer; when several came at once, the last: those before are older."""
+
+
 def _read(start: int, count: int) -> tuple[bytes, _Expected]:
     return (
         read_request(start, count),
@@ -192,7 +202,7 @@ class VlrvClient:
         self._link_lock = asyncio.Lock()
         self._attempt: asyncio.Timeout | None = None
         self._last_write = 0.0
-        self._pending: tuple[_Expected, asyncio.Future[bytes]] | None = None
+        self._pending: _Pending | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -329,8 +339,8 @@ class VlrvClient:
 
     def _forget_link(self, error: LinkLostError) -> None:
         self._write_char = None
-        if self._pending is not None and not (answer := self._pending[1]).done():
-            answer.set_exception(error)
+        if self._pending is not None and not self._pending.done.done():
+            self._pending.done.set_exception(error)
 
     # --- requests -------------------------------------------------------------------
 
@@ -341,19 +351,32 @@ class VlrvClient:
             self.trace.note_received(frame)
             if frame[0] == SETTINGS_FAMILY and self._on_settings_frame is not None:
                 self._on_settings_frame(frame)
-            if self._pending is not None:
-                expected, answer = self._pending
-                if not answer.done():
-                    if expected.is_met_by(frame):
-                        answer.set_result(frame)
-                        continue
-                    if expected.is_refused_by(frame):
-                        answer.set_exception(RefusedError(frame[2]))
-                        self.trace.note(LinkEvent.REFUSED, f"code {frame[2]}", frame)
-                        continue
             # An answer to a request that was given up, or the same one twice.
-            self.counters.late_replies += 1
-            self.trace.note(LinkEvent.LATE_REPLY, frame=frame)
+            if (late := self._take(frame)) is not None:
+                self.counters.late_replies += 1
+                self.trace.note(LinkEvent.LATE_REPLY, frame=late)
+
+    def _take(self, frame: bytes) -> bytes | None:
+        """Take a frame as the answer; return what is none, this or the one before.
+
+        An adapter may hold answers back, and hand them on together: a battery answers in
+        order, so the last is the one that is true now.
+        """
+        if (pending := self._pending) is None:
+            return frame
+        if pending.expected.is_met_by(frame):
+            if not pending.done.done():
+                pending.frame = frame
+                pending.done.set_result(None)
+                return None
+            if pending.frame:
+                late, pending.frame = pending.frame, frame
+                return late
+        elif not pending.done.done() and pending.expected.is_refused_by(frame):
+            pending.done.set_exception(RefusedError(frame[2]))
+            self.trace.note(LinkEvent.REFUSED, f"code {frame[2]}", frame)
+            return None
+        return frame
 
     async def _request(self, request: bytes, expected: _Expected, tries: int) -> bytes:
         """Send a read and return its answer, asking again when there is none."""
@@ -372,8 +395,7 @@ class VlrvClient:
         if self._client is None or self._write_char is None:
             raise LinkLostError("not connected")
         self._assembler.clear()
-        answer: asyncio.Future[bytes] = loop.create_future()
-        self._pending = (expected, answer)
+        self._pending = pending = _Pending(expected, loop.create_future())
         self.counters.requests += 1
         try:
             async with asyncio.timeout(patience or self._timing.request):
@@ -382,7 +404,8 @@ class VlrvClient:
                 await self._client.write_gatt_char(
                     self._write_char, request, response=False
                 )
-                return await answer
+                await pending.done
+                return pending.frame
         except TimeoutError:
             self.counters.unanswered += 1
             self.trace.note(LinkEvent.UNANSWERED, frame=request)
@@ -391,8 +414,9 @@ class VlrvClient:
             raise LinkLostError(str(err)) from err
         finally:
             self._pending = None
-            if answer.done() and not answer.cancelled():
-                answer.exception()  # retrieved, also when nobody waits for it any more
+            if pending.done.done() and not pending.done.cancelled():
+                # Retrieved, also when nobody waits for it any more.
+                pending.done.exception()
 
     async def _get(self, function: int, length: int | None) -> bytes:
         return await self._request(
