@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 import logging
 from typing import Any, Final, Literal
+import warnings
 
 from bleak.args import SizedBuffer
 from bleak.assigned_numbers import CHARACTERISTIC_PROPERTIES
@@ -46,6 +47,7 @@ _LOGGER = logging.getLogger(__name__)
 CCCD_UUID: Final = "00002902-0000-1000-8000-00805f9b34fb"
 MAX_MTU: Final = 517
 DEFAULT_MTU: Final = 23
+ATT_WRITE_HEADER: Final = 3  # bytes of each packet
 CONNECT_TIMEOUT: Final = 20.0  # s
 OPERATION_TIMEOUT: Final = 30.0  # s; the ATT transaction timeout
 ABANDON_TIMEOUT: Final = 5.0  # s
@@ -300,8 +302,18 @@ class VirtualClient(BaseBleakClient):
 
     @property
     def mtu_size(self) -> int:
-        """Return the ATT MTU in bytes."""
-        return self._connection.att_mtu if self._connection else DEFAULT_MTU
+        """Return what BlueZ's backend returns and warns of: never the link's own MTU.
+
+        What a link can carry is told by the characteristics alone.
+        """
+        warnings.warn("Using default MTU value.", stacklevel=2)
+        return DEFAULT_MTU
+
+    @property
+    def _max_write(self) -> int:
+        """Return how many bytes a write command can carry."""
+        mtu = self._connection.att_mtu if self._connection else DEFAULT_MTU
+        return mtu - ATT_WRITE_HEADER
 
     @property
     def is_connected(self) -> bool:
@@ -408,7 +420,7 @@ class VirtualClient(BaseBleakClient):
 
     def _to_bleak(self, services: list[ServiceProxy]) -> BleakGATTServiceCollection:
         collection = BleakGATTServiceCollection()
-        max_write = self.mtu_size - 3
+        max_write = self._max_write
         for service in services:
             bleak_service = BleakGATTService(
                 service, service.handle, _uuid(service.uuid)
@@ -516,7 +528,7 @@ class VirtualClient(BaseBleakClient):
     ) -> None:
         """Write a characteristic."""
         value = bytes(data)
-        if not response and len(value) > self.mtu_size - 3:
+        if not response and len(value) > self._max_write:
             raise BleakError(f"{len(value)} bytes do not fit into a write command")
         async with self._operation() as gatt:
             await gatt.write_value(characteristic.handle, value, response)

@@ -394,18 +394,33 @@ async def test_an_update_is_refused_on_a_weak_signal(
     await install(hass, pack)
 
 
+@pytest.mark.parametrize("mtu", [78, 139])
 async def test_an_update_is_refused_on_a_link_with_small_packets(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, world: World, tmp_path: Path, mtu: int
 ) -> None:
-    """A package must fit one write."""
+    """A package must fit one write: 137 bytes and a header of 3."""
     pack = battery("idle")
-    peripheral = await world.add_battery(pack, max_mtu=78)
+    peripheral = await world.add_battery(pack, max_mtu=mtu)
     await world.add_adapter()
     entry = await add_discovered(hass, pack.address)
     await until(lambda: entry.runtime_data.client.is_connected)
     await upload(hass, entry, tmp_path)
     await refused(hass, pack, "firmware_small_packets")
     assert not firmware_frames(peripheral)
+
+
+async def test_an_update_needs_no_larger_packets_than_its_own(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """The characteristic says what fits; a local adapter's `mtu_size` says 23."""
+    pack = battery("idle")
+    await world.add_battery(pack, max_mtu=140)
+    await world.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await until(lambda: entry.runtime_data.client.is_connected)
+    await upload(hass, entry, tmp_path)
+    await install(hass, pack)
+    assert state(hass, pack).attributes["installed_version"] == "Z01T21"
 
 
 async def test_an_update_is_refused_while_the_battery_is_away(

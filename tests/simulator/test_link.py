@@ -258,7 +258,11 @@ async def test_a_status_reply_arrives_whole(
 ) -> None:
     """87 bytes fit the battery's MTU of 160."""
     session = await open_session(world)
-    assert session.client.mtu_size == 160
+    characteristic = session.client.services.get_characteristic(WRITE)
+    assert characteristic is not None
+    assert characteristic.max_write_without_response_size == 160 - 3
+    with pytest.warns(UserWarning, match="default MTU"):
+        assert session.client.mtu_size == 23
     assert await session.ask() == [STATUS]
     assert [(write.data, write.applied) for write in peripheral.writes] == [
         (b"?", True)

@@ -66,8 +66,6 @@ _LOGGER = logging.getLogger(__name__)
 # Bluetooth service dies. A timeout is an OSError.
 _BROKEN: Final = (BleakError, EOFError, OSError)
 
-ATT_WRITE_HEADER: Final = 3  # bytes of each packet
-
 
 def _uuid(short: int) -> str:
     return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
@@ -515,8 +513,10 @@ class VlrvClient:
 
     @property
     def largest_write(self) -> int:
-        """Return how many bytes one write can carry on this link."""
-        return 0 if self._client is None else self._client.mtu_size - ATT_WRITE_HEADER
+        """Return how many bytes one write can carry on this link, 0 without one."""
+        # Not the client's `mtu_size`: BlueZ's never tells more than the smallest MTU.
+        char = self._write_char
+        return 0 if char is None else char.max_write_without_response_size
 
     async def transfer_firmware(
         self, image: FirmwareImage, progress: Callable[[int], None]
