@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 import hashlib
 from pathlib import Path
+import shutil
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
+from homeassistant.components.file_upload import _DATA, FileUploadData
 from homeassistant.components.update import (
     ATTR_UPDATE_PERCENTAGE,
     DOMAIN as UPDATE,
@@ -27,9 +26,16 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 
-from .helpers import add_discovered, battery, device_of, entity_id, until, value
+from .helpers import (
+    add_discovered,
+    battery,
+    device_of,
+    entity_id,
+    suggested,
+    until,
+    value,
+)
 from .world import World
-from custom_components.voltgo_vlrv import options_flow
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
@@ -39,6 +45,7 @@ from simulator.peripheral import Peripheral
 
 PASSWORD = "zt123"
 FILE_ID = "0123456789abcdef0123456789abcdef"
+OTHER_FILE_ID = "fedcba9876543210fedcba9876543210"
 NAME = "ZTHV-M_Z01T21.bin"
 IMAGE = build_image("Z01T21", 4096)
 
@@ -56,19 +63,14 @@ async def added(
     return entry, peripheral
 
 
-@contextmanager
-def uploaded(tmp_path: Path, name: str, data: bytes) -> Generator[None]:
-    """Stand in for what Home Assistant's upload page leaves behind."""
-    path = tmp_path / name
-    path.write_bytes(data)
-
-    @contextmanager
-    def process(_hass: HomeAssistant, file_id: str) -> Generator[Path]:
-        assert file_id == FILE_ID
-        yield path
-
-    with patch.object(options_flow, "process_uploaded_file", process):
-        yield
+def put_file(
+    hass: HomeAssistant, tmp_path: Path, name: str, data: bytes, file_id: str = FILE_ID
+) -> None:
+    """Leave behind what Home Assistant's upload page does: it can be taken once."""
+    uploads = hass.data.setdefault(_DATA, FileUploadData(tmp_path, {}))
+    uploads.file_dir(file_id).mkdir(exist_ok=True)
+    uploads.files[file_id] = name
+    uploads.file_path(file_id).write_bytes(data)
 
 
 async def open_options(
@@ -87,12 +89,13 @@ async def fill(
     result: ConfigFlowResult,
     component: str = "bms",
     password: str = PASSWORD,
+    file: str = FILE_ID,
     **more: str,
 ) -> ConfigFlowResult:
     """Fill in the upload page."""
     return await hass.config_entries.options.async_configure(
         result["flow_id"],
-        {"component": component, "file": FILE_ID, "password": password, **more},
+        {"component": component, "file": file, "password": password, **more},
     )
 
 
@@ -106,8 +109,8 @@ async def upload(  # noqa: PLR0917
 ) -> None:
     """Upload and unlock a file, as an owner does."""
     result = await open_options(hass, entry, "firmware_upload")
-    with uploaded(tmp_path, name, data):
-        result = await fill(hass, result, component)
+    put_file(hass, tmp_path, name, data)
+    result = await fill(hass, result, component)
     assert result["step_id"] == "firmware_confirm"
     result = await hass.config_entries.options.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -147,8 +150,8 @@ async def test_a_file_is_checked_shown_and_kept(
     entry, _ = await added(hass, world, pack)
     assert state(hass, pack).state == "off"
     result = await open_options(hass, entry, "firmware_upload")
-    with uploaded(tmp_path, NAME, IMAGE):
-        result = await fill(hass, result)
+    put_file(hass, tmp_path, NAME, IMAGE)
+    result = await fill(hass, result)
     assert result["description_placeholders"] == {
         "file": NAME,
         "size": str(len(IMAGE)),
@@ -209,16 +212,75 @@ async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR09
     pack = battery("idle")
     entry, _ = await added(hass, world, pack)
     result = await open_options(hass, entry, "firmware_upload")
-    with uploaded(tmp_path, name, data):
-        result = await fill(hass, result, component, password)
+    put_file(hass, tmp_path, name, data)
+    result = await fill(hass, result, component, password)
     assert (result["type"], result["step_id"]) == (
         FlowResultType.FORM,
         "firmware_upload",
     )
     assert result["errors"] == {field: error}
     assert not entry.options
-    with uploaded(tmp_path, NAME, IMAGE):
-        result = await fill(hass, result)
+    # What can only be replaced is not suggested again.
+    assert ("file" in suggested(result)) is (
+        error in ("wrong_password", "wrong_component", "version_missing")
+    )
+    put_file(hass, tmp_path, NAME, IMAGE, OTHER_FILE_ID)
+    result = await fill(hass, result, file=OTHER_FILE_ID)
+    assert result["step_id"] == "firmware_confirm"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        (NAME, {"component": "comm"}, {"component": "bms"}),
+        ("ZTHV-M.bin", {}, {"version": "Z01T21"}),
+        (NAME, {"password": "1234"}, {"password": PASSWORD}),
+    ],
+    ids=["board", "version", "password"],
+)
+async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0917
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    name: str,
+    wrong: dict[str, str],
+    right: dict[str, str],
+) -> None:
+    """Home Assistant hands an upload out once, and the page suggests it again."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, name, IMAGE)
+    for _ in range(2):
+        result = await fill(hass, result, **wrong)
+        assert result["errors"]
+        assert suggested(result)["file"] == FILE_ID
+    result = await fill(hass, result, **right)
+    assert result["step_id"] == "firmware_confirm"
+    assert result["description_placeholders"] == {
+        "file": name,
+        "size": str(len(IMAGE)),
+        "sha256": hashlib.sha256(IMAGE).hexdigest(),
+        "version": "Z01T21",
+    }
+
+
+async def test_an_upload_that_is_gone_is_asked_for_again(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """As after a restart of Home Assistant; and its folder may have been cleaned."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    result = await open_options(hass, entry, "firmware_upload")
+    result = await fill(hass, result)
+    assert result["errors"] == {"file": "file_gone"}
+    assert "file" not in suggested(result)
+    put_file(hass, tmp_path, NAME, IMAGE)
+    shutil.rmtree(tmp_path / FILE_ID)
+    result = await fill(hass, result)
+    assert result["errors"] == {"file": "file_gone"}
+    put_file(hass, tmp_path, NAME, IMAGE, OTHER_FILE_ID)
+    result = await fill(hass, result, file=OTHER_FILE_ID)
     assert result["step_id"] == "firmware_confirm"
 
 
@@ -229,8 +291,8 @@ async def test_a_version_can_be_typed(
     pack = battery("idle")
     entry, _ = await added(hass, world, pack)
     result = await open_options(hass, entry, "firmware_upload")
-    with uploaded(tmp_path, "ZTHV-M.bin", IMAGE):
-        result = await fill(hass, result, version=" Z01T21 ")
+    put_file(hass, tmp_path, "ZTHV-M.bin", IMAGE)
+    result = await fill(hass, result, version=" Z01T21 ")
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
     assert state(hass, pack).attributes["latest_version"] == "Z01T21"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import voluptuous as vol
 
@@ -42,7 +42,14 @@ from .coordinator import (
 )
 from .firmware_store import CONF_FIRMWARE, FirmwareStore, note_of
 from .link import CONF_CONNECTION, ConnectionMode
-from .vlrv.firmware import COMPONENTS, MAX_SIZE, FirmwareImage, ImageError, check_image
+from .vlrv.firmware import (
+    COMPONENTS,
+    MAX_SIZE,
+    FirmwareImage,
+    ImageError,
+    ImageProblem,
+    check_image,
+)
 from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
 
 # The one that the manual prints (6.3): it keeps nobody out, it makes sure that whoever
@@ -62,6 +69,7 @@ class VlrvOptionsFlow(OptionsFlow):
 
     def __init__(self) -> None:
         """Start without a file."""
+        self._upload: _Upload | None = None
         self._image: FirmwareImage | None = None
 
     async def async_step_init(
@@ -172,13 +180,14 @@ class VlrvOptionsFlow(OptionsFlow):
         if user_input is not None:
             if user_input[CONF_PASSWORD] != FIRMWARE_PASSWORD:
                 errors[CONF_PASSWORD] = "wrong_password"
+            elif (upload := await self._take_upload(user_input[CONF_FILE])) is None:
+                errors[CONF_FILE] = "file_gone"
             else:
                 try:
-                    image = await self.hass.async_add_executor_job(
-                        _read_upload,
-                        self.hass,
-                        user_input[CONF_FILE],
-                        user_input[CONF_COMPONENT],
+                    image = check_image(
+                        upload.name,
+                        upload.data,
+                        _COMPONENTS[user_input[CONF_COMPONENT]],
                     )
                 except ImageError as err:
                     # texts: wrong_name, wrong_component, empty, too_small, too_large
@@ -190,6 +199,10 @@ class VlrvOptionsFlow(OptionsFlow):
                         self._image = replace(image, version=version[:VERSION_MAX])
                         return await self.async_step_firmware_confirm()
                     errors[CONF_VERSION] = "version_missing"
+            if errors.get(CONF_FILE) not in (None, ImageProblem.WRONG_COMPONENT):
+                # Only another file can be right.
+                self._upload = None
+                del user_input[CONF_FILE]
         return self.async_show_form(
             step_id="firmware_upload",
             data_schema=self.add_suggested_values_to_schema(
@@ -214,6 +227,21 @@ class VlrvOptionsFlow(OptionsFlow):
             ),
             errors=errors,
         )
+
+    async def _take_upload(self, file_id: str) -> _Upload | None:
+        """Return an uploaded file, None when it is gone.
+
+        Home Assistant hands it out once, and deletes it; a correction on the same page
+        needs it again.
+        """
+        if self._upload is None or self._upload.file_id != file_id:
+            try:
+                self._upload = await self.hass.async_add_executor_job(
+                    _read_upload, self.hass, file_id
+                )
+            except ValueError, OSError:
+                self._upload = None
+        return self._upload
 
     async def async_step_firmware_confirm(
         self, user_input: dict[str, Any] | None = None
@@ -276,8 +304,18 @@ class VlrvOptionsFlow(OptionsFlow):
         )
 
 
-def _read_upload(hass: HomeAssistant, file_id: str, component: str) -> FirmwareImage:
-    """Read and check an uploaded file, no more of it than an image may have."""
+class _Upload(NamedTuple):
+    """A file as it was uploaded, not checked yet."""
+
+    file_id: str
+    name: str
+    data: bytes
+
+
+def _read_upload(hass: HomeAssistant, file_id: str) -> _Upload:
+    """Read an uploaded file, no more of it than shows that it is too large.
+
+    Raises ValueError or OSError when it is gone.
+    """
     with process_uploaded_file(hass, file_id) as path, Path(path).open("rb") as file:
-        data = file.read(MAX_SIZE + 1)
-    return check_image(path.name, data, _COMPONENTS[component])
+        return _Upload(file_id, path.name, file.read(MAX_SIZE + 1))
