@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 import hashlib
 from pathlib import Path
 import shutil
@@ -40,7 +42,7 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
 from simulator.battery import SimulatedBattery
-from simulator.firmware import Fault, build_image
+from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
 from simulator.peripheral import Peripheral
 
 PASSWORD = "zt123"
@@ -407,10 +409,12 @@ async def test_the_communication_board_takes_its_own_file(
         assert state(hass, pack, "comm").state == "on"
 
 
-async def refused(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> None:
+async def refused(
+    hass: HomeAssistant, pack: SimulatedBattery, key: str, board: str = "bms"
+) -> None:
     """Press Install and expect to be told why not."""
     with pytest.raises(HomeAssistantError) as error:
-        await install(hass, pack)
+        await install(hass, pack, board)
     assert error.value.translation_key == key
     text = str(error.value)
     assert pack.name in text
@@ -587,6 +591,90 @@ async def test_a_restart_that_brings_nothing_is_told(
     assert receiver is not None
     receiver.comes_back = comes_back  # type: ignore[assignment]
     await refused(hass, pack, key)
+
+
+class DeafToFinish(FirmwareReceiver):
+    """Neither answers nor takes the last step."""
+
+    def handle(self, body: bytes, seal: Seal) -> bytes | None:
+        """Answer all the others."""
+        return None if STEPS.get(body[1]) == "finish" else super().handle(body, seal)
+
+
+def deaf_to_finish() -> FirmwareReceiver:
+    """Return one that never starts the new firmware."""
+    return DeafToFinish()
+
+
+def failing_at_finish(fault: Fault) -> FirmwareReceiver:
+    """Return one that starts the new firmware, and does not say so."""
+    receiver = FirmwareReceiver()
+    receiver.faults["finish"] = fault
+    return receiver
+
+
+UNCONFIRMED = [
+    pytest.param(deaf_to_finish, False, id="not taken"),
+    *(
+        pytest.param(partial(failing_at_finish, Fault(kind)), True, id=kind)
+        for kind in ("no_answer", "disconnect", "bad_crc", "wrong_length")
+    ),
+]
+
+
+@pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)
+async def test_an_unconfirmed_update_of_the_communication_board_is_not_done(
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    receive: Callable[[], FirmwareReceiver],
+    is_installed: bool,
+) -> None:
+    """It tells no version, so nobody knows; and the last step is not sent again."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    data = build_image("V02R01", 2048)
+    await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
+    pack.firmware_receiver = receiver = receive()
+    await refused(hass, pack, "firmware_not_confirmed", "comm")
+    assert bool(receiver.installed) is is_installed
+    finishes = [frame for frame in firmware_frames(peripheral) if frame[1] == 5]
+    assert len(finishes) == 1
+    assert state(hass, pack, "comm").state == "on"
+
+
+@pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)
+async def test_an_unconfirmed_update_of_the_bms_is_told_by_its_version(
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    receive: Callable[[], FirmwareReceiver],
+    is_installed: bool,
+) -> None:
+    """The new version after the restart confirms it, the old one denies it."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = receive()
+    if is_installed:
+        await install(hass, pack)
+        assert state(hass, pack).state == "off"
+    else:
+        await refused(hass, pack, "firmware_same_version")
+        assert state(hass, pack).state == "on"
+
+
+async def test_a_version_that_was_there_before_confirms_nothing(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """The same firmware once more, whose last step is not confirmed."""
+    pack = battery("idle", firmware="Z01T21")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = deaf_to_finish()
+    with pytest.raises(HomeAssistantError) as error:
+        await entry.runtime_data.firmware.async_install("bms", lambda _: None)
+    assert error.value.translation_key == "firmware_not_confirmed"
 
 
 async def test_nothing_else_is_sent_during_an_update(

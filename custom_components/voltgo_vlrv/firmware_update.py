@@ -78,6 +78,7 @@ class FirmwareUpdates:
                 raise self._error("firmware_unreachable") from err
             await self._check()
             before = self._coordinator.facts.firmware
+            unconfirmed: FirmwareError | None = None
             try:
                 await self._coordinator.client.transfer_firmware(image, progress)
             except FirmwareError as err:
@@ -87,9 +88,13 @@ class FirmwareUpdates:
                         step=words(self._coordinator.hass).firmware_steps[err.step],
                         code="–" if err.code is None else str(err.code),
                     ) from err
+                unconfirmed = err
             await self._await_restart()
             if component == BMS:
                 self._compare(image, before)
+            # Without its answer only a version that is new tells that it was taken.
+            if unconfirmed and (component != BMS or before == image.version):
+                raise self._error("firmware_not_confirmed") from unconfirmed
 
     async def _load(self, component: str) -> FirmwareImage:
         """Return the uploaded file."""
