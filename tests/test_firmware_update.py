@@ -427,6 +427,9 @@ async def refused(
         ({"state_of_charge": 29}, "firmware_low_charge"),
         ({"protection": 0x0400}, "firmware_protection"),
         ({"protection": 0x8000}, "firmware_protection"),
+        # As a board without temperature probes was recorded: with no protection's bit.
+        ({"operating_state": 4}, "firmware_protection"),
+        ({"error": 0x0022}, "firmware_protection"),
     ],
 )
 async def test_an_update_is_refused_in_an_unsafe_state(

@@ -14,6 +14,7 @@ from .firmware_store import FirmwareStore
 from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
+from .vlrv.faults import OperatingState
 from .vlrv.firmware import LONGEST_REQUEST, RESTART_LIMIT, FirmwareImage
 
 if TYPE_CHECKING:
@@ -116,7 +117,12 @@ class FirmwareUpdates:
                 charge=str(status.state_of_charge),
                 wanted=str(MIN_STATE_OF_CHARGE),
             )
-        if status.protections:
+        if (
+            status.protections
+            or status.errors
+            # Recorded (A), unlike any bit of a protection (B).
+            or status.operating_state is OperatingState.PROTECTION
+        ):
             raise self._error("firmware_protection")
         signal = coordinator.signal_strength
         if signal is None or signal < MIN_SIGNAL:
