@@ -42,6 +42,7 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
 from simulator.battery import SimulatedBattery
+from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
 from simulator.peripheral import Peripheral
 
@@ -594,6 +595,69 @@ async def test_a_restart_that_brings_nothing_is_told(
     assert receiver is not None
     receiver.comes_back = comes_back  # type: ignore[assignment]
     await refused(hass, pack, key)
+
+
+class LateReceiver(FirmwareReceiver):
+    """Answers Finish and keeps the link; the restart is the test's to make."""
+
+    def take_outage(self) -> float | None:
+        """Stay."""
+        return None
+
+
+async def finished(peripheral: Peripheral) -> None:
+    """Wait until Finish was sent."""
+    await until(lambda: any(frame[1] == 5 for frame in firmware_frames(peripheral)))
+
+
+@pytest.mark.parametrize(("after", "off_for"), [(2, 30), (15, 10), (15, 30)])
+async def test_a_bms_may_take_its_time_to_restart(
+    hass: HomeAssistant, world: World, tmp_path: Path, after: float, off_for: float
+) -> None:
+    """Until it does it answers with its old version, which says nothing yet."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = LateReceiver()
+    task = hass.async_create_task(install(hass, pack))
+    await finished(peripheral)
+    await asyncio.sleep(after)
+    assert not task.done()
+    await peripheral.power_cycle(off_for)
+    await task
+    assert state(hass, pack).state == "off"
+    assert state(hass, pack).attributes["installed_version"] == "Z01T21"
+
+
+async def test_a_bms_that_never_restarts_has_its_old_version(
+    hass: HomeAssistant, world: World, tmp_path: Path, fast_clock: FastClock
+) -> None:
+    """That is said after the time that a restart may take, and not before."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = LateReceiver()
+    task = hass.async_create_task(refused(hass, pack, "firmware_same_version"))
+    await finished(peripheral)
+    start = fast_clock.now
+    await task
+    assert 60 <= fast_clock.now - start < 90
+    assert state(hass, pack).state == "on"
+
+
+async def test_a_bms_that_goes_late_and_stays_away_is_not_back(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """That it answered before it went counts for nothing."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = LateReceiver()
+    task = hass.async_create_task(refused(hass, pack, "firmware_not_back"))
+    await finished(peripheral)
+    await asyncio.sleep(15)
+    await peripheral.stop()
+    await task
 
 
 class DeafToFinish(FirmwareReceiver):

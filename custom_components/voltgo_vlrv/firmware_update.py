@@ -90,11 +90,14 @@ class FirmwareUpdates:
                         code="–" if err.code is None else str(err.code),
                     ) from err
                 unconfirmed = err
-            await self._await_restart()
+            # While a BMS tells its old version it may not have restarted yet; when that
+            # is the file's own version, it tells nothing.
+            is_telling = component == BMS and before != image.version
+            await self._await_restart(before if is_telling else None)
             if component == BMS:
                 self._compare(image, before)
             # Without its answer only a version that is new tells that it was taken.
-            if unconfirmed and (component != BMS or before == image.version):
+            if unconfirmed and not is_telling:
                 raise self._error("firmware_not_confirmed") from unconfirmed
 
     async def _load(self, component: str) -> FirmwareImage:
@@ -134,22 +137,31 @@ class FirmwareUpdates:
         if coordinator.client.largest_write < LONGEST_REQUEST:
             raise self._error("firmware_small_packets")
 
-    async def _await_restart(self) -> None:
-        """Wait until the battery has restarted and tells who it is."""
+    async def _await_restart(self, old: str | None) -> None:
+        """Wait until the battery has restarted and tells who it is.
+
+        As long as its version is `old`, another one is waited for, too: then it is back
+        at the end of the time if it answered last.
+        """
         coordinator = self._coordinator
         loop = coordinator.hass.loop
         coordinator.note_away()
         await coordinator.client.disconnect()
         deadline = loop.time() + RESTART_LIMIT
+        is_back = False
         while loop.time() < deadline:
+            is_back = False
             await asyncio.sleep(RESTART_STEP)
             try:
                 await coordinator.link.async_connect()
                 await coordinator.async_read_identity()
             except VlrvError:
                 continue
-            return
-        raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
+            is_back = True
+            if coordinator.facts.firmware != old:
+                break
+        if not is_back:
+            raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
 
     def _compare(self, image: FirmwareImage, before: str) -> None:
         now = self._coordinator.facts.firmware
