@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+import errno
 from functools import partial
 import hashlib
 from pathlib import Path
@@ -38,9 +39,10 @@ from .helpers import (
     value,
 )
 from .world import World
+from custom_components.voltgo_vlrv import firmware_store
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
-from custom_components.voltgo_vlrv.firmware_store import FirmwareStore
+from custom_components.voltgo_vlrv.firmware_store import CONF_FIRMWARE, FirmwareStore
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
@@ -285,6 +287,69 @@ async def test_an_upload_that_is_gone_is_asked_for_again(
     put_file(hass, tmp_path, NAME, IMAGE, OTHER_FILE_ID)
     result = await fill(hass, result, file=OTHER_FILE_ID)
     assert result["step_id"] == "firmware_confirm"
+
+
+@pytest.mark.parametrize("stored_before", [False, True])
+async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stored_before: bool,
+) -> None:
+    """Nothing is left of it, the one before stays, and Submit can be pressed again."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    kept = {}
+    if stored_before:
+        await upload(hass, entry, tmp_path)
+        kept = {"bms.bin": IMAGE}
+    options = entry.options
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    new = build_image("Z01T22", 4096)
+    seen: list[dict[str, bytes]] = []
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(_file: int) -> None:
+        seen.append(files())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, "ZTHV-M_Z01T22.bin", new, OTHER_FILE_ID)
+    result = await fill(hass, result, file=OTHER_FILE_ID)
+    with monkeypatch.context() as disk:
+        disk.setattr(firmware_store, "fsync", full)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {}
+        )
+    assert result["step_id"] == "firmware_confirm"
+    assert result["errors"] == {"base": "not_stored"}
+    # It was all written when the disk was asked for it, and the one before was there.
+    assert seen == [{**kept, "bms.new": new}]
+    assert files() == kept
+    assert entry.options == options
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert files() == {"bms.bin": new}
+
+
+async def test_a_folder_that_cannot_be_made_is_told(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """As on a disk that takes nothing any more."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    await hass.async_add_executor_job(folder.touch)
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, NAME, IMAGE)
+    result = await fill(hass, result)
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    assert result["errors"] == {"base": "not_stored"}
+    assert CONF_FIRMWARE not in entry.options
 
 
 async def test_a_version_can_be_typed(

@@ -7,7 +7,9 @@ them. What is installed is checked against the checksum noted at the upload.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from os import fsync
 from pathlib import Path
 import shutil
 from typing import Any, Final
@@ -44,14 +46,25 @@ class FirmwareStore:
         return self._folder / f"{component}.bin"
 
     async def async_save(self, image: FirmwareImage) -> None:
-        """Keep a file in place of the one before."""
+        """Keep a file in place of the one before.
+
+        Raises OSError; then that one is still there, and nothing of the new one.
+        """
 
         def save() -> None:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._path(image.component.key)
             new = path.with_suffix(".new")
-            new.write_bytes(image.data)
-            new.replace(path)
+            try:
+                with new.open("wb") as file:
+                    file.write(image.data)
+                    file.flush()
+                    fsync(file.fileno())  # a full disk may say so only here
+                new.replace(path)
+            except OSError:
+                with suppress(OSError):
+                    new.unlink(missing_ok=True)
+                raise
 
         await self._hass.async_add_executor_job(save)
 

@@ -249,18 +249,24 @@ class VlrvOptionsFlow(OptionsFlow):
         """Show what was uploaded, and keep it."""
         image = self._image
         assert image is not None
+        errors: dict[str, str] = {}
         if user_input is not None:
             options = self.config_entry.options
-            await FirmwareStore(self.hass, self.config_entry.entry_id).async_save(image)
-            return self.async_create_entry(
-                data={
-                    **options,
-                    CONF_FIRMWARE: {
-                        **options.get(CONF_FIRMWARE, {}),
-                        image.component.key: note_of(image),
-                    },
-                }
-            )
+            store = FirmwareStore(self.hass, self.config_entry.entry_id)
+            try:
+                await store.async_save(image)
+            except OSError:
+                errors["base"] = "not_stored"
+            else:
+                return self.async_create_entry(
+                    data={
+                        **options,
+                        CONF_FIRMWARE: {
+                            **options.get(CONF_FIRMWARE, {}),
+                            image.component.key: note_of(image),
+                        },
+                    }
+                )
         return self.async_show_form(
             step_id="firmware_confirm",
             description_placeholders={
@@ -269,6 +275,7 @@ class VlrvOptionsFlow(OptionsFlow):
                 "sha256": image.sha256,
                 "version": image.version,
             },
+            errors=errors,
         )
 
     async def async_step_firmware_remove(
