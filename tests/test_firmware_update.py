@@ -460,7 +460,12 @@ async def test_the_communication_board_takes_its_own_file(
     receiver = pack.firmware_receiver
     assert receiver is not None
     assert receiver.received == data
+    # Confirmed, so it is not offered again; which version runs is told by nobody.
+    assert state(hass, pack, "comm").state == "off"
     assert state(hass, pack, "comm").attributes["installed_version"] == "not reported"
+    assert state(hass, pack, "comm").attributes["latest_version"] == "not reported"
+    await hass.config_entries.async_reload(entry.entry_id)
+    await until(lambda: state(hass, pack, "comm").state == "off")
     assert device_of(hass, pack.address).sw_version == "Z01T20"
     for _ in range(2):
         flow = await hass.config_entries.options.async_init(entry.entry_id)
@@ -477,14 +482,15 @@ async def test_the_communication_board_takes_its_own_file(
 
 async def refused(
     hass: HomeAssistant, pack: SimulatedBattery, key: str, board: str = "bms"
-) -> None:
-    """Press Install and expect to be told why not."""
+) -> str:
+    """Press Install, expect to be told why not, and return it."""
     with pytest.raises(HomeAssistantError) as error:
         await install(hass, pack, board)
     assert error.value.translation_key == key
     text = str(error.value)
     assert pack.name in text
     assert "{" not in text
+    return text
 
 
 @pytest.mark.parametrize(
@@ -662,6 +668,27 @@ async def test_a_restart_that_brings_nothing_is_told(
     await refused(hass, pack, key)
 
 
+class Mute(FirmwareReceiver):
+    """Runs a firmware that tells no version any more."""
+
+    def boot(self, firmware: str) -> str:
+        """Start with that."""
+        super().boot(firmware)
+        return ""
+
+
+async def test_a_version_that_is_not_told_any_more_is_another_one(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """And is named so, in place of nothing."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = Mute()
+    text = await refused(hass, pack, "firmware_other_version")
+    assert "version not reported now" in text
+
+
 class LateReceiver(FirmwareReceiver):
     """Answers Finish and keeps the link; the restart is the test's to make."""
 
@@ -752,6 +779,59 @@ UNCONFIRMED = [
         for kind in ("no_answer", "disconnect", "bad_crc", "wrong_length")
     ),
 ]
+
+
+async def test_a_file_uploaded_after_an_install_is_offered(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Another one, and the same once more: its owner wants it again."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    for name, version in (
+        ("ZTHV-C_V02R01.bin", "V02R01"),
+        ("ZTHV-C_V02R02.bin", "V02R02"),
+        ("ZTHV-C_V02R02.bin", "V02R02"),
+    ):
+        data = build_image(version, 2048)
+        await upload(hass, entry, tmp_path, name, data, "comm")
+        assert state(hass, pack, "comm").state == "on"
+        assert state(hass, pack, "comm").attributes["latest_version"] == version
+        await install(hass, pack, "comm")
+        assert state(hass, pack, "comm").state == "off"
+
+
+async def test_a_file_uploaded_during_an_install_is_not_taken_for_installed(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """What was sent is noted, not what lies there by then."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    first = build_image("V02R01", 2048)
+    await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", first, "comm")
+    task = hass.async_create_task(install(hass, pack, "comm"))
+    await finished(peripheral)
+    second = build_image("V02R02", 2048)
+    await upload(hass, entry, tmp_path, "ZTHV-C_V02R02.bin", second, "comm")
+    await task
+    assert state(hass, pack, "comm").state == "on"
+    assert state(hass, pack, "comm").attributes["latest_version"] == "V02R02"
+
+
+async def test_a_bms_without_a_version_is_treated_alike(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Confirmed, it is not offered again; unconfirmed, nobody knows."""
+    pack = battery("idle", firmware="")
+    entry, _ = await added(hass, world, pack)
+    silent = IMAGE[:0x100] + b"\xff" * 6 + IMAGE[0x106:]
+    await upload(hass, entry, tmp_path, data=silent)
+    pack.firmware_receiver = deaf_to_finish()
+    await refused(hass, pack, "firmware_not_confirmed")
+    assert state(hass, pack).state == "on"
+    pack.firmware_receiver = FirmwareReceiver()
+    await install(hass, pack)
+    assert state(hass, pack).state == "off"
+    assert state(hass, pack).attributes["installed_version"] == "not reported"
 
 
 @pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)

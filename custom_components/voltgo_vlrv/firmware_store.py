@@ -21,6 +21,7 @@ from .const import DOMAIN
 from .vlrv.firmware import FirmwareImage, ImageError, check_image
 
 CONF_FIRMWARE: Final = "firmware"
+_INSTALLED: Final = "installed"  # SHA-256; what an upload notes has none
 
 
 def noted(options: Mapping[str, Any], component: str) -> Mapping[str, str] | None:
@@ -32,6 +33,23 @@ def noted(options: Mapping[str, Any], component: str) -> Mapping[str, str] | Non
 def note_of(image: FirmwareImage) -> dict[str, str]:
     """Return what to note of a file in the options."""
     return {"name": image.name, "version": image.version, "sha256": image.sha256}
+
+
+def with_installed(options: Mapping[str, Any], image: FirmwareImage) -> dict[str, Any]:
+    """Return the options with a note that this file was installed, if it lies there."""
+    component = image.component.key
+    if (note := noted(options, component)) is None:
+        return dict(options)
+    firmware = options[CONF_FIRMWARE]
+    return {
+        **options,
+        CONF_FIRMWARE: {**firmware, component: {**note, _INSTALLED: image.sha256}},
+    }
+
+
+def is_installed(note: Mapping[str, str]) -> bool:
+    """Return whether the noted file was installed since it was uploaded."""
+    return note.get(_INSTALLED) == note["sha256"]
 
 
 class FirmwareStore:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from homeassistant.exceptions import HomeAssistantError
 
 from .const import DOMAIN
-from .firmware_store import FirmwareStore
+from .firmware_store import FirmwareStore, with_installed
 from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
@@ -90,15 +90,19 @@ class FirmwareUpdates:
                         code="–" if err.code is None else str(err.code),
                     ) from err
                 unconfirmed = err
-            # While a BMS tells its old version it may not have restarted yet; when that
-            # is the file's own version, it tells nothing.
-            is_telling = component == BMS and before != image.version
-            await self._await_restart(before if is_telling else None)
-            if component == BMS:
+            # While a BMS tells its old version it may not have restarted yet.
+            is_new = component == BMS and before != image.version
+            await self._await_restart(before if is_new else None)
+            is_told = component == BMS and bool(
+                before or self._coordinator.facts.firmware
+            )
+            if is_told:
                 self._compare(image, before)
             # Without its answer only a version that is new tells that it was taken.
-            if unconfirmed and not is_telling:
+            if unconfirmed and not (is_told and is_new):
                 raise self._error("firmware_not_confirmed") from unconfirmed
+            if not is_told:
+                self._note_installed(image)
 
     async def _load(self, component: str) -> FirmwareImage:
         """Return the uploaded file."""
@@ -163,12 +167,20 @@ class FirmwareUpdates:
         if not is_back:
             raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
 
+    def _note_installed(self, image: FirmwareImage) -> None:
+        """Keep in mind that a file needs no offer, where no version says so."""
+        coordinator = self._coordinator
+        entry = coordinator.config_entry
+        coordinator.hass.config_entries.async_update_entry(
+            entry, options=with_installed(entry.options, image)
+        )
+
     def _compare(self, image: FirmwareImage, before: str) -> None:
         now = self._coordinator.facts.firmware
         if now != image.version:
             raise self._error(
                 "firmware_same_version" if now == before else "firmware_other_version",
-                version=now,
+                version=now or words(self._coordinator.hass).versions["not_reported"],
                 wanted=image.version,
             )
 

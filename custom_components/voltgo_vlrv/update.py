@@ -18,7 +18,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
 from .entity import VlrvEntity
-from .firmware_store import noted
+from .firmware_store import is_installed, noted
 from .firmware_update import BMS, COMM
 from .texts import words
 
@@ -93,14 +93,16 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
         coordinator = self.coordinator
         before = (self._attr_installed_version, self._attr_latest_version)
         note = noted(coordinator.config_entry.options, self._component)
-        installed = coordinator.facts.firmware if self._component == BMS else ""
-        # Home Assistant offers to install only what differs from something.
-        if not installed and note is not None:
-            installed = words(coordinator.hass).versions["not_reported"]
-        self._attr_installed_version = installed or None
-        self._attr_latest_version = (
-            self._attr_installed_version if note is None else note["version"]
-        )
+        told = coordinator.facts.firmware if self._component == BMS else ""
+        installed = latest = told or None
+        if note is not None:
+            if not told:
+                # Home Assistant offers to install only what differs from something.
+                installed = latest = words(coordinator.hass).versions["not_reported"]
+            if told or not is_installed(note):
+                latest = note["version"]
+        self._attr_installed_version = installed
+        self._attr_latest_version = latest
         return before != (self._attr_installed_version, self._attr_latest_version)
 
     @override
