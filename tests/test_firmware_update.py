@@ -366,6 +366,27 @@ async def test_a_version_can_be_typed(
     assert state(hass, pack).attributes["latest_version"] == "Z01T21"
 
 
+@pytest.mark.parametrize(
+    ("installed", "version"),
+    [("06", "05"), ("06", "07"), ("Z01T20", "Z01T10"), ("V03R04", "05")],
+)
+async def test_whatever_differs_is_offered(
+    hass: HomeAssistant, world: World, tmp_path: Path, installed: str, version: str
+) -> None:
+    """A dealer may hand out an older one on purpose; and then it can be installed."""
+    pack = battery("idle", firmware=installed)
+    entry, _ = await added(hass, world, pack)
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, "ZTHV-M.bin", build_image(version, 4096))
+    result = await fill(hass, result, version=version)
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "on"
+    await install(hass, pack)
+    assert state(hass, pack).state == "off"
+    assert state(hass, pack).attributes["installed_version"] == version
+
+
 async def test_a_file_can_be_removed(
     hass: HomeAssistant, world: World, tmp_path: Path
 ) -> None:

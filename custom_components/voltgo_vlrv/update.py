@@ -106,6 +106,11 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
         return before != (self._attr_installed_version, self._attr_latest_version)
 
     @override
+    def version_is_newer(self, latest_version: str, installed_version: str) -> bool:
+        """Offer whatever differs: a dealer may hand out an older one on purpose."""
+        return latest_version != installed_version
+
+    @override
     async def async_install(
         self, version: str | None, backup: bool, **kwargs: Any
     ) -> None:
