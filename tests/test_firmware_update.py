@@ -689,6 +689,42 @@ async def test_a_restart_that_brings_nothing_is_told(
     await refused(hass, pack, key)
 
 
+class BadMark(FirmwareReceiver):
+    """Answers the handshake with another mark than it was asked with."""
+
+    def handle(self, body: bytes, seal: Seal) -> bytes | None:
+        """Seal it, so that only the layout is wrong."""
+        reply = super().handle(body, seal)
+        if reply is None or STEPS.get(body[1]) != "sync":
+            return reply
+        return seal(reply[:2] + b"\x02" + reply[3:-2])
+
+
+async def test_a_reply_of_another_layout_ends_an_update(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """It may be a protocol that nobody has described."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware_receiver = BadMark()
+    await refused(hass, pack, "firmware_bad_reply")
+    assert len(firmware_frames(peripheral)) == 1
+
+
+async def test_another_version_than_the_file_should_have_is_told(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Named Z01T21, it holds Z01T29; what runs is shown, and the rest is not claimed."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path, data=build_image("Z01T29", 4096))
+    text = await refused(hass, pack, "firmware_other_version")
+    assert "version Z01T29 now, not Z01T21" in text
+    assert state(hass, pack).attributes["installed_version"] == "Z01T29"
+    assert state(hass, pack).state == "on"
+
+
 class Mute(FirmwareReceiver):
     """Runs a firmware that tells no version any more."""
 
