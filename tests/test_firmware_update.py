@@ -794,6 +794,19 @@ async def test_a_bms_that_never_restarts_has_its_old_version(
     assert state(hass, pack).state == "on"
 
 
+async def test_the_version_before_is_what_the_bms_tells_right_before(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Another device may have changed it since Home Assistant has read it."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    pack.firmware = "Z01T19"
+    pack.firmware_receiver = deaf_to_finish()
+    text = await refused(hass, pack, "firmware_same_version")
+    assert "Z01T19" in text
+
+
 async def test_a_bms_that_goes_late_and_stays_away_is_not_back(
     hass: HomeAssistant, world: World, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.exceptions import HomeAssistantError
@@ -78,6 +78,9 @@ class FirmwareUpdates:
             except VlrvError as err:
                 raise self._error("firmware_unreachable") from err
             await self._check()
+            # What was read some time ago proves nothing; not every battery tells.
+            with suppress(VlrvError):
+                await self._coordinator.async_read_identity()
             before = self._coordinator.facts.firmware
             unconfirmed: FirmwareError | None = None
             try:
