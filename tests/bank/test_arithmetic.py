@@ -367,9 +367,21 @@ def test_isolated_stays_isolated_until_it_takes_part_again() -> None:
     assert read_bank(idle, 2).isolated == frozenset()
     assert read_bank(idle, 2, {"B"}).isolated == {"B"}
     assert read_bank([member("A"), member("B")], 2, {"B"}).isolated == frozenset()
-    assert read_bank(idle[:1], 2, {"B"}).isolated == frozenset()
     working = [member("A", current=-9.0), member("B", protected=True, current=-9.0)]
     assert read_bank(working, 2, {"B"}).isolated == frozenset()
+
+
+def test_isolated_stays_isolated_while_it_does_not_report() -> None:
+    """That nobody hears it says nothing about whether it is back."""
+    for others in (0.0, -30.0):
+        bank = read_bank([member("A", current=others)], 2, {"B"})
+        assert bank.isolated == {"B"}
+        assert bank.joined == 1
+        assert bank.state_of_charge == 50.0
+        assert bank.current is bank.usable is None
+    assert read_bank([], 2, {"B"}) == BankReading(
+        members=2, reporting=0, isolated=frozenset("B")
+    )
 
 
 def test_nobody_left() -> None:

@@ -79,7 +79,11 @@ class BankReading:
     reporting: int
     """How many of them report."""
     isolated: frozenset[str] = frozenset()
-    """Keys of the members that have cut themselves off while others carry current."""
+    """Keys of the members that have cut themselves off while others carry current.
+
+    Also of those that do not report any more: nothing says that they are back."""
+    joined: int = 0
+    """How many report and are not isolated."""
 
     # Intensive.
     state_of_charge: float | None = None
@@ -121,11 +125,6 @@ class BankReading:
         return 0 < self.members == self.reporting
 
     @property
-    def joined(self) -> int:
-        """Return how many report and are not isolated."""
-        return self.reporting - len(self.isolated)
-
-    @property
     def charging(self) -> bool | None:
         """Return whether current flows into the bank."""
         return None if self.current is None else self.current > 0
@@ -138,12 +137,12 @@ def read_bank(
 ) -> BankReading:
     """Return what the bank is, from the members that report.
 
-    `members` counts all of them. Who was isolated before stays so while it is cut off,
-    also when the others carry nothing any more.
+    `members` counts all of them. Which of them were isolated before stay so until they
+    report that they are not cut off, also when the others carry nothing any more.
     """
-    if not readings:
-        return BankReading(members=members, reporting=0)
     isolated = _isolated(readings, isolated_before)
+    if not readings:
+        return BankReading(members=members, reporting=0, isolated=isolated)
     joined = [reading for reading in readings if reading.key not in isolated]
     cells = [
         Cell(reading.key, number, millivolts)
@@ -165,6 +164,7 @@ def read_bank(
         members=members,
         reporting=len(readings),
         isolated=isolated,
+        joined=len(joined),
         state_of_charge=_state_of_charge(joined),
         spread=max(charges) - min(charges) if len(charges) > 1 else None,
         voltage=(
@@ -217,9 +217,10 @@ def _isolated(
     """Return the keys of those whose electronics have cut them off from the others."""
     cut_off = frozenset(reading.key for reading in readings if reading.is_cut_off)
     others = [reading.current for reading in readings if reading.key not in cut_off]
+    silent = frozenset(before).difference(reading.key for reading in readings)
     if others and abs(fsum(others)) >= CARRYING * len(others):
-        return cut_off
-    return cut_off.intersection(before)
+        return cut_off | silent
+    return cut_off.intersection(before) | silent
 
 
 def _state_of_charge(readings: Sequence[MemberReading]) -> float | None:

@@ -55,7 +55,10 @@ def _missing(bank: VlrvBank, _before: bool | None) -> bool | None:
 
 
 def _isolated(bank: VlrvBank, _before: bool | None) -> bool | None:
-    """Return whether a battery has cut itself off; unknown while one does not report."""
+    """Return whether a battery has cut itself off; unknown while one does not report.
+
+    One that has, and is not heard any more, still has.
+    """
     if bank.reading.isolated:
         return True
     return False if bank.reading.is_complete else None
@@ -126,8 +129,16 @@ class BankBinarySensor(OnOffEntity, BankEntity, BinarySensorEntity):
     @property
     @override
     def available(self) -> bool:
-        """Return whether there is anything to say, also that nobody is there."""
-        return super().available or self.entity_description.key == "battery_missing"
+        """Return whether there is anything to say, also that nobody is there.
+
+        A battery that has cut itself off is the same danger when it is not heard.
+        """
+        key = self.entity_description.key
+        return (
+            super().available
+            or key == "battery_missing"
+            or (key == "battery_isolated" and bool(self.bank.reading.isolated))
+        )
 
     @property
     @override

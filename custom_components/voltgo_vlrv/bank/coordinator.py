@@ -38,6 +38,7 @@ from ..vlrv.faults import OperatingState
 from .arithmetic import BankReading, MemberReading, imbalance, read_bank
 from .averages import Average
 from .energy import BankEnergy
+from .isolation import Isolation
 from .issues import BankIssues
 from .members import CONF_INVERTER, async_batteries, members_of
 
@@ -169,8 +170,7 @@ class VlrvBank:
         self._shares: dict[str, Average] = {}
         self._listeners: list[CALLBACK_TYPE] = []
         self._due: asyncio.Handle | None = None
-        self.isolated_since: dict[str, float] = {}
-        """When members were isolated, on the event loop's clock."""
+        self.isolation = Isolation(hass, entry.entry_id)
         self.issues = BankIssues(self)
 
     # --- for entities ---------------------------------------------------------------
@@ -317,7 +317,7 @@ class VlrvBank:
             for address, presence in self.presence.items()
             if presence is Presence.REPORTS
         ]
-        before = self.reading.isolated
+        before = frozenset(self.isolation.since.keys() & self.members.keys())
         self.reading = reading = read_bank(self.readings, len(self.members), before)
         for address in sorted(reading.isolated ^ before):
             _LOGGER.info(
@@ -326,12 +326,9 @@ class VlrvBank:
                 self.name(address),
                 "has cut itself off from the others"
                 if address in reading.isolated
-                else "is not cut off any more",
+                else "takes part again",
             )
-        self.isolated_since = {
-            address: self.isolated_since.get(address, time)
-            for address in sorted(reading.isolated)
-        }
+        self.isolation.update(reading.isolated, time)
         for member in self.members.values():
             if member.coordinator is not None:
                 module_id = member.coordinator.controls.module_id

@@ -40,7 +40,7 @@ def _member(hass: HomeAssistant, bank: VlrvBank, address: str) -> dict[str, Any]
         return {}
     coordinator = member.coordinator
     now = hass.loop.time()
-    since = bank.isolated_since.get(address)
+    since = bank.isolation.since.get(address)
     return {
         "presence": bank.presence.get(address),
         "model": None if (facts := member.facts) is None else facts.model,

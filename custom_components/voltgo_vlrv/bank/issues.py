@@ -74,7 +74,7 @@ class BankIssues:
         bank = self._bank
         entry_id = bank.config_entry.entry_id
         title = bank.config_entry.title
-        for address, since in bank.isolated_since.items():
+        for address, since in bank.isolation.since.items():
             member = bank.members[address]
             if time - since >= ISOLATED_FOR and member.entry is not None:
                 yield (

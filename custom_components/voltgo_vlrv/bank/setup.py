@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 from ..texts import async_load_words
 from .coordinator import BankConfigEntry, VlrvBank
 from .energy import BankEnergy
+from .isolation import Isolation
 from .offer import async_review_offers
 
 PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -21,6 +22,7 @@ async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
     bank = VlrvBank(hass, entry)
     entry.runtime_data = bank
     await bank.energy.async_load()
+    await bank.isolation.async_load()
     bank.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_review_offers(hass)
@@ -32,9 +34,11 @@ async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
     await entry.runtime_data.energy.file.async_save()
+    await entry.runtime_data.isolation.file.async_save()
     return True
 
 
 async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
     """Delete what was kept for a bank."""
     await BankEnergy(hass, entry.entry_id).file.async_remove()
+    await Isolation(hass, entry.entry_id).file.async_remove()

@@ -1,0 +1,233 @@
+"""A battery that cut itself off: the warning stays until the battery says otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE
+from homeassistant.core import HomeAssistant
+
+from .common import AGE, POLL, attribute, banked, packs, polled, say, settle, shown
+from .test_entities import EXTENSIVE, PROTECTED
+from .test_issues import issues
+from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
+from custom_components.voltgo_vlrv.bank.isolation import SAVE_DELAY
+from custom_components.voltgo_vlrv.bank.issues import ISOLATED_FOR
+from custom_components.voltgo_vlrv.bank.members import async_batteries
+from simulator.battery import SimulatedBattery
+from tests.helpers import until
+from tests.world import World
+
+NOTICE = {"bank_isolated": {"bank": "House bank", "name": "ZT-12.8V100Ah-0003"}}
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: how a file is read and written is what counts here."""
+    return {}
+
+
+def file_of(hass: HomeAssistant, bank: BankConfigEntry) -> Path:
+    """Return where is stored who is isolated."""
+    name = f"voltgo_vlrv.bank_isolated.{bank.entry_id}"
+    return Path(hass.config.path(".storage", name))
+
+
+async def parted(
+    hass: HomeAssistant, world: World
+) -> tuple[BankConfigEntry, list[SimulatedBattery]]:
+    """Return a bank of which the third battery has cut itself off at 0 %."""
+    trio = packs(3)
+    bank = await banked(hass, world, trio)
+    for pack in trio[:2]:
+        say(pack, current=-20.0, state_of_charge=70)
+    say(trio[2], **PROTECTED, state_of_charge=0)
+    await asyncio.sleep(200)
+    still_isolated(hass, bank)
+    return bank, trio
+
+
+def still_isolated(hass: HomeAssistant, bank: BankConfigEntry) -> None:
+    """Make sure that the third battery is named, and counts for nothing."""
+    assert issues(hass) == NOTICE
+    assert shown(bank, hass, "battery_isolated") == "on"
+    assert attribute(bank, hass, "battery_isolated", "batteries") == [
+        "ZT-12.8V100Ah-0003"
+    ]
+    assert shown(bank, hass, "state_of_charge") == "70.0"
+
+
+async def rest(trio: list[SimulatedBattery]) -> None:
+    """Have the others carry nothing any more."""
+    for pack in trio[:2]:
+        say(pack, current=0.0, state_of_charge=70)
+    await polled()
+
+
+async def test_a_battery_that_is_not_heard_is_still_cut_off(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Out of range or switched off as the notice says; also when it is back at rest."""
+    bank, trio = await parted(hass, world)
+    caplog.clear()
+    peripheral = world.peripherals[trio[2].address]
+    await peripheral.stop()
+    await asyncio.sleep(AGE + POLL)
+    still_isolated(hass, bank)
+    assert shown(bank, hass, "batteries_reporting") == "2"
+    for key in EXTENSIVE[:2]:
+        assert shown(bank, hass, key) == "unknown"
+    await rest(trio)
+    still_isolated(hass, bank)
+    await peripheral.start()
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 300)
+    await asyncio.sleep(200)
+    still_isolated(hass, bank)
+    assert "takes part again" not in caplog.text
+    # Its own word ends it.
+    trio[2].override = None
+    await polled()
+    assert issues(hass) == {}
+    assert shown(bank, hass, "battery_isolated") == "off"
+    assert "ZT-12.8V100Ah-0003 takes part again" in caplog.text
+
+
+async def test_a_battery_that_is_released_or_off_is_still_cut_off(
+    hass: HomeAssistant, world: World
+) -> None:
+    """To look at it with the app, the owner lets it go; and nobody may be heard."""
+    bank, trio = await parted(hass, world)
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == trio[2].address)
+    await entry.runtime_data.link.async_release()
+    await settle(hass)
+    still_isolated(hass, bank)
+    for pack in trio[:2]:
+        await world.peripherals[pack.address].stop()
+    await asyncio.sleep(AGE + POLL)
+    assert issues(hass) == NOTICE
+    assert shown(bank, hass, "battery_isolated") == "on"
+    assert shown(bank, hass, "state_of_charge") == "unavailable"
+
+
+async def test_a_reload_at_rest_forgets_nobody(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Options, another name or a restart: nothing that a battery has said."""
+    bank, trio = await parted(hass, world)
+    await rest(trio)
+    await hass.config_entries.async_reload(bank.entry_id)
+    await settle(hass)
+    # The two minutes do not begin anew.
+    still_isolated(hass, bank)
+    await asyncio.sleep(200)
+    still_isolated(hass, bank)
+    entries = async_batteries(hass)
+    for entry in (bank, *entries):
+        await hass.config_entries.async_unload(entry.entry_id)
+    for entry in (bank, *entries):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 60)
+    await polled()
+    still_isolated(hass, bank)
+
+
+async def test_a_reload_does_not_shorten_the_two_minutes(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A protection that releases by itself bothers nobody, also not after a restart."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    say(pair[0], current=-20.0)
+    say(pair[1], **PROTECTED)
+    await until(lambda: bank.runtime_data.reading.isolated, 60)
+    await asyncio.sleep(40)
+    await hass.config_entries.async_reload(bank.entry_id)
+    await asyncio.sleep(ISOLATED_FOR - 60)
+    assert issues(hass) == {}
+    await asyncio.sleep(30)
+    assert "bank_isolated" in issues(hass)
+
+
+async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
+    hass: HomeAssistant, world: World
+) -> None:
+    """An empty bank means that the power is about to go."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    say(pair[0], current=-20.0)
+    say(pair[1], **PROTECTED)
+    await until(lambda: bank.runtime_data.reading.isolated, 60)
+    await asyncio.sleep(SAVE_DELAY + 1)
+    path = file_of(hass, bank)
+    stored = json.loads(await hass.async_add_executor_job(path.read_text))
+    assert list(stored["data"]["since"]) == [pair[1].address]
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    assert not await hass.async_add_executor_job(path.exists)
+
+
+async def test_who_leaves_the_bank_is_isolated_from_nothing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Also while it is not heard; and when it returns it has to be found out anew."""
+    bank, trio = await parted(hass, world)
+    await rest(trio)
+    await world.peripherals[trio[2].address].stop()
+    for members in (trio[:2], trio):
+        result = await hass.config_entries.flow.async_init(
+            "voltgo_vlrv",
+            context={"source": SOURCE_RECONFIGURE, "entry_id": bank.entry_id},
+        )
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"],
+            {"name": "House bank", "members": [pack.address for pack in members]},
+        )
+        await settle(hass)
+        assert issues(hass) == {}
+        assert bank.runtime_data.reading.isolated == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("data", "isolated"),
+    [
+        ("", []),
+        ("[1]", []),
+        ("{}", []),
+        ('{"since": [1]}', []),
+        ('{"since": {"A4:C1:37:00:0A:02": "yesterday"}}', []),
+        ('{"since": {"A4:C1:37:00:0A:02": 5}}', []),
+        ('{"since": {"A4:C1:37:00:0A:02": null}}', []),
+        ('{"since": {"A4:C1:37:00:0A:99": "2026-01-01T00:00:00+00:00"}}', []),
+        # Set back since, as the clock of a computer without a battery may be.
+        ('{"since": {"A4:C1:37:00:0A:02": "2999-01-01T00:00:00+00:00"}}', [2]),
+        ('{"since": {"A4:C1:37:00:0A:02": "2026-01-01T00:00:00"}}', [2]),
+    ],
+)
+async def test_a_damaged_file_is_left_out(
+    hass: HomeAssistant, world: World, data: str, isolated: list[int]
+) -> None:
+    """Nothing raises, and who is no member is nobody."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    for entry in (bank, *async_batteries(hass)):
+        await hass.config_entries.async_unload(entry.entry_id)
+
+    def put() -> None:
+        content = f'{{"version": 1, "minor_version": 1, "key": "k", "data": {data}}}'
+        file_of(hass, bank).write_text(content if data else "{")
+
+    await hass.async_add_executor_job(put)
+    assert await hass.config_entries.async_setup(bank.entry_id)
+    await settle(hass)
+    assert bank.runtime_data.reading.isolated == {
+        pair[number - 1].address for number in isolated
+    }
+    assert all(
+        since <= hass.loop.time()
+        for since in bank.runtime_data.isolation.since.values()
+    )
