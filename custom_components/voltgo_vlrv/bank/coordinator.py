@@ -67,6 +67,8 @@ class Presence(StrEnum):
     """Home Assistant has just begun, and has not tried it yet."""
     RELEASED = "released"
     """The owner has let go of it: its last values stand, but are no news."""
+    RETURNING = "returning"
+    """It was taken back and is about to be read: its last values stand until then."""
     MISSING = "missing"
 
 
@@ -80,6 +82,8 @@ class Member:
     coordinator: VlrvCoordinator | None = None
     module_id: int | None = None
     """As it was last reported; a battery tells it only some seconds after it loads."""
+    let_go: bool = False
+    """Whether the owner had let go of it since it was loaded."""
     stop: list[CALLBACK_TYPE] = field(default_factory=list)
 
     @property
@@ -114,14 +118,15 @@ class Member:
                 else Presence.MISSING
             )
         if coordinator.link.is_released:
+            self.let_go = True
             return Presence.RELEASED
         if not coordinator.last_update_success:
             return Presence.MISSING
         age = coordinator.health.age(time)
         if age is None or coordinator.data is None:
-            return Presence.AWAITED
+            return Presence.RETURNING if self.let_go else Presence.AWAITED
         if age > coordinator.longest_age.total_seconds():
-            return Presence.MISSING
+            return Presence.RETURNING  # else its own entities would not stand
         return Presence.REPORTS
 
     def reading(self) -> MemberReading:
@@ -395,4 +400,5 @@ def _let_go(member: Member) -> None:
     for stop in member.stop:
         stop()
     member.stop = []
+    member.let_go = False
     member.coordinator = None

@@ -1,0 +1,102 @@
+"""Who is missing: nobody whose own values still stand, and nobody forever unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_state_change_event
+
+from .common import banked, device_of_bank, entity, packs, polled, settle, shown
+from .test_entities import states_of
+from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.helpers import until, value
+from tests.world import World
+
+
+async def test_who_is_taken_back_is_not_missing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The battery's own values stand until it is read, however old they are by then."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    seen = states_of(hass, entity(bank, hass, "battery_missing"))
+    link = async_batteries(hass)[0].runtime_data.link
+    await link.async_release()
+    await asyncio.sleep(900)
+    link.async_take_back()
+    await settle(hass)
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
+    await link.async_release(timedelta(minutes=5))
+    await asyncio.sleep(295)
+    assert shown(bank, hass, "batteries_reporting") == "1"
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
+    assert seen == []
+    assert shown(bank, hass, "battery_missing") == "off"
+
+
+async def test_the_end_of_a_release_of_all_reports_nobody(
+    hass: HomeAssistant, world: World
+) -> None:
+    """They come back one after the other."""
+    trio = packs(3)
+    bank = await banked(hass, world, trio)
+    seen = states_of(hass, entity(bank, hass, "battery_missing"))
+    await hass.services.async_call(
+        DOMAIN,
+        "release_link",
+        {"device_id": device_of_bank(hass, bank).id, "duration": {"minutes": 10}},
+        blocking=True,
+    )
+    await asyncio.sleep(590)
+    assert shown(bank, hass, "batteries_reporting") == "0"
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
+    assert seen == []
+
+
+async def test_who_does_not_come_back_after_a_release_is_missing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """When its own values stand no longer."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    link = async_batteries(hass)[0].runtime_data.link
+    await link.async_release()
+    await world.peripherals[pair[0].address].stop()
+    await asyncio.sleep(900)
+    link.async_take_back()
+    await polled()
+    assert value(hass, pair[0].address, "state_of_charge") == "50"
+    assert shown(bank, hass, "battery_missing") == "off"
+    await asyncio.sleep(60)
+    assert value(hass, pair[0].address, "state_of_charge") == "unavailable"
+    assert shown(bank, hass, "battery_missing") == "on"
+
+
+async def test_taken_back_after_a_restart_is_not_missing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A release outlives a restart, and so does what the battery said before it."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    entries = async_batteries(hass)
+    await entries[0].runtime_data.link.async_release()
+    for entry in (bank, *entries):
+        await hass.config_entries.async_unload(entry.entry_id)
+    for entry in (bank, *entries):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 60)
+    assert shown(bank, hass, "battery_missing") == "off"
+    changes: list[str] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        changes.append("" if state is None else state.state)
+
+    async_track_state_change_event(hass, entity(bank, hass, "battery_missing"), note)
+    entries[0].runtime_data.link.async_take_back()
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    assert changes == []
