@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .common import banked, device_of_bank, entity, packs, polled, settle, shown
+from .common import POLL, banked, device_of_bank, entity, packs, polled, settle, shown
 from .test_entities import states_of
+from custom_components.voltgo_vlrv.bank.coordinator import Presence
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
+from simulator.firmware import FirmwareReceiver
 from tests.helpers import until, value
+from tests.test_firmware_update import install, upload
 from tests.world import World
 
 
@@ -100,3 +104,28 @@ async def test_taken_back_after_a_restart_is_not_missing(
     entries[0].runtime_data.link.async_take_back()
     await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert changes == []
+
+
+async def test_nobody_is_missing_during_a_firmware_update(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Polling pauses, and the battery's own values stand, also until it is read again."""
+    pair = packs(2)
+    pair[0].firmware_receiver = FirmwareReceiver(restart_for=45.0)
+    bank = await banked(hass, world, pair)
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
+    # On a real link the transfer itself takes minutes.
+    hass.config_entries.async_update_entry(entry, options={"availability": 30})
+    await upload(hass, entry, tmp_path)
+    seen = states_of(hass, entity(bank, hass, "battery_missing"))
+    reporting = states_of(hass, entity(bank, hass, "batteries_reporting"))
+    task = hass.async_create_task(install(hass, pair[0]))
+    await until(lambda: entry.runtime_data.firmware.is_running)
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 120)
+    member = bank.runtime_data.presence[pair[0].address]
+    assert member is Presence.UPDATING
+    await task
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
+    await asyncio.sleep(POLL)
+    assert reporting == ["1", "2"]
+    assert seen == []

@@ -67,8 +67,10 @@ class Presence(StrEnum):
     """Home Assistant has just begun, and has not tried it yet."""
     RELEASED = "released"
     """The owner has let go of it: its last values stand, but are no news."""
+    UPDATING = "updating"
+    """Its firmware is being installed, so it is not read: the same holds."""
     RETURNING = "returning"
-    """It was taken back and is about to be read: its last values stand until then."""
+    """After one of these it is about to be read: its last values stand until then."""
     MISSING = "missing"
 
 
@@ -120,14 +122,20 @@ class Member:
         if coordinator.link.is_released:
             self.let_go = True
             return Presence.RELEASED
-        if not coordinator.last_update_success:
+        # A first sample is told some moments before its values are there.
+        age = None if coordinator.data is None else coordinator.health.age(time)
+        stands = coordinator.last_update_success
+        longest = coordinator.longest_age.total_seconds()
+        if age is not None and age <= longest and stands:
+            return Presence.REPORTS
+        if coordinator.firmware.is_running:
+            return Presence.UPDATING
+        if not stands:
             return Presence.MISSING
-        age = coordinator.health.age(time)
-        if age is None or coordinator.data is None:
-            return Presence.RETURNING if self.let_go else Presence.AWAITED
-        if age > coordinator.longest_age.total_seconds():
-            return Presence.RETURNING  # else its own entities would not stand
-        return Presence.REPORTS
+        # Where a sample is too old and yet its own entities stand, it was let go.
+        if age is not None or self.let_go:
+            return Presence.RETURNING
+        return Presence.AWAITED
 
     def reading(self) -> MemberReading:
         """Return what it reports; only where it does."""
