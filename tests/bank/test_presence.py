@@ -6,14 +6,17 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_state_change_event
 
 from .common import POLL, banked, device_of_bank, entity, packs, polled, settle, shown
 from .test_entities import states_of
-from custom_components.voltgo_vlrv.bank.coordinator import Presence
+from custom_components.voltgo_vlrv.bank.coordinator import PATIENCE, Presence
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.link import _CONNECTING as CONNECTING
 from simulator.firmware import FirmwareReceiver
 from tests.helpers import until, value
 from tests.test_firmware_update import install, upload
@@ -129,3 +132,53 @@ async def test_nobody_is_missing_during_a_firmware_update(
     await asyncio.sleep(POLL)
     assert reporting == ["1", "2"]
     assert seen == []
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+async def test_who_was_tried_in_vain_for_a_while_is_missing(
+    hass: HomeAssistant, world: World, taken_back: bool
+) -> None:
+    """However long its own values may stand."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
+    hass.config_entries.async_update_entry(entry, options={"availability": 6 * 3600})
+    await settle(hass)
+    link = entry.runtime_data.link
+    if taken_back:
+        await link.async_release()
+    else:
+        await hass.config_entries.async_unload(entry.entry_id)
+    await world.peripherals[pair[0].address].stop()
+    if taken_back:
+        await asyncio.sleep(7 * 3600)
+        link.async_take_back()
+    else:
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    await asyncio.sleep(PATIENCE - 5)
+    assert shown(bank, hass, "battery_missing") == ("off" if taken_back else "unknown")
+    # Calls come at longer and longer intervals.
+    await until(lambda: shown(bank, hass, "battery_missing") == "on", 90)
+    assert entry.runtime_data.health.missed
+    await asyncio.sleep(3600)
+    assert shown(bank, hass, "battery_missing") == "on"
+    assert value(hass, pair[0].address, "state_of_charge") == "50"
+    await world.peripherals[pair[0].address].start()
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 600)
+    assert shown(bank, hass, "battery_missing") == "off"
+
+
+async def test_who_waits_for_its_turn_is_not_missing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Many batteries connect one after the other: it counts that it was tried."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
+    hass.config_entries.async_update_entry(entry, options={"availability": 86400})
+    await hass.config_entries.async_unload(entry.entry_id)
+    async with hass.data[CONNECTING]:
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await asyncio.sleep(3 * PATIENCE)
+        assert shown(bank, hass, "battery_missing") == "unknown"
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)

@@ -49,6 +49,9 @@ type BankConfigEntry = ConfigEntry[VlrvBank]
 AVERAGED: Final = 60.0
 """s that have to be in a mean before an imbalance is told from it."""
 
+PATIENCE: Final = 60.0
+"""s for which a battery is awaited that was called in vain; many take their turns."""
+
 # An entry in one of these may be about to be set up.
 _ON_THE_WAY: Final = frozenset(
     {
@@ -64,7 +67,7 @@ class Presence(StrEnum):
 
     REPORTS = "reports"
     AWAITED = "awaited"
-    """Home Assistant has just begun, and has not tried it yet."""
+    """Home Assistant has just begun, and is still trying to read it."""
     RELEASED = "released"
     """The owner has let go of it: its last values stand, but are no news."""
     UPDATING = "updating"
@@ -86,6 +89,8 @@ class Member:
     """As it was last reported; a battery tells it only some seconds after it loads."""
     let_go: bool = False
     """Whether the owner had let go of it since it was loaded."""
+    awaited: tuple[float, int] | None = None
+    """Since when, on the event loop's clock, and how many polls had failed by then."""
     stop: list[CALLBACK_TYPE] = field(default_factory=list)
 
     @property
@@ -120,17 +125,24 @@ class Member:
                 else Presence.MISSING
             )
         if coordinator.link.is_released:
-            self.let_go = True
+            self.let_go, self.awaited = True, None
             return Presence.RELEASED
         # A first sample is told some moments before its values are there.
         age = None if coordinator.data is None else coordinator.health.age(time)
         stands = coordinator.last_update_success
         longest = coordinator.longest_age.total_seconds()
         if age is not None and age <= longest and stands:
+            self.awaited = None
             return Presence.REPORTS
         if coordinator.firmware.is_running:
             return Presence.UPDATING
         if not stands:
+            return Presence.MISSING
+        failed = coordinator.health.missed + coordinator.health.rejected.total()
+        if self.awaited is None:
+            self.awaited = (time, failed)
+        elif time - self.awaited[0] >= PATIENCE and failed > self.awaited[1]:
+            # Its own entities may show what was kept for as long as a day.
             return Presence.MISSING
         # Where a sample is too old and yet its own entities stand, it was let go.
         if age is not None or self.let_go:
@@ -408,5 +420,5 @@ def _let_go(member: Member) -> None:
     for stop in member.stop:
         stop()
     member.stop = []
-    member.let_go = False
+    member.let_go, member.awaited = False, None
     member.coordinator = None
