@@ -142,7 +142,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     pair = packs(2)
     bank = await banked(hass, world, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
-    hass.config_entries.async_update_entry(entry, options={"availability": 6 * 3600})
+    hass.config_entries.async_update_entry(entry, options={"availability": 1800})
     await settle(hass)
     link = entry.runtime_data.link
     if taken_back:
@@ -151,7 +151,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
         await hass.config_entries.async_unload(entry.entry_id)
     await world.peripherals[pair[0].address].stop()
     if taken_back:
-        await asyncio.sleep(7 * 3600)
+        await asyncio.sleep(1900)
         link.async_take_back()
     else:
         assert await hass.config_entries.async_setup(entry.entry_id)
@@ -160,7 +160,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     # Calls come at longer and longer intervals.
     await until(lambda: shown(bank, hass, "battery_missing") == "on", 90)
     assert entry.runtime_data.health.missed
-    await asyncio.sleep(3600)
+    await asyncio.sleep(600)
     assert shown(bank, hass, "battery_missing") == "on"
     assert value(hass, pair[0].address, "state_of_charge") == "50"
     await world.peripherals[pair[0].address].start()

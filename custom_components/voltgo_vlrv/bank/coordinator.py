@@ -18,7 +18,7 @@ from homeassistant.config_entries import (
     ConfigEntryChange,
     ConfigEntryState,
 )
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
@@ -40,7 +40,7 @@ from .averages import Average
 from .energy import BankEnergy
 from .isolation import Isolation
 from .issues import BankIssues
-from .members import CONF_INVERTER, async_batteries, members_of
+from .members import CONF_INVERTER, async_batteries, async_name, members_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -218,6 +218,11 @@ class VlrvBank:
             if presence in presences
         )
 
+    @property
+    def title(self) -> str:
+        """Return what the owner calls the bank."""
+        return async_name(self.hass, self.config_entry)
+
     def name(self, address: str) -> str:
         """Return what the owner calls a member."""
         member = self.members.get(address)
@@ -255,6 +260,11 @@ class VlrvBank:
                 self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._on_entry
             )
         )
+        self.config_entry.async_on_unload(
+            self.hass.bus.async_listen(
+                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._on_device, _may_rename
+            )
+        )
         self.config_entry.async_on_unload(self._stop)
 
     @callback
@@ -278,6 +288,12 @@ class VlrvBank:
             self._work_out_soon()
 
     @callback
+    def _on_device(self, _event: Event[dr.EventDeviceRegistryUpdatedData]) -> None:
+        """Follow what the owner calls a battery or the bank."""
+        self._follow()
+        self._work_out_soon()
+
+    @callback
     def _follow(self) -> None:
         """Listen to exactly those members that are loaded."""
         entries = {entry.unique_id: entry for entry in async_batteries(self.hass)}
@@ -287,7 +303,7 @@ class VlrvBank:
         for address in wanted:
             member = self.members.setdefault(address, Member(address))
             entry = member.entry = entries.get(address)
-            member.name = member.name if entry is None else entry.title
+            member.name = member.name if entry is None else async_name(self.hass, entry)
             coordinator = (
                 entry.runtime_data
                 if entry is not None and entry.state is ConfigEntryState.LOADED
@@ -347,7 +363,7 @@ class VlrvBank:
         for address in sorted(reading.isolated ^ before):
             _LOGGER.info(
                 "%s: %s %s",
-                self.config_entry.title,
+                self.title,
                 self.name(address),
                 "has cut itself off from the others"
                 if address in reading.isolated
@@ -413,6 +429,14 @@ class VlrvBank:
             if all(average.covered >= AVERAGED for average in self._shares.values())
             else None
         )
+
+
+@callback
+def _may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
+    """Return whether a device may be called something else; one that returns, too."""
+    return data["action"] == "create" or (
+        data["action"] == "update" and "name_by_user" in data["changes"]
+    )
 
 
 @callback

@@ -9,6 +9,7 @@ import voluptuous as vol
 
 from homeassistant.config_entries import ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_NAME
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     BooleanSelector,
     SelectOptionDict,
@@ -31,6 +32,7 @@ from .members import (
     KIND_BANK,
     MOST_MEMBERS,
     async_free_batteries,
+    async_name,
     is_bank,
     members_of,
 )
@@ -91,7 +93,7 @@ class BankSteps(ConfigFlow):
                 vol.Schema(  # type: ignore[arg-type]
                     {
                         vol.Required(CONF_NAME): TextSelector(),
-                        vol.Required(CONF_MEMBERS): _selector(choice),
+                        vol.Required(CONF_MEMBERS): _selector(self.hass, choice),
                         vol.Required(CONF_INVERTER, default=False): BooleanSelector(),
                     }
                 ),
@@ -134,7 +136,7 @@ class BankSteps(ConfigFlow):
                 vol.Schema(  # type: ignore[arg-type]
                     {
                         vol.Required(CONF_NAME): TextSelector(),
-                        vol.Required(CONF_MEMBERS): _selector(choice),
+                        vol.Required(CONF_MEMBERS): _selector(self.hass, choice),
                     }
                 ),
                 suggested,
@@ -177,13 +179,13 @@ def _problem(choice: Sequence[VlrvConfigEntry], members: Collection[str]) -> str
     return "different_voltage" if len(cells) > 1 else None
 
 
-def _selector(choice: Sequence[VlrvConfigEntry]) -> SelectSelector:
+def _selector(hass: HomeAssistant, choice: Sequence[VlrvConfigEntry]) -> SelectSelector:
     return SelectSelector(
         SelectSelectorConfig(
             options=[
                 SelectOptionDict(
                     value=str(entry.unique_id),
-                    label=f"{entry.title} ({model_of(entry)})",
+                    label=f"{async_name(hass, entry)} ({model_of(entry)})",
                 )
                 for entry in choice
             ],

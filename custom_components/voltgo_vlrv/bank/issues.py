@@ -73,7 +73,7 @@ class BankIssues:
     def _notices(self, time: float) -> Iterator[tuple[str, Notice]]:
         bank = self._bank
         entry_id = bank.config_entry.entry_id
-        title = bank.config_entry.title
+        title = bank.title
         for address, since in bank.isolation.since.items():
             member = bank.members[address]
             if time - since >= ISOLATED_FOR and member.entry is not None:

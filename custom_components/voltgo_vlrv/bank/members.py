@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
 
 from ..const import DOMAIN
 
@@ -65,6 +66,17 @@ def async_free_batteries(
         for address in members_of(bank)
     }
     return [entry for entry in async_batteries(hass) if entry.unique_id not in taken]
+
+
+@callback
+def async_name(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
+    """Return what the owner calls a battery or a bank.
+
+    Most change the name on the page of the device; it goes before that of the entry.
+    """
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    names = [device.name_by_user for device in devices if device.name_by_user]
+    return names[0] if names else entry.title
 
 
 @callback

@@ -1,0 +1,96 @@
+"""What batteries and banks are called: by the name that their owner gave their page."""
+
+from __future__ import annotations
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+
+from .common import (
+    attribute,
+    banked,
+    device_of_bank,
+    enable,
+    packs,
+    polled,
+    say,
+    settle,
+    shown,
+)
+from .test_issues import issues
+from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.helpers import device_of, until
+from tests.world import World
+
+
+async def test_batteries_are_called_what_their_owner_calls_them(
+    hass: HomeAssistant, world: World
+) -> None:
+    """As on the battery's page, at once, and again after a restart."""
+    one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
+    bank = await banked(hass, world, [one, other])
+    await enable(hass, bank)
+    say(one, cell_voltages=(3.3, 3.3, 3.2, 3.3))
+    say(other, protection=0x0008)
+    await polled()
+    registry = dr.async_get(hass)
+
+    def named() -> tuple[str | None, list[str], str]:
+        return (
+            shown(bank, hass, "lowest_cell"),
+            attribute(bank, hass, "any_protection", "batteries"),
+            issues(hass)["bank_mixed"]["batteries"],
+        )
+
+    before = (
+        "ZT-12.8V100Ah-0001, cell 3",
+        ["BB-12.8V100Ah-0002"],
+        (
+            "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah\n"
+            "- BB-12.8V100Ah-0002: BigBattery TC-4S100-V1.0, 100 Ah"
+        ),
+    )
+    assert named() == before
+    names = {one.address: "Left", other.address: "Right"}
+    for address, name in names.items():
+        device = device_of(hass, address)
+        registry.async_update_device(device.id, name_by_user=name)
+    await settle(hass)
+    after = (
+        "Left, cell 3",
+        ["Right"],
+        "- Left: Voltgo VLRV1280A, 100 Ah\n- Right: BigBattery TC-4S100-V1.0, 100 Ah",
+    )
+    assert named() == after
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": bank.entry_id}
+    )
+    schema = result["data_schema"]
+    assert schema is not None
+    assert [
+        option["label"] for option in schema.schema["members"].config["options"]
+    ] == ["Left (VLRV1280A)", "Right (TC-4S100-V1.0)"]
+    for entry in (bank, *async_batteries(hass)):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    assert named() == after
+    for address in names:
+        device = device_of(hass, address)
+        registry.async_update_device(device.id, name_by_user=None)
+    await settle(hass)
+    assert named() == before
+
+
+async def test_a_bank_is_called_what_its_owner_calls_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """In its notices, too."""
+    bank = await banked(hass, world, packs(2, module_id=1), inverter=True)
+    await polled()
+    assert issues(hass)["bank_module_ids"]["bank"] == "House bank"
+    dr.async_get(hass).async_update_device(
+        device_of_bank(hass, bank).id, name_by_user="Under the bed"
+    )
+    await settle(hass)
+    assert issues(hass)["bank_module_ids"]["bank"] == "Under the bed"
