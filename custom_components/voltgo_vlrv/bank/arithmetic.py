@@ -1,8 +1,8 @@
 """What several batteries in parallel are together.
 
 Intensive values (state of charge, voltage, cells, temperatures) come from the members
-that report. Extensive ones (current, power, capacities, energy) are known only while
-every member reports: without one of them a sum would be too small, and look right.
+that report, or where all were let go, from what they said last. Extensive ones (current, power, capacities, energy) are known only while
+every member does: without one of them a sum would be too small, and look right.
 
 No value depends on the order of the members: sums are exact before they are rounded,
 and between equals the smaller key decides.
@@ -83,7 +83,9 @@ class BankReading:
 
     Also of those that do not report any more: nothing says that they are back."""
     joined: int = 0
-    """How many report and are not isolated."""
+    """Of how many the values are taken: those that are not isolated."""
+    is_complete: bool = False
+    """Whether the sums are known: the values of every member are there."""
 
     # Intensive.
     state_of_charge: float | None = None
@@ -120,11 +122,6 @@ class BankReading:
     """Of the members that are not isolated: what the current flows from and into."""
 
     @property
-    def is_complete(self) -> bool:
-        """Return whether every member reports."""
-        return 0 < self.members == self.reporting
-
-    @property
     def charging(self) -> bool | None:
         """Return whether current flows into the bank."""
         return None if self.current is None else self.current > 0
@@ -134,13 +131,21 @@ def read_bank(
     readings: Sequence[MemberReading],
     members: int,
     isolated_before: Collection[str] = (),
+    *,
+    kept: bool = False,
+    together: bool = True,
 ) -> BankReading:
     """Return what the bank is, from the members that report.
 
     `members` counts all of them. Which of them were isolated before stay so until they
     report that they are not cut off, also when the others carry nothing any more.
+
+    `kept` says that the readings are the last ones of members of which none reports any
+    more, and `together` whether they are of about the same time.
     """
-    isolated = _isolated(readings, isolated_before)
+    isolated = (
+        frozenset(isolated_before) if kept else _isolated(readings, isolated_before)
+    )
     if not readings:
         return BankReading(members=members, reporting=0, isolated=isolated)
     joined = [reading for reading in readings if reading.key not in isolated]
@@ -150,7 +155,7 @@ def read_bank(
         for number, millivolts in enumerate(reading.cells, 1)
     ]
     charges = [reading.state_of_charge for reading in readings]
-    complete = len(readings) == members
+    complete = len(readings) == members and together
     power = fsum(reading.voltage * reading.current for reading in readings)
     energy = _total(
         None
@@ -162,9 +167,10 @@ def read_bank(
     full = _total(reading.full_capacity for reading in readings)
     return BankReading(
         members=members,
-        reporting=len(readings),
+        reporting=0 if kept else len(readings),
         isolated=isolated,
         joined=len(joined),
+        is_complete=complete,
         state_of_charge=_state_of_charge(joined),
         spread=max(charges) - min(charges) if len(charges) > 1 else None,
         voltage=(

@@ -7,6 +7,7 @@ polled and said the same, has the bank worked out anew once.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
@@ -75,6 +76,10 @@ class Presence(StrEnum):
     RETURNING = "returning"
     """After one of these it is about to be read: its last values stand until then."""
     MISSING = "missing"
+
+
+_KEPT: Final = frozenset({Presence.RELEASED, Presence.UPDATING, Presence.RETURNING})
+"""Where a member's last values stand as planned."""
 
 
 @dataclass(slots=True)
@@ -149,8 +154,17 @@ class Member:
             return Presence.RETURNING
         return Presence.AWAITED
 
+    @property
+    def stands(self) -> bool:
+        """Return whether its own entities show values."""
+        return (
+            self.coordinator is not None
+            and self.coordinator.data is not None
+            and self.coordinator.last_update_success
+        )
+
     def reading(self) -> MemberReading:
-        """Return what it reports; only where it does."""
+        """Return what it reports, or reported last; only where that stands."""
         assert self.coordinator is not None
         status = self.coordinator.data
         hottest = status.max_temperature
@@ -188,11 +202,16 @@ class VlrvBank:
         self.members: dict[str, Member] = {}
         self.presence: dict[str, Presence] = {}
         self.readings: list[MemberReading] = []
+        """Of those that report; where all were let go, what they reported last."""
+        self.is_kept = False
+        """Whether all were let go."""
         self.reading: BankReading = read_bank([], len(members_of(entry)))
         self.imbalance: int | None = None
         self.energy = BankEnergy(hass, entry.entry_id)
         self.runtime = Runtime()
         self._shares: dict[str, Average] = {}
+        # What followed from the time when all reported.
+        self._whole: tuple[Runtime, int | None] = (self.runtime, None)
         self._listeners: list[CALLBACK_TYPE] = []
         self._due: asyncio.Handle | None = None
         self.isolation = Isolation(hass, entry.entry_id)
@@ -353,13 +372,22 @@ class VlrvBank:
         self.presence = {
             address: member.presence(time) for address, member in self.members.items()
         }
-        self.readings = [
-            self.members[address].reading()
+        self.is_kept = self._is_let_go
+        used = [
+            self.members[address]
             for address, presence in self.presence.items()
             if presence is Presence.REPORTS
+            or (self.is_kept and presence in _KEPT and self.members[address].stands)
         ]
+        self.readings = [member.reading() for member in used]
         before = frozenset(self.isolation.since.keys() & self.members.keys())
-        self.reading = reading = read_bank(self.readings, len(self.members), before)
+        self.reading = reading = read_bank(
+            self.readings,
+            len(self.members),
+            before,
+            kept=self.is_kept,
+            together=not self.is_kept or _together(used),
+        )
         for address in sorted(reading.isolated ^ before):
             _LOGGER.info(
                 "%s: %s %s",
@@ -391,6 +419,12 @@ class VlrvBank:
             listener()
 
     @property
+    def _is_let_go(self) -> bool:
+        """Return whether nobody reports, as planned: none of the members is missing."""
+        there = set(self.presence.values())
+        return not there & {Presence.REPORTS, Presence.MISSING} and bool(there & _KEPT)
+
+    @property
     def _interval(self) -> float:
         """Return within how many seconds each member is read."""
         return max(
@@ -402,10 +436,18 @@ class VlrvBank:
     def _average(self, time: float) -> None:
         """Take the currents into the means, or begin anew when they mean another set."""
         reading = self.reading
-        if reading.current is None:
+        if not self._whole_is_last:
+            self._whole = (Runtime(), None)
+        if self.is_kept and reading.is_complete:
+            # They were of the same values, however one after the other they were let go.
+            self.runtime, self.imbalance = self._whole
+            self._shares = {}
+            return
+        if reading.current is None or not self._shares:
             self.runtime = Runtime()
             self._shares = {}
             self.imbalance = None
+        if reading.current is None:
             return
         self.runtime.add(
             time,
@@ -429,6 +471,28 @@ class VlrvBank:
             if all(average.covered >= AVERAGED for average in self._shares.values())
             else None
         )
+        self._whole = (self.runtime, self.imbalance)
+
+    @property
+    def _whole_is_last(self) -> bool:
+        """Return whether nothing but a planned release has come since all reported."""
+        return {Presence.REPORTS, *_KEPT}.issuperset(self.presence.values())
+
+
+def _together(members: Sequence[Member]) -> bool:
+    """Return whether what members said last is of the same time.
+
+    As much as it is while all report: within how long a value may stand.
+    """
+    coordinators = [
+        member.coordinator for member in members if member.coordinator is not None
+    ]
+    times = [
+        when for item in coordinators if (when := item.health.last_sample) is not None
+    ]
+    return len(times) == len(coordinators) > 0 and max(times) - min(times) <= max(
+        item.longest_age for item in coordinators
+    )
 
 
 @callback

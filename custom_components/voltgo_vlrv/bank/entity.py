@@ -15,6 +15,8 @@ from .coordinator import VlrvBank
 class BankEntity(SharedEntity):
     """An entity of a bank, available while at least one member reports.
 
+    Or all were let go on purpose: what they said last stands, as in their own entities.
+
     Subclasses put what they show into attributes in `_update`, and return whether it
     differs from before: an entity that did not change writes nothing.
     """
@@ -43,7 +45,7 @@ class BankEntity(SharedEntity):
     @override
     def available(self) -> bool:
         """Return whether there is anything to work a value out from."""
-        return self.bank.reading.reporting > 0
+        return bool(self.bank.readings)
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -1,0 +1,202 @@
+"""All batteries are let go on purpose: what the bank showed last stands, as theirs does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
+
+from .common import (
+    AGE,
+    POLL,
+    attribute,
+    banked,
+    device_of_bank,
+    enable,
+    entity,
+    packs,
+    polled,
+    say,
+    settle,
+    shown,
+)
+from .test_entities import EXTENSIVE, PROTECTED
+from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
+from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.helpers import until, value
+from tests.world import World
+
+
+def everything(hass: HomeAssistant, bank: BankConfigEntry) -> dict[str, str]:
+    """Return what the bank shows, but how many batteries report."""
+    found = {}
+    for item in er.async_entries_for_config_entry(er.async_get(hass), bank.entry_id):
+        state = hass.states.get(item.entity_id)
+        key = item.unique_id.removeprefix(f"{bank.entry_id}_")
+        if state is not None and key != "batteries_reporting":
+            found[key] = state.state
+    return found
+
+
+def watch(hass: HomeAssistant, entity_id: str) -> list[str]:
+    """Return a list that grows with each state of an entity."""
+    seen: list[str] = []
+
+    @callback
+    def note(event: Event[EventStateChangedData]) -> None:
+        state = event.data["new_state"]
+        seen.append("" if state is None else state.state)
+
+    async_track_state_change_event(hass, entity_id, note)
+    return seen
+
+
+async def loaded(hass: HomeAssistant, world: World, **values: Any) -> BankConfigEntry:
+    """Return a bank of three under a steady load, with all that it can show."""
+    trio = packs(3)
+    bank = await banked(hass, world, trio)
+    await enable(hass, bank)
+    for pack in trio:
+        say(pack, current=-20.0, **values)
+    await asyncio.sleep(400)
+    for key in EXTENSIVE:
+        assert shown(bank, hass, key) != "unknown" or key == "time_to_full", key
+    return bank
+
+
+async def release_all(hass: HomeAssistant) -> None:
+    """Let go of one battery after the other."""
+    for entry in async_batteries(hass):
+        await entry.runtime_data.link.async_release()
+    await settle(hass)
+
+
+async def test_a_bank_that_is_released_keeps_its_values(
+    hass: HomeAssistant, world: World
+) -> None:
+    """All of them, for as long as it lasts; and none is missing, or turns unavailable."""
+    bank = await loaded(hass, world)
+    before = everything(hass, bank)
+    charges = watch(hass, entity(bank, hass, "state_of_charge"))
+    await hass.services.async_call(
+        DOMAIN,
+        "release_link",
+        {"device_id": device_of_bank(hass, bank).id, "duration": {"hours": 1}},
+        blocking=True,
+    )
+    await settle(hass)
+    assert shown(bank, hass, "batteries_reporting") == "0"
+    assert everything(hass, bank) == before
+    await asyncio.sleep(3600 - 60)
+    assert everything(hass, bank) == before
+    assert before["battery_missing"] == before["battery_isolated"] == "off"
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
+    assert charges == []
+    # What was averaged before says nothing about now.
+    assert shown(bank, hass, "current") == "-60.0"
+    assert shown(bank, hass, "time_to_empty") == "unknown"
+    assert shown(bank, hass, "current_imbalance") == "unknown"
+
+
+async def test_values_of_different_times_make_no_sum(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Each battery's last word stands; together they never were true."""
+    bank = await loaded(hass, world)
+    entries = async_batteries(hass)
+    await entries[0].runtime_data.link.async_release()
+    for pack in world.peripherals.values():
+        say(pack.battery, state_of_charge=80)
+    await asyncio.sleep(600)
+    for entry in entries[1:]:
+        await entry.runtime_data.link.async_release()
+    await settle(hass)
+    assert shown(bank, hass, "batteries_reporting") == "0"
+    assert shown(bank, hass, "battery_missing") == "off"
+    assert shown(bank, hass, "state_of_charge") == "70.0"
+    for key in EXTENSIVE:
+        assert shown(bank, hass, key) == "unknown", key
+
+
+async def test_a_released_bank_stands_over_a_restart_as_its_batteries_do(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A release outlives it; times to empty are gone, as they are for a battery."""
+    bank = await loaded(hass, world)
+    before = everything(hass, bank)
+    await release_all(hass)
+    entries = async_batteries(hass)
+    for entry in (bank, *entries):
+        await hass.config_entries.async_unload(entry.entry_id)
+    for entry in (bank, *entries):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    await settle(hass)
+    address = str(entries[0].unique_id)
+    assert value(hass, address, "state_of_charge") == "50"
+    assert shown(bank, hass, "batteries_reporting") == "0"
+    assert everything(hass, bank) == before | {
+        "time_to_empty": "unknown",
+        "current_imbalance": "unknown",
+    }
+    charges = watch(hass, entity(bank, hass, "state_of_charge"))
+    for entry in entries:
+        entry.runtime_data.link.async_take_back()
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
+    assert charges == []
+
+
+async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
+    hass: HomeAssistant, world: World
+) -> None:
+    """That one is missing, whatever was planned for the others."""
+    bank = await loaded(hass, world)
+    entries = async_batteries(hass)
+    await world.peripherals[str(entries[0].unique_id)].stop()
+    await asyncio.sleep(AGE + POLL)
+    for entry in entries[1:]:
+        await entry.runtime_data.link.async_release()
+    await settle(hass)
+    assert shown(bank, hass, "battery_missing") == "on"
+    assert shown(bank, hass, "state_of_charge") == "unavailable"
+    # Its own values do not stand: it was away before it was let go.
+    await entries[0].runtime_data.link.async_release()
+    await settle(hass)
+    assert shown(bank, hass, "battery_missing") == "off"
+    assert shown(bank, hass, "state_of_charge") == "50.0"
+    assert shown(bank, hass, "current") == "unknown"
+
+
+async def test_nobody_is_cut_off_by_what_was_said_before(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nor joined: who is isolated when all are let go stays so, and nobody else is."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    entries = async_batteries(hass)
+    say(pair[0], current=-20.0)
+    await polled()
+    await entries[0].runtime_data.link.async_release()
+    say(pair[1], **PROTECTED)
+    await polled()
+    await entries[1].runtime_data.link.async_release()
+    await settle(hass)
+    assert shown(bank, hass, "any_protection") == "on"
+    assert attribute(bank, hass, "battery_isolated", "batteries") == []
+
+
+async def test_who_is_taken_back_reports_alone(
+    hass: HomeAssistant, world: World
+) -> None:
+    """With one of them back and one released, the sums are unknown as before."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    await release_all(hass)
+    assert shown(bank, hass, "current") == "0.0"
+    for entry, current in zip(async_batteries(hass), ("unknown", "0.0"), strict=True):
+        entry.runtime_data.link.async_take_back()
+        await polled()
+        assert shown(bank, hass, "current") == current
