@@ -56,7 +56,9 @@ def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:
         ([None, 3], {}),
         ([None, 1], {}),
         ([None, None], {}),
-        ([None, 3, 3], {"C": 1}),
+        # Nobody takes 1 from the one that may have it.
+        ([None, 3, 3], {"C": 2}),
+        ([None, 2, 2], {"C": 3}),
         ([1, None, 1], {"C": 2}),
     ],
 )
@@ -75,6 +77,14 @@ def test_what_was_set_already_is_kept() -> None:
     assert plan([ModuleId("A", 1), ModuleId("B", 1, 9)]) == {"B": 9}
     assert plan([ModuleId("A", 1, 5), ModuleId("B", 1)]) == {"A": 5}
     assert plan([ModuleId("A", 2, 5), ModuleId("B", 2, 5)]) == {"A": 5, "B": 1}
+
+
+def test_the_first_id_is_left_to_who_has_not_told_its_own() -> None:
+    """After a restart with battery 1 away: the same answer as when it is back."""
+    away = [ModuleId("A", None), ModuleId("B", 2), ModuleId("C", 2)]
+    assert plan(away) == plan([ModuleId("A", 1), *away[1:]]) == {"C": 3}
+    # What the owner has set already stays.
+    assert plan([*away[:2], ModuleId("C", 2, 1)]) == {"C": 1}
 
 
 @given(

@@ -33,7 +33,8 @@ def plan(members: Sequence[ModuleId]) -> dict[str, int]:
     """Return which batteries have to be set to what; empty when all is well.
 
     As few are changed as can be, and what was set already is kept. Between two that
-    want the same, the one that comes first keeps it.
+    want the same, the one that comes first keeps it. While one has not told its ID, it
+    may be the one that has the first.
     """
     if not is_conflict(members):
         return {}
@@ -42,6 +43,8 @@ def plan(members: Sequence[ModuleId]) -> dict[str, int]:
         member.key: member.reported if member.pending is None else member.pending
         for member in known
     }
+    all_known = len(known) == len(members)
+    lowest = FIRST if all_known else FIRST + 1
     planned: dict[str, int] = {}
     for key, number in wanted.items():
         if number is not None and number not in planned.values():
@@ -50,9 +53,9 @@ def plan(members: Sequence[ModuleId]) -> dict[str, int]:
         if key not in planned:
             taken = set(planned.values())
             planned[key] = next(
-                number for number in range(FIRST, LAST + 1) if number not in taken
+                number for number in range(lowest, LAST + 1) if number not in taken
             )
-    if len(known) == len(members) and FIRST not in planned.values():
+    if all_known and FIRST not in planned.values():
         planned[known[0].key] = FIRST
     return {
         member.key: planned[member.key]
