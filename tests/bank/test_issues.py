@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, strategies as st
@@ -241,6 +242,22 @@ async def test_different_batteries_are_reported(
             "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah",
             f"- {other.name}: {line}",
         ]
+
+
+async def test_a_capacity_that_is_not_known_is_not_told(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nor is it 0 Ah."""
+    one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
+    bank = await banked(hass, world, [one, other])
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
+    coordinator = entry.runtime_data
+    coordinator.facts = replace(coordinator.facts, full_capacity=None)
+    bank.runtime_data.issues.async_update(hass.loop.time())
+    assert issues(hass)["bank_mixed"]["batteries"].splitlines() == [
+        "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah",
+        "- BB-12.8V100Ah-0002: BigBattery TC-4S100-V1.0",
+    ]
 
 
 async def test_a_bank_with_one_battery_left_is_reported_until_it_has_two(

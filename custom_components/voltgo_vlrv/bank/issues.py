@@ -13,6 +13,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from ..const import DOMAIN
 from ..controls import MODULE_ID
+from ..facts import BatteryFacts
 from .members import FEWEST_MEMBERS
 from .module_ids import ModuleId, plan
 
@@ -115,8 +116,7 @@ class BankIssues:
                     {
                         "bank": title,
                         "batteries": "\n".join(
-                            f"- {member.name}: {facts.manufacturer} {facts.model}, "
-                            f"{facts.full_capacity or 0:.0f} Ah"
+                            f"- {member.name}: {_kind(facts)}"
                             for member in bank.members.values()
                             if (facts := member.facts) is not None
                         ),
@@ -144,3 +144,9 @@ class BankIssues:
         return len({(item.cell_count, item.manufacturer) for item in facts}) > 1 or (
             bool(capacities) and max(capacities) > SAME_CAPACITY * min(capacities)
         )
+
+
+def _kind(facts: BatteryFacts) -> str:
+    """Return make and model, and the capacity where it is known."""
+    kind = f"{facts.manufacturer} {facts.model}"
+    return f"{kind}, {facts.full_capacity:.0f} Ah" if facts.full_capacity else kind
