@@ -322,6 +322,59 @@ async def test_an_offer_goes_when_there_is_nothing_left_to_offer(
     assert offers(hass) == []
 
 
+async def test_after_a_bank_was_deleted_it_is_not_offered_again(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Until there is one more battery; by hand it can be added at any time."""
+    four = packs(4)
+    addresses = [pack.address for pack in four]
+    await add_batteries(hass, world, four[:3])
+    bank = await add_bank(hass, addresses[:2])
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    for entry in async_batteries(hass):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass)
+    # The third was there when the owner decided.
+    assert offers(hass) == []
+    bank = await add_bank(hass, addresses[:2])
+    assert bank.state is ConfigEntryState.LOADED
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    await add_batteries(hass, world, four[3:])
+    (offer,) = offers(hass)
+    result = await hass.config_entries.flow.async_configure(offer["flow_id"])
+    assert suggested(result) == addresses
+    # Without the one that is new, it is as it was.
+    await hass.config_entries.async_remove(async_batteries(hass)[3].entry_id)
+    await settle(hass)
+    assert offers(hass) == []
+
+
+async def test_a_battery_that_is_switched_off_is_not_offered(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It is no part of anything; when it is switched on again, it counts."""
+    pair = packs(2)
+    await add_batteries(hass, world, pair[:1])
+    (first,) = async_batteries(hass)
+    await hass.config_entries.async_set_disabled_by(
+        first.entry_id, ConfigEntryDisabler.USER
+    )
+    await add_batteries(hass, world, pair[1:])
+    assert offers(hass) == []
+    result = await open_add(hass)
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "bank"}
+    )
+    assert choices(result) == [pack.address for pack in pair]
+    assert suggested(result) == [pair[1].address]
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.config_entries.async_set_disabled_by(first.entry_id, None)
+    await settle(hass)
+    assert len(offers(hass)) == 1
+
+
 # --- changed and removed ------------------------------------------------------------------
 
 

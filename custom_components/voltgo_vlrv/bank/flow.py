@@ -85,6 +85,7 @@ class BankSteps(ConfigFlow):
                 entry.unique_id
                 for entry in choice
                 if self._offered_model in (None, model_of(entry))
+                and not entry.disabled_by
             ],
         }
         return self.async_show_form(

@@ -1,20 +1,26 @@
-"""Offering a bank by itself, when two batteries of the same model are there."""
+"""Offering a bank by itself, when two batteries of the same model are there.
+
+Once: an owner who deletes a bank does not want it. That is noted with each battery of the
+model, so a further one brings the offer back.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY
+from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import discovery_flow
 
 from ..const import DOMAIN
 from ..coordinator import CONF_FACTS, VlrvConfigEntry
 from ..facts import BatteryFacts
-from .members import FEWEST_MEMBERS, async_free_batteries
+from .members import FEWEST_MEMBERS, async_batteries, async_free_batteries, members_of
 
 CONF_MODEL: Final = "model"
+CONF_DECLINED: Final = "bank_declined"
+"""In the data of a battery: a bank of its model was deleted while it was there."""
 
 
 def offer_id(model: str) -> str:
@@ -30,11 +36,13 @@ def model_of(entry: VlrvConfigEntry) -> str:
 @callback
 def async_review_offers(hass: HomeAssistant) -> None:
     """Offer what can be a bank, and take back what cannot be one any more."""
-    models = Counter(map(model_of, async_free_batteries(hass)))
+    free = [entry for entry in async_free_batteries(hass) if not entry.disabled_by]
+    models = Counter(map(model_of, free))
+    new = {model_of(entry) for entry in free if not entry.data.get(CONF_DECLINED)}
     possible = {
         offer_id(model): model
         for model, count in models.items()
-        if count >= FEWEST_MEMBERS
+        if count >= FEWEST_MEMBERS and model in new
     }
     settled = {entry.unique_id for entry in hass.config_entries.async_entries(DOMAIN)}
     pending = {
@@ -54,3 +62,16 @@ def async_review_offers(hass: HomeAssistant) -> None:
             context={"source": SOURCE_INTEGRATION_DISCOVERY},
             data={CONF_MODEL: possible[unique_id]},
         )
+
+
+@callback
+def async_decline(hass: HomeAssistant, bank: ConfigEntry[Any]) -> None:
+    """Note that a bank was deleted, with all batteries that could be in one like it."""
+    batteries = async_batteries(hass)
+    members = members_of(bank)
+    models = {model_of(entry) for entry in batteries if entry.unique_id in members}
+    for entry in batteries:
+        if model_of(entry) in models and not entry.data.get(CONF_DECLINED):
+            hass.config_entries.async_update_entry(
+                entry, data={**entry.data, CONF_DECLINED: True}
+            )

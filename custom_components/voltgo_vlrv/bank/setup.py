@@ -11,7 +11,7 @@ from ..texts import async_load_words
 from .coordinator import BankConfigEntry, VlrvBank
 from .energy import BankEnergy
 from .isolation import Isolation
-from .offer import async_review_offers
+from .offer import async_decline, async_review_offers
 
 PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
 
@@ -39,6 +39,7 @@ async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool
 
 
 async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
-    """Delete what was kept for a bank."""
+    """Delete what was kept for a bank, and do not offer it again."""
+    async_decline(hass, entry)
     await BankEnergy(hass, entry.entry_id).file.async_remove()
     await Isolation(hass, entry.entry_id).file.async_remove()
