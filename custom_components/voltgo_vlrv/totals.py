@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, override
 
 from homeassistant.components.sensor import (
@@ -61,6 +62,11 @@ class TotalSensor(ValueSensor, RestoreSensor):
         """Return what counts."""
 
     @property
+    def _counts_from(self) -> datetime | None:
+        """Return from when on it counts, where a total shown before is of another."""
+        return None
+
+    @property
     @override
     def available(self) -> bool:
         """Return True: what was counted is known without the batteries."""
@@ -70,7 +76,13 @@ class TotalSensor(ValueSensor, RestoreSensor):
     async def async_added_to_hass(self) -> None:
         """Count on from what was shown."""
         last = await self.async_get_last_sensor_data()
-        if last is not None and isinstance(last.native_value, int | float):
+        state = await self.async_get_last_state()
+        begin = self._counts_from
+        if (
+            last is not None
+            and isinstance(last.native_value, int | float)
+            and (begin is None or state is None or state.last_updated >= begin)
+        ):
             self._counter.raise_to(
                 self.entity_description.direction, float(last.native_value)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 import json
 from pathlib import Path
@@ -15,14 +16,16 @@ from pytest_homeassistant_custom_component.common import (
 
 from homeassistant.core import HomeAssistant, State
 
-from .common import banked, entity, packs, settle, shown
+from .common import add_bank, banked, entity, packs, settle, shown
 from custom_components.voltgo_vlrv.bank.energy import BankEnergy
+from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,
     LARGEST_TOTAL,
     Flow,
+    in_steps,
 )
 from tests.world import World
 
@@ -255,3 +258,28 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
+
+
+async def test_a_new_bank_of_the_same_name_counts_for_itself(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Home Assistant remembers states by their names, also those of a deleted bank."""
+    trio = packs(3)
+    bank = await banked(hass, world, trio)
+    for pack in trio:
+        pack.demand_current = -40.0
+    await asyncio.sleep(600)
+    before = entity(bank, hass, "energy_discharged")
+    total = float(shown(bank, hass, "energy_discharged") or "")
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    bank = await add_bank(hass, [pack.address for pack in trio[:2]])
+    assert entity(bank, hass, "energy_discharged") == before
+    counted = sum(
+        entry.runtime_data.energy.total(DISCHARGED)
+        for entry in async_batteries(hass)[:2]
+    )
+    assert total > counted + 0.05
+    energy = bank.runtime_data.energy
+    assert energy.total(DISCHARGED) == pytest.approx(counted, abs=1e-9)
+    assert shown(bank, hass, "energy_discharged") == str(in_steps(counted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, override
 
 from homeassistant.components.sensor import (
@@ -298,3 +299,9 @@ class BankTotalSensor(TotalSensor, BankEntity):
     @override
     def _counter(self) -> BankEnergy:
         return self.bank.energy
+
+    @property
+    @override
+    def _counts_from(self) -> datetime:
+        """Return since when there is the bank: one before may have had its name."""
+        return self.bank.config_entry.created_at
