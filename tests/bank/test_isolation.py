@@ -16,10 +16,11 @@ from .common import AGE, POLL, attribute, banked, packs, polled, say, settle, sh
 from .test_entities import EXTENSIVE, PROTECTED
 from .test_issues import issues
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
-from custom_components.voltgo_vlrv.bank.isolation import SAVE_DELAY
+from custom_components.voltgo_vlrv.bank.isolation import SAVE_DELAY, Isolation
 from custom_components.voltgo_vlrv.bank.issues import ISOLATED_FOR
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from simulator.battery import SimulatedBattery
+from simulator.clock import FastClock
 from tests.helpers import until
 from tests.world import World
 
@@ -169,6 +170,26 @@ async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
+
+
+async def test_each_has_its_own_time(
+    hass: HomeAssistant, fast_clock: FastClock
+) -> None:
+    """Also when it is written down again because of another."""
+    first = Isolation(hass, "01BANK")
+    now = hass.loop.time()
+    first.update({"A"}, now - 500)
+    first.update({"A", "B"}, now - 100)
+    await first.file.async_save()
+    other = Isolation(hass, "01BANK")
+    await other.async_load()
+    assert other.since == pytest.approx({"A": now - 500, "B": now - 100}, abs=2)
+    other.update({"B"}, now)
+    assert other.since.keys() == {"B"}
+    await other.file.async_save()
+    await first.async_load()
+    assert first.since == pytest.approx({"B": now - 100}, abs=2)
+    await first.file.async_remove()
 
 
 async def test_who_leaves_the_bank_is_isolated_from_nothing(

@@ -156,6 +156,8 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
     bank = await loaded(hass, world)
     entries = async_batteries(hass)
     await world.peripherals[str(entries[0].unique_id)].stop()
+    for entry in entries[1:]:
+        say(world.peripherals[str(entry.unique_id)].battery, state_of_charge=80)
     await asyncio.sleep(AGE + POLL)
     for entry in entries[1:]:
         await entry.runtime_data.link.async_release()
@@ -166,8 +168,28 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
     await entries[0].runtime_data.link.async_release()
     await settle(hass)
     assert shown(bank, hass, "battery_missing") == "off"
-    assert shown(bank, hass, "state_of_charge") == "50.0"
+    assert shown(bank, hass, "state_of_charge") == "80.0"
     assert shown(bank, hass, "current") == "unknown"
+
+
+async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A time to empty that was shown before a battery was missing is no last value."""
+    bank = await loaded(hass, world)
+    entries = async_batteries(hass)
+    peripheral = world.peripherals[str(entries[0].unique_id)]
+    await peripheral.stop()
+    await asyncio.sleep(AGE + POLL)
+    for entry in entries[1:]:
+        await entry.runtime_data.link.async_release()
+    await peripheral.start()
+    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 40)
+    await entries[0].runtime_data.link.async_release()
+    await settle(hass)
+    assert shown(bank, hass, "current") == "-60.0"
+    assert shown(bank, hass, "time_to_empty") == "unknown"
+    assert shown(bank, hass, "current_imbalance") == "unknown"
 
 
 async def test_nobody_is_cut_off_by_what_was_said_before(

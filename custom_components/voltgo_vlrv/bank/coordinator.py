@@ -443,11 +443,10 @@ class VlrvBank:
             self.runtime, self.imbalance = self._whole
             self._shares = {}
             return
-        if reading.current is None or not self._shares:
+        if reading.current is None:
             self.runtime = Runtime()
             self._shares = {}
             self.imbalance = None
-        if reading.current is None:
             return
         self.runtime.add(
             time,
