@@ -1,8 +1,9 @@
 """What several batteries in parallel are together.
 
 Intensive values (state of charge, voltage, cells, temperatures) come from the members
-that report, or where all were let go, from what they said last. Extensive ones (current, power, capacities, energy) are known only while
-every member does: without one of them a sum would be too small, and look right.
+that report, or where all were let go, from what they said last. Extensive ones (current,
+power, capacities, energy) are known only while every member does: without one of them a
+sum would be too small, and look right.
 
 No value depends on the order of the members: sums are exact before they are rounded,
 and between equals the smaller key decides.
