@@ -24,7 +24,7 @@ from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.controls import CONF_PENDING
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
-from simulator.battery import SimulatedBattery, settings_frame
+from simulator.battery import CAN_PROTOCOLS, SimulatedBattery, settings_frame
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 
@@ -382,6 +382,132 @@ async def test_the_module_id_that_counts_is_the_one_in_effect(
     assert one.shown("can_protocol") == "Victron"
 
 
+async def in_other_hands(one: Bench, **changed: Any) -> None:
+    """Let the phone app have the battery, and take it back when it was changed."""
+    await one.act("switch", "turn_off", "bluetooth_link")
+    for attribute, new in changed.items():
+        setattr(one.pack, attribute, new)
+    await asyncio.sleep(120)
+    await one.act("switch", "turn_on", "bluetooth_link")
+
+
+async def test_a_protocol_is_found_in_the_list_of_this_connection(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The app's firmware update sorts it anew; a place in the old one is another brand.
+
+    An inverter that is told another protocol than its own charges the battery wrongly.
+    """
+    one = await bench(hass, world)
+    await in_other_hands(one, can_protocols=tuple(reversed(CAN_PROTOCOLS)))
+    await one.select("can_protocol", "Victron")
+    (sent,) = one.changes
+    assert one.pack.can_protocols[sent[3]] == "P05-VCT"
+    assert one.pending == "- CAN protocol: Victron"
+    await one.power_cycle()
+    assert one.shown("can_protocol") == "Victron"
+    assert one.issue is None
+
+
+async def test_a_brand_that_the_list_of_this_connection_lacks_is_not_sent(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Though it can still be chosen on the screen."""
+    one = await bench(hass, world)
+    await in_other_hands(one, can_protocols=("P01-GRW", "P02-SLK"))
+    assert "Victron" in one.options("can_protocol")
+    async with refused(
+        one, "protocol_not_offered", "can_protocol", ServiceValidationError
+    ):
+        await one.select("can_protocol", "Victron")
+    assert one.changes == []
+    await one.settled()
+    assert one.options("can_protocol") == ["Growatt", "Sol-Ark"]
+
+
+@pytest.mark.parametrize(("before", "now"), [(2, 1), (1, 2)])
+async def test_the_module_id_that_counts_is_that_of_this_connection(
+    hass: HomeAssistant, world: World, before: int, now: int
+) -> None:
+    """The app may have set it meanwhile, either way."""
+    one = await bench(hass, world, battery("idle", module_id=before))
+    await in_other_hands(one, module_id=now)
+    assert one.shown("module_id") == str(before)
+    if now == 1:
+        await one.select("can_protocol", "Victron")
+        assert one.pending == "- CAN protocol: Victron"
+    else:
+        async with refused(
+            one, "protocol_needs_module_id", "can_protocol", ServiceValidationError
+        ):
+            await one.select("can_protocol", "Victron")
+        assert one.changes == []
+
+
+async def test_what_was_known_is_shown_until_it_is_read_again(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It does not count for a change, but it is better than nothing."""
+    one = await bench(hass, world)
+    reads = one.gets[GET_CAN]
+    await in_other_hands(one, can_index=4)
+    assert one.gets[GET_CAN] == reads
+    assert one.shown("can_protocol") == "Growatt"
+    await one.settled()
+    assert one.gets[GET_CAN] == reads + 1
+    assert one.shown("can_protocol") == "Victron"
+
+
+async def test_a_list_that_changes_under_the_write_is_no_success(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read back names another brand at the place that was sent."""
+    one = await bench(hass, world)
+    answer = one.pack._setting
+
+    def sort_anew(function: int, data: bytes) -> bytes | None:
+        reply = answer(function, data)
+        if function == SET_CAN:
+            one.pack.can_protocols = tuple(reversed(CAN_PROTOCOLS))
+        return reply
+
+    monkeypatch.setattr(one.pack, "_setting", sort_anew)
+    async with refused(one, "change_not_confirmed", "can_protocol"):
+        await one.select("can_protocol", "Victron")
+    assert len(one.changes) == 1
+    assert one.issue is None
+
+
+async def test_a_pending_protocol_is_met_by_its_brand_alone(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Not by another one that has its place in a newer list."""
+    one = await bench(hass, world)
+    await one.select("can_protocol", "Victron")
+    one.pack.can_protocols = tuple(reversed(CAN_PROTOCOLS))
+    await one.power_cycle()
+    assert one.shown("can_protocol") == "SMA"
+    issue = one.issue
+    assert issue is not None
+    assert issue.translation_key == "power_cycle_without_effect"
+    assert one.pending == "- CAN protocol: Victron"
+
+
+async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A board that has lost its list still has the choices it once told of."""
+    one = await bench(hass, world)
+    one.pack.can_protocols = ()
+    await one.power_cycle()
+    assert "Victron" in one.options("can_protocol")
+    async with refused(
+        one, "protocol_not_offered", "can_protocol", ServiceValidationError
+    ):
+        await one.select("can_protocol", "Victron")
+    assert one.changes == []
+
+
 @pytest.mark.parametrize("setting", ["can_protocol", "rs485_protocol"])
 async def test_a_refusal_of_the_battery_is_told_with_its_code(
     hass: HomeAssistant, world: World, setting: str
@@ -590,7 +716,7 @@ async def test_a_pending_change_survives_a_reload(
     """With the same words, also before the battery has been read again."""
     one = await bench(hass, world)
     await one.select("can_protocol", "Victron")
-    assert one.entry.data[CONF_PENDING] == {"can_protocol": 4}
+    assert one.entry.data[CONF_PENDING] == {"can_protocol": "Victron"}
     assert await hass.config_entries.async_reload(one.entry.entry_id)
     assert one.pending == "- CAN protocol: Victron"
     await one.settled()

@@ -81,8 +81,11 @@ class VlrvControls:
         self._changing = asyncio.Lock()
         # A change waits for the reading at the beginning of a connection.
         self._lock = asyncio.Lock()
+        # What the battery reported last, to be shown; by setting, on which connection.
         self.module_id: int | None = None
         self.protocols: dict[str, ProtocolList] = {}
+        self._read_on: dict[str, int] = {}
+        # By what the entities will show: a module ID, a brand, a name.
         self.pending: dict[str, int | str] = dict(
             coordinator.config_entry.data.get(CONF_PENDING, {})
         )
@@ -119,12 +122,29 @@ class VlrvControls:
             self._settle(came_back=True)
 
     async def _read_module_id(self) -> None:
+        connection = self._connection
         self.module_id = await self._coordinator.client.read_module_id()
+        self._read_on[MODULE_ID] = connection
 
     async def _read_protocols(self, setting: str) -> None:
+        connection = self._connection
         self.protocols[setting] = await self._coordinator.client.read_protocols(
             _GET[setting]
         )
+        self._read_on[setting] = connection
+
+    @property
+    def _connection(self) -> int:
+        """Return the number of the connection."""
+        return self._coordinator.client.counters.connects
+
+    def _is_current(self, setting: str) -> bool:
+        """Return whether a setting was read on this connection.
+
+        What is older may be changed on: while the battery was away, the phone app may
+        have set its module ID, or given it a firmware with another list.
+        """
+        return self._read_on.get(setting) == self._connection
 
     def codes(self, setting: str) -> tuple[str, ...]:
         """Return the battery's codes for CAN or RS485, none when they are not known."""
@@ -149,8 +169,9 @@ class VlrvControls:
     async def async_set_protocol(self, setting: str, brand: str) -> None:
         """Set the inverter on CAN or RS485, by the brand shown for it."""
         async with self._change(setting):
-            if self.module_id is None or setting not in self.protocols:
+            if not self._is_current(MODULE_ID):
                 await self._read_module_id()
+            if not self._is_current(setting):
                 await self._read_protocols(setting)
             if self.module_id != MODULE_ID_FOR_PROTOCOLS:
                 raise self._error(
@@ -165,8 +186,13 @@ class VlrvControls:
             await self._coordinator.client.write_setting(
                 set_protocol(_SET[setting], index)
             )
-            self._await_power_cycle(setting, index)
+            self._await_power_cycle(setting, brand)
             await self._read_back(self._read_protocols(setting))
+            brands = brand_names(self.protocols[setting].names)
+            if brands[index : index + 1] != (brand,):
+                # It was set from another list than the one there is now.
+                del self.pending[setting]
+                raise ImplausibleError(("the list of protocols changed",))
 
     async def async_set_name(self, name: str) -> None:
         """Set the Bluetooth name: 1-22 printable ASCII characters."""
@@ -268,8 +294,7 @@ class VlrvControls:
             return self.module_id
         if setting == NAME:
             return self._coordinator.advertised_name
-        protocols = self.protocols.get(setting)
-        return None if protocols is None else protocols.selected
+        return self.protocol(setting)
 
     @callback
     def _settle(self, *, came_back: bool = False) -> None:
@@ -319,16 +344,8 @@ class VlrvControls:
             translation_placeholders={
                 "name": coordinator.name,
                 "settings": "\n".join(
-                    f"- {names[setting]}: {self._shown(setting, wanted)}"
+                    f"- {names[setting]}: {wanted}"
                     for setting, wanted in self.pending.items()
                 ),
             },
         )
-
-    def _shown(self, setting: str, wanted: int | str) -> str:
-        """Return a pending value as the entity will show it."""
-        facts = self._coordinator.facts
-        codes = {CAN: facts.can_protocols, RS485: facts.rs485_protocols}.get(setting)
-        if codes and isinstance(wanted, int) and wanted < len(codes):
-            return brand_names(codes)[wanted]
-        return str(wanted)
