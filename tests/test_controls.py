@@ -1,4 +1,4 @@
-"""Every setting is sent once and confirmed by the battery, or it counts as not made."""
+"""Every setting is sent once; done is what the battery confirms, and only that."""
 
 from __future__ import annotations
 
@@ -881,7 +881,7 @@ async def test_the_heater_is_never_shown_ahead_of_the_battery(
 @pytest.mark.parametrize(
     ("answer", "key"),
     [
-        ("silent", "change_not_confirmed"),
+        ("silent", "heater_unanswered"),
         ("refuse", "heater_refused"),
         ("ignore", "heater_not_confirmed"),
     ],
@@ -909,10 +909,10 @@ async def test_a_heater_that_does_not_follow_is_told_of(
 async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
     hass: HomeAssistant, world: World
 ) -> None:
-    """The command counts as not made, but the battery knows better."""
+    """Whether it took the command is not known, until the battery says so."""
     one = await bench(hass, world)
     one.peripheral.faults.drop = 1
-    async with refused(one, "change_not_confirmed", "heater"):
+    async with refused(one, "heater_unanswered", "heater"):
         await one.heater(True)
     await asyncio.sleep(POLL + 1)
     assert one.shown("heater", "switch") == "on"
@@ -1077,6 +1077,20 @@ async def test_a_name_is_shown_even_if_it_could_not_be_written(
 
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
+async def test_a_link_that_breaks_in_a_command_for_the_heater_leaves_it_open(
+    hass: HomeAssistant, world: World, fault: str
+) -> None:
+    """The switch shows what became of it, without a power cycle."""
+    one = await bench(hass, world)
+    setattr(one.peripheral.faults, fault, 1)
+    async with refused(one, "heater_unanswered", "heater"):
+        await one.heater(True)
+    await one.settled()
+    assert one.shown("heater", "switch") == "on"
+    assert len(one.changes) == 1
+
+
+@pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
 async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
     hass: HomeAssistant, world: World, fault: str
 ) -> None:
@@ -1141,7 +1155,7 @@ async def test_a_battery_out_of_range_takes_no_change(
 async def test_a_change_that_gets_no_answer_is_not_sent_again(
     hass: HomeAssistant, world: World
 ) -> None:
-    """It counts as not made; the next polls go on as before."""
+    """Nobody knows whether it was taken; the next polls go on as before."""
     one = await bench(hass, world)
     one.peripheral.faults.drop = 1
     async with refused(one, "change_not_confirmed", "module_id"):
@@ -1153,6 +1167,9 @@ async def test_a_change_that_gets_no_answer_is_not_sent_again(
     await asyncio.sleep(2 * POLL)
     assert health.samples - samples >= 2
     assert len(one.changes) == 1
+    # The battery had taken it.
+    await one.power_cycle()
+    assert one.shown("module_id") == "7"
 
 
 async def test_a_change_that_was_confirmed_is_not_called_unmade(
@@ -1440,7 +1457,7 @@ async def test_refresh_now_says_that_the_values_cannot_be_true(
     [
         "change_link_lost", "change_not_confirmed", "change_refused", "heater_refused",
         "change_under_way", "change_unreachable", "heater_not_confirmed",
-        "invalid_name", "protocol_needs_module_id",
+        "heater_unanswered", "invalid_name", "protocol_needs_module_id",
     ],
 )  # fmt: skip
 def test_a_text_names_the_battery_and_the_setting(key: str) -> None:
@@ -1448,6 +1465,22 @@ def test_a_text_names_the_battery_and_the_setting(key: str) -> None:
     message = STRINGS["exceptions"][key]["message"]
     assert "{name}" in message
     assert "{setting}" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "look"),
+    [
+        ("change_link_lost", "after the battery was switched off and on"),
+        ("change_not_confirmed", "after the battery was switched off and on"),
+        ("heater_unanswered", "when the values are live"),
+    ],
+)
+def test_a_lost_answer_is_not_called_a_refusal(key: str, look: str) -> None:
+    """The battery may have taken the change; where that is seen is said as well."""
+    message = STRINGS["exceptions"][key]["message"]
+    assert "is not known" in message
+    assert "not made" not in message
+    assert look in message
 
 
 def test_the_notices_name_the_battery_and_the_settings() -> None:

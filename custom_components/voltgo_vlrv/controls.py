@@ -20,13 +20,7 @@ from homeassistant.helpers import issue_registry as ir
 from .const import DOMAIN
 from .link import LinkReleasedError
 from .texts import words
-from .vlrv.errors import (
-    ImplausibleError,
-    LinkLostError,
-    NoAnswerError,
-    RefusedError,
-    VlrvError,
-)
+from .vlrv.errors import ImplausibleError, LinkLostError, RefusedError, VlrvError
 from .vlrv.settings import (
     GET_CAN,
     GET_RS485,
@@ -254,15 +248,26 @@ class VlrvControls:
                 raise self._error("change_unreachable", setting) from err
             try:
                 yield
-            except RefusedError as err:
-                key = "heater_refused" if setting == HEATER else "change_refused"
-                raise self._error(key, setting, code=str(err.code)) from err
-            except LinkLostError as err:
-                raise self._error("change_link_lost", setting) from err
-            except (NoAnswerError, ImplausibleError) as err:
-                raise self._error("change_not_confirmed", setting) from err
+            except VlrvError as err:
+                raise self._failure(setting, err) from err
             finally:
                 self._settle()
+
+    def _failure(self, setting: str, err: VlrvError) -> HomeAssistantError:
+        """Return what an owner can know of a change that failed on a link that stood."""
+        is_heater = setting == HEATER
+        if isinstance(err, RefusedError):
+            return self._error(
+                "heater_refused" if is_heater else "change_refused",
+                setting,
+                code=str(err.code),
+            )
+        if is_heater:
+            # The switch shows at once what the battery does of itself.
+            return self._error("heater_unanswered", setting)
+        if isinstance(err, LinkLostError):
+            return self._error("change_link_lost", setting)
+        return self._error("change_not_confirmed", setting)
 
     def _error(
         self,
