@@ -1110,6 +1110,18 @@ async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
     assert one.issue is None
 
 
+async def test_a_battery_that_was_let_go_takes_no_change(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The owner has said so, and is told how to have it back."""
+    one = await bench(hass, world)
+    await one.act("switch", "turn_off", "bluetooth_link")
+    async with refused(one, "change_released", "module_id"):
+        await one.select("module_id", "3")
+    assert one.changes == []
+    assert not one.entry.runtime_data.client.is_connected
+
+
 async def test_a_battery_that_is_switched_off_takes_no_change(
     hass: HomeAssistant, world: World
 ) -> None:
@@ -1149,6 +1161,48 @@ async def test_a_battery_out_of_range_takes_no_change(
     await until(lambda: one.entry.runtime_data.client.is_connected, 120)
     await asyncio.sleep(POLL)
     assert one.shown("module_id") == "1"
+    assert one.changes == []
+
+
+@pytest.mark.parametrize("how", ["is silent", "breaks the link", "contradicts itself"])
+async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """And nobody is told that something may have been changed."""
+    one = await bench(hass, world)
+    answer = one.pack._setting
+
+    def fail(function: int, data: bytes) -> bytes | None:
+        if function not in GETS:
+            return answer(function, data)
+        if how == "breaks the link":
+            one.peripheral.drop_link()
+        return b"\x05\x01" if how == "contradicts itself" else None
+
+    monkeypatch.setattr(one.pack, "_setting", fail)
+    await in_other_hands(one)
+    asked = len(one.sent())
+    async with refused(one, "change_not_sent", "can_protocol"):
+        await one.select("can_protocol", "Victron")
+    assert len(one.sent()) > asked
+    assert one.changes == []
+    assert one.issue is None
+
+
+async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It waited for the answer to a poll, which took the link along."""
+    one = await bench(hass, world)
+    one.peripheral.faults.delay = 1.0
+    polls = hass.async_create_task(one.refresh())
+    await asyncio.sleep(0.5)
+    change = hass.async_create_task(one.select("module_id", "7"))
+    await asyncio.sleep(0.1)
+    one.peripheral.drop_link()
+    async with refused(one, "change_unreachable", "module_id"):
+        await change
+    await asyncio.wait({polls})
     assert one.changes == []
 
 
@@ -1457,7 +1511,8 @@ async def test_refresh_now_says_that_the_values_cannot_be_true(
     [
         "change_link_lost", "change_not_confirmed", "change_refused", "heater_refused",
         "change_under_way", "change_unreachable", "heater_not_confirmed",
-        "heater_unanswered", "invalid_name", "protocol_needs_module_id",
+        "change_not_sent", "change_released", "heater_unanswered", "invalid_name",
+        "protocol_needs_module_id", "protocol_not_offered",
     ],
 )  # fmt: skip
 def test_a_text_names_the_battery_and_the_setting(key: str) -> None:

@@ -20,7 +20,13 @@ from homeassistant.helpers import issue_registry as ir
 from .const import DOMAIN
 from .link import LinkReleasedError
 from .texts import words
-from .vlrv.errors import ImplausibleError, LinkLostError, RefusedError, VlrvError
+from .vlrv.errors import (
+    ImplausibleError,
+    LinkLostError,
+    NotSentError,
+    RefusedError,
+    VlrvError,
+)
 from .vlrv.settings import (
     GET_CAN,
     GET_RS485,
@@ -83,6 +89,8 @@ class VlrvControls:
         self.pending: dict[str, int | str] = dict(
             coordinator.config_entry.data.get(CONF_PENDING, {})
         )
+        # Whether the battery may have got the change that is under way.
+        self._is_sent = False
         # What waited while the battery was away, and what it came back without.
         self._waited: set[str] = set()
         self._missed: set[str] = set()
@@ -156,7 +164,7 @@ class VlrvControls:
     async def async_set_module_id(self, module_id: int) -> None:
         """Set the module ID, 1-16."""
         async with self._change(MODULE_ID):
-            await self._coordinator.client.write_setting(set_module_id(module_id))
+            await self._write(set_module_id(module_id))
             self._await_power_cycle(MODULE_ID, module_id)
             await self._read_back(self._read_module_id())
 
@@ -177,9 +185,7 @@ class VlrvControls:
                     "protocol_not_offered", setting, ServiceValidationError
                 )
             index = brands.index(brand)
-            await self._coordinator.client.write_setting(
-                set_protocol(_SET[setting], index)
-            )
+            await self._write(set_protocol(_SET[setting], index))
             self._await_power_cycle(setting, brand)
             await self._read_back(self._read_protocols(setting))
             brands = brand_names(self.protocols[setting].names)
@@ -195,14 +201,14 @@ class VlrvControls:
         except ValueError as err:
             raise self._error("invalid_name", NAME, ServiceValidationError) from err
         async with self._change(NAME):
-            await self._coordinator.client.write_setting(request)
+            await self._write(request)
             self._await_power_cycle(NAME, name)
 
     async def async_set_heater(self, enabled: bool) -> None:
         """Allow or forbid the heater; done when the battery reports it so."""
         coordinator = self._coordinator
         async with self._change(HEATER):
-            await coordinator.client.write_setting(set_heater(enabled))
+            await self._write(set_heater(enabled))
             confirming = coordinator.config_entry.async_create_background_task(
                 coordinator.hass, self._await_heater(enabled), "confirm the heater"
             )
@@ -210,6 +216,11 @@ class VlrvControls:
             done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
             if not done or not confirming.result():
                 raise self._error("heater_not_confirmed", HEATER)
+
+    async def _write(self, request: bytes) -> None:
+        """Send the change, once."""
+        self._is_sent = True
+        await self._coordinator.client.write_setting(request)
 
     async def _await_heater(self, enabled: bool) -> bool:
         """Poll until a status that was read from now on says so."""
@@ -240,6 +251,7 @@ class VlrvControls:
         if self._coordinator.firmware.is_running:
             raise self._error("firmware_under_way", setting)
         async with self._changing, self._lock, AsyncExitStack() as stack:
+            self._is_sent = False
             try:
                 await stack.enter_async_context(self._coordinator.link.use())
             except LinkReleasedError as err:
@@ -262,6 +274,11 @@ class VlrvControls:
                 setting,
                 code=str(err.code),
             )
+        if isinstance(err, NotSentError):
+            return self._error("change_unreachable", setting)
+        if not self._is_sent:
+            # What had to be read before was not answered.
+            return self._error("change_not_sent", setting)
         if is_heater:
             # The switch shows at once what the battery does of itself.
             return self._error("heater_unanswered", setting)

@@ -31,11 +31,13 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
     NoAnswerError,
     NoSlotError,
     NotReachableError,
+    NotSentError,
     NotVlrvError,
     RefusedError,
     VlrvError,
 )
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
+from custom_components.voltgo_vlrv.vlrv.settings import set_module_id
 from simulator.adapter import VirtualAdapter, VirtualClient
 from simulator.battery import ReplayBattery, SimulatedBattery, build_reply, status_reply
 from simulator.clock import FastClock
@@ -841,7 +843,11 @@ async def test_calls_that_wait_their_turn_fail_with_the_link(build: Build) -> No
     await asyncio.sleep(0.5)
     link.peripheral.drop_link()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [LinkLostError] * 3
+    assert [type(outcome) for outcome in outcomes] == [
+        LinkLostError,
+        NotSentError,
+        NotSentError,
+    ]
     assert link.sent == [STATUS_41]
     await link.assert_free()
 
@@ -900,6 +906,33 @@ async def test_a_write_that_hangs_is_no_answer(
             await connected.client.read_identity()
     assert connected.clock.now - before < 6.5
     await connected.assert_usable()
+
+
+# Writing a setting
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_write_is_sent_on_the_connection_it_was_meant_for(
+    build: Build, again: bool
+) -> None:
+    """What it is based on was read there; another one may know another list."""
+    link = await build(timing=Timing(spacing=5.0))
+    await link.client.connect()
+    await link.client.read_status()
+    write = start(link.client.write_setting(set_module_id(7)))
+    await asyncio.sleep(1)
+    await link.client.disconnect()
+    if again:
+        await link.client.connect()
+        link.assert_held()
+    with pytest.raises(NotSentError):
+        await write
+    assert set_module_id(7) not in link.sent
+    await link.client.connect()
+    await link.client.write_setting(set_module_id(7))
+    assert link.sent[-1] == set_module_id(7)
+    await link.client.disconnect()
+    await link.assert_free()
 
 
 # Letting go
@@ -1242,7 +1275,7 @@ async def test_a_cancelled_proof_leaves_nothing(build: Build) -> None:
 
 
 def test_every_error_is_one_of_ours() -> None:
-    """One door for callers, and two that a caller may treat as one."""
+    """One door for callers, and some that a caller may treat as one."""
     for error in (
         NotVlrvError,
         NotReachableError,
@@ -1253,4 +1286,5 @@ def test_every_error_is_one_of_ours() -> None:
     ):
         assert issubclass(error, VlrvError)
     assert issubclass(NoSlotError, NotReachableError)
+    assert issubclass(NotSentError, LinkLostError)
     assert str(RefusedError(7)) == "refused by the battery (code 7)"

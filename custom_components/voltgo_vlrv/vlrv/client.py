@@ -24,6 +24,7 @@ from .errors import (
     NoAnswerError,
     NoSlotError,
     NotReachableError,
+    NotSentError,
     NotVlrvError,
     RefusedError,
 )
@@ -385,13 +386,20 @@ class VlrvClient:
             raise NoAnswerError(f"no answer to {tries} requests")
 
     async def _ask(
-        self, request: bytes, expected: _Expected, patience: float | None = None
+        self,
+        request: bytes,
+        expected: _Expected,
+        patience: float | None = None,
+        connection: int | None = None,
     ) -> bytes:
+        """Send once and return the answer; on this connection only, where given."""
         loop = asyncio.get_running_loop()
         if (wait := self._last_write + self._timing.spacing - loop.time()) > 0:
             await asyncio.sleep(wait)
         if self._client is None or self._write_char is None:
-            raise LinkLostError("not connected")
+            raise NotSentError("not connected")
+        if connection not in (None, self.counters.connects):
+            raise NotSentError("connected anew")
         self._assembler.clear()
         self._pending = pending = _Pending(expected, loop.create_future())
         self.counters.requests += 1
@@ -500,13 +508,13 @@ class VlrvClient:
         """Write one setting, once: what was not confirmed is not sent again.
 
         Raises RefusedError with the battery's code, NoAnswerError when it is unknown
-        whether the battery took it, and LinkLostError.
+        whether the battery took it, and LinkLostError; NotSentError when it surely did
+        not. What it is based on was read on this connection, so on no other is it sent.
         """
-        function = request[1]
+        expected = _Expected(SETTINGS_FAMILY, request[1], STATUS_REPLY_LENGTH)
+        connection = self.counters.connects
         async with self._lock:
-            frame = await self._ask(
-                request, _Expected(SETTINGS_FAMILY, function, STATUS_REPLY_LENGTH)
-            )
+            frame = await self._ask(request, expected, connection=connection)
         if (code := frame[STATUS_BYTE]) != SUCCESS:
             self.trace.note(LinkEvent.REFUSED, f"code {code}", frame)
             raise RefusedError(code)

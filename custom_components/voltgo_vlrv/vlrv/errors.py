@@ -28,6 +28,10 @@ class LinkLostError(VlrvError):
     """The connection broke while something was asked."""
 
 
+class NotSentError(LinkLostError):
+    """The connection was gone before this was sent."""
+
+
 class NoAnswerError(VlrvError):
     """The connection stands, but the battery did not answer in time."""
 
