@@ -18,7 +18,15 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 
-from .helpers import add_discovered, battery, enable_all, entity_id, until, value
+from .helpers import (
+    add_discovered,
+    battery,
+    enable_all,
+    entity_id,
+    set_options,
+    until,
+    value,
+)
 from .vlrv.captures import capture, needs_captures
 from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
@@ -557,7 +565,11 @@ async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
     await one.select("can_protocol", "Growatt")
     twin = bytes.fromhex("10060100e575")
     assert one.changes == [twin, twin]
-    assert [note.data for note in one.peripheral.notifications][0] == twin
+    assert [
+        note.data
+        for note in one.peripheral.notifications
+        if note.data[:2] == bytes((SETTINGS, SET_CAN))
+    ] == [twin]
     assert one.pending == "- CAN protocol: Growatt"
     await one.power_cycle()
     assert one.shown("can_protocol") == "Growatt"
@@ -1195,14 +1207,15 @@ async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
     """It waited for the answer to a poll, which took the link along."""
     one = await bench(hass, world)
     one.peripheral.faults.delay = 1.0
-    polls = hass.async_create_task(one.refresh())
+    poll = hass.async_create_task(one.refresh())
     await asyncio.sleep(0.5)
     change = hass.async_create_task(one.select("module_id", "7"))
     await asyncio.sleep(0.1)
     one.peripheral.drop_link()
     async with refused(one, "change_unreachable", "module_id"):
         await change
-    await asyncio.wait({polls})
+    await asyncio.wait({poll})
+    check(one, poll.exception(), "link_lost")
     assert one.changes == []
 
 
@@ -1329,7 +1342,7 @@ async def test_the_recorded_double_notification_refuses_the_protocol(
 async def test_a_reply_that_is_held_back_confirms_nothing_later(
     hass: HomeAssistant, world: World
 ) -> None:
-    """It comes with the answer to a poll, long after the change was given up."""
+    """It would come with the answer to a poll, but its link was ended."""
     one = await bench(hass, world)
     one.peripheral.faults.merge = 1
     async with refused(one, "change_not_confirmed", "module_id"):
@@ -1338,7 +1351,7 @@ async def test_a_reply_that_is_held_back_confirms_nothing_later(
     assert len(one.changes) == 1
     assert one.issue is None
     assert one.shown("module_id") == "1"
-    assert one.entry.runtime_data.client.counters.late_replies == 1
+    assert one.entry.runtime_data.client.counters.late_replies == 0
     assert one.entry.runtime_data.health.missed == 0
 
 
@@ -1362,20 +1375,86 @@ async def test_replies_that_come_twice_confirm_once(
 
 
 async def test_a_reply_that_comes_late_does_not_confirm_another_change(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A late success of the CAN protocol is no success of RS485."""
+    """A success of the CAN protocol is no success of RS485, and its link is gone."""
     one = await bench(hass, world)
     one.peripheral.faults.late = 1
     one.peripheral.faults.late_by = 3.0
     async with refused(one, "change_not_confirmed", "can_protocol"):
         await one.select("can_protocol", "Victron")
-    one.pack.module_id = 2
+    monkeypatch.setattr(one.pack, "_select", lambda *_: b"\x01")
     async with refused(one, "change_refused", "rs485_protocol"):
         await one.select("rs485_protocol", "Luxpower")
     await asyncio.sleep(5)
     assert one.issue is None
-    assert one.entry.runtime_data.client.counters.late_replies == 1
+    assert one.entry.runtime_data.client.counters.late_replies == 0
+
+
+async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A success does not name its value: Victron's may not be taken for Deye's."""
+    one = await bench(hass, world)
+    one.peripheral.faults.late = 1
+    one.peripheral.faults.late_by = 2.6
+    async with refused(one, "change_not_confirmed", "can_protocol"):
+        await one.select("can_protocol", "Victron")
+    answer = one.pack._setting
+    monkeypatch.setattr(
+        one.pack,
+        "_setting",
+        lambda function, data: None if function == SET_CAN else answer(function, data),
+    )
+    async with refused(one, "change_not_confirmed", "can_protocol"):
+        await one.select("can_protocol", "Deye")
+    assert len(one.changes) == 2
+    assert one.issue is None
+
+
+@pytest.mark.parametrize("interval", [10, 3600])
+async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
+    hass: HomeAssistant, world: World, interval: int
+) -> None:
+    """On a new link, which is not taken for a battery that was away."""
+    one = await bench(hass, world)
+    await set_options(hass, one.entry, interval=interval)
+    await one.select("can_protocol", "Victron")
+    await asyncio.sleep(2 * POLL)
+    health = one.entry.runtime_data.health
+    samples = health.samples
+    connections = one.peripheral.connections
+    one.peripheral.faults.drop = 1
+    async with refused(one, "heater_unanswered", "heater"):
+        await one.heater(True)
+    await asyncio.sleep(3)
+    assert one.peripheral.connections == connections + 1
+    assert one.entry.runtime_data.client.is_connected
+    assert health.samples > samples
+    assert one.shown("heater", "switch") == "on"
+    issue = one.issue
+    assert issue is not None
+    assert issue.translation_key == "power_cycle"
+
+
+async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It loses the link with the change, and its value comes on the next."""
+    one = await bench(hass, world)
+    health = one.entry.runtime_data.health
+    one.peripheral.faults.drop = 1
+    change = hass.async_create_task(one.select("module_id", "7"))
+    await asyncio.sleep(0.5)
+    poll = hass.async_create_task(one.refresh())
+    async with refused(one, "change_not_confirmed", "module_id"):
+        await change
+    await asyncio.wait({poll})
+    check(one, poll.exception(), "link_lost")
+    samples = health.samples
+    await asyncio.sleep(POLL + 1)
+    assert health.samples > samples
+    assert value(hass, one.pack.address, "voltage") != "unavailable"
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "truncate", "lead", "lose_chunk"])

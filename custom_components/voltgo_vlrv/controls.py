@@ -23,6 +23,7 @@ from .texts import words
 from .vlrv.errors import (
     ImplausibleError,
     LinkLostError,
+    NoAnswerError,
     NotSentError,
     RefusedError,
     VlrvError,
@@ -261,6 +262,9 @@ class VlrvControls:
             try:
                 yield
             except VlrvError as err:
+                if self._is_sent and isinstance(err, NoAnswerError):
+                    # The client has ended the link, see there; the polls need another.
+                    self._coordinator.refresh_soon()
                 raise self._failure(setting, err) from err
             finally:
                 self._settle()

@@ -39,7 +39,13 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from custom_components.voltgo_vlrv.vlrv.settings import set_module_id
 from simulator.adapter import VirtualAdapter, VirtualClient
-from simulator.battery import ReplayBattery, SimulatedBattery, build_reply, status_reply
+from simulator.battery import (
+    ReplayBattery,
+    SimulatedBattery,
+    build_reply,
+    settings_frame,
+    status_reply,
+)
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.peripheral import PROFILES, Battery, Peripheral
@@ -933,6 +939,39 @@ async def test_a_write_is_sent_on_the_connection_it_was_meant_for(
     assert link.sent[-1] == set_module_id(7)
     await link.client.disconnect()
     await link.assert_free()
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_write_without_an_answer_ends_the_link(
+    build: Build, cancelled: bool
+) -> None:
+    """A reply does not say which value it confirms: on this link none may come late."""
+    link = await build()
+    await link.client.connect()
+    link.peripheral.faults.late = 1
+    link.peripheral.faults.late_by = 2.6
+    write = start(link.client.write_setting(set_module_id(7)))
+    if cancelled:
+        await asyncio.sleep(1.9)
+        await cancel(write)
+    else:
+        with pytest.raises(NoAnswerError):
+            await write
+    await link.assert_free()
+    await link.client.connect()
+    link.peripheral.faults.drop = 1
+    with pytest.raises(NoAnswerError):
+        await link.client.write_setting(set_module_id(8))
+    assert link.sent == [set_module_id(7), set_module_id(8)]
+    await link.assert_usable()
+
+
+async def test_a_write_that_is_refused_keeps_the_link(connected: Link) -> None:
+    """It was answered."""
+    connected.battery.script[set_module_id(7)] = [settings_frame(7, b"\x01")]
+    with pytest.raises(RefusedError):
+        await connected.client.write_setting(set_module_id(7))
+    connected.assert_held()
 
 
 # Letting go

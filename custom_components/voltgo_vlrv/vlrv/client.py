@@ -510,11 +510,21 @@ class VlrvClient:
         Raises RefusedError with the battery's code, NoAnswerError when it is unknown
         whether the battery took it, and LinkLostError; NotSentError when it surely did
         not. What it is based on was read on this connection, so on no other is it sent.
+
+        A reply does not say which value it confirms, so a write that was given up ends
+        the link: on that, the reply may come late, and be taken for the next one's.
         """
         expected = _Expected(SETTINGS_FAMILY, request[1], STATUS_REPLY_LENGTH)
         connection = self.counters.connects
         async with self._lock:
-            frame = await self._ask(request, expected, connection=connection)
+            try:
+                frame = await self._ask(request, expected, connection=connection)
+            except NotSentError:
+                raise
+            except BaseException:  # also when the caller was cancelled
+                if connection == self.counters.connects:
+                    await self.disconnect()
+                raise
         if (code := frame[STATUS_BYTE]) != SUCCESS:
             self.trace.note(LinkEvent.REFUSED, f"code {code}", frame)
             raise RefusedError(code)
