@@ -254,7 +254,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             # The battery was read when it was added, moments ago.
             self._accept(proof.status, proof.when, proof.time)
             self.data = proof.status
-        if self._stands and not self.link.is_released:
+        if self._stands:
             self._watch_age()
         entry.async_on_unload(async_watch_rivals(self.hass, entry))
         entry.async_on_unload(
@@ -450,8 +450,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @callback
     def _watch_age(self) -> None:
-        """See to it that a sample is not shown for too long, whatever a poll does."""
-        if self._cancel_expiry is None:
+        """See to it that a sample is not shown for too long, whatever a poll does.
+
+        While the battery is released it stands, however old it is.
+        """
+        if self._cancel_expiry is None and not self.link.is_released:
             self._cancel_expiry = async_call_at(
                 self.hass,
                 HassJob(self._on_age, cancel_on_shutdown=True),
@@ -467,6 +470,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def _on_age(self, _now: datetime) -> None:
         self._cancel_expiry = None
+        if self.link.is_released:
+            return
         if self._stands:
             self._watch_age()
         elif self.firmware.is_running:

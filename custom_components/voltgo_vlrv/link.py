@@ -351,11 +351,23 @@ class VlrvLink:
 
     async def async_release(self, duration: timedelta | None = None) -> None:
         """Let the battery go, until it is taken back or the duration is over."""
+        self.async_begin_release(duration)
+        await self.async_end_link()
+
+    @callback
+    def async_begin_release(self, duration: timedelta | None = None) -> None:
+        """Have nobody ask the battery from now on; `async_end_link` has to follow."""
         self._coordinator.pause()
         self._note_release(duration)
         self.async_update()
-        await self._coordinator.memory.async_note_release(True, self.released_until)
+
+    async def async_end_link(self) -> None:
+        """End the link of a battery that is released, and keep that it is."""
+        # First: somebody waits for it with the phone in the hand.
         await self._client.disconnect()
+        if self.is_released:  # and not taken back meanwhile
+            await self._coordinator.memory.async_note_release(True, self.released_until)
+        self.async_update()
 
     def _note_release(self, duration: timedelta | None) -> None:
         self.is_released = True
