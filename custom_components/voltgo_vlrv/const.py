@@ -40,6 +40,8 @@ FROZEN_SAMPLES: Final = 3
 
 # What a battery tells of itself is read again on a new link after so long.
 PORTRAIT_AGE: Final = timedelta(hours=1)
+# What a link breaks at so many times in a row is left out for as long.
+FATAL_READS: Final = 2
 
 # A connected battery that leaves so many polls unanswered is cut off and called anew.
 SILENT_POLLS: Final = 3

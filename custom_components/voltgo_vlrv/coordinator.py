@@ -30,6 +30,7 @@ from .const import (
     DOMAIN,
     ENERGY_GAP,
     ENERGY_GAP_INTERVALS,
+    FATAL_READS,
     FROZEN_AFTER,
     FROZEN_SAMPLES,
     MAX_AGE,
@@ -126,6 +127,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._stands_while_released = False
         self._portrait_at: float | None = None
         self._portrait_wanted = False
+        # Of what the link broke at while it was read: how often in a row, and when.
+        self._fatal_reads: dict[str, tuple[int, float]] = {}
         self._was_away = False
         self._advertised: bluetooth.BluetoothServiceInfoBleak | None = None
         self.link = VlrvLink(self)
@@ -324,6 +327,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """See to it that the next advertisement counts as news, and leads to a call."""
         self.note_away()
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
+        if (pause := self.link.note_lost()) is not None:
+            self.update_interval = max(pause, self.interval)
+            self._schedule_refresh()
         self.link.async_update()
 
     @callback
@@ -546,16 +552,37 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         try:
             async with self.link.use():
                 for read in reads:
+                    if self._is_fatal(read.__name__):
+                        continue
                     try:
                         await read()
                     except LinkLostError:
+                        self._note_fatal(read.__name__)
                         raise
                     except VlrvError as err:
                         # Not every board tells, and no live value depends on it.
                         _LOGGER.debug("%s: %s: %s", self.name, read.__name__, err)
+                    self._fatal_reads.pop(read.__name__, None)
         except VlrvError as err:
             _LOGGER.debug("%s: %s", self.name, err)
             self._portrait_at = None  # read again with the next connection
+
+    def _note_fatal(self, read: str) -> None:
+        """Note that the link broke at a read; an end that was wanted is none."""
+        if not self.link.is_released:
+            count, _ = self._fatal_reads.get(read, (0, 0.0))
+            self._fatal_reads[read] = (count + 1, self.hass.loop.time())
+
+    def _is_fatal(self, read: str) -> bool:
+        """Return whether a board hangs up when it is asked that, as far as is known.
+
+        After a while it is tried again: another firmware may do better.
+        """
+        count, when = self._fatal_reads.get(read, (0, 0.0))
+        return (
+            count >= FATAL_READS
+            and self.hass.loop.time() - when < PORTRAIT_AGE.total_seconds()
+        )
 
     async def async_read_identity(self) -> None:
         """Read who the battery is, and keep what is new; raises VlrvError."""

@@ -38,8 +38,12 @@ _CONNECTING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_connecting")
 
 CONF_CONNECTION: Final = "connection"
 
-# So many links that break at once are made anew at once.
+# So many links in a row that break soon are made anew at once.
 BROKEN_LINKS: Final = 3
+# A link that lived for so long was a good one.
+LONG_LIFE: Final = timedelta(minutes=1)
+# Links that broke are forgotten when there was none for so long.
+FORGIVEN: Final = 2 * LONGEST_RETRY
 # How long another one may need to let go.
 SLOT_PATIENCE: Final = 5.0  # s
 # One attempt may meet a slot that is free a moment later.
@@ -96,8 +100,12 @@ class VlrvLink:
         self._sharing = self.mode is ConnectionMode.EACH_POLL
         self._failures = 0
         self._slot_failures = 0
-        # Links in a row that broke before they brought a sample.
-        self._useless = 0
+        # Links in a row that broke soon, whether they brought a sample or not; when the
+        # last one did, and whether that of now is counted, or has brought one.
+        self._short = 0
+        self._broke_at = 0.0
+        self._is_counted = False
+        self._is_useful = False
         self._failure: str | None = None
         self._slot_freed = asyncio.Event()
         self._attempt_began = 0.0
@@ -187,6 +195,7 @@ class VlrvLink:
             return  # whoever came first has it by now
         loop = self._hass.loop
         self._attempt_began = loop.time()
+        self._is_counted = self._is_useful = False
         try:
             await self._await_slot()
             self._check_ours()  # the owner may have let go meanwhile
@@ -194,7 +203,7 @@ class VlrvLink:
         finally:
             self._attempt_ended = loop.time()
         self._slot_failures = 0
-        if not self._useless:
+        if not self._short:
             self._failures = 0
             self._failure = None
         async_clear_slot_issue(self._hass, self._coordinator.config_entry)
@@ -225,10 +234,17 @@ class VlrvLink:
     @callback
     def note_sample(self) -> None:
         """Note that the link is of use."""
-        self._failures = self._useless = 0
+        self._failures = 0
+        self._is_useful = True
+        if self._lived() >= LONG_LIFE:
+            self._short = 0
         if self._failure is not None:
             self._failure = None
             self.async_update()
+
+    def _lived(self) -> timedelta:
+        """Return for how long the link has lived, or the last attempt is over."""
+        return timedelta(seconds=self._hass.loop.time() - self._attempt_ended)
 
     def _check_ours(self) -> None:
         if self.is_released:
@@ -244,6 +260,7 @@ class VlrvLink:
                 mode is ConnectionMode.AUTOMATIC and self._took_the_last_slot()
             )
             if self._sharing:
+                self._short = 0  # it has lived for as long as it was wanted
                 await self._client.disconnect()
         self.async_update()
 
@@ -255,12 +272,40 @@ class VlrvLink:
     # --- losing it ------------------------------------------------------------------
 
     @callback
+    def note_lost(self) -> timedelta | None:
+        """Note that a link broke; return the pause that its many likes ask for.
+
+        One that breaks soon after each reading costs the radio as much as one that
+        brings nothing, and is made less and less often, too.
+        """
+        if self.is_released or self._closed:
+            return None
+        self._count_lost()
+        if self._short <= BROKEN_LINKS:
+            return None
+        self._failure = "link_lost"
+        return self._pause_when_short()
+
+    def _count_lost(self) -> None:
+        """Count a link that broke, once, however many tell of it."""
+        if self._is_counted:
+            return
+        self._is_counted = True
+        self._broke_at = self._hass.loop.time()
+        self._short = self._short + 1 if self._lived() < LONG_LIFE else 0
+
+    def _pause_when_short(self) -> timedelta:
+        pause = _doubled(self._short - BROKEN_LINKS)
+        # Who has the reading does not want another one before its time.
+        return max(pause, self._coordinator.interval) if self._is_useful else pause
+
+    @callback
     def note_failure(self, err: VlrvError) -> timedelta:
         """Note why a poll failed; return how long to wait before the next one.
 
-        Each failure to connect doubles it, and so does each link that breaks before it
-        brought anything. On one that stands the interval decides, but who wants a value
-        each hour does not want to wait two for it.
+        Each failure to connect doubles it, and so does each link that breaks soon. On
+        one that stands the interval decides, but who wants a value each hour does not
+        want to wait two for it.
         """
         reason = failure_reason(self._hass, self._coordinator.address, err)
         pause = min(self._coordinator.interval, POLL_INTERVAL)
@@ -269,8 +314,9 @@ class VlrvLink:
             # A link that broke is most often back at once, with an advertisement.
             if self._failures > 1 or not isinstance(err, LinkLostError):
                 self._failure = reason
-            self._useless += isinstance(err, LinkLostError)
-            pause = _doubled(max(self._failures, self._useless))
+            if isinstance(err, LinkLostError):
+                self._count_lost()
+            pause = _doubled(max(self._failures, self._short))
             self._forget_unheard()
         if isinstance(err, NoSlotError):
             self._slot_failures += 1
@@ -304,9 +350,11 @@ class VlrvLink:
             return
         if self._sharing and self._failure is None and self._client.counters.connects:
             return  # its next poll is due in time
-        if self._useless > BROKEN_LINKS:
+        if self._hass.loop.time() - self._broke_at > FORGIVEN.total_seconds():
+            self._short = 0
+        if self._short > BROKEN_LINKS:
             # That it is there says nothing about whether its link holds by now.
-            pause = _doubled(self._useless - BROKEN_LINKS)
+            pause = self._pause_when_short()
         else:
             self._failures = 0
             # One that took long is followed by a pause, for the sake of the others.
@@ -374,7 +422,7 @@ class VlrvLink:
         self._slot_freed.set()  # nobody waits for one any more
         self.released_until = None
         self._stop_waiting()
-        self._failures = self._slot_failures = self._useless = 0
+        self._failures = self._slot_failures = self._short = 0
         self._failure = None
         async_clear_slot_issue(self._hass, self._coordinator.config_entry)
         if duration is not None:

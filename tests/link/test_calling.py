@@ -1,0 +1,168 @@
+"""How often a battery is called that does badly, and what the screen says of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import HomeAssistant, callback
+
+from .test_sharing import Shared, shared
+from custom_components.voltgo_vlrv.vlrv.errors import LinkLostError
+from tests.helpers import entity_id, set_options, until
+from tests.world import World
+
+POLL = 10.0  # s
+MINUTE = 60.0
+HOUR = 3600.0
+MOST_LINKS = 60  # an hour
+
+
+def states_of(hass: HomeAssistant, one: Shared, key: str = "link_status") -> list[str]:
+    """Return a list that grows with the states of a battery's sensor."""
+    wanted = entity_id(hass, one.pack.address, key)
+    states: list[str] = []
+    hass.bus.async_listen(
+        EVENT_STATE_CHANGED,
+        callback(
+            lambda event: (
+                states.append(event.data["new_state"].state)
+                if event.data["entity_id"] == wanted
+                else None
+            )
+        ),
+    )
+    return states
+
+
+def break_after_each_sample(one: Shared, seconds: float) -> Callable[[], None]:
+    """Have the link break so many seconds after a good reading; return how to stop."""
+    coordinator = one.entry.runtime_data
+    samples = coordinator.health.samples
+
+    @callback
+    def on_poll() -> None:
+        nonlocal samples
+        if coordinator.health.samples > samples:
+            samples = coordinator.health.samples
+            coordinator.hass.loop.call_later(seconds, one.peripheral.drop_link)
+
+    return coordinator.async_add_poll_listener(on_poll)
+
+
+# --- links that break soon --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("interval", [10, 600])
+@pytest.mark.parametrize("connection", ["automatic", "keep"])
+async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often(
+    hass: HomeAssistant, world: World, connection: str, interval: int
+) -> None:
+    """That a reading came through does not make the link worth hundreds of calls."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, connection=connection, interval=interval)
+    await asyncio.sleep(2 * MINUTE)
+    stop = break_after_each_sample(one, 0.5)
+    one.peripheral.drop_link()
+    lines = states_of(hass, one)
+    connections = one.peripheral.connections
+    samples = one.entry.runtime_data.health.samples
+    await asyncio.sleep(HOUR)
+    assert one.peripheral.connections - connections < MOST_LINKS
+    # Each still brings a reading, and none is made for less.
+    assert one.entry.runtime_data.health.samples - samples >= min(12, HOUR // interval)
+    assert len(lines) < 3 * MOST_LINKS
+    assert one.status == "unreachable"
+    if interval == 600:
+        assert one.peripheral.connections - connections <= 3 + HOUR / interval + 1
+
+    stop()
+    await until(lambda: one.is_connected, max(5 * MINUTE, interval) + POLL)
+    await asyncio.sleep(2 * MINUTE)
+    assert one.status == "connected"
+    # That link lived: the next loss is answered at once.
+    one.peripheral.drop_link()
+    await until(lambda: not one.is_connected, 1)
+    await until(lambda: one.is_connected, 3)
+
+
+async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
+    hass: HomeAssistant, world: World
+) -> None:
+    """However often: values stay live, and nothing is called unreachable."""
+    one = await shared(hass, world)
+    lines = states_of(hass, one)
+    for _ in range(10):
+        await asyncio.sleep(2 * MINUTE)
+        one.peripheral.drop_link()
+        await until(lambda: not one.is_connected, 1)
+        await until(lambda: one.is_connected, 3)
+    assert "unreachable" not in lines
+    assert one.lost == []
+
+
+async def test_links_that_broke_hours_ago_are_forgotten(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A battery that drives off after some bad links is called when it is back."""
+    one = await shared(hass, world)
+    stop = break_after_each_sample(one, 0.5)
+    await asyncio.sleep(10 * MINUTE)
+    stop()
+    await one.peripheral.stop()
+    await asyncio.sleep(HOUR)
+    await one.peripheral.start()
+    await until(lambda: one.is_connected, 5)
+
+
+@pytest.mark.parametrize("read", ["read_identity", "read_limits", "read_module_id"])
+@pytest.mark.parametrize("connection", ["keep", "each_poll"])
+async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
+    hass: HomeAssistant,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    connection: str,
+    read: str,
+) -> None:
+    """For an hour; what else it tells is read all the same."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, connection=connection)
+    await asyncio.sleep(2 * MINUTE)
+    client = one.entry.runtime_data.client
+    asked = 0
+    others = 0
+    read_limits = client.read_limits
+
+    async def hangs_up() -> None:
+        nonlocal asked
+        asked += 1
+        one.peripheral.drop_link()
+        await asyncio.sleep(0.2)
+        raise LinkLostError("x")
+
+    async def noted() -> object:
+        nonlocal others
+        others += 1
+        return await read_limits()
+
+    monkeypatch.setattr(client, "read_limits", noted)
+    monkeypatch.setattr(client, read, hangs_up)
+    one.entry.runtime_data.note_away()
+    if connection == "keep":
+        one.peripheral.drop_link()
+    connections = one.peripheral.connections
+    await asyncio.sleep(HOUR - MINUTE)
+    if connection == "keep":
+        assert one.peripheral.connections - connections <= 3
+    assert asked == 2
+    if read != "read_limits":
+        assert others >= 1
+    assert one.lost == []
+    # It is tried again, as another firmware may do better.
+    await asyncio.sleep(HOUR + 2 * MINUTE)
+    if connection == "each_poll":
+        assert asked >= 3
+    assert asked <= 4
