@@ -489,7 +489,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     async def _poll(self) -> BatteryStatus:
         async with self.link.use():
-            status = await self.client.read_status()
+            try:
+                status = await self.client.read_status()
+            except NoAnswerError:
+                # Within: where the link is shared, it is let go of at the end.
+                await self._note_silence()
+                raise
             self._accept(status, dt_util.utcnow(), self.hass.loop.time())
             self.link.note_sample()
             self._watch_age()
@@ -521,6 +526,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._same_samples >= FROZEN_SAMPLES
             and time - self._same_since >= FROZEN_AFTER.total_seconds()
         )
+
+    async def _note_silence(self) -> None:
+        """Count a poll without an answer; a link that stays silent is cut."""
+        self.health.silent_polls += 1
+        if self.health.silent_polls >= SILENT_POLLS:
+            self.health.silent_polls = 0
+            await self._cut()
 
     async def _cut(self) -> None:
         """End a link that is of no use, and forget what was known of it."""
@@ -607,7 +619,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.async_update_listeners()
 
     async def _note_failure(self, err: VlrvError) -> timedelta:
-        """Count why a poll failed, end a link that is of no use; return the pause."""
+        """Count why a poll failed, end a link that broke; return the pause."""
         health = self.health
         self._last_error = err
         _LOGGER.debug("%s: poll failed: %s", self.name, err)
@@ -618,12 +630,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             health.missed += 1
         if isinstance(err, NotReachableError):
             self.note_away()
-        elif isinstance(err, NoAnswerError):
-            health.silent_polls += 1
-            if health.silent_polls >= SILENT_POLLS:
-                health.silent_polls = 0
-                await self._cut()
-        elif not isinstance(err, (ImplausibleError, RefusedError)):
+        elif not isinstance(err, (ImplausibleError, NoAnswerError, RefusedError)):
             await self.client.disconnect()
         return self.link.note_failure(err)
 

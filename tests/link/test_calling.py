@@ -166,3 +166,33 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     if connection == "each_poll":
         assert asked >= 3
     assert asked <= 4
+
+
+# --- services that moved ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("connection", "slots"), [("each_poll", 3), ("automatic", 1), ("keep", 3)]
+)
+async def test_handles_that_moved_are_found_again_in_each_mode(
+    hass: HomeAssistant, world: World, connection: str, slots: int
+) -> None:
+    """Also where each reading has its own link, which is over before anyone complains."""
+    one = await shared(hass, world, slots=slots)
+    (adapter,) = world.adapters.values()
+    await set_options(hass, one.entry, connection=connection)
+    await asyncio.sleep(2 * POLL)
+    moved = adapter.gatt_cache[one.pack.address]
+    for characteristic in moved.characteristics.values():
+        if characteristic.uuid.startswith("00001008"):
+            # What bleak reads; there is no other way to move one.
+            characteristic._handle = characteristic.handle + 40
+    one.peripheral.drop_link()
+    health = one.entry.runtime_data.health
+    samples = health.samples
+    await until(lambda: health.samples > samples, 2 * MINUTE)
+    assert adapter.gatt_cache[one.pack.address] is not moved
+    # Three readings without an answer are not many to find out.
+    assert health.missed <= 4
+    await asyncio.sleep(2 * MINUTE)
+    assert one.shown("voltage") != "unavailable"
