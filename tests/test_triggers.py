@@ -196,7 +196,8 @@ async def report(pack: SimulatedBattery, **state: Any) -> None:
     """Have the battery report this from now on, and let it be read."""
     pack.hold = True
     pack.override = replace(pack.reported(), **state)
-    await asyncio.sleep(POLL + 1)
+    # One that was just given another beat among the others waits half as long again.
+    await asyncio.sleep(1.5 * POLL + 1)
 
 
 async def leave(peripheral: Peripheral) -> None:
