@@ -963,6 +963,20 @@ async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
     assert hass.loop.time() - started <= 20
 
 
+async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
+    hass: HomeAssistant, world: World
+) -> None:
+    """With words, as nobody will see the battery report it."""
+    one = await bench(hass, world)
+    one.pack.heater_answer = "ignore"
+    task = hass.async_create_task(one.heater(True))
+    await asyncio.sleep(3)
+    assert not task.done()
+    await hass.config_entries.async_unload(one.entry.entry_id)
+    async with refused(one, "heater_not_confirmed", "heater"):
+        await task
+
+
 async def test_a_battery_without_register_40_has_no_heater(
     hass: HomeAssistant, world: World
 ) -> None:

@@ -215,7 +215,8 @@ class VlrvControls:
             )
             # Waited for, not cancelled: it is a poll like any other.
             done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
-            if not done or not confirming.result():
+            # An entry that is unloaded cancels it.
+            if not done or confirming.cancelled() or not confirming.result():
                 raise self._error("heater_not_confirmed", HEATER)
 
     async def _write(self, request: bytes) -> None:
