@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from typing import Any
 
 import pytest
@@ -288,7 +290,7 @@ async def test_two_batteries_with_one_name_stay_two(
     first = await add_discovered(hass, one.address)
     second = await add_discovered(hass, two.address)
     assert first.title == one.name
-    assert second.title == f"{two.name} (0099)"
+    assert second.title == f"{two.name} (2)"
     for pack in (one, two):
         assert value(hass, pack.address, "state_of_charge") == str(
             pack.truth()["state_of_charge"]
@@ -427,14 +429,81 @@ async def test_a_renamed_battery_is_added_by_hand(
 async def test_a_battery_without_a_name_gets_one(
     hass: HomeAssistant, world: World
 ) -> None:
-    """From the end of its address."""
+    """Each its own, counted."""
+    await world.add_adapter()
+    for number, title in ((0xAB, "VLRV"), (0xAC, "VLRV (2)"), (0xAD, "VLRV (3)")):
+        pack = battery("idle", name="", address=f"A4:C1:37:00:12:{number:02X}")
+        await world.add_battery(pack)
+        await world.heard(pack.address)
+        result = await start_user_flow(hass)
+        if result["type"] is FlowResultType.MENU:
+            result = await hass.config_entries.flow.async_configure(
+                result["flow_id"], {"next_step_id": "battery"}
+            )
+        result = await pick(hass, result, pack.address)
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+        assert result["title"] == title
+        await hass.async_block_till_done()
+        assert result["result"].runtime_data.device_info["manufacturer"] == "Voltgo"
+        assert value(hass, pack.address, "voltage") not in (None, "unavailable")
+
+
+@pytest.mark.parametrize("name", ["", "Grandma"])
+async def test_the_name_of_an_entry_tells_nothing_of_the_address(
+    hass: HomeAssistant,
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+) -> None:
+    """It stands in the log, where two batteries must still be told apart."""
+    packs = [
+        battery("idle", name=name, address=f"A4:C1:37:00:A4:4{number}")
+        for number in (2, 3)
+    ]
+    await world.add_adapter()
+    peripherals = [await world.add_battery(pack) for pack in packs]
+    entries = []
+    for pack in packs:
+        await world.heard(pack.address)
+        result = await pick(hass, await start_user_flow(hass), pack.address)
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+        entries.append(result["result"])
+        await hass.async_block_till_done()
+    await asyncio.sleep(10)
+    for peripheral in peripherals:
+        await peripheral.stop()
+    await asyncio.sleep(600)
+    lines = [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.INFO
+        and record.name.startswith(("custom_components", "homeassistant"))
+    ]
+    first, second = (entry.title for entry in entries)
+    assert first != second
+    assert any(f"Error requesting {first} data" in line for line in lines)
+    assert any(f"Error requesting {second} data" in line for line in lines)
+    for entry, end in zip(entries, ("A442", "A443"), strict=True):
+        told = json.dumps([entry.title, dict(entry.data[CONF_FACTS]), *lines])
+        assert end not in told.upper()
+
+
+async def test_a_battery_without_a_name_shows_the_end_of_its_address_on_the_screen(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Where the owner looks at it, and only there."""
     pack = battery("idle", name="", address="A4:C1:37:00:12:AB")
     await world.add_battery(pack)
     await world.add_adapter()
     await world.heard(pack.address)
-    result = await pick(hass, await start_user_flow(hass), pack.address)
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
-    assert result["title"] == "VLRV 12AB"
+    result = await start_user_flow(hass)
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {CONF_ADDRESS: pack.address}
+    )
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    assert result["description_placeholders"] == {"name": "VLRV 12AB"}
+    result = await finish_progress(hass, result)
+    assert result["step_id"] == "confirm"
 
 
 async def test_a_name_that_is_garbage_does_no_harm(

@@ -404,6 +404,25 @@ async def test_a_battery_named_like_its_address_is_not_given_away(
         assert found["battery"]["settings"]["pending"] == {"bluetooth_name": REDACTED}
 
 
+@pytest.mark.parametrize("title", ["VLRV A442", "ZT-12.8V100Ah-0001 (A442)"])
+async def test_a_title_with_the_end_of_the_address_does_not_give_it_away(
+    hass: HomeAssistant, title: str
+) -> None:
+    """Earlier versions gave such ones, and a name like it in the facts."""
+    address = "A4:C1:37:00:A4:42"
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title=title,
+        unique_id=address,
+        data={"address": address, "facts": {"name": title}},
+    )
+    entry.add_to_hass(hass)
+    found = await download(hass, entry)
+    hidden = title.replace("A442", REDACTED)
+    assert found["entry"]["title"] == hidden
+    assert found["entry"]["data"]["facts"]["name"] == hidden
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -443,6 +462,9 @@ def test_addresses_go_in_every_form(text: str) -> None:
         "0000ff00-0000-1000-8000-00805f9b34fb",
         status_reply([0] * 41).hex(),
         "ZT-25.6V100Ah-1238",
+        "ZT-25.6V100Ah-0001",
+        "VLRV (2)",
+        "code 0001",
     ],
 )
 def test_what_is_no_address_stays(text: str) -> None:

@@ -6,6 +6,7 @@ Only a device that proves itself over GATT and answers a status read becomes an 
 from __future__ import annotations
 
 import asyncio
+from itertools import chain, count
 from typing import Any, Final, override
 
 from bleak.backends.device import BLEDevice
@@ -49,6 +50,7 @@ REDISCOVER_DOUBLINGS: Final = 6  # to about an hour
 
 # What one advertisement can hold.
 LONGEST_NAME: Final = 29
+NAMELESS: Final = "VLRV"
 _MARKUP: Final = str.maketrans("", "", "<>[]*`")
 
 _FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
@@ -89,6 +91,8 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         """Start without a battery."""
         self._address = ""
+        self._advertised = ""
+        # What the screen calls it.
         self._name = ""
         self._nearby: dict[str, BluetoothServiceInfoBleak] = {}
         self._proof: Proof | None = None
@@ -217,7 +221,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         """Show what was found, and add it."""
         assert self._proof is not None
         status, identity = self._proof
-        facts = BatteryFacts.from_proof(self._name, status, identity)
+        facts = BatteryFacts.from_proof(self._advertised, status, identity)
         if user_input is not None:
             return self.async_create_entry(
                 title=self._title(),
@@ -238,14 +242,19 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
     def _choose(self, address: str, name: str) -> None:
         """Note which device this flow is about."""
         self._address = address
-        self._name = name or f"VLRV {_last_four(address)}"
+        self._advertised = name
+        self._name = name or f"{NAMELESS} {_last_four(address)}"
         self.context["title_placeholders"] = {"name": self._name}
 
     def _title(self) -> str:
-        """Return the name, made unique where another battery has the same."""
-        if any(entry.title == self._name for entry in self._async_current_entries()):
-            return f"{self._name} ({_last_four(self._address)})"
-        return self._name
+        """Return the name, with a number where another battery has the same.
+
+        It stands in logs and downloads, so it tells nothing of the address.
+        """
+        name = self._advertised or NAMELESS
+        taken = {entry.title for entry in self._async_current_entries()}
+        numbered = (f"{name} ({number})" for number in count(2))
+        return next(title for title in chain((name,), numbered) if title not in taken)
 
     async def _prove(self) -> Proof:
         def find_device() -> BLEDevice | None:
@@ -254,7 +263,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             )
 
         async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
-            proof = await prove(VlrvClient(self._name, find_device))
+            proof = await prove(VlrvClient(self._title(), find_device))
         keep_proof(self.hass, self._address, proof)
         self.hass.data.get(_FAILURES, {}).pop(self._address, None)
         return proof

@@ -244,6 +244,15 @@ class _Redaction:
             for address in addresses
             if (pattern := _pattern(address)) is not None
         ]
+        # Titles and names that entries were given by earlier versions.
+        self._patterns += [
+            (
+                re.compile(rf"(?<=VLRV )\b{end}\b|(?<=\(){end}(?=\))", re.IGNORECASE),
+                REDACTED,
+            )
+            for address in addresses
+            if (end := re.sub("[^0-9A-Fa-f]", "", address)[-4:])
+        ]
         self._patterns += [
             (pattern, f"**ADAPTER {number}**")
             for number, source in enumerate(sources, 1)
