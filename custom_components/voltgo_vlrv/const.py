@@ -32,6 +32,8 @@ LONGEST_RETRY: Final = timedelta(minutes=5)
 SHORTEST_RELEASE: Final = timedelta(minutes=1)
 DEFAULT_RELEASE: Final = timedelta(minutes=15)
 LONGEST_RELEASE: Final = timedelta(hours=24)
+# How often what time alone changes is worked out meanwhile.
+REST_INTERVAL: Final = timedelta(hours=1)
 
 # A current that flows, and registers that stay the same for so long: the battery, or
 # what relays it, repeats itself.

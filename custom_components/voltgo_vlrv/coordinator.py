@@ -37,6 +37,7 @@ from .const import (
     MAX_AGE_INTERVALS,
     POLL_INTERVAL,
     PORTRAIT_AGE,
+    REST_INTERVAL,
     SILENT_POLLS,
 )
 from .controls import CAN, RS485, VlrvControls
@@ -403,8 +404,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return status
 
     def _rest(self) -> BatteryStatus:
-        """Show what there is, and poll no more."""
-        self.update_interval = None
+        """Show what there is; the polls that follow ask nobody.
+
+        They only tell the listeners that time has passed.
+        """
+        self.update_interval = REST_INTERVAL
         return self._keep(self._last_error)
 
     def _keep(self, err: VlrvError) -> BatteryStatus:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
 
 from .test_sharing import Shared, shared
 from simulator.adapter import VirtualClient
-from tests.helpers import until
+from tests.helpers import battery, enable_all, until
 from tests.world import World
 
 POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
+DAY = 86_400.0
 SLOW_CARD = 0.5  # s to save a file
 SPINNING = 500  # calls of one timer in five minutes
 
@@ -137,3 +139,44 @@ async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
     assert not one.entry.runtime_data.memory._kept.released
+
+
+# --- a winter ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_time_alone_changes_goes_on_while_released(
+    hass: HomeAssistant, world: World, restarted: bool
+) -> None:
+    """A battery in winter storage: when to recharge it is worked out all the same."""
+    pack = battery("full", temperature=15.0, ambient=15.0)
+    pack.cell_temperatures = [15.0, 15.0]
+    one = await shared(hass, world, pack)
+    await enable_all(hass, pack.address)
+    await until(lambda: one.shown("recharge_due") not in {None, "unknown"}, MINUTE)
+
+    def months() -> float:
+        due = dt_util.parse_datetime(one.shown("recharge_due") or "")
+        assert due is not None
+        return (due - dt_util.utcnow()) / timedelta(days=30.4)
+
+    assert 8.8 < months() < 9.2
+    await one.switch(False)
+    if restarted:
+        assert await hass.config_entries.async_reload(one.entry.entry_id)
+    coordinator = one.entry.runtime_data
+    connections = one.peripheral.connections
+    polls = coordinator.health.polls
+    await asyncio.sleep(1.1 * DAY)
+    # After a day nobody knows how warm it is.
+    assert 5.8 < months() < 6.1
+    assert one.peripheral.connections == connections
+    assert coordinator.health.polls == polls
+    assert one.status == "released"
+
+    await one.switch(True)
+    await until(lambda: one.is_connected, 5)
+    await asyncio.sleep(POLL / 2)
+    polls = coordinator.health.polls
+    await asyncio.sleep(10 * POLL)
+    assert coordinator.health.polls - polls == 10
