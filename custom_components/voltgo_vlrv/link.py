@@ -20,7 +20,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from .const import DOMAIN, LONGEST_RELEASE, LONGEST_RETRY, POLL_INTERVAL
+from .const import DOMAIN, LONGEST_RELEASE, LONGEST_RETRY, MAX_AGE, POLL_INTERVAL
 from .failures import failure_reason
 from .repairs import async_clear_slot_issue, async_raise_slot_issue
 from .vlrv.errors import (
@@ -70,6 +70,8 @@ class LinkState(StrEnum):
     """Let go because the owner said so."""
     UNREACHABLE = "unreachable"
     """In use by another device, out of range or switched off: these look alike."""
+    SILENT = "silent"
+    """Connected, without an answer of any use for some time."""
     NO_SLOT = "no_slot"
     NO_BLUETOOTH = "no_bluetooth"
 
@@ -77,6 +79,9 @@ class LinkState(StrEnum):
 _STATES: Final = {
     "no_slot": LinkState.NO_SLOT,
     "no_bluetooth": LinkState.NO_BLUETOOTH,
+    "no_answer": LinkState.SILENT,
+    "refused": LinkState.SILENT,
+    "implausible": LinkState.SILENT,
 }
 
 
@@ -107,6 +112,8 @@ class VlrvLink:
         self._is_counted = False
         self._is_useful = False
         self._failure: str | None = None
+        # Since when polls have brought nothing though the link stood.
+        self._silent_since: float | None = None
         self._slot_freed = asyncio.Event()
         self._attempt_began = 0.0
         self._attempt_ended = 0.0
@@ -203,7 +210,7 @@ class VlrvLink:
         finally:
             self._attempt_ended = loop.time()
         self._slot_failures = 0
-        if not self._short:
+        if not self._short and self._silent_since is None:
             self._failures = 0
             self._failure = None
         async_clear_slot_issue(self._hass, self._coordinator.config_entry)
@@ -236,6 +243,7 @@ class VlrvLink:
         """Note that the link is of use."""
         self._failures = 0
         self._is_useful = True
+        self._silent_since = None
         if self._lived() >= LONG_LIFE:
             self._short = 0
         if self._failure is not None:
@@ -318,6 +326,12 @@ class VlrvLink:
                 self._count_lost()
             pause = _doubled(max(self._failures, self._short))
             self._forget_unheard()
+        else:
+            now = self._hass.loop.time()
+            if self._silent_since is None:
+                self._silent_since = now
+            elif now - self._silent_since >= MAX_AGE.total_seconds():
+                self._failure = reason
         if isinstance(err, NoSlotError):
             self._slot_failures += 1
             if self._slot_failures >= SLOT_FAILURES:
@@ -423,7 +437,7 @@ class VlrvLink:
         self.released_until = None
         self._stop_waiting()
         self._failures = self._slot_failures = self._short = 0
-        self._failure = None
+        self._failure = self._silent_since = None
         async_clear_slot_issue(self._hass, self._coordinator.config_entry)
         if duration is not None:
             self.released_until = dt_util.utcnow() + duration

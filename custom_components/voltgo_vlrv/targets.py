@@ -23,7 +23,12 @@ PROTECTION_KEYS: Final = (*(fault.key for fault in FAULTS), UNKNOWN)
 
 LINK_UP: Final = frozenset({LinkState.CONNECTED, LinkState.IDLE})
 LINK_LOST: Final = frozenset(
-    {LinkState.UNREACHABLE, LinkState.NO_SLOT, LinkState.NO_BLUETOOTH}
+    {
+        LinkState.UNREACHABLE,
+        LinkState.SILENT,
+        LinkState.NO_SLOT,
+        LinkState.NO_BLUETOOTH,
+    }
 )
 
 

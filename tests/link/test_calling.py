@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, callback
 
 from .test_sharing import Shared, shared
 from custom_components.voltgo_vlrv.vlrv.errors import LinkLostError
-from tests.helpers import entity_id, set_options, until
+from simulator.faults import FOREVER
+from tests.helpers import entity_id, set_options, until, value
 from tests.world import World
 
 POLL = 10.0  # s
@@ -22,15 +24,16 @@ MOST_LINKS = 60  # an hour
 
 
 def states_of(hass: HomeAssistant, one: Shared, key: str = "link_status") -> list[str]:
-    """Return a list that grows with the states of a battery's sensor."""
+    """Return a list that grows with the states of a battery's sensor from now."""
     wanted = entity_id(hass, one.pack.address, key)
-    states: list[str] = []
+    states = [value(hass, one.pack.address, key) or ""]
     hass.bus.async_listen(
         EVENT_STATE_CHANGED,
         callback(
             lambda event: (
                 states.append(event.data["new_state"].state)
                 if event.data["entity_id"] == wanted
+                and event.data["new_state"].state not in states[-1:]
                 else None
             )
         ),
@@ -195,4 +198,57 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
     # Three readings without an answer are not many to find out.
     assert health.missed <= 4
     await asyncio.sleep(2 * MINUTE)
-    assert one.shown("voltage") != "unavailable"
+    assert one.shown("voltage") != STATE_UNAVAILABLE
+
+
+# --- a battery that is reached and tells nothing ----------------------------------------
+
+
+@pytest.mark.parametrize("says", ["nothing", "no", "nonsense"])
+@pytest.mark.parametrize("connection", ["keep", "each_poll"])
+async def test_a_battery_without_usable_answers_is_called_silent(
+    hass: HomeAssistant,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    connection: str,
+    says: str,
+) -> None:
+    """Neither connected nor idle, which mean that all is well; once, not at each call."""
+    one = await shared(hass, world)
+    await set_options(hass, one.entry, connection=connection)
+    await asyncio.sleep(2 * POLL)
+    good = one.status
+    assert good == ("idle" if connection == "each_poll" else "connected")
+    lines = states_of(hass, one)
+    if says == "nothing":
+        one.peripheral.faults.drop = FOREVER
+    elif says == "no":
+        monkeypatch.setattr(one.pack, "handle", lambda _: bytes.fromhex("018302c0f1"))
+    else:
+        one.pack.override = replace(one.pack.reported(), state_of_charge=398)
+    await asyncio.sleep(45)
+    assert "silent" not in lines
+    await asyncio.sleep(HOUR)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    # A link that says nothing was cut once before.
+    assert lines in ([good, "silent"], [good, "connecting", good, "silent"])
+    lines.clear()
+    one.peripheral.faults.clear()
+    one.pack.override = None
+    monkeypatch.undo()
+    await until(lambda: one.status == good, MINUTE)
+    assert lines == [good]
+    assert one.shown("voltage") != STATE_UNAVAILABLE
+
+
+async def test_a_silent_battery_that_leaves_is_unreachable(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The status tells what is known last."""
+    one = await shared(hass, world)
+    one.peripheral.faults.drop = FOREVER
+    await until(lambda: one.status == "silent", 2 * MINUTE)
+    await one.peripheral.stop()
+    await until(lambda: one.status == "unreachable", 5 * MINUTE)
+    await one.switch(False)
+    assert one.status == "released"
