@@ -145,7 +145,10 @@ class VlrvLink:
             return LinkState.RELEASED
         if self._failure is not None:
             return _STATES.get(self._failure, LinkState.UNREACHABLE)
-        if self._sharing and self._client.counters.connects:
+        # One whose links break after each reading is read like that, too.
+        if (self._sharing or self._short > BROKEN_LINKS) and (
+            self._client.counters.connects
+        ):
             return LinkState.IDLE
         if self._client.is_connected:
             return LinkState.CONNECTED
@@ -291,7 +294,8 @@ class VlrvLink:
         self._count_lost()
         if self._short <= BROKEN_LINKS:
             return None
-        self._failure = "link_lost"
+        if not self._is_useful:
+            self._failure = "link_lost"
         return self._pause_when_short()
 
     def _count_lost(self) -> None:
@@ -304,8 +308,13 @@ class VlrvLink:
 
     def _pause_when_short(self) -> timedelta:
         pause = _doubled(self._short - BROKEN_LINKS)
-        # Who has the reading does not want another one before its time.
-        return max(pause, self._coordinator.interval) if self._is_useful else pause
+        if not self._is_useful:
+            return pause
+        # Who has the reading does not want another one before its time, but before it is
+        # too old to be shown.
+        return max(
+            min(pause, self._coordinator.longest_age / 2), self._coordinator.interval
+        )
 
     @callback
     def note_failure(self, err: VlrvError) -> timedelta:

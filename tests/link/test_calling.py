@@ -20,7 +20,8 @@ from tests.world import World
 POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
-MOST_LINKS = 60  # an hour
+# An hour; each brings a reading, which stands for a minute.
+MOST_LINKS = 150
 
 
 def states_of(hass: HomeAssistant, one: Shared, key: str = "link_status") -> list[str]:
@@ -77,14 +78,15 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     assert one.peripheral.connections - connections < MOST_LINKS
     # Each still brings a reading, and none is made for less.
     assert one.entry.runtime_data.health.samples - samples >= min(12, HOUR // interval)
-    assert len(lines) < 3 * MOST_LINKS
-    assert one.status == "unreachable"
+    assert len(lines) < 20
+    assert one.status == "idle"
+    assert one.lost == []
     if interval == 600:
         assert one.peripheral.connections - connections <= 3 + HOUR / interval + 1
 
     stop()
     await until(lambda: one.is_connected, max(5 * MINUTE, interval) + POLL)
-    await asyncio.sleep(2 * MINUTE)
+    await asyncio.sleep(max(2 * MINUTE, interval + POLL))
     assert one.status == "connected"
     # That link lived: the next loss is answered at once.
     one.peripheral.drop_link()
