@@ -287,11 +287,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Stop polling and let the battery go."""
         await super().async_shutdown()
         self._forget_age()
+        # First: what is answered until then is saved, what comes later is not.
+        await self.link.async_close()
         await self.evidence.file.async_save()
         await self.energy.file.async_save()
         await self.upkeep.async_save()
         await self.memory.file.async_save()
-        await self.link.async_close()
+        for file in (self.energy.file, self.upkeep.file, self.memory.file):
+            file.close()
 
     @callback
     def refresh_soon(self) -> None:
@@ -548,6 +551,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def _accept(self, status: BatteryStatus, when: datetime, time: float) -> None:
         """Take a sample that is believed; `time` is on the event loop's clock."""
+        if self._shutdown_requested:
+            return
         self.health.accept(when, time)
         self._stands_from = time
         self.memory.note_sample(status.frame, when)

@@ -419,6 +419,9 @@ class VlrvLink:
         elif (left := until - dt_util.utcnow()) > timedelta():
             # A clock that was changed shall not hold the battery back for years.
             self._note_release(min(left, LONGEST_RELEASE))
+        else:
+            # Else a start with a clock that is behind would release it once more.
+            self._keep_taken_back()
 
     async def async_release(self, duration: timedelta | None = None) -> None:
         """Let the battery go, until it is taken back or the duration is over."""
@@ -469,6 +472,9 @@ class VlrvLink:
         self.released_until = None
         self._coordinator.resume()
         self.async_update()
+        self._keep_taken_back()
+
+    def _keep_taken_back(self) -> None:
         self._hass.async_create_task(
             self._coordinator.memory.async_note_release(False, None)
         )

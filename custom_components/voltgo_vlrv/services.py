@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -49,8 +50,13 @@ async def _release_link(call: ServiceCall) -> None:
                 translation_key="firmware_under_way",
                 translation_placeholders={"name": coordinator.name},
             )
+    # All of them before the first link has ended, which may take seconds: time enough
+    # for firmware to begin on another one.
     for coordinator in batteries:
-        await coordinator.link.async_release(duration)
+        coordinator.link.async_begin_release(duration)
+    await asyncio.gather(
+        *(coordinator.link.async_end_link() for coordinator in batteries)
+    )
 
 
 async def _batteries(call: ServiceCall) -> list[VlrvCoordinator]:

@@ -65,6 +65,7 @@ class KeptFile:
             atomic_writes=True,
         )
         self._save_is_due = False
+        self._is_closed = False
         self.is_changed = False
         """Whether there is something that is not saved yet."""
 
@@ -90,6 +91,8 @@ class KeptFile:
     @callback
     def save_later(self) -> None:
         """Note a change, and have it saved."""
+        if self._is_closed:
+            return
         self.is_changed = True
         # Asked again, the store would put the saving off again.
         if not self._save_is_due:
@@ -98,8 +101,13 @@ class KeptFile:
 
     async def async_save(self, *, anyway: bool = False) -> None:
         """Save what is not saved yet, or all of it `anyway`."""
-        if self.is_changed or anyway:
+        if (self.is_changed or anyway) and not self._is_closed:
             await self._store.async_save(self._content())
+
+    @callback
+    def close(self) -> None:
+        """Write nothing any more: the file may be removed from now on."""
+        self._is_closed = True
 
     async def async_remove(self) -> None:
         """Delete it."""

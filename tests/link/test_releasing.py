@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from .test_sharing import Shared, shared
+from .test_sharing import Shared, fleet, shared
+from custom_components.voltgo_vlrv.storage import KeptFile
+from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus
 from simulator.adapter import VirtualClient
-from tests.helpers import battery, enable_all, until
+from simulator.clock import FastClock
+from tests.helpers import battery, device_of, enable_all, entity_id, until
 from tests.world import World
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: what is written and removed is what counts here."""
+    return {}
+
 
 POLL = 10.0  # s
 MINUTE = 60.0
@@ -35,6 +49,11 @@ def slow_memory(monkeypatch: pytest.MonkeyPatch, one: Shared) -> None:
         await save(**kwargs)
 
     monkeypatch.setattr(file, "async_save", slow)
+
+
+def is_written(file: KeptFile) -> bool:
+    """Return whether there is such a file."""
+    return Path(file._store.path).exists()
 
 
 def slow_disconnect(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -180,3 +199,119 @@ async def test_what_time_alone_changes_goes_on_while_released(
     polls = coordinator.health.polls
     await asyncio.sleep(10 * POLL)
     assert coordinator.health.polls - polls == 10
+
+
+# --- what is kept -----------------------------------------------------------------------
+
+
+async def test_a_release_that_ended_while_off_does_not_come_back(
+    hass: HomeAssistant, world: World, fast_clock: FastClock
+) -> None:
+    """Not even where the clock is behind at a later start, as without a battery of it."""
+    one = await shared(hass, world)
+    await one.release(duration={"minutes": 5})
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    await asyncio.sleep(10 * MINUTE)
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await until(lambda: one.is_connected, 10)
+    # A power cut: what is not written by now is lost.
+    stored = await one.entry.runtime_data.memory.file._store.async_load()
+    assert stored["released"] is False
+    await asyncio.sleep(HOUR)
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    fast_clock.epoch -= 2 * HOUR
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await until(lambda: one.is_connected, 10)
+    assert one.status == "connected"
+
+
+# --- several at once --------------------------------------------------------------------
+
+
+async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that lets go slowly gives no firmware the time to begin on another."""
+    one, two = await fleet(hass, world, 2, {"slots": 3})
+    await one.settled()
+    await two.settled()
+    slow_disconnect(monkeypatch, 6)
+    action = hass.async_create_task(
+        one.release(
+            device_id=[device_of(hass, each.pack.address).id for each in (one, two)]
+        )
+    )
+    await asyncio.sleep(1)
+    assert [each.status for each in (one, two)] == ["released"] * 2
+    assert [each.entry.runtime_data.link.is_released for each in (one, two)] == [
+        True,
+        True,
+    ]
+    started = hass.loop.time()
+    await action
+    assert hass.loop.time() - started < 7
+    assert not one.peripheral.is_connected
+    assert not two.peripheral.is_connected
+
+
+# --- removing ---------------------------------------------------------------------------
+
+
+async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a late answer brings is not written any more."""
+    one = await shared(hass, world, battery("driving_load"))
+    coordinator = one.entry.runtime_data
+    await asyncio.sleep(2 * MINUTE)
+    kept = (coordinator.energy.file, coordinator.memory.file, coordinator.upkeep.file)
+    read = coordinator.client.read_status
+
+    async def late() -> BatteryStatus:
+        status = await read()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        return status
+
+    monkeypatch.setattr(coordinator.client, "read_status", late)
+    requests = coordinator.client.counters.requests
+    pressed = hass.async_create_task(
+        hass.services.async_call(
+            "button",
+            "press",
+            {"entity_id": entity_id(hass, one.pack.address, "refresh", "button")},
+            blocking=True,
+        )
+    )
+    await until(lambda: coordinator.client.counters.requests > requests, 5)
+    await asyncio.sleep(0.2)
+    await hass.config_entries.async_remove(one.entry.entry_id)
+    with suppress(HomeAssistantError):
+        await pressed
+    await asyncio.sleep(HOUR)
+    await hass.async_block_till_done()
+    assert [is_written(file) for file in kept] == [False] * 3
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+    await hass.async_block_till_done()
+    assert [is_written(file) for file in kept] == [False] * 3
+
+
+async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
+    hass: HomeAssistant,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Home Assistant waits for ten seconds, and warns then."""
+    one = await shared(hass, world)
+    await asyncio.sleep(2 * POLL)
+    slow_disconnect(monkeypatch, HOUR)
+    file = one.entry.runtime_data.memory.file
+    started = hass.loop.time()
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    assert hass.loop.time() - started < 9
+    assert "did not complete in time" not in caplog.text
+    # What is known was saved all the same.
+    assert is_written(file)
+    monkeypatch.undo()
+    one.peripheral.drop_link()

@@ -107,8 +107,9 @@ class Timing(NamedTuple):
     """Between two frames: closer writes are lost and not applied (A)."""
     settle: float = 0.1
     """Between subscribing and the first frame (A)."""
-    disconnect: float = 10.0
-    """After that the link is left to its supervision timeout."""
+    disconnect: float = 8.0
+    """After that the link is left to its supervision timeout. Home Assistant waits for
+    10 s for an entry to unload."""
 
 
 class _Expected(NamedTuple):
