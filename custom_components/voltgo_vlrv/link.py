@@ -216,6 +216,8 @@ class VlrvLink:
         if not self._short and self._silent_since is None:
             self._failures = 0
             self._failure = None
+        elif self._failure in ("no_slot", "no_bluetooth"):
+            self._failure = None  # it was the adapter's, and is over
         async_clear_slot_issue(self._hass, self._coordinator.config_entry)
         self._coordinator.note_connected()
         self.async_update()
