@@ -14,6 +14,7 @@ from custom_components.voltgo_vlrv.vlrv.limits import (
     LIMIT_READS,
     LIMITS,
     LIMITS_START,
+    Limit,
     decode_limits,
 )
 from custom_components.voltgo_vlrv.vlrv.registers import STATUS_COUNTS
@@ -149,12 +150,38 @@ def test_a_half_that_is_all_zero_reports_no_threshold() -> None:
     assert limits.get(CHARGE_UNDERTEMPERATURE, 0) > -50
 
 
-def test_the_highest_raw_value_is_no_minus() -> None:
-    """Unsigned, all of them."""
-    limits = decode_limits([status_reply([0xFFFF] * 31), status_reply([0xFFFF] * 29)])
-    assert limits["cell_overvoltage_protection"] == 65.535
-    assert limits["short_circuit"] == 655.35
-    assert limits[CHARGE_UNDERTEMPERATURE] == 65485
+def words_of(limit: Limit, raw: int) -> list[bytes]:
+    """Return replies that hold one threshold."""
+    words = [0] * 60
+    words[limit.number - LIMITS_START] = raw
+    return [status_reply(words[:31]), status_reply(words[31:])]
+
+
+def test_what_cannot_be_a_threshold_is_none() -> None:
+    """What erased memory reads, in every row."""
+    replies = [status_reply([0xFFFF] * 31), status_reply([0xFFFF] * 29)]
+    assert decode_limits(replies) == {}
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.key)
+def test_each_row_has_the_range_of_its_unit(limit: Limit) -> None:
+    """The ends are in it, the next value beyond is not, and its neighbours stay."""
+    least, most = {
+        "cell": (0.001, 5), "pack": (0.01, 80), "A": (0.01, 600), "s": (1, 3600),
+        "%": (1, 100), "°C": (-49, 150),
+    }["cell" if limit.divisor == 1000 else "pack" if limit.unit == "V" else limit.unit]  # fmt: skip
+    for value in (least, most):
+        raw = round(value * limit.divisor) - limit.offset
+        assert decode_limits(words_of(limit, raw)) == {limit.key: pytest.approx(value)}
+    beyond = round(most * limit.divisor) - limit.offset + 1
+    assert decode_limits(words_of(limit, beyond)) == {}
+    replies = decode_limits(
+        [
+            status_reply([beyond if n == limit.number else 100 for n in numbers])
+            for numbers in (range(45, 76), range(76, 105))
+        ]
+    )
+    assert set(replies) == {other.key for other in LIMITS} - {limit.key}
 
 
 def test_zero_degrees_is_the_threshold_for_charging() -> None:

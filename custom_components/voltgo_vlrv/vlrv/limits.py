@@ -1,7 +1,8 @@
 """Registers 45-104: where the battery warns, protects and releases.
 
 Grade B: decoded by another driver on two live EG4-LL packs. Not known to exist on the
-ZT generation, whose undefined registers read 0: all zero means "not reported".
+ZT generation, whose undefined registers read 0: all zero means "not reported". What such
+a register may hold instead is not known either, so values outside of `RANGES` are none.
 """
 
 from __future__ import annotations
@@ -76,14 +77,25 @@ LIMITS: Final = (
     Limit(104, "pcb_overtemperature_release", *_CELSIUS),
 )
 
+# By divisor and unit, both ends in it. Grade C: no document has them. Wide enough for
+# 16 cells of 5 V, and for what the EG4-LL reports (B: up to 350 A, 60 s, 100 °C).
+RANGES: Final[Mapping[tuple[int, str], tuple[float, float]]] = {
+    _CELL[:2]: (0, 5),
+    _PACK[:2]: (0, 80),
+    _AMPERE[:2]: (0, 600),
+    _SECONDS[:2]: (0, 3600),
+    (1, "%"): (0, 100),
+    _CELSIUS[:2]: (-50, 150),
+}
+
 CHARGE_UNDERTEMPERATURE: Final = "charge_undertemperature_protection"
 
 
 def decode_limits(frames: Sequence[bytes]) -> Mapping[str, float]:
     """Decode the replies to `LIMIT_READS`, in that order.
 
-    Returns the limits by key in the units of `LIMITS`, none of them when the battery
-    does not report any.
+    Returns the limits by key in the units of `LIMITS` as far as they can be true, none
+    of them when the battery does not report any.
     """
     limits: dict[str, float] = {}
     for (start, count), frame in zip(LIMIT_READS, frames, strict=True):
@@ -94,5 +106,8 @@ def decode_limits(frames: Sequence[bytes]) -> Mapping[str, float]:
                 # A register that this battery does not have reads 0 (A), and no limit
                 # is 0 V, 0 A, 0 s or -50 °C.
                 if raw := int.from_bytes(data[at : at + 2], "big"):
-                    limits[limit.key] = (raw + limit.offset) / limit.divisor
+                    value = (raw + limit.offset) / limit.divisor
+                    least, most = RANGES[limit.divisor, limit.unit]
+                    if least <= value <= most:
+                        limits[limit.key] = value
     return limits
