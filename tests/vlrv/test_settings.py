@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 import pytest
 
 from .captures import Capture, capture, captures, needs_captures
@@ -385,6 +385,29 @@ def test_different_codes_have_different_brands(codes: list[str]) -> None:
     names = brand_names(tuple(codes))
     assert len(names) == len(codes)
     assert len(set(names)) == len(names)
+
+
+# What a list may hold that was made to be mistaken: codes that look like labels.
+labels = st.recursive(
+    st.sampled_from(("A", "", "P01-GRW", "P14-GRW", "Growatt", "P01", "#2")),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda pair: f"{pair[0]} ({pair[1]})"),
+        st.tuples(inner, st.integers(1, 9)).map(lambda pair: f"{pair[0]} (#{pair[1]})"),
+    ),
+    max_leaves=4,
+)
+
+
+@quick
+@given(st.lists(labels, max_size=25))
+@example(["A", "A (A)", "A (#4)", "A"])
+@example(["A", "A (A)", "A (#4)", "A", "A (#5)", "A"])
+def test_every_place_of_any_list_has_a_label_of_its_own(codes: list[str]) -> None:
+    """A missing one would shift the indices: another brand would be written."""
+    names = brand_names(tuple(codes))
+    assert len(names) == len(codes)
+    assert len(set(names)) == len(names)
+    assert all(names)
 
 
 def test_a_code_that_is_listed_twice_can_be_told_apart() -> None:

@@ -8,6 +8,7 @@ is 1 (C; the vendor's apps hold to it).
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain, count
 from typing import Final, NamedTuple
 
 from .frames import settings_request
@@ -136,8 +137,8 @@ def brand_names(names: tuple[str, ...]) -> tuple[str, ...]:
     for number, code in enumerate(names, 1):
         prefix, _, suffix = code.partition("-")
         brand = _NAMES.get(suffix) or _NAMES.get(prefix) or code or f"#{number}"
-        for label in (brand, f"{brand} ({code})", f"{brand} (#{number})"):
-            if label not in brands:
-                brands.append(label)
-                break
+        # One label for each code, whatever the codes look like: its place is the index.
+        numbered = (f"{brand} (#{place})" for place in count(number))
+        labels = chain((brand, f"{brand} ({code})"), numbered)
+        brands.append(next(label for label in labels if label not in brands))
     return tuple(brands)
