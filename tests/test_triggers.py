@@ -20,9 +20,11 @@ from homeassistant.components.websocket_api.automation import (
     async_get_triggers_for_target,
 )
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import (
     area_registry as ar,
     condition,
+    config_validation as cv,
     device_registry as dr,
     entity_registry as er,
     floor_registry as fr,
@@ -527,6 +529,32 @@ async def test_cold_of_something_else(hass: HomeAssistant, world: World) -> None
     assert not runs
     await report(pack, **COLD_PROBES)
     assert runs == {"garage": 1}
+
+
+@pytest.mark.parametrize("which", ["voltage", "charging"])
+async def test_an_entity_that_cannot_tell_is_no_target(
+    hass: HomeAssistant, world: World, which: str
+) -> None:
+    """The screen names it, and says what to choose instead."""
+    pack = battery("idle")
+    await added(hass, world, pack)
+    platform = "sensor" if which == "voltage" else "binary_sensor"
+    chosen = entity_id(hass, pack.address, which, platform)
+    config = cv.TRIGGER_SCHEMA(
+        [
+            {
+                "trigger": f"{DOMAIN}.protection_tripped",
+                "target": {"entity_id": [chosen]},
+                "options": {"protection": ["cell_ovp"]},
+            }
+        ]
+    )
+    with pytest.raises(HomeAssistantError) as caught:
+        await trigger.async_validate_trigger_config(hass, config)
+    assert caught.value.translation_domain == DOMAIN
+    assert caught.value.translation_key == "wrong_target"
+    assert chosen in str(caught.value)
+    assert "its device" in str(caught.value)
 
 
 # --- link -------------------------------------------------------------------------------
