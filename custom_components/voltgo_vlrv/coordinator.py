@@ -123,6 +123,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         # On the event loop's clock, in s: from when on the shown sample may stand, and
         # since when the battery has said the same.
         self._stands_from: float | None = None
+        # A sample that was called too old is not shown any more, whatever follows.
+        self._is_lost = False
+        # What the interval was when the last sample came.
+        self._interval_then: timedelta = POLL_INTERVAL
         self._same_since = 0.0
         self._same_samples = 0
         self._stands_while_released = False
@@ -192,7 +196,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @callback
     def apply_options(self) -> None:
-        """Take over the owner's options; none of them needs the link to be dropped."""
+        """Take over the owner's options and name; the link need not be dropped."""
+        self.name = self.client.name = self.config_entry.title
         self.client.current_scale = int(
             self.config_entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE)
         )
@@ -356,7 +361,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             or self._advertised
         )
         self.health.reconnects = self.client.counters.connects - 1
-        self._same_samples = 0
         self._portrait_wanted = (
             self._portrait_at is None
             or bool(self.controls.pending)
@@ -364,6 +368,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
         if self._was_away:
             self._was_away = False
+            self._same_samples = 0
             self.controls.note_return()
 
     @callback
@@ -376,6 +381,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def resume(self) -> None:
         """Poll again; what was kept stands as if it were new, until that works."""
+        self.energy.interrupt()
         if self._stands_while_released:
             self._stands_from = self.hass.loop.time()
             self._watch_age()
@@ -390,8 +396,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @override
     async def _async_update_data(self) -> BatteryStatus:
-        if self.firmware.is_running:
-            return self.data  # polling pauses
+        if self.firmware.is_running:  # polling pauses
+            if self._is_lost:
+                raise self._failure(self._last_error)
+            return self.data
         self.health.polls += not self.link.is_released
         try:
             status = await self._poll()
@@ -418,6 +426,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Return the last sample while it may be shown; else raise UpdateFailed."""
         if self._stands:
             return self.data
+        self._is_lost = True
         raise self._failure(err) from err
 
     def _next_interval(self) -> timedelta:
@@ -452,7 +461,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Return whether the last sample may still be shown."""
         if self.link.is_released:
             return self._stands_while_released
-        return self.hass.loop.time() < self._stands_until
+        return not self._is_lost and self.hass.loop.time() < self._stands_until
 
     @property
     def _stands_until(self) -> float:
@@ -492,6 +501,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 self.hass, MAX_AGE, HassJob(self._on_age, cancel_on_shutdown=True)
             )
         else:
+            self._is_lost = True
             self.async_set_update_error(self._failure(self._last_error))
 
     async def _poll(self) -> BatteryStatus:
@@ -544,6 +554,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def _cut(self) -> None:
         """End a link that is of no use, and forget what was known of it."""
         self._portrait_at = None
+        self._same_samples = 0
         await self.client.disconnect(forget_services=True)
         # It is called again with its next advertisement.
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
@@ -555,12 +566,15 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             return
         self.health.accept(when, time)
         self._stands_from = time
+        self._is_lost = False
+        interval = max(self.interval, self._interval_then)
+        self._interval_then = self.interval
         self.memory.note_sample(status.frame, when)
         self.evidence.see(status, when.timestamp())
         self.energy.add(
             time,
             status.voltage * status.current,
-            max(ENERGY_GAP, ENERGY_GAP_INTERVALS * self.interval).total_seconds(),
+            max(ENERGY_GAP, ENERGY_GAP_INTERVALS * interval).total_seconds(),
         )
         self.runtime.add(
             time, status.current, charge_of(status), self.interval.total_seconds()

@@ -96,6 +96,11 @@ class EnergyCounter:
             self.file.save_later()
 
     @callback
+    def interrupt(self) -> None:
+        """Count nothing up to the next sample: nobody knows what flows until then."""
+        self._last = None
+
+    @callback
     def raise_to(self, direction: str, total: float) -> bool:
         """Count on from a total that was shown before, unless ours is larger.
 

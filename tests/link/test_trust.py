@@ -397,3 +397,116 @@ async def test_one_missed_poll_writes_nothing(
     assert one.entry.runtime_data.health.missed >= 2
     assert written == []
     assert value(hass, one.pack.address, "link_status") == "connected"
+
+
+# --- options that are changed at a bad moment -------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), [(600, 10), (10, 600)])
+async def test_another_interval_loses_no_energy(
+    hass: HomeAssistant, world: World, before: int, after: int
+) -> None:
+    """What flowed since the last reading is judged by the interval it was read at."""
+    one = await shared(hass, world, battery("driving_load"))
+    energy = one.entry.runtime_data.energy
+    await set_options(hass, one.entry, interval=before)
+    await asyncio.sleep(5)
+    base = energy.total("discharged") - one.pack.discharge_energy_kwh
+    await asyncio.sleep(before + min(0.9 * before, 9 * MINUTE))
+    await set_options(hass, one.entry, interval=after)
+    await asyncio.sleep(after + POLL)
+    counted = energy.total("discharged") - base
+    assert counted == pytest.approx(one.pack.discharge_energy_kwh, rel=0.05)
+
+
+async def test_energy_over_a_release_is_not_counted_at_any_interval(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Where no reading would be missed, either: the phone app may have changed much."""
+    one = await shared(hass, world, battery("driving_load"))
+    energy = one.entry.runtime_data.energy
+    await set_options(hass, one.entry, interval=600)
+    await asyncio.sleep(MINUTE)
+    before = energy.total("discharged")
+    await one.release(duration={"minutes": 20})
+    await asyncio.sleep(20 * MINUTE + 5)
+    assert one.is_connected
+    assert energy.total("discharged") == before
+    await asyncio.sleep(21 * MINUTE)
+    assert energy.total("discharged") > before
+
+
+async def test_values_that_are_gone_come_back_by_a_reading_alone(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither by letting values stand for longer, nor by a release after that."""
+    one = await shared(hass, world)
+    one.peripheral.faults.drop = FOREVER
+    await asyncio.sleep(30 * MINUTE)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    await set_options(hass, one.entry, availability=24 * 3600)
+    await asyncio.sleep(5 * MINUTE)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    await one.release(duration={"minutes": 1})
+    await asyncio.sleep(2 * MINUTE)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    assert len(log_lines(caplog, logging.INFO)) == 1
+    one.peripheral.faults.clear()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, MINUTE)
+    # And those that stand now may do so for a day.
+    one.peripheral.faults.drop = FOREVER
+    await asyncio.sleep(2 * HOUR)
+    assert one.shown("voltage") != STATE_UNAVAILABLE
+
+
+async def test_a_firmware_update_brings_no_old_values_back(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Polls pause meanwhile, and what was gone stays so; what stood, stands."""
+    one = await shared(hass, world)
+    lock = one.entry.runtime_data.firmware._lock
+    async with lock:
+        await asyncio.sleep(5 * MINUTE)
+        assert one.lost == []
+    await asyncio.sleep(2 * POLL)
+    one.peripheral.faults.drop = FOREVER
+    await asyncio.sleep(30 * MINUTE)
+    assert one.shown("voltage") == STATE_UNAVAILABLE
+    async with lock:
+        await asyncio.sleep(10 * MINUTE)
+        assert one.shown("voltage") == STATE_UNAVAILABLE
+    assert len(log_lines(caplog, logging.INFO)) == 1
+    one.peripheral.faults.clear()
+    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
+
+
+async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Also where each reading has a connection of its own."""
+    one = await shared(hass, world, battery("driving_load"))
+    await set_options(hass, one.entry, connection="each_poll", interval=60)
+    await asyncio.sleep(MINUTE)
+    one.pack.hold = True
+    health = one.entry.runtime_data.health
+    await asyncio.sleep(29 * MINUTE)
+    assert health.frozen == 0
+    await asyncio.sleep(4 * MINUTE)
+    assert health.frozen == 1
+    await asyncio.sleep(32 * MINUTE)
+    assert health.frozen == 2
+
+
+async def test_log_lines_use_the_name_of_today(
+    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever renames a battery looks for it under its new name."""
+    one = await shared(hass, world)
+    old = one.entry.title
+    hass.config_entries.async_update_entry(one.entry, title="Grandma")
+    await asyncio.sleep(1)
+    await one.peripheral.stop()
+    await asyncio.sleep(2 * MINUTE)
+    (line,) = log_lines(caplog, logging.INFO)
+    assert "Grandma" in line
+    assert old not in line
