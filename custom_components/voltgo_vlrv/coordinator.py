@@ -330,6 +330,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def _on_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
         if allocations.free:
             self.link.note_allocations()
+        else:
+            self.link.note_full(allocations.source)
 
     @callback
     def _on_link_lost(self) -> None:

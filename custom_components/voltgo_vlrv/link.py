@@ -46,6 +46,8 @@ LONG_LIFE: Final = timedelta(minutes=1)
 FORGIVEN: Final = 2 * LONGEST_RETRY
 # How long another one may need to let go.
 SLOT_PATIENCE: Final = 5.0  # s
+# Without a free slot for so long, an adapter is full, and not just busy for a moment.
+FULL_FOR: Final = 10.0  # s
 # One attempt may meet a slot that is free a moment later.
 SLOT_FAILURES: Final = 2
 
@@ -119,6 +121,7 @@ class VlrvLink:
         self._attempt_ended = 0.0
         self._cancel_call: CALLBACK_TYPE | None = None
         self._cancel_return: CALLBACK_TYPE | None = None
+        self._cancel_full: CALLBACK_TYPE | None = None
         self.is_released = False
         self.released_until: datetime | None = None
         """When it is taken back by itself; None when it is not, or not released."""
@@ -213,7 +216,7 @@ class VlrvLink:
         finally:
             self._attempt_ended = loop.time()
         self._slot_failures = 0
-        if not self._short and self._silent_since is None:
+        if self._short <= BROKEN_LINKS and self._silent_since is None:
             self._failures = 0
             self._failure = None
         elif self._failure in ("no_slot", "no_bluetooth"):
@@ -281,6 +284,31 @@ class VlrvLink:
         scanner = bluetooth.async_scanner_by_source(self._hass, self._client.adapter)
         allocations = None if scanner is None else scanner.get_allocations()
         return allocations is not None and not allocations.free
+
+    @callback
+    def note_full(self, source: str) -> None:
+        """Let the battery go before its next poll if its adapter stays full."""
+        if (
+            self._cancel_full is None
+            and self._client.is_connected
+            and source == self._client.adapter
+        ):
+            self._cancel_full = async_call_later(
+                self._hass, FULL_FOR, HassJob(self._on_full, cancel_on_shutdown=True)
+            )
+
+    @callback
+    def _on_full(self, _now: datetime) -> None:
+        self._cancel_full = None
+        self._coordinator.config_entry.async_create_background_task(
+            self._hass, self._share_unused(), f"{self._coordinator.name} - share"
+        )
+
+    async def _share_unused(self) -> None:
+        # One after the other: where one of ours has let go, the others need not.
+        async with self._hass.data.setdefault(_CONNECTING, asyncio.Lock()):
+            if not self._users:
+                await self._share()
 
     # --- losing it ------------------------------------------------------------------
 
@@ -482,10 +510,10 @@ class VlrvLink:
         )
 
     def _stop_waiting(self) -> None:
-        for cancel in (self._cancel_call, self._cancel_return):
+        for cancel in (self._cancel_call, self._cancel_return, self._cancel_full):
             if cancel is not None:
                 cancel()
-        self._cancel_call = self._cancel_return = None
+        self._cancel_call = self._cancel_return = self._cancel_full = None
 
     async def async_close(self) -> None:
         """Let the battery go for good."""

@@ -640,3 +640,50 @@ async def test_a_rival_that_was_there_first_is_named_too(
     assert issues(hass, "rival")
     await hass.config_entries.async_remove(one.entry.entry_id)
     assert issues(hass) == []
+
+
+async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Which may be an hour away; a moment without a slot is no reason yet."""
+    one = await shared(hass, world, slots=2)
+    (adapter,) = world.adapters.values()
+    await set_options(hass, one.entry, interval=3600)
+    await asyncio.sleep(5)
+    assert one.status == "connected"
+    connections = one.peripheral.connections
+    adapter.slots = 1
+    adapter._publish_allocations()
+    await asyncio.sleep(3)
+    adapter.slots = 2
+    adapter._publish_allocations()
+    await asyncio.sleep(MINUTE)
+    assert one.is_connected
+
+    adapter.slots = 1
+    adapter._publish_allocations()
+    await until(lambda: one.status == "idle", 15)
+    assert not one.is_connected
+    assert adapter.free_slots == 1
+    await asyncio.sleep(10 * MINUTE)
+    assert one.peripheral.connections == connections
+    assert one.lost == []
+
+
+async def test_of_several_batteries_one_gives_its_slot(
+    hass: HomeAssistant, world: World
+) -> None:
+    """One is enough; the others keep theirs, and so does who wants to keep it."""
+    batteries = await fleet(hass, world, 4, {"slots": 5})
+    (adapter,) = world.adapters.values()
+    for one in batteries:
+        await one.settled()
+        await set_options(hass, one.entry, interval=3600)
+    await set_options(hass, batteries[0].entry, connection="keep")
+    await asyncio.sleep(30)
+    assert all(one.is_connected for one in batteries)
+    adapter.slots = 4
+    adapter._publish_allocations()
+    await asyncio.sleep(MINUTE)
+    assert [one.is_connected for one in batteries].count(False) == 1
+    assert batteries[0].is_connected
