@@ -39,8 +39,6 @@ from custom_components.voltgo_vlrv.coordinator import CONF_FACTS
 from simulator.battery import SimulatedBattery, status_reply
 from simulator.faults import FOREVER
 
-REFUSAL = bytes.fromhex("018302c0f1")  # illegal address
-
 
 async def start_user_flow(hass: HomeAssistant) -> ConfigFlowResult:
     """Open "Add integration"."""
@@ -689,7 +687,7 @@ async def test_the_screen_says_why_and_a_second_try_succeeds(
     ("answer", "reason"),
     [
         (status_reply([0] * 41), "implausible"),
-        (REFUSAL, "not_vlrv"),
+        (bytes.fromhex("018302c0f1"), "not_vlrv"),
     ],
 )
 async def test_wrong_answers_are_no_battery(
@@ -703,58 +701,6 @@ async def test_wrong_answers_are_no_battery(
     await world.heard(pack.address)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["errors"] == {"base": reason}
-
-
-class FickleBattery(SimulatedBattery):
-    """A battery whose first answer is all zero, and which then refuses to be read."""
-
-    asked = 0
-
-    def handle(self, frame: bytes) -> bytes | None:
-        """Answer."""
-        self.asked += 1
-        return status_reply([0] * 41) if self.asked == 1 else REFUSAL
-
-
-async def test_a_battery_that_refuses_to_be_read_is_not_called_another_brand(
-    hass: HomeAssistant, world: World
-) -> None:
-    """It has answered in their language before: a power cycle may help."""
-    pack = FickleBattery(name="Odd")
-    await world.add_battery(pack)
-    await world.add_adapter()
-    info = await world.heard(pack.address)
-    result = await pick(hass, await start_user_flow(hass), pack.address)
-    assert result["errors"] == {"base": "refused"}
-    hass.config_entries.flow.async_abort(result["flow_id"])
-    pack.asked = 0
-    result = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_BLUETOOTH}, data=info
-    )
-    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "refused")
-
-
-class SmallBattery(SimulatedBattery):
-    """A battery that has 39 registers, and refuses to be asked for more."""
-
-    def handle(self, frame: bytes) -> bytes | None:
-        """Answer."""
-        return REFUSAL if frame[1] == 3 and frame[5] == 41 else super().handle(frame)
-
-
-async def test_a_battery_that_refuses_the_longer_read_is_added(
-    hass: HomeAssistant, world: World
-) -> None:
-    """It answers the shorter one."""
-    pack = SmallBattery(name="Odd")
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
-    result = await pick(hass, await start_user_flow(hass), pack.address)
-    assert result["step_id"] == "confirm"
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
-    await hass.async_block_till_done()
-    assert value(hass, pack.address, "voltage") not in (None, "unavailable")
 
 
 async def test_a_foreign_pack_picked_by_hand_is_refused_politely(

@@ -173,26 +173,6 @@ async def test_a_silent_link_is_cut_after_three_polls(
     await asyncio.sleep(POLL)
     assert entry.runtime_data.health.missed == 5
     assert entry.runtime_data.health.reconnects == 1
-
-
-async def test_a_battery_that_knows_fewer_registers_from_now_on_is_read(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As after another firmware: it refuses what it answered, on a link that stands."""
-    pack = battery()
-    entry, _ = await added(hass, world, pack)
-    answer = pack.handle
-    refusal = bytes.fromhex("018302c0f1")
-    monkeypatch.setattr(
-        pack,
-        "handle",
-        lambda frame: refusal if frame == STATUS_READ else answer(frame),
-    )
-    samples = entry.runtime_data.health.samples
-    await asyncio.sleep(6 * POLL)
-    assert entry.runtime_data.health.samples > samples
-    assert value(hass, pack.address, "voltage") != "unavailable"
-    assert entry.runtime_data.health.reconnects == 1
     assert value(hass, pack.address, "voltage") != "unavailable"
 
 

@@ -45,8 +45,7 @@ PORTRAIT_AGE: Final = timedelta(hours=1)
 # What a link breaks at so many times in a row is left out for as long.
 FATAL_READS: Final = 2
 
-# A connected battery that does not answer so many polls, or refuses them, is cut off
-# and called anew.
+# A connected battery that leaves so many polls unanswered is cut off and called anew.
 SILENT_POLLS: Final = 3
 
 

@@ -510,7 +510,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         async with self.link.use():
             try:
                 status = await self.client.read_status()
-            except NoAnswerError, RefusedError:
+            except NoAnswerError:
                 # Within: where the link is shared, it is let go of at the end.
                 await self._note_silence()
                 raise
@@ -547,7 +547,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
 
     async def _note_silence(self) -> None:
-        """Count a poll without an answer of use; a link that stays so is cut."""
+        """Count a poll without an answer; a link that stays silent is cut."""
         self.health.silent_polls += 1
         if self.health.silent_polls >= SILENT_POLLS:
             self.health.silent_polls = 0

@@ -28,7 +28,7 @@ class DataHealth:
     last_sample_time: float | None = None
     """The same on the event loop's clock, in s, which no change of time moves."""
     silent_polls: int = 0
-    """Polls in a row on a link that stands that were not answered, or refused."""
+    """Unanswered polls in a row on a link that stands."""
 
     def accept(self, when: datetime, time: float) -> None:
         """Note a sample that is believed."""

@@ -766,43 +766,16 @@ async def test_half_a_frame_from_before_is_not_completed(connected: Link) -> Non
 async def test_an_exception_reply_is_a_refusal(connected: Link) -> None:
     """F3: at once, with its code, and not asked again."""
     for code in (1, 2, 4):
-        refusal = build_reply(bytes((0x01, 0x83, code)))
-        connected.battery.script |= {STATUS_41: [refusal], STATUS_39: [refusal]}
+        connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
         before = connected.clock.now
         with pytest.raises(RefusedError) as raised:
             await connected.client.read_status()
         assert raised.value.code == code
         assert connected.clock.now - before < 0.5
         connected.assert_held()
-    assert connected.sent == [STATUS_41, STATUS_39] * 3
+    assert connected.sent == [STATUS_41] * 3
     connected.battery.script.clear()
     assert (await connected.client.read_status()).cell_count == 8
-
-
-async def test_a_battery_that_refuses_41_is_asked_for_39(connected: Link) -> None:
-    """A board with fewer registers may say so instead of being silent."""
-    connected.battery.script[STATUS_41] = [build_reply(b"\x01\x83\x02")]
-    status = await connected.client.read_status()
-    assert len(status.registers) == 39
-    assert status.heating_enabled is None
-    await connected.client.read_status()
-    assert connected.sent == [STATUS_41, STATUS_39, STATUS_39]
-
-
-async def test_a_battery_that_refuses_what_it_answered_is_asked_anew_on_a_new_link(
-    connected: Link,
-) -> None:
-    """A bad minute does not make it lose its heater; another firmware may."""
-    await connected.client.read_status()
-    connected.battery.script[STATUS_41] = [build_reply(b"\x01\x83\x02")]
-    for _ in range(2):
-        with pytest.raises(RefusedError):
-            await connected.client.read_status()
-    assert set(connected.sent) == {STATUS_41}
-    await connected.client.disconnect()
-    await connected.world.heard(ADDRESS, after=connected.clock.now)
-    await connected.client.connect()
-    assert len((await connected.client.read_status()).registers) == 39
 
 
 async def test_an_exception_to_another_function_is_no_refusal(connected: Link) -> None:
@@ -1269,18 +1242,12 @@ async def test_one_implausible_sample_is_bad_luck(link: Link) -> None:
     ("script", "error"),
     [
         ({STATUS_41: [status_reply([0] * 41)]}, ImplausibleError),
-        (
-            {
-                STATUS_41: [build_reply(b"\x01\x83\x02")],
-                STATUS_39: [build_reply(b"\x01\x83\x02")],
-            },
-            NotVlrvError,
-        ),
+        ({STATUS_41: [build_reply(b"\x01\x83\x02")]}, NotVlrvError),
         (
             {
                 STATUS_41: [status_reply([0] * 41), build_reply(b"\x01\x83\x02")],
             },
-            RefusedError,  # it has spoken the language before
+            VlrvError,
         ),
         ({STATUS_41: [None], STATUS_39: [None]}, NoAnswerError),
     ],

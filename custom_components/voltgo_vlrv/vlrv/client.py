@@ -443,7 +443,7 @@ class VlrvClient:
                 frame = await self._request(
                     *_read(STATUS_START, count), tries=self._timing.tries
                 )
-            except NoAnswerError, RefusedError:
+            except NoAnswerError:
                 # What was answered before is not taken for granted next time.
                 self._status_count = None
                 if count == self._status_counts[-1]:
@@ -601,8 +601,7 @@ async def prove(client: VlrvClient) -> Proof:
     """Connect, make sure that it is such a battery, read it once, and let it go.
 
     Raises NotVlrvError when it is something else, the errors of `connect` and
-    `read_status` when that could not be found out: also RefusedError, of a device that
-    has answered one read in the battery's language.
+    `read_status` when that could not be found out.
     """
     try:
         await client.connect()
