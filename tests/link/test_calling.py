@@ -20,8 +20,8 @@ from tests.world import World
 POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
-# An hour; each brings a reading, which stands for a minute.
-MOST_LINKS = 150
+# An hour; half as many as a reading each ten seconds would take.
+MOST_LINKS = 180
 
 
 def states_of(hass: HomeAssistant, one: Shared, key: str = "link_status") -> list[str]:

@@ -15,7 +15,7 @@ async def test_hours_of_faults_leave_nothing_wrong_or_lost(
     hass: HomeAssistant, world: World, seed: int
 ) -> None:
     """Every sample true, every link given back, every battery back in the end."""
-    report = await Soak(hass, world, seed).run(24, 300, memory=False)
+    report = await Soak(hass, world, seed).run(8, 300, memory=False)
     assert report.wrong == []
     assert report.leaked == []
     assert report.unrecovered == []
