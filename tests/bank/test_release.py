@@ -85,13 +85,13 @@ async def test_a_bank_that_is_released_keeps_its_values(
     await hass.services.async_call(
         DOMAIN,
         "release_link",
-        {"device_id": device_of_bank(hass, bank).id, "duration": {"hours": 1}},
+        {"device_id": device_of_bank(hass, bank).id, "duration": {"minutes": 15}},
         blocking=True,
     )
     await settle(hass)
     assert shown(bank, hass, "batteries_reporting") == "0"
     assert everything(hass, bank) == before
-    await asyncio.sleep(3600 - 60)
+    await asyncio.sleep(900 - 60)
     assert everything(hass, bank) == before
     assert before["battery_missing"] == before["battery_isolated"] == "off"
     await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)

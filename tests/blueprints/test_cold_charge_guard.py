@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .rv import HOUR, MINUTE, PHONE, SOON, Rv
+from .rv import MINUTE, PHONE, SOON, Rv
 
 BLUEPRINT = "cold_charge_guard"
 COLD: dict[str, Any] = {"probe_temperatures": (-2, 3)}
@@ -187,5 +187,5 @@ async def test_without_any_sensor_the_charger_stays_off(rv: Rv) -> None:
     assert not rv.is_on("charger")
     (entry,) = rv.hass.config_entries.async_entries("voltgo_vlrv")
     await rv.hass.config_entries.async_remove(entry.entry_id)
-    await asyncio.sleep(2 * HOUR)
+    await asyncio.sleep(30 * MINUTE)
     assert not rv.is_on("charger")
