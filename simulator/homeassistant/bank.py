@@ -35,8 +35,10 @@ NAME: Final = "House bank"
 OFFERED: Final = 15.0  # s
 # A poll every 10 s, and half as much again for one that was given another beat.
 POLLED: Final = 30.0
-# An average forgets, with a time constant of minutes, what was read in between.
-SHOWN: Final = 60.0  # s
+# When a battery leaves or joins, the others are read up to a poll and a half later, and
+# until then a sum is of both times. The time to empty, an average with a constant of
+# three minutes, has forgotten that after four, as far as it shows.
+SHOWN: Final = 240.0  # s
 TOO_OLD: Final = 120.0  # s; a minute after the last sample
 BACK: Final = 90.0  # s
 SETTLED: Final = 150.0  # s; an average of a minute, once it is set up
