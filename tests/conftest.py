@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 import logging
+import os
+from typing import Any, cast
 
 import pytest
 
@@ -22,8 +25,27 @@ logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
-def auto_enable_custom_integrations(enable_custom_integrations: None) -> None:
-    """Let Home Assistant load custom integrations."""
+def auto_enable_custom_integrations(request: pytest.FixtureRequest) -> None:
+    """Let Home Assistant load custom integrations, in tests that have one."""
+    if "hass" in request.fixturenames:
+        # Before any timer of Home Assistant.
+        if "fast_clock" in request.fixturenames:
+            request.getfixturevalue("fast_clock")
+        request.getfixturevalue("enable_custom_integrations")
+
+
+@pytest.fixture(autouse=True)
+async def enable_event_loop_debug() -> None:
+    """Have the event loop check who calls it, without noting where each task began.
+
+    This stands in for a fixture of the same name, with which the suite takes twice as
+    long. With PYTHONASYNCIODEBUG=1 a failure tells all.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    if not os.environ.get("PYTHONASYNCIODEBUG"):
+        # Asked by each new task, future and handle; the loop itself looks elsewhere.
+        cast("Any", loop).get_debug = lambda: False
 
 
 @pytest.fixture

@@ -373,10 +373,11 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
         EVENT_STATE_CHANGED,
         callback(lambda event: lines.append(event.data["entity_id"])),
     )
-    for _ in range(30):
+    for count in range(1, 31):
+        # Home Assistant's timer begins at a whole second after the poll before.
+        await until(lambda count=count: health.samples - samples == count, 65)
         await asyncio.sleep(50)
         assert one.peripheral.is_advertising
-        await asyncio.sleep(10)
     assert one.peripheral.connections - connections == 30
     assert health.samples - samples == 30
     assert health.missed == 0
