@@ -16,8 +16,9 @@ What does not:
 - the standard library and other packages that imported a function of `time` by name,
   such as threading and queue: waiting in a thread takes real time.
 
-While a job runs in an executor, time goes on at its real speed, so that the job is not
-overtaken by timers. Other threads are not seen: use `hold()` around work that one of
+While a job runs in an executor, time stands still, so that no timer overtakes it however
+slow the machine; after some real seconds it goes on at its real speed, as the job may
+itself wait for a timer. Other threads are not seen: use `hold()` around work that one of
 them does.
 
 What would hang forever fails: code that waits for time to pass without letting go of
@@ -58,6 +59,7 @@ PATIENCE: Final = 200_000
 """Turns of the loop at one instant; connecting takes some hundred."""
 
 REAL_TIME_SLICE: Final = 0.02  # s; how long to wait for an executor job at a time
+STILL: Final = 5.0  # s, real; how long time stands still for an executor job
 
 type _Events = list[tuple[selectors.SelectorKey, int]]
 
@@ -92,14 +94,20 @@ class FastClock:
 
     One clock at a time. `now` is the loop's time and `epoch` its difference to Unix
     time, in seconds; `jumps` counts the leaps to a timer. `limit` is how many seconds
-    may pass in all, and can be raised.
+    may pass in all, and can be raised. With a `start` the loop's time, too, is the same
+    each time, but for whole days.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop | None = None, *, limit: float = DAY
+        self,
+        loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limit: float = DAY,
+        start: datetime | None = None,
     ) -> None:
-        """Choose the loop, the running one by default."""
+        """Choose the loop, the running one by default, and the time, by default now."""
         self.limit = limit
+        self._start = start
         self._loop = loop or asyncio.get_running_loop()
         self._selector = cast("selectors.BaseSelector", vars(self._loop)["_selector"])
         self._select = self._selector.select
@@ -107,6 +115,7 @@ class FastClock:
         self._loop_time = self._loop.time
         self._replaced: list[tuple[ModuleType, str, object]] = []
         self._jobs = 0
+        self._job_news = 0.0
         self._holds = 0
         self._turns = 0
         self._started = 0.0
@@ -124,8 +133,13 @@ class FastClock:
         global _active  # noqa: PLW0603
         if _active is not None:
             raise RuntimeError("A simulated clock is installed already")
-        self._started = self.now = self._loop_time()
-        self.epoch = _real_time() - self.now
+        self.now = self._loop_time()
+        if self._start is None:
+            self.epoch = _real_time() - self.now
+        else:
+            self.epoch = DAY * ((self._start.timestamp() - self.now) // DAY)
+            self.now = self._start.timestamp() - self.epoch
+        self._started = self.now
         _active = self
         loop = cast("Any", self._loop)
         loop.time = lambda: self.now
@@ -198,7 +212,9 @@ class FastClock:
         events = self._select(
             timeout if timeout is None else min(timeout, REAL_TIME_SLICE)
         )
-        self.now += time.perf_counter() - started
+        done = time.perf_counter()
+        if self._holds or not self._jobs or done - self._job_news > STILL:
+            self.now += done - started
         return events
 
     def _count_in_executor(
@@ -206,11 +222,13 @@ class FastClock:
     ) -> asyncio.Future[Any]:
         future = self._run_in_executor(executor, func, *args)
         self._jobs += 1
+        self._job_news = time.perf_counter()
         future.add_done_callback(self._job_done)
         return future
 
     def _job_done(self, _future: asyncio.Future[Any]) -> None:
         self._jobs -= 1
+        self._job_news = time.perf_counter()
 
     def _replace_functions(self) -> None:
         # By identity: callables need neither be hashable nor compare quietly.

@@ -138,10 +138,22 @@ class Radio(Controller):
 
     def __init__(self, name: str, air: Air, public_address: str) -> None:
         """Join the air; needs the running event loop."""
+        self._number = int(public_address.replace(":", ""), 16)
         super().__init__(name, link=air, public_address=public_address)
         self.le_acl_data_packet_length = DATA_LENGTH
         self.rssi: dict[str, int | None] = {}
         self.refuse: Callable[[], bool] = lambda: False
+
+    # Bumble keeps radios in a set. This makes them hear one another in the same order in
+    # each run.
+
+    def __hash__(self) -> int:
+        """Return a number that is the same in each run."""
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is this very one."""
+        return self is other
 
     # Bumble writes every packet out in full for a debug line, whether anybody wants the
     # line or not: half of a simulated day went there. These four do not.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
+from datetime import datetime
 import logging
 import os
+from random import Random
 from typing import Any, cast
 
 import pytest
@@ -14,6 +16,7 @@ from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
+from .chance import SEED, repeated, some_day
 from .world import World
 
 # Before the test package's own folder of the same name comes into the search path.
@@ -55,9 +58,28 @@ def hass_config_dir(hass_tmp_config_dir: str) -> str:
 
 
 @pytest.fixture
-async def fast_clock() -> AsyncGenerator[FastClock]:
+def dice(request: pytest.FixtureRequest) -> Random:
+    """Return the chance of a test, the same each time."""
+    return Random(f"{SEED} {request.node.nodeid}")
+
+
+@pytest.fixture(autouse=True)
+def repeated_chance(dice: Random) -> Generator[None]:
+    """Let a test live the same life each time."""
+    with repeated(dice):
+        yield
+
+
+@pytest.fixture
+def start(dice: Random) -> datetime | None:
+    """Return when simulated time begins, None for the machine's date."""
+    return some_day(dice)
+
+
+@pytest.fixture
+async def fast_clock(start: datetime | None) -> AsyncGenerator[FastClock]:
     """Simulate time on the test's event loop; see `simulator.clock`."""
-    with FastClock() as clock:
+    with FastClock(start=start) as clock:
         yield clock
 
 

@@ -340,6 +340,8 @@ async def test_without_bluetooth_it_works(hass: HomeAssistant) -> None:
     assert found["bluetooth"] is found["battery"] is None
 
 
+# Whoever checks a token for access asks the machine.
+@pytest.mark.parametrize("start", [None])
 async def test_home_assistant_offers_the_download(
     hass: HomeAssistant,
     world: World,

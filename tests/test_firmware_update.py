@@ -13,7 +13,6 @@ import shutil
 from typing import Any
 
 import pytest
-from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from homeassistant.components.file_upload import _DATA, FileUploadData
 from homeassistant.components.update import (
@@ -987,7 +986,7 @@ async def test_nothing_else_is_sent_during_an_update(
 
 
 async def test_the_release_notes_say_what_is_not_proven(
-    hass: HomeAssistant, world: World, hass_ws_client: WebSocketGenerator
+    hass: HomeAssistant, world: World
 ) -> None:
     """Plainly, before anybody presses Install."""
     pack = battery("idle")

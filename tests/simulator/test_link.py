@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 import time
 from typing import Any
@@ -25,6 +25,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
+from simulator import clock as simulated
 from simulator.adapter import VirtualAdapter
 from simulator.clock import FastClock
 from simulator.faults import FOREVER, LinkFaults
@@ -807,6 +808,39 @@ async def test_an_executor_job_is_waited_for(fast_clock: FastClock) -> None:
         begin = time.perf_counter()
         await asyncio.sleep(0.05)
         assert time.perf_counter() - begin >= 0.04
+
+
+async def test_time_stands_still_for_a_job(fast_clock: FastClock) -> None:
+    """So that what comes next does not depend on how slow the machine is."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    await loop.run_in_executor(None, lambda: time.sleep(0.05))
+    assert loop.time() == begin
+
+
+async def test_a_job_may_wait_for_the_loop(
+    fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then time goes on at its real speed after a while."""
+    monkeypatch.setattr(simulated, "STILL", 0.05)
+    loop = asyncio.get_running_loop()
+    sleep = asyncio.sleep(0.1)
+    await loop.run_in_executor(
+        None, lambda: asyncio.run_coroutine_threadsafe(sleep, loop).result()
+    )
+
+
+async def test_a_clock_can_be_started_at_a_date() -> None:
+    """The loop's time then is the same each time, too, but for whole days."""
+    start = datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC)
+    with FastClock(start=start) as clock:
+        assert dt_util.utcnow() == start
+        assert time.time() == start.timestamp()
+        assert asyncio.get_running_loop().time() % 86_400 == pytest.approx(
+            4 * 3600 + 5 * 60 + 6
+        )
+        assert clock.elapsed == 0
+    assert dt_util.utcnow() != start
 
 
 async def test_the_clock_gives_back_what_it_took() -> None:

@@ -1,0 +1,48 @@
+"""Chance that can be repeated.
+
+Home Assistant gives its entries random IDs and its timers a random part of a second; the
+day and the time of day are those of the machine. Each test gets its own of all that,
+the same whenever and wherever it runs, from its name and SEED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+import os
+import random
+import time
+from typing import Final
+from unittest.mock import patch
+
+from homeassistant.util import ulid as ulid_util
+
+SEED: Final = os.environ.get("TEST_SEED", "0")
+"""`script/test --seed N` sets it: another one gives every test another life."""
+
+FIRST: Final = datetime(2027, 1, 1, tzinfo=UTC)
+YEAR: Final = timedelta(days=365)
+
+
+def some_day(dice: random.Random) -> datetime:
+    """Return an instant within a year."""
+    return FIRST + dice.random() * YEAR
+
+
+@contextmanager
+def repeated(dice: random.Random) -> Generator[None]:
+    """Have everything that asks for chance get it from `dice` meanwhile."""
+
+    def ulid_now() -> str:
+        milliseconds = int(time.time() * 1000)
+        return ulid_util.bytes_to_ulid(
+            milliseconds.to_bytes(6, "big") + ids.randbytes(10)
+        )
+
+    ids = random.Random(dice.random())
+    before = random.getstate()
+    random.seed(dice.random())
+    with patch.object(ulid_util, "ulid_now", ulid_now):
+        yield
+    random.setstate(before)
