@@ -39,6 +39,8 @@ from custom_components.voltgo_vlrv.coordinator import CONF_FACTS
 from simulator.battery import SimulatedBattery, status_reply
 from simulator.faults import FOREVER
 
+REFUSAL = bytes.fromhex("018302c0f1")  # no such registers
+
 
 async def start_user_flow(hass: HomeAssistant) -> ConfigFlowResult:
     """Open "Add integration"."""
@@ -687,7 +689,7 @@ async def test_the_screen_says_why_and_a_second_try_succeeds(
     ("answer", "reason"),
     [
         (status_reply([0] * 41), "implausible"),
-        (bytes.fromhex("018302c0f1"), "not_vlrv"),
+        (REFUSAL, "not_vlrv"),
     ],
 )
 async def test_wrong_answers_are_no_battery(
@@ -701,6 +703,29 @@ async def test_wrong_answers_are_no_battery(
     await world.heard(pack.address)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["errors"] == {"base": reason}
+
+
+class SmallBattery(SimulatedBattery):
+    """A battery that has 39 registers, and refuses to be asked for more."""
+
+    def handle(self, frame: bytes) -> bytes | None:
+        """Answer."""
+        return REFUSAL if frame[1] == 3 and frame[5] == 41 else super().handle(frame)
+
+
+async def test_a_battery_that_refuses_the_longer_read_is_added(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It answers the shorter one."""
+    pack = SmallBattery(name="Odd")
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await world.heard(pack.address)
+    result = await pick(hass, await start_user_flow(hass), pack.address)
+    assert result["step_id"] == "confirm"
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert value(hass, pack.address, "voltage") not in (None, "unavailable")
 
 
 async def test_a_foreign_pack_picked_by_hand_is_refused_politely(

@@ -58,6 +58,7 @@ SOURCE = "02:00:00:00:00:01"
 STATUS_41 = bytes.fromhex("0103000000298414")
 STATUS_39 = bytes.fromhex("01030000002705d0")
 IDENTITY = bytes.fromhex("010300690017d5d8")
+NO_SUCH_REGISTERS = build_reply(b"\x01\x83\x02")
 
 GRACE = 1e-6  # s; loop times are sums of floats
 
@@ -765,7 +766,7 @@ async def test_half_a_frame_from_before_is_not_completed(connected: Link) -> Non
 
 async def test_an_exception_reply_is_a_refusal(connected: Link) -> None:
     """F3: at once, with its code, and not asked again."""
-    for code in (1, 2, 4):
+    for code in (1, 4, 6):
         connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
         before = connected.clock.now
         with pytest.raises(RefusedError) as raised:
@@ -776,6 +777,37 @@ async def test_an_exception_reply_is_a_refusal(connected: Link) -> None:
     assert connected.sent == [STATUS_41] * 3
     connected.battery.script.clear()
     assert (await connected.client.read_status()).cell_count == 8
+
+
+@pytest.mark.parametrize("code", [2, 3])
+async def test_a_battery_that_refuses_41_is_asked_for_39(
+    connected: Link, code: int
+) -> None:
+    """A board with fewer registers may say so instead of being silent."""
+    connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
+    status = await connected.client.read_status()
+    assert len(status.registers) == 39
+    assert status.heating_enabled is None
+    await connected.client.read_status()
+    assert connected.sent == [STATUS_41, STATUS_39, STATUS_39]
+
+
+async def test_a_battery_that_refuses_what_it_answered_is_asked_anew(
+    connected: Link,
+) -> None:
+    """One bad reply does not make it lose its heater; another firmware may."""
+    await connected.client.read_status()
+    connected.battery.script[STATUS_41] = [NO_SUCH_REGISTERS]
+    with pytest.raises(RefusedError):
+        await connected.client.read_status()
+    assert len((await connected.client.read_status()).registers) == 39
+    assert connected.sent == [STATUS_41] * 3 + [STATUS_39]
+    connected.battery.script[STATUS_39] = [NO_SUCH_REGISTERS]
+    with pytest.raises(RefusedError):
+        await connected.client.read_status()
+    connected.battery.script.clear()
+    assert len((await connected.client.read_status()).registers) == 41
+    assert connected.sent[4:] == [STATUS_39, STATUS_41]
 
 
 async def test_an_exception_to_another_function_is_no_refusal(connected: Link) -> None:
@@ -1242,12 +1274,13 @@ async def test_one_implausible_sample_is_bad_luck(link: Link) -> None:
     ("script", "error"),
     [
         ({STATUS_41: [status_reply([0] * 41)]}, ImplausibleError),
-        ({STATUS_41: [build_reply(b"\x01\x83\x02")]}, NotVlrvError),
         (
-            {
-                STATUS_41: [status_reply([0] * 41), build_reply(b"\x01\x83\x02")],
-            },
-            VlrvError,
+            {STATUS_41: [NO_SUCH_REGISTERS], STATUS_39: [NO_SUCH_REGISTERS]},
+            NotVlrvError,
+        ),
+        (
+            {STATUS_41: [status_reply([0] * 41), NO_SUCH_REGISTERS]},
+            RefusedError,  # it has spoken the language before
         ),
         ({STATUS_41: [None], STATUS_39: [None]}, NoAnswerError),
     ],

@@ -68,6 +68,11 @@ _LOGGER = logging.getLogger(__name__)
 _BROKEN: Final = (BleakError, EOFError, OSError)
 
 
+NO_SUCH_REGISTERS: Final = (2, 3)
+"""Exception codes of a read of more registers than there are, as Modbus has them (C:
+recorded batteries answer zeros for what they do not have)."""
+
+
 def _uuid(short: int) -> str:
     return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
 
@@ -197,6 +202,7 @@ class VlrvClient:
         self._write_char: BleakGATTCharacteristic | None = None
         self._status_count = status_count
         self._status_counts: tuple[int, ...] = ()
+        self._all_status_counts: tuple[int, ...] = ()
         self._assembler = FrameAssembler()
         self._lock = asyncio.Lock()
         self._link_lock = asyncio.Lock()
@@ -267,10 +273,11 @@ class VlrvClient:
         if not client.is_connected:
             raise LinkLostError("the link broke right after connecting")
         self._write_char = service.write
+        self._all_status_counts = service.generation.status_counts
         self._status_counts = (
             (self._status_count,)
-            if self._status_count in service.generation.status_counts
-            else service.generation.status_counts
+            if self._status_count in self._all_status_counts
+            else self._all_status_counts
         )
         # The first frame follows after the time to settle, by the rule of spacing.
         self._last_write = (
@@ -438,7 +445,8 @@ class VlrvClient:
         Raises ImplausibleError when they cannot be true, NoAnswerError, LinkLostError
         or RefusedError.
         """
-        for count in self._status_counts:
+        counts = self._status_counts
+        for count in counts:
             try:
                 frame = await self._request(
                     *_read(STATUS_START, count), tries=self._timing.tries
@@ -446,7 +454,17 @@ class VlrvClient:
             except NoAnswerError:
                 # What was answered before is not taken for granted next time.
                 self._status_count = None
-                if count == self._status_counts[-1]:
+                if count == counts[-1]:
+                    raise
+                continue
+            except RefusedError as err:
+                if err.code not in NO_SUCH_REGISTERS:
+                    raise
+                # Nor is it when the battery says that it has no such registers, as
+                # after another firmware: then at the next reading on this link already.
+                self._status_count = None
+                self._status_counts = self._all_status_counts
+                if count == counts[-1]:
                     raise
                 continue
             # What was answered once is what this battery is asked from now on.
