@@ -6,13 +6,10 @@ What nobody knows is never true: not while a battery is away, and not of no batt
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, override
+from typing import Any, Final, override
 
-import voluptuous as vol
-
-from homeassistant.const import CONF_OPTIONS, STATE_ON, Platform
+from homeassistant.const import STATE_ON, Platform
 from homeassistant.core import HomeAssistant, State
-from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.automation import DomainSpec
 from homeassistant.helpers.condition import (
     ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL,
@@ -20,39 +17,20 @@ from homeassistant.helpers.condition import (
     ConditionConfig,
     EntityConditionBase,
 )
-from homeassistant.helpers.typing import ConfigType
 
 from .sensor import LIVE, PROTECTIONS
 from .targets import (
     LINK_UP,
     PROTECTION,
     PROTECTION_KEYS,
-    check_target,
-    ours,
+    PROTECTION_OPTIONS,
+    BatteryTarget,
     protection_key,
 )
 
 
-class _BatteryCondition(EntityConditionBase):
+class _BatteryCondition(BatteryTarget, EntityConditionBase):
     """Something about one entity of each battery."""
-
-    _primary_entities_only = False
-
-    _domain: ClassVar[Platform]
-    _key: ClassVar[str]
-
-    @override
-    @classmethod
-    async def async_validate_config(
-        cls, hass: HomeAssistant, config: ConfigType
-    ) -> ConfigType:
-        config = await super().async_validate_config(hass, config)
-        check_target(hass, config, cls._domain, cls._key)
-        return config
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        return ours(self._hass, entities, self._domain, self._key)
 
     @override
     def _should_include(self, _state: State) -> bool:
@@ -68,15 +46,7 @@ class ProtectionActiveCondition(_BatteryCondition):
     """A protection is active, or one of those that were chosen."""
 
     _domain_specs = {Platform.SENSOR: DomainSpec(value_source=PROTECTIONS)}
-    _schema = ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL.extend(
-        {
-            vol.Required(CONF_OPTIONS, default={}): {
-                vol.Optional(PROTECTION, default=[]): vol.All(
-                    cv.ensure_list, [vol.In(PROTECTION_KEYS)]
-                ),
-            },
-        }
-    )
+    _schema = ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL.extend(PROTECTION_OPTIONS)
     _domain = Platform.SENSOR
     _key = "active_faults"
 

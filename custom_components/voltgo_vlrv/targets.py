@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from homeassistant.const import ATTR_DEVICE_ID, ATTR_ENTITY_ID, CONF_TARGET, Platform
+import voluptuous as vol
+
+from homeassistant.const import (
+    ATTR_DEVICE_ID,
+    ATTR_ENTITY_ID,
+    CONF_OPTIONS,
+    CONF_TARGET,
+    Platform,
+)
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    config_validation as cv,
+    device_registry as dr,
+    entity_registry as er,
+)
+from homeassistant.helpers.typing import ConfigType
 
 from .bank.members import is_bank, members_of
 from .const import DOMAIN
@@ -21,6 +34,15 @@ PROTECTION: Final = "protection"
 # As triggers.yaml, conditions.yaml and strings.json offer them.
 PROTECTION_KEYS: Final = (*(fault.key for fault in FAULTS), UNKNOWN)
 
+# No choice means any of them.
+PROTECTION_OPTIONS: Final = {
+    vol.Required(CONF_OPTIONS, default={}): {
+        vol.Optional(PROTECTION, default=[]): vol.All(
+            cv.ensure_list, [vol.In(PROTECTION_KEYS)]
+        ),
+    },
+}
+
 LINK_UP: Final = frozenset({LinkState.CONNECTED, LinkState.IDLE})
 LINK_LOST: Final = frozenset(
     {
@@ -30,6 +52,33 @@ LINK_LOST: Final = frozenset(
         LinkState.NO_BLUETOOTH,
     }
 )
+
+
+class BatteryTarget:
+    """Mixed into Home Assistant's triggers and conditions: one entity of each battery.
+
+    A target can be a battery, an area, a floor, a label or the entity itself.
+    """
+
+    _hass: HomeAssistant
+    _primary_entities_only = False
+    _domain: ClassVar[Platform]
+    _key: ClassVar[str]
+
+    @classmethod
+    async def async_validate_config(
+        cls, hass: HomeAssistant, config: ConfigType
+    ) -> ConfigType:
+        """Check what the owner chose; raises HomeAssistantError, see `check_target`."""
+        checked: ConfigType = await super().async_validate_config(  # type: ignore[misc]
+            hass, config
+        )
+        check_target(hass, checked, cls._domain, cls._key)
+        return checked
+
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        """Return those of the entities that are the one that counts."""
+        return ours(self._hass, entities, self._domain, self._key)
 
 
 def _is_ours(entity: er.RegistryEntry, domain: Platform, key: str) -> bool:

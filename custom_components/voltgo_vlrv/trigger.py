@@ -25,11 +25,17 @@ from homeassistant.helpers.trigger import (
     Trigger,
     TriggerConfig,
 )
-from homeassistant.helpers.typing import ConfigType
 
 from .event import CLEARED, TRIPPED
 from .link import LinkState
-from .targets import LINK_LOST, LINK_UP, PROTECTION, PROTECTION_KEYS, check_target, ours
+from .targets import (
+    LINK_LOST,
+    LINK_UP,
+    PROTECTION,
+    PROTECTION_KEYS,
+    PROTECTION_OPTIONS,
+    BatteryTarget,
+)
 
 if TYPE_CHECKING:
     from homeassistant.helpers.trigger import NotTriggeredReasonReporter
@@ -39,25 +45,8 @@ LOST_FOR: Final = "lost_for"
 DEFAULT_LOST_FOR: Final = timedelta(minutes=5)
 
 
-class _BatteryTrigger(EntityTriggerBase):
+class _BatteryTrigger(BatteryTarget, EntityTriggerBase):
     """Watches one entity of each battery."""
-
-    _primary_entities_only = False
-    _domain: ClassVar[Platform]
-    _key: ClassVar[str]
-
-    @override
-    @classmethod
-    async def async_validate_config(
-        cls, hass: HomeAssistant, config: ConfigType
-    ) -> ConfigType:
-        config = await super().async_validate_config(hass, config)
-        check_target(hass, config, cls._domain, cls._key)
-        return config
-
-    @override
-    def entity_filter(self, entities: set[str]) -> set[str]:
-        return ours(self._hass, entities, self._domain, self._key)
 
 
 # --- protections ------------------------------------------------------------------------
@@ -67,15 +56,7 @@ class _ProtectionTrigger(_BatteryTrigger, StatelessEntityTriggerBase):
     """An event of the battery's protections, going one way."""
 
     _domain_specs = {Platform.EVENT: DomainSpec()}
-    _schema = ENTITY_STATE_TRIGGER_SCHEMA.extend(
-        {
-            vol.Required(CONF_OPTIONS, default={}): {
-                vol.Optional(PROTECTION, default=[]): vol.All(
-                    cv.ensure_list, [vol.In(PROTECTION_KEYS)]
-                ),
-            },
-        }
-    )
+    _schema = ENTITY_STATE_TRIGGER_SCHEMA.extend(PROTECTION_OPTIONS)
     _domain = Platform.EVENT
     _key = "protection"
     _way: ClassVar[str]
