@@ -404,6 +404,33 @@ async def test_a_file_can_be_removed(
     assert await hass.async_add_executor_job(lambda: list(folder.glob("*.bin"))) == []
 
 
+async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worn card says no; the owner is rid of the update all the same."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    result = await open_options(hass, entry, "firmware_remove")
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", unlink)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {"component": "bms"}
+        )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "off"
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert state(hass, pack).state == "off"
+
+
 async def test_removing_the_battery_removes_its_files(
     hass: HomeAssistant, world: World, tmp_path: Path
 ) -> None:

@@ -106,10 +106,13 @@ class FirmwareStore:
         return None if image is None else replace(image, version=note["version"])
 
     async def async_remove(self, component: str) -> None:
-        """Delete the file for a board."""
-        await self._hass.async_add_executor_job(
-            lambda: self._path(component).unlink(missing_ok=True)
-        )
+        """Delete the file for a board; one that stays is not used without its note."""
+
+        def remove() -> None:
+            with suppress(OSError):
+                self._path(component).unlink(missing_ok=True)
+
+        await self._hass.async_add_executor_job(remove)
 
     async def async_remove_all(self) -> None:
         """Delete all files."""
