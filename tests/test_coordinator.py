@@ -83,6 +83,37 @@ async def test_one_request_a_poll_and_the_identity_once_a_connection(
     assert peripheral.connections == 2  # proof and entry
 
 
+class DeafBattery(SimulatedBattery):
+    """A battery that does not hear the first requests for all its registers."""
+
+    unheard = 3
+
+    def handle(self, frame: bytes) -> bytes | None:
+        """Answer, but not to these."""
+        if frame == STATUS_READ and self.unheard:
+            self.unheard -= 1
+            return None
+        return super().handle(frame)
+
+
+async def test_replies_that_were_lost_do_not_cost_the_heater(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A battery that was added as one with fewer registers is asked for all once more."""
+    pack = DeafBattery(name="ZT-25.6V100Ah-0042", heating_enabled=True)
+    entry, peripheral = await added(hass, world, pack)
+    assert entry.data[CONF_FACTS]["status_count"] == 39
+    await asyncio.sleep(2 * POLL)
+    assert value(hass, pack.address, "heater", "switch") == "on"
+    assert entry.data[CONF_FACTS]["status_count"] == 41
+    peripheral.writes.clear()
+    await asyncio.sleep(10 * POLL)
+    assert [write.data for write in peripheral.writes] == [STATUS_READ] * 10
+    await hass.config_entries.async_reload(entry.entry_id)
+    await asyncio.sleep(2)
+    assert value(hass, pack.address, "heater", "switch") == "on"
+
+
 async def test_an_unchanged_battery_writes_nothing(
     hass: HomeAssistant, world: World
 ) -> None:

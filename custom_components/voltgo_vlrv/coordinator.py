@@ -585,7 +585,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     async def _read_portrait(self) -> None:
         """Read identity, thresholds and settings, as far as the battery has them."""
-        reads = (self.async_read_identity, self._read_limits, self._read_settings)
+        reads = (
+            self.async_read_identity,
+            self._read_limits,
+            self._read_settings,
+            self.client.read_more_status,
+        )
         try:
             async with self.link.use():
                 for read in reads:

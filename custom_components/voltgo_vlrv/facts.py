@@ -45,7 +45,7 @@ class BatteryFacts:
     heater: bool = False
     """Whether it reports if its heater is allowed."""
     status_count: int | None = None
-    """How many registers it answers a status read with."""
+    """How many registers it has answered a status read with, at the most."""
     board: str = ""
     """The model text of the battery's electronics."""
     firmware: str = ""
@@ -100,15 +100,22 @@ class BatteryFacts:
         ambient = self.ambient or bool(status.ambient_temperature)
         heater = self.heater or status.heating_enabled is not None
         cell_count = max(self.cell_count, status.cell_count)
+        status_count = max(self.status_count or 0, len(status.registers))
         if (
             probes is self.probes
             and ambient is self.ambient
             and heater is self.heater
             and cell_count == self.cell_count
+            and status_count == self.status_count
         ):
             return self
         return replace(
-            self, probes=probes, ambient=ambient, heater=heater, cell_count=cell_count
+            self,
+            probes=probes,
+            ambient=ambient,
+            heater=heater,
+            cell_count=cell_count,
+            status_count=status_count,
         )
 
     def learn_identity(self, identity: Identity) -> Self:

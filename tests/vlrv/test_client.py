@@ -779,6 +779,21 @@ async def test_an_exception_reply_is_a_refusal(connected: Link) -> None:
     assert (await connected.client.read_status()).cell_count == 8
 
 
+async def test_all_registers_are_asked_for_once_more(connected: Link) -> None:
+    """Replies may have been lost; from then on the battery is asked for all of them."""
+    connected.battery.script[STATUS_41] = [None]
+    assert len((await connected.client.read_status()).registers) == 39
+    with pytest.raises(NoAnswerError):
+        await connected.client.read_more_status()
+    assert len((await connected.client.read_status()).registers) == 39
+    connected.battery.script.clear()
+    await connected.client.read_more_status()
+    assert len((await connected.client.read_status()).registers) == 41
+    asked = len(connected.sent)
+    await connected.client.read_more_status()
+    assert len(connected.sent) == asked
+
+
 @pytest.mark.parametrize("code", [2, 3])
 async def test_a_battery_that_refuses_41_is_asked_for_39(
     connected: Link, code: int

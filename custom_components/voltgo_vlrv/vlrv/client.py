@@ -274,11 +274,11 @@ class VlrvClient:
             raise LinkLostError("the link broke right after connecting")
         self._write_char = service.write
         self._all_status_counts = service.generation.status_counts
-        self._status_counts = (
-            (self._status_count,)
-            if self._status_count in self._all_status_counts
-            else self._all_status_counts
-        )
+        if self._status_count in self._all_status_counts:
+            self._status_counts = (self._status_count,)
+        else:
+            self._status_count = None
+            self._status_counts = self._all_status_counts
         # The first frame follows after the time to settle, by the rule of spacing.
         self._last_write = (
             asyncio.get_running_loop().time()
@@ -467,15 +467,31 @@ class VlrvClient:
                 if count == counts[-1]:
                     raise
                 continue
-            # What was answered once is what this battery is asked from now on.
-            self._status_count = count
-            self._status_counts = (count,)
+            # What was answered once is what this battery is asked from now on; more, if
+            # that was answered while this one waited.
+            self._status_count = max(self._status_count or 0, count)
+            self._status_counts = (self._status_count,)
             status = decode_status(frame, self.current_scale)
             if reasons := implausibilities(status):
                 self.trace.note(LinkEvent.REJECTED, ", ".join(reasons), frame)
                 raise ImplausibleError(reasons)
             return status
         raise LinkLostError("not connected")
+
+    async def read_more_status(self) -> None:
+        """Ask for the most registers there may be, where fewer were answered so far.
+
+        That a reply was lost when the battery was asked first does not prove that it has
+        no more; `read_status` then reads all of them. Nothing is sent where nothing can
+        be found. Raises NoAnswerError, LinkLostError or RefusedError.
+        """
+        most = self._all_status_counts[:1]
+        if self._status_counts[:1] != most:
+            await self._request(
+                *_read(STATUS_START, most[0]), tries=self._timing.optional_tries
+            )
+            self._status_count = most[0]
+            self._status_counts = most
 
     async def read_identity(self) -> Identity:
         """Read model, firmware and serial.
