@@ -197,6 +197,28 @@ async def test_nothing_happens_where_shore_power_is_not_known(
     rv.hass.states.async_set("binary_sensor.shore", state)
     await asyncio.sleep(MIN_TIME + SOON)
     assert heats(rv) is (before == "on")
+    # A plug on the shore line falls silent when that ends: the battery is not emptied.
+    await set_to(rv, charge=29)
+    await asyncio.sleep(SOON)
+    assert not heats(rv)
+
+
+async def test_a_thermometer_that_was_removed_holds_nothing_up(rv: Rv) -> None:
+    """The others decide; one that is only away is waited for."""
+    rv.hass.states.async_set("sensor.locker", "7")
+    await automate(
+        rv, temperatures=[rv.entity("min_cell_temperature"), "sensor.locker"]
+    )
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    rv.hass.states.async_set("sensor.locker", "unavailable")
+    await set_to(rv, **WARM)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
+    rv.hass.states.async_remove("sensor.locker")
+    await asyncio.sleep(SOON)
+    assert not heats(rv)
 
 
 class Weather:
