@@ -159,6 +159,37 @@ async def test_a_restart_does_not_leave_the_generator_running(
     assert not rv.is_on("memory")
 
 
+@pytest.mark.parametrize("helper", [False, True])
+async def test_a_generator_does_not_run_for_ever_after_a_restart(
+    rv: Rv, helper: bool
+) -> None:
+    """Where the battery is not heard any more, nobody knows when it has recovered."""
+    await automate(
+        rv,
+        generators=["input_boolean.generator"],
+        min_run={"minutes": 10},
+        max_run={"hours": 1},
+        memory="input_boolean.memory" if helper else [],
+    )
+    await rv.report(state_of_charge=19)
+    await asyncio.sleep(LOW_FOR)
+    assert rv.is_on("generator")
+    await rv.stop()
+    await rv.vanish()
+    await rv.start()
+    await asyncio.sleep(50 * MINUTE)
+    assert rv.is_on("generator")
+    await asyncio.sleep(20 * MINUTE)
+    assert not rv.is_on("generator")
+    await rv.return_()
+    await asyncio.sleep(HOUR)
+    # Low as before, but it has had its run.
+    assert not rv.is_on("generator")
+    await rv.report(state_of_charge=50)
+    await asyncio.sleep(SOON)
+    assert not rv.is_on("memory")
+
+
 async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
     rv: Rv,
 ) -> None:
