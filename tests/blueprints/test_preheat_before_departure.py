@@ -251,6 +251,37 @@ async def test_a_restart_does_not_leave_the_heater_on(rv: Rv, off_for: float) ->
     assert not heats(rv)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("source", [CALENDAR, ALARM])
+async def test_a_departure_that_is_over_and_no_longer_shown(
+    rv: Rv, source: str, restart: bool
+) -> None:
+    """By then the calendar and the phone tell of the next one only."""
+
+    def leave(at: datetime) -> None:
+        if source == CALENDAR:
+            plan(rv, at)
+        else:
+            rv.hass.states.async_set(ALARM, dt_util.as_utc(at).isoformat())
+
+    leave(soon(1))
+    await automate(rv, departure=source)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    if restart:
+        await rv.stop()
+    else:
+        await rv.vanish()
+    await asyncio.sleep(1.5 * HOUR)
+    leave(soon(7 * 24))
+    if restart:
+        await rv.start()
+    else:
+        await rv.return_()
+    await asyncio.sleep(SOON)
+    assert not heats(rv)
+
+
 async def test_a_heater_switched_on_by_hand_later_stays_on(rv: Rv) -> None:
     """Outside of its times the automation decides nothing."""
     await set_date(rv, soon(0.1))
