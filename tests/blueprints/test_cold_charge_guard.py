@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from .rv import MINUTE, PHONE, SOON, Rv
+from homeassistant.core import ServiceCall
+
+from .rv import HOUR, MINUTE, PHONE, SOON, Rv
 
 BLUEPRINT = "cold_charge_guard"
 COLD: dict[str, Any] = {"probe_temperatures": (-2, 3)}
 WARM: dict[str, Any] = {"probe_temperatures": (4, 6)}
 CHARGER = "input_boolean.charger"
+PLUG = "switch.shore_plug"
 
 
 async def automate(rv: Rv, **inputs: Any) -> None:
@@ -178,6 +181,44 @@ async def test_a_sensor_that_is_there_no_more_holds_nothing_up(rv: Rv) -> None:
     await rv.report(**WARM)
     await asyncio.sleep(6 * MINUTE)
     assert rv.is_on("charger")
+
+
+@pytest.mark.parametrize("helper", [False, True])
+async def test_a_charger_that_is_away_keeps_no_other_off(rv: Rv, helper: bool) -> None:
+    """A plug on the shore line is silent on the road; it gets its turn when it is back."""
+    rv.hass.states.async_set(PLUG, "off")
+    await automate(
+        rv,
+        chargers=[CHARGER, PLUG],
+        memory="input_boolean.memory" if helper else [],
+    )
+
+    async def switch(call: ServiceCall) -> None:
+        if not rv.hass.states.is_state(PLUG, "unavailable"):
+            rv.hass.states.async_set(PLUG, call.service.removeprefix("turn_"))
+
+    for service in ("turn_on", "turn_off"):
+        rv.hass.services.async_register("switch", service, switch)
+    rv.hass.states.async_set(PLUG, "on")
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    assert rv.hass.states.is_state(PLUG, "off")
+    rv.hass.states.async_set(PLUG, "unavailable")
+    await asyncio.sleep(20 * MINUTE)
+    await rv.report(**WARM)
+    await asyncio.sleep(6 * MINUTE)
+    assert rv.is_on("charger")
+    await asyncio.sleep(3 * HOUR)
+    rv.hass.states.async_set(PLUG, "off")
+    await asyncio.sleep(SOON)
+    assert rv.hass.states.is_state(PLUG, "on")
+    await asyncio.sleep(SOON)
+    assert not rv.is_on("memory")
+    # And it is all over: later cold is told and ends charging as before.
+    await rv.report(**COLD)
+    assert not rv.is_on("charger")
+    assert rv.hass.states.is_state(PLUG, "off")
+    assert len(rv.messages) == 2
 
 
 async def test_without_any_sensor_the_charger_stays_off(rv: Rv) -> None:
