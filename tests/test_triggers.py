@@ -894,6 +894,41 @@ async def test_whether_values_are_live(
     assert not await holds()
 
 
+@pytest.mark.parametrize("before", [False, True])
+async def test_what_came_during_a_restart_is_told(
+    hass: HomeAssistant, world: World, before: bool
+) -> None:
+    """And what was so before it is not told again."""
+    pack = battery("idle", temperature=20)
+    entry, _ = await added(hass, world, pack)
+    if before:
+        await report(pack, protection=CHARGE_UTP)
+    await hass.config_entries.async_unload(entry.entry_id)
+    runs = await automate(
+        hass,
+        {
+            name: {
+                "triggers": [
+                    {
+                        "trigger": f"{DOMAIN}.{name}",
+                        "target": {"device_id": device_of(hass, pack.address).id},
+                    }
+                ]
+            }
+            for name in ("protection_tripped", "charging_blocked_by_cold")
+        },
+    )
+    await report(pack, protection=CHARGE_UTP)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await asyncio.sleep(2 * POLL)
+    assert value(hass, pack.address, "active_faults") != "None"
+    assert runs == (
+        Counter()
+        if before
+        else Counter(("protection_tripped", "charging_blocked_by_cold"))
+    )
+
+
 async def test_values_from_before_a_restart_are_not_live(
     hass: HomeAssistant, world: World
 ) -> None:

@@ -44,7 +44,8 @@ async def async_setup_entry(
 class VlrvProtectionEvent(VlrvEntity, EventEntity):
     """Fires once for each protection that trips or clears between two samples.
 
-    What is on in the first sample after a start has not just tripped, and is not fired.
+    What is on in the first sample ever has not just tripped, and is not fired. After a
+    restart the sample that was kept is the one before.
     """
 
     _active: frozenset[str] | None = None
