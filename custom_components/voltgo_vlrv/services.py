@@ -77,6 +77,8 @@ async def _batteries(call: ServiceCall) -> list[VlrvCoordinator]:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="no_battery"
         )
+    # Nobody holds a link to one that is switched off.
+    entries = [entry for entry in entries if not entry.disabled_by] or entries
     for entry in entries:
         if entry.state is not ConfigEntryState.LOADED:
             raise ServiceValidationError(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
@@ -145,3 +146,22 @@ async def test_to_release_a_bank_is_to_release_its_batteries(
     await settle(hass)
     assert first.runtime_data.link.is_released
     assert second.runtime_data.link.is_released
+
+
+async def test_a_battery_that_is_switched_off_keeps_no_bank_from_being_released(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nobody holds its link; asked for alone, it is named."""
+    bank = await banked(hass, world, packs(3))
+    first, second, third = async_batteries(hass)
+    await hass.config_entries.async_set_disabled_by(
+        third.entry_id, ConfigEntryDisabler.USER
+    )
+    target = {"device_id": device_of_bank(hass, bank).id}
+    await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+    assert first.runtime_data.link.is_released
+    assert second.runtime_data.link.is_released
+    target = {"device_id": device_of(hass, str(third.unique_id)).id}
+    with pytest.raises(ServiceValidationError) as refused:
+        await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+    assert refused.value.translation_key == "not_loaded"
