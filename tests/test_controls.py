@@ -817,6 +817,27 @@ async def test_a_battery_that_is_removed_takes_its_notice_along(
     assert one.issue is None
 
 
+@pytest.mark.parametrize("after", [0.05, 0.1])
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
+    hass: HomeAssistant, world: World, again: bool, after: float
+) -> None:
+    """Whether another change waits already or not; what is told is in plain words."""
+    one = await bench(hass, world)
+    if again:
+        await one.select("module_id", "7")
+        await asyncio.sleep(1)
+    change = hass.async_create_task(one.select("module_id", "7"))
+    await asyncio.sleep(after)
+    await hass.config_entries.async_remove(one.entry.entry_id)
+    try:
+        await change
+    except HomeAssistantError as error:
+        check(one, error, str(error.translation_key), "module_id")
+    await asyncio.sleep(POLL)
+    assert one.issue is None
+
+
 async def test_two_batteries_have_two_notices(
     hass: HomeAssistant, world: World
 ) -> None:

@@ -338,6 +338,8 @@ class VlrvControls:
         coordinator = self._coordinator
         entry = coordinator.config_entry
         self.pending = waiting
+        if coordinator.hass.config_entries.async_get_entry(entry.entry_id) is None:
+            return  # removed meanwhile, and its notice with it
         if entry.data.get(CONF_PENDING, {}) != waiting:
             coordinator.hass.config_entries.async_update_entry(
                 entry, data={**entry.data, CONF_PENDING: waiting}

@@ -371,7 +371,7 @@ class VlrvLink:
                 self._silent_since = now
             elif now - self._silent_since >= MAX_AGE.total_seconds():
                 self._failure = reason
-        if isinstance(err, NoSlotError):
+        if isinstance(err, NoSlotError) and not self._closed:
             self._slot_failures += 1
             if self._slot_failures >= SLOT_FAILURES:
                 async_raise_slot_issue(self._hass, self._coordinator.config_entry)

@@ -584,6 +584,27 @@ async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
     assert one.status == "connected"
 
 
+async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_notice(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Nobody could take it back any more."""
+    one = await shared(hass, world)
+    adapter = next(iter(world.adapters.values()))
+    adapter.slots = 0
+    one.peripheral.drop_link()
+    await until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
+    await asyncio.sleep(MINUTE)
+    button = {"entity_id": entity_id(hass, one.pack.address, "refresh", "button")}
+    pressed = hass.async_create_task(
+        hass.services.async_call("button", "press", button, blocking=True)
+    )
+    await asyncio.sleep(2)
+    await hass.config_entries.async_remove(one.entry.entry_id)
+    with pytest.raises(HomeAssistantError):
+        await pressed
+    assert issues(hass) == []
+
+
 async def test_a_freed_slot_is_taken_at_once(hass: HomeAssistant, world: World) -> None:
     """Not after the pause of a battery that was called in vain for hours."""
     one = await shared(hass, world)
