@@ -1169,6 +1169,26 @@ async def test_a_battery_that_was_let_go_takes_no_change(
     assert not one.entry.runtime_data.client.is_connected
 
 
+async def test_a_release_while_connecting_for_a_change_is_told_as_such(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The battery is neither out of range nor switched off, and nobody else has it."""
+    one = await bench(hass, world)
+    one.peripheral.faults.refuse_connection = FOREVER
+    one.peripheral.drop_link()
+    await asyncio.sleep(12)
+
+    async def change() -> None:
+        async with refused(one, "change_released", "module_id"):
+            await one.select("module_id", "7")
+
+    changing = hass.async_create_task(change())
+    await asyncio.sleep(2)
+    await one.act("switch", "turn_off", "bluetooth_link")
+    await changing
+    assert one.changes == []
+
+
 async def test_a_battery_that_is_switched_off_takes_no_change(
     hass: HomeAssistant, world: World
 ) -> None:

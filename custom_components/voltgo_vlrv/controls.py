@@ -259,7 +259,10 @@ class VlrvControls:
             except LinkReleasedError as err:
                 raise self._error("change_released", setting) from err
             except VlrvError as err:
-                raise self._error("change_unreachable", setting) from err
+                # A release gives the attempt to connect up.
+                is_released = self._coordinator.link.is_released
+                key = "change_released" if is_released else "change_unreachable"
+                raise self._error(key, setting) from err
             try:
                 yield
             except VlrvError as err:

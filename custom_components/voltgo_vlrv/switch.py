@@ -74,6 +74,8 @@ class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
     async def async_added_to_hass(self) -> None:
         """Follow the link."""
         await super().async_added_to_hass()
+        # Whoever lets go does not wait for the heater, which may be trying to connect.
+        self.parallel_updates = None
         self.async_on_remove(
             self.coordinator.link.async_add_listener(self._handle_coordinator_update)
         )

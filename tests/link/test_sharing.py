@@ -331,6 +331,28 @@ async def test_a_release_while_connecting_gives_the_attempt_up(
     assert one.peripheral.connections == connections
 
 
+async def test_a_release_does_not_wait_for_the_heater(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Both are switches, and the heater may be trying to connect for a minute."""
+    one = await shared(hass, world)
+    one.peripheral.faults.refuse_connection = FOREVER
+    one.peripheral.drop_link()
+    await asyncio.sleep(12)
+    heater = {"entity_id": entity_id(hass, one.pack.address, "heater", "switch")}
+    change = hass.async_create_task(
+        hass.services.async_call("switch", "turn_on", heater, blocking=True)
+    )
+    await asyncio.sleep(1)
+    began = hass.loop.time()
+    await one.switch(False)
+    assert hass.loop.time() - began < 1
+    assert one.status == "released"
+    with pytest.raises(HomeAssistantError) as error:
+        await change
+    assert error.value.translation_key == "change_released"
+
+
 async def test_a_release_while_waiting_for_a_slot_counts_too(
     hass: HomeAssistant, world: World
 ) -> None:
