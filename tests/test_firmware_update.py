@@ -20,7 +20,7 @@ from homeassistant.components.update import (
     DOMAIN as UPDATE,
     SERVICE_INSTALL,
 )
-from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
@@ -1010,6 +1010,29 @@ async def test_nothing_else_is_sent_during_an_update(
             )
         assert error.value.translation_key == "firmware_under_way"
     await task
+
+
+@pytest.mark.parametrize("size", [4096, 256 * 1024], ids=["restarting", "writing"])
+async def test_a_reload_waits_for_the_end_of_an_update(
+    hass: HomeAssistant, world: World, tmp_path: Path, size: int
+) -> None:
+    """Home Assistant reloads half a minute after an entity was switched on."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    image = build_image("Z01T21", size)
+    await upload(hass, entry, tmp_path, data=image)
+    before = entry.runtime_data
+    er.async_get(hass).async_update_entity(
+        entity_id(hass, pack.address, "bluetooth_name", "text"), disabled_by=None
+    )
+    await install(hass, pack)
+    receiver = pack.firmware_receiver
+    assert receiver is not None
+    assert receiver.received == image
+    await until(lambda: entry.state is ConfigEntryState.LOADED, 60)
+    await until(lambda: entry.runtime_data is not before, 60)
+    await until(lambda: value(hass, pack.address, "voltage") != "unavailable")
+    await until(lambda: state(hass, pack).state == "off")
 
 
 async def test_the_release_notes_say_what_is_not_proven(

@@ -67,6 +67,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> boo
     """Let one battery or bank go."""
     if is_bank(entry):
         return await async_unload_bank(hass, entry)
+    # Home Assistant reloads an entry half a minute after one of its entities was
+    # switched on: a transfer that is cut off in the middle is worse than a wait.
+    await entry.runtime_data.firmware.async_finish()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 

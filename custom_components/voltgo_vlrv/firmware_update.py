@@ -107,6 +107,11 @@ class FirmwareUpdates:
             if not is_told:
                 self._note_installed(image)
 
+    async def async_finish(self) -> None:
+        """Wait for the end of a transfer and its restart, if there is one."""
+        async with self._lock:
+            pass
+
     async def _load(self, component: str) -> FirmwareImage:
         """Return the uploaded file."""
         options = self._coordinator.config_entry.options
