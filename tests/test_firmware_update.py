@@ -42,6 +42,7 @@ from custom_components.voltgo_vlrv import firmware_store
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import CONF_FIRMWARE, FirmwareStore
+from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
@@ -1033,6 +1034,28 @@ async def test_a_reload_waits_for_the_end_of_an_update(
     await until(lambda: entry.runtime_data is not before, 60)
     await until(lambda: value(hass, pack.address, "voltage") != "unavailable")
     await until(lambda: state(hass, pack).state == "off")
+
+
+async def test_a_second_press_installs_nothing_after_the_first_has_failed(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """It is told to wait at once, and does not try again by itself."""
+    pack = battery("idle")
+    pack.firmware_receiver = FirmwareReceiver()
+    pack.firmware_receiver.faults["start"] = Fault("refuse")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    presses = [hass.async_create_task(install(hass, pack)) for _ in range(2)]
+    told = await asyncio.gather(*presses, return_exceptions=True)
+    assert sorted(getattr(error, "translation_key", "") for error in told) == [
+        "firmware_refused",
+        "firmware_under_way",
+    ]
+    await asyncio.sleep(30)
+    sent = [
+        write.data for write in peripheral.writes if write.data[0] == FIRMWARE_FAMILY
+    ]
+    assert [STEPS[frame[1]] for frame in sent] == ["sync", "start"]
 
 
 async def test_the_release_notes_say_what_is_not_proven(

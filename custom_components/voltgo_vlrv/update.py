@@ -22,8 +22,9 @@ from .firmware_store import is_installed, noted
 from .firmware_update import BMS, COMM
 from .texts import words
 
-# A battery takes one firmware at a time.
-PARALLEL_UPDATES = 1
+# A battery takes one firmware at a time, and says so: an installation that waited for its
+# turn would begin by itself after one that failed.
+PARALLEL_UPDATES = 0
 
 UPDATES: Final = tuple(
     UpdateEntityDescription(
