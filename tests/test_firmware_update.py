@@ -1058,6 +1058,24 @@ async def test_a_second_press_installs_nothing_after_the_first_has_failed(
     assert [STEPS[frame[1]] for frame in sent] == ["sync", "start"]
 
 
+async def test_an_update_waits_for_a_change_to_be_confirmed(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Else nobody would ask the battery, and the change be called unmade."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    heater = {ATTR_ENTITY_ID: entity_id(hass, pack.address, "heater", "switch")}
+    assert value(hass, pack.address, "heater", "switch") == "off"
+    change = hass.async_create_task(
+        hass.services.async_call("switch", "turn_on", heater, blocking=True)
+    )
+    await asyncio.sleep(0)
+    await install(hass, pack)
+    await change
+    assert value(hass, pack.address, "heater", "switch") == "on"
+
+
 async def test_the_release_notes_say_what_is_not_proven(
     hass: HomeAssistant, world: World
 ) -> None:

@@ -79,7 +79,8 @@ class VlrvControls:
     def __init__(self, coordinator: VlrvCoordinator) -> None:
         """Start with what is known from the entry: nothing but pending changes."""
         self._coordinator = coordinator
-        self._changing = asyncio.Lock()
+        self.changing = asyncio.Lock()
+        """Held while a change is sent and confirmed."""
         # A change waits for the reading at the beginning of a connection.
         self._lock = asyncio.Lock()
         # What the battery reported last, to be shown; by setting, on which connection.
@@ -248,11 +249,11 @@ class VlrvControls:
     @asynccontextmanager
     async def _change(self, setting: str) -> AsyncGenerator[None]:
         """One change at a time, on a link that stands, with its errors in plain words."""
-        if self._changing.locked():
+        if self.changing.locked():
             raise self._error("change_under_way", setting)
         if self._coordinator.firmware.is_running:
             raise self._error("firmware_under_way", setting)
-        async with self._changing, self._lock, AsyncExitStack() as stack:
+        async with self.changing, self._lock, AsyncExitStack() as stack:
             self._is_sent = False
             try:
                 await stack.enter_async_context(self._coordinator.link.use())

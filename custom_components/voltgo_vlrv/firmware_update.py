@@ -67,9 +67,12 @@ class FirmwareUpdates:
 
         Raises HomeAssistantError, translated, when it is refused or fails.
         """
-        if self.is_running:
-            raise self._error("firmware_under_way")
-        async with self._lock, AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
+            # A change that has begun is confirmed first: the battery has to be asked.
+            async with self._coordinator.controls.changing:
+                if self.is_running:
+                    raise self._error("firmware_under_way")
+                await stack.enter_async_context(self._lock)
             image = await self._load(component)
             try:
                 await stack.enter_async_context(self._coordinator.link.use())
