@@ -21,7 +21,11 @@ from homeassistant.components.update import (
     SERVICE_INSTALL,
 )
 from homeassistant.config_entries import ConfigEntryState, ConfigFlowResult
-from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    EVENT_HOMEASSISTANT_STOP,
+    EVENT_STATE_CHANGED,
+)
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
@@ -1034,6 +1038,23 @@ async def test_a_reload_waits_for_the_end_of_an_update(
     await until(lambda: entry.runtime_data is not before, 60)
     await until(lambda: value(hass, pack.address, "voltage") != "unavailable")
     await until(lambda: state(hass, pack).state == "off")
+
+
+async def test_an_update_that_waits_for_the_restart_does_not_hold_up_the_stop(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """The link is closed by then: nobody would find out whether the battery is back."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    installing = hass.async_create_task(install(hass, pack))
+    await until(lambda: not peripheral.is_connected)
+    assert entry.runtime_data.firmware.is_running
+    began = hass.loop.time()
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    with pytest.raises(HomeAssistantError):
+        await installing
+    assert hass.loop.time() - began < 10
 
 
 async def test_a_second_press_installs_nothing_after_the_first_has_failed(

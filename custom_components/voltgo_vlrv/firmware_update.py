@@ -164,7 +164,8 @@ class FirmwareUpdates:
         await coordinator.client.disconnect()
         deadline = loop.time() + RESTART_LIMIT
         is_back = False
-        while loop.time() < deadline:
+        # A link that is closed, as when Home Assistant stops, does not come back.
+        while loop.time() < deadline and not coordinator.link.is_closed:
             is_back = False
             await asyncio.sleep(RESTART_STEP)
             try:

@@ -172,6 +172,11 @@ class VlrvLink:
             for listener in self._listeners:
                 listener()
 
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it is let go for good, and never made again."""
+        return self._closed
+
     # --- having it ------------------------------------------------------------------
 
     @asynccontextmanager
