@@ -16,11 +16,16 @@ import pytest
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 
 from .helpers import (
     add_discovered,
     battery,
+    device_of,
     enable_all,
     entity_id,
     set_options,
@@ -836,6 +841,33 @@ async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
         check(one, error, str(error.translation_key), "module_id")
     await asyncio.sleep(POLL)
     assert one.issue is None
+
+
+@pytest.mark.parametrize("by", ["device", "entry"])
+async def test_notices_and_errors_use_the_name_that_the_owner_gave(
+    hass: HomeAssistant, world: World, by: str
+) -> None:
+    """Most give it on the battery's page, and look for the battery under it."""
+    one = await bench(hass, world)
+    await one.select("module_id", "7")
+    if by == "device":
+        dr.async_get(hass).async_update_device(
+            device_of(hass, one.pack.address).id, name_by_user="Under the bed"
+        )
+    else:
+        hass.config_entries.async_update_entry(one.entry, title="Under the bed")
+    await asyncio.sleep(1)
+    assert one.issue is not None
+    assert one.issue.translation_placeholders is not None
+    assert one.issue.translation_placeholders["name"] == "Under the bed"
+    one.peripheral.faults.drop = FOREVER
+    with pytest.raises(HomeAssistantError, match="Under the bed does not answer"):
+        await one.refresh()
+    one.peripheral.faults.clear()
+    await hass.config_entries.async_reload(one.entry.entry_id)
+    await one.settled()
+    assert one.issue.translation_placeholders["name"] == "Under the bed"
+    assert one.pending == "- Module ID: 7"
 
 
 async def test_two_batteries_have_two_notices(

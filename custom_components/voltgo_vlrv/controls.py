@@ -358,6 +358,12 @@ class VlrvControls:
             self._settle()
 
     @callback
+    def show_name(self) -> None:
+        """Have the notice name the battery as its owner calls it by now."""
+        if self.pending:
+            self._update_issue()
+
+    @callback
     def _update_issue(self) -> None:
         coordinator = self._coordinator
         issue_id = power_cycle_issue(coordinator.config_entry.entry_id)

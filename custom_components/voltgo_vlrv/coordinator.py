@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 import logging
 from math import inf
-from typing import Final, override
+from typing import Any, Final, override
 
 from bleak.backends.device import BLEDevice
 from bluetooth_data_tools import parse_advertisement_data_bytes
@@ -25,7 +25,7 @@ from homeassistant.helpers.event import async_call_at, async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .bank.members import is_bank
+from .bank.members import async_name, is_bank
 from .const import (
     DOMAIN,
     ENERGY_GAP,
@@ -197,7 +197,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def apply_options(self) -> None:
         """Take over the owner's options and name; the link need not be dropped."""
-        self.name = self.client.name = self.config_entry.title
+        self.name = self.client.name = async_name(self.hass, self.config_entry)
         self.client.current_scale = int(
             self.config_entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE)
         )
@@ -205,7 +205,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def show_options(self) -> None:
         """Take over changed options, and let them show at once."""
-        self.apply_options()
+        self._show_name()
         if self._cancel_expiry is not None and self._stands:
             # How long a sample may be shown follows the interval; of one that is too
             # old by now, the poll below decides.
@@ -214,6 +214,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.async_update_listeners()
         # The next poll sets the time of those that follow.
         self.refresh_soon()
+
+    @callback
+    def _show_name(self, _event: Event[Any] | None = None) -> None:
+        """Take over what the owner calls the battery, also in a notice that stands."""
+        self.apply_options()
+        self.controls.show_name()
 
     @property
     def last_failure(self) -> str:
@@ -270,6 +276,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             get_manager().async_register_allocation_callback(self._on_allocations)
         )
         entry.async_on_unload(entry.add_update_listener(_show_options))
+        entry.async_on_unload(
+            self.hass.bus.async_listen(
+                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._show_name, _may_rename
+            )
+        )
         entry.async_on_unload(
             bluetooth.async_register_callback(
                 self.hass,
@@ -683,6 +694,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 serial_number=facts.serial or None,
                 sw_version=facts.firmware or None,
             )
+
+
+@callback
+def _may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
+    """Return whether a device may be called something else; one that returns, too."""
+    return data["action"] == "create" or (
+        data["action"] == "update" and "name_by_user" in data["changes"]
+    )
 
 
 async def _show_options(_hass: HomeAssistant, entry: VlrvConfigEntry) -> None:

@@ -18,6 +18,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integration
 
+from .bank.members import async_name
 from .const import DOMAIN
 from .failures import describe_adapters
 
@@ -40,7 +41,7 @@ def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
         severity=ir.IssueSeverity.WARNING,
         translation_key="no_slot",
         translation_placeholders={
-            "name": entry.title,
+            "name": async_name(hass, entry),
             "adapters": describe_adapters(hass, entry.data[CONF_ADDRESS]),
         },
     )
@@ -79,7 +80,7 @@ def async_watch_rivals(hass: HomeAssistant, entry: ConfigEntry) -> CALLBACK_TYPE
             severity=ir.IssueSeverity.ERROR,
             translation_key="rival",
             translation_placeholders={
-                "name": entry.title,
+                "name": async_name(hass, entry),
                 "rival": rivals[0].title,
                 "integration": _name(hass, rivals[0].domain),
             },

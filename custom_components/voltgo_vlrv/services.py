@@ -14,7 +14,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_extract_config_entry_ids
 
-from .bank.members import async_banks, async_batteries, members_of
+from .bank.members import async_banks, async_batteries, async_name, members_of
 from .const import DEFAULT_RELEASE, DOMAIN, LONGEST_RELEASE, SHORTEST_RELEASE
 from .coordinator import VlrvCoordinator
 
@@ -84,6 +84,6 @@ async def _batteries(call: ServiceCall) -> list[VlrvCoordinator]:
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
                 translation_key="not_loaded",
-                translation_placeholders={"name": entry.title},
+                translation_placeholders={"name": async_name(call.hass, entry)},
             )
     return [entry.runtime_data for entry in entries]
