@@ -743,6 +743,25 @@ async def test_a_pending_change_survives_a_reload(
     assert one.shown("can_protocol") == "Victron"
 
 
+async def test_a_reload_right_after_the_confirmation_loses_no_notice(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The battery has taken it, whether it could be read back or not."""
+    one = await bench(hass, world)
+    controls = one.entry.runtime_data.controls
+    change = hass.async_create_task(one.select("module_id", "7"))
+    async with asyncio.timeout(5):
+        while not controls.pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert await hass.config_entries.async_reload(one.entry.entry_id)
+    await change
+    await one.settled()
+    assert one.pending == "- Module ID: 7"
+    await one.power_cycle()
+    assert one.shown("module_id") == "7"
+    assert one.issue is None
+
+
 async def test_a_pending_change_survives_a_start_without_the_battery(
     hass: HomeAssistant, world: World
 ) -> None:

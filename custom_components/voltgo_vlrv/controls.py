@@ -193,7 +193,7 @@ class VlrvControls:
             brands = brand_names(self.protocols[setting].names)
             if brands[index : index + 1] != (brand,):
                 # It was set from another list than the one there is now.
-                del self.pending[setting]
+                self.pending.pop(setting, None)
                 raise ImplausibleError(("the list of protocols changed",))
 
     async def async_set_name(self, name: str) -> None:
@@ -319,6 +319,8 @@ class VlrvControls:
         self.pending[setting] = wanted
         self._waited.discard(setting)
         self._missed.discard(setting)
+        # Kept now: the entry may be reloaded before the setting is read back.
+        self._settle()
 
     def _reported(self, setting: str) -> int | str | None:
         if setting == MODULE_ID:
