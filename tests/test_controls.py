@@ -13,7 +13,11 @@ from typing import Any, Final
 
 import pytest
 
-from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED
+from homeassistant.const import (
+    ATTR_ENTITY_ID,
+    EVENT_HOMEASSISTANT_STOP,
+    EVENT_STATE_CHANGED,
+)
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
@@ -1047,6 +1051,20 @@ async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
     await hass.config_entries.async_unload(one.entry.entry_id)
     async with refused(one, "heater_not_confirmed", "heater"):
         await task
+
+
+async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
+    hass: HomeAssistant, world: World
+) -> None:
+    """The battery is let go then, and not asked any more."""
+    one = await bench(hass, world)
+    switching = hass.async_create_task(one.heater(True))
+    await until(lambda: one.changes)
+    began = hass.loop.time()
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    async with refused(one, "heater_not_confirmed", "heater"):
+        await switching
+    assert hass.loop.time() - began < 3
 
 
 async def test_a_battery_without_register_40_has_no_heater(

@@ -229,6 +229,8 @@ class VlrvControls:
         """Poll until a status that was read from now on says so."""
         coordinator = self._coordinator
         for _ in range(int(HEATER_CONFIRM / HEATER_STEP)):
+            if coordinator.link.is_closed:
+                break  # Home Assistant stops, and nobody is asked any more
             samples = coordinator.health.samples
             await coordinator.async_refresh()
             if (
