@@ -357,6 +357,50 @@ def test_the_charge_left_is_in_the_scale_that_agrees_with_the_percentage(
     assert decoded.full_capacity == full
 
 
+@pytest.mark.parametrize(
+    ("full", "charge", "raw_remaining", "raw_limit", "remaining"),
+    [
+        (100, 1, 10, 750, 1.0),
+        (100, 1, 9, 750, 0.9),
+        (100, 0, 1, 750, 0.1),
+        (400, 1, 37, 2200, 3.7),
+        (400, 0, 15, 2200, 1.5),
+        # Where the percentage tells, and on a board that counts in 1 A.
+        (100, 60, 60, 750, 60.0),
+        (100, 1, 9, 100, 9.0),
+    ],
+)
+def test_an_old_board_keeps_its_scale_while_it_runs_empty(
+    full: int, charge: int, raw_remaining: int, raw_limit: int, remaining: float
+) -> None:
+    """Its charge limit, of more than twice the capacity in 1 A, tells the scale."""
+    decoded = status(
+        {21: raw_remaining, 22: raw_limit}, full_capacity=full, state_of_charge=charge
+    )
+    assert decoded.remaining_capacity == remaining
+
+
+@pytest.mark.parametrize(
+    ("charge", "raw", "remaining"),
+    [
+        (50, 0xFFFF, None),
+        (0, 0xFFFF, None),
+        (100, 300, None),
+        (100, 151, None),
+        (100, 150, 150.0),  # a capacity that was learned too small
+        (100, 1500, 150.0),
+        (100, 1501, None),
+    ],
+)
+def test_more_than_fits_into_the_battery_is_no_charge(
+    charge: int, raw: int, remaining: float | None
+) -> None:
+    """And no reason to read the charge limit in another scale."""
+    decoded = status({21: raw, 22: 100}, full_capacity=100, state_of_charge=charge)
+    assert decoded.remaining_capacity == remaining
+    assert decoded.max_charge_current == (10 if raw == 1500 else 100)
+
+
 def test_without_a_full_capacity_the_charge_left_is_taken_as_it_is() -> None:
     """Nothing to compare with; 0 still says nothing."""
     unknown = {"full_capacity": 0, "design_capacity": 0}

@@ -17,6 +17,10 @@ HEATING_ENABLED_BIT: Final = 0x0010
 TRUSTED_CHARGE: Final = 3
 """State of charge in % below which it proves no scale of the remaining capacity."""
 
+MOST_LEFT: Final = 1.5
+"""Share of the full capacity beyond which no charge is believed (C): wide enough for a
+capacity that was learned too small."""
+
 MILLIAMPERE_SECONDS_PER_AMPERE_HOUR: Final = 3_600_000
 
 # What a temperature reads where no sensor is fitted: 0xAA as a byte or a word (A), and
@@ -125,7 +129,8 @@ class BatteryStatus:
     probes: tuple[int | None, ...]
     """Six temperature probes in °C, in sensor order; None where none is fitted."""
     remaining_capacity: float | None
-    """Charge left in Ah; None where the board reports 0 although it is not empty."""
+    """Charge left in Ah; None where the board reports 0 although it is not empty, or
+    more than it can hold."""
     full_capacity: float | None
     """Capacity when full in Ah."""
     max_charge_current: float
@@ -223,13 +228,15 @@ def _probes(values: tuple[int, ...], wired: int) -> tuple[int | None, ...]:
 
 
 def _remaining_capacity(
-    raw: int, state_of_charge: int, full: float | None
+    raw: int, state_of_charge: int, full: float | None, *, counts_tenths: bool
 ) -> tuple[float | None, bool]:
     """Return the charge left in Ah, and whether the board counts in tenths.
 
     Newer boards count in 1 Ah, older ones in 0.1 Ah: what agrees with the state of
-    charge and the full capacity is right (protocol C5). A board that reports 0
-    while not empty does not measure it.
+    charge and the full capacity is right (protocol C5). Near empty that tells nothing,
+    there `counts_tenths` does: whether another register of the board surely counts so.
+    A board that reports 0 while not empty does not measure it, and what is far beyond
+    the full capacity is no charge at all.
     """
     if not full:
         return float(raw) or None, False
@@ -237,9 +244,11 @@ def _remaining_capacity(
         return (None if state_of_charge > 1 else 0.0), False
     # The two readings lie a factor of ten apart, so the border is at its root. A state
     # of charge near 0 is often forced down, and no measure for that.
-    if raw * _PER_ROOT_OF_TEN > full * max(state_of_charge, TRUSTED_CHARGE):
-        return raw / 10, True
-    return float(raw), False
+    tenths = raw * _PER_ROOT_OF_TEN > full * max(state_of_charge, TRUSTED_CHARGE) or (
+        counts_tenths and state_of_charge < TRUSTED_CHARGE
+    )
+    left = raw / 10 if tenths else float(raw)
+    return (None, False) if left > MOST_LEFT * full else (left, tenths)
 
 
 CURRENT_SCALE: Final = 10
@@ -276,7 +285,11 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
     ) = values[18:32]
     cell_count, design, balancing = values[38:41]
     capacity = full / MILLIAMPERE_SECONDS_PER_AMPERE_HOUR if full else design / 10
-    left, tenths = _remaining_capacity(remaining, charge, capacity)
+    # No battery charges in half an hour: that board counts in tenths.
+    limit_in_tenths = bool(capacity) and charge_limit > 2 * capacity
+    left, tenths = _remaining_capacity(
+        remaining, charge, capacity, counts_tenths=limit_in_tenths
+    )
     return BatteryStatus(
         values[0] / 100,
         values[1] / current_scale,
@@ -287,10 +300,7 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
         _probes(values[32:38], probe_count(cell_count)),
         left,
         capacity or None,
-        # No battery charges in half an hour: that board counts in tenths here as well.
-        charge_limit / 10
-        if tenths or (capacity and charge_limit > 2 * capacity)
-        else float(charge_limit),
+        charge_limit / 10 if tenths or limit_in_tenths else float(charge_limit),
         health,
         charge,
         _STATES.get(state & 0xFF),
