@@ -22,6 +22,7 @@ from homeassistant.helpers import entity_registry as er
 from .helpers import add_discovered, battery, device_of, log_lines, until, value
 from .world import World
 from custom_components.voltgo_vlrv.coordinator import CONF_FACTS, VlrvConfigEntry
+from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.battery import SimulatedBattery
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
@@ -368,6 +369,22 @@ async def test_a_new_firmware_shows_after_the_battery_came_back(
     await peripheral.power_cycle()
     await until(lambda: device_of(hass, pack.address).sw_version == "Z01T21")
     assert entry.data[CONF_FACTS]["firmware"] == "Z01T21"
+
+
+async def test_an_identity_of_zeros_is_none(hass: HomeAssistant, world: World) -> None:
+    """As registers read that a board does not serve; what is known stays."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    before = entry.data[CONF_FACTS]
+    pack.model = pack.firmware = pack.serial = ""
+    client = entry.runtime_data.client
+    connects = client.counters.connects
+    await peripheral.power_cycle()
+    await until(lambda: client.counters.connects > connects)
+    await asyncio.sleep(POLL)
+    assert await client.read_identity() == Identity("", "", "")
+    assert entry.data[CONF_FACTS] == before
+    assert device_of(hass, pack.address).sw_version == "Z01T20"
 
 
 async def test_a_renamed_battery_stays_the_same(

@@ -47,7 +47,7 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import CONF_FIRMWARE, FirmwareStore
 from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
-from simulator.battery import SimulatedBattery
+from simulator.battery import IDENTITY_START, SimulatedBattery
 from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
 from simulator.peripheral import Peripheral
@@ -806,6 +806,33 @@ async def test_a_bms_may_take_its_time_to_restart(
     await peripheral.power_cycle(off_for)
     await task
     assert state(hass, pack).state == "off"
+    assert state(hass, pack).attributes["installed_version"] == "Z01T21"
+
+
+async def test_a_bms_that_tells_nothing_yet_is_waited_for(
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Zeros are what a board answers for registers that it does not serve yet."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    task = hass.async_create_task(install(hass, pack))
+    await finished(peripheral)
+    asked: list[int] = []
+    registers = pack.registers
+
+    def starting(start: int, count: int) -> list[int]:
+        if start == IDENTITY_START and len(asked) < 2:
+            asked.append(start)
+            return [0] * count
+        return registers(start, count)
+
+    monkeypatch.setattr(pack, "registers", starting)
+    await task
+    assert len(asked) == 2
     assert state(hass, pack).attributes["installed_version"] == "Z01T21"
 
 

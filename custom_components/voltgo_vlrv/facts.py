@@ -119,7 +119,12 @@ class BatteryFacts:
         )
 
     def learn_identity(self, identity: Identity) -> Self:
-        """Return it with who the battery says it is."""
+        """Return it with who the battery says it is, itself when it says nothing.
+
+        Registers that a board does not serve, also while it starts, read zero.
+        """
+        if not (identity.model or identity.firmware or identity.serial):
+            return self
         return replace(
             self,
             board=identity.model,
