@@ -54,7 +54,10 @@ LOW_BATTERY_HYSTERESIS: Final = 2  # %
 
 
 class Brand(NamedTuple):
-    """How a brand of this battery family names itself on the air (protocol 1, A)."""
+    """How a brand of this battery family names itself on the air (protocol 1).
+
+    ZT-, BB- and Z12 were recorded (A), the other names are likely (C).
+    """
 
     prefix: str
     manufacturer: str

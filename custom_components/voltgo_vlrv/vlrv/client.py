@@ -111,7 +111,8 @@ class Timing(NamedTuple):
     spacing: float = 0.15
     """Between two frames: closer writes are lost and not applied (A)."""
     settle: float = 0.1
-    """Between subscribing and the first frame (A)."""
+    """Between subscribing and the first frame; nothing recorded says how much it takes
+    (C)."""
     disconnect: float = 8.0
     """After that the link is left to its supervision timeout. Home Assistant waits for
     10 s for an entry to unload."""

@@ -89,8 +89,8 @@ _ARCHIVES: Final = (
 _HEAD: Final = 256  # bytes; a program has some that are no text among its first ones
 _BLANKS: Final = "\t\n\f\r"
 
-# As the firmware texts that were seen: Z01T20, Z02T04, Z4SR02, V03R04 (A). Whether the
-# names of images carry them, and how, is grade C.
+# As the firmware texts that were seen: Z01T20, Z02T04, Z4SR02 (A), and as the vendor's
+# document has them: V03R04 (B). Whether the names of images carry them is grade C.
 _VERSION: Final = re.compile(
     r"(?<![A-Z0-9])[VZ][0-9]{1,2}[A-Z]{1,2}[0-9]{2}(?![A-Z0-9])"
 )

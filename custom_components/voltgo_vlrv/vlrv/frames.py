@@ -100,8 +100,8 @@ def _frame_length(buffer: bytes | bytearray, at: int) -> int | None:
 class FrameAssembler:
     """Cuts what a battery notifies into whole frames with a valid checksum.
 
-    A frame may come in pieces, several in one piece, twice, cut short or behind
-    garbage (all but the last seen in recordings). Whatever is not part of an intact
+    A frame may come in pieces, several in one piece (both seen in recordings), twice,
+    cut short or behind garbage. Whatever is not part of an intact
     frame is thrown away and counted in `discarded` (bytes since construction).
     """
 
