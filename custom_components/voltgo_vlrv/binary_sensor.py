@@ -71,11 +71,7 @@ def _problem(
     status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
 ) -> bool:
     """Return whether anything is wrong, also by a bit that nobody has named."""
-    return bool(
-        status.protections
-        or status.errors
-        or status.operating_state is OperatingState.PROTECTION
-    )
+    return bool(status.protections or status.errors or status.in_protection)
 
 
 def _low(

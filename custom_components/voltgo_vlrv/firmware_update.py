@@ -14,7 +14,6 @@ from .firmware_store import FirmwareStore, with_installed
 from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
-from .vlrv.faults import OperatingState
 from .vlrv.firmware import LONGEST_REQUEST, RESTART_LIMIT, FirmwareImage
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class FirmwareUpdates:
             status.protections
             or status.errors
             # Recorded (A), unlike any bit of a protection (B).
-            or status.operating_state is OperatingState.PROTECTION
+            or status.in_protection
         ):
             raise self._error("firmware_protection")
         signal = coordinator.signal_strength

@@ -526,7 +526,7 @@ def _faults(status: BatteryStatus) -> tuple[frozenset[str], int, bool]:
     return (
         active_faults(status.protections),
         int(status.errors),
-        status.operating_state is OperatingState.PROTECTION,
+        status.in_protection,
     )
 
 

@@ -35,7 +35,6 @@ from ..coordinator import (
 from ..energy import CHARGED, DISCHARGED, Flow
 from ..estimates import Runtime, charge_of
 from ..facts import DEFAULT_MANUFACTURER, BatteryFacts
-from ..vlrv.faults import OperatingState
 from .arithmetic import BankReading, MemberReading, imbalance, read_bank
 from .averages import Average
 from .energy import BankEnergy
@@ -184,10 +183,7 @@ class Member:
             remaining_capacity=status.remaining_capacity,
             full_capacity=status.full_capacity,
             charge=charge_of(status),
-            protected=bool(
-                status.protections
-                or status.operating_state is OperatingState.PROTECTION
-            ),
+            protected=bool(status.protections or status.in_protection),
             too_cold=self.coordinator.facts.too_cold_to_charge(status),
         )
 

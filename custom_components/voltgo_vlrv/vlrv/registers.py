@@ -89,6 +89,7 @@ STATUS_COUNTS: Final = (41, 39)
 
 _DATA_AT: Final = 3
 _REMAINING_CAPACITY: Final = 21  # register
+_STATUS_BYTE: Final = _DATA_AT + 2 * 25 + 1  # the low byte of the status word
 _LAYOUTS: Final = {
     5 + 2 * count: Struct(
         ">"
@@ -174,6 +175,15 @@ class BatteryStatus:
     def charging(self) -> bool:
         """Return whether current flows into the battery."""
         return self.current > 0
+
+    @property
+    def in_protection(self) -> bool:
+        """Return whether the state is a protection, also as one bit of an unknown code.
+
+        All codes that are known are single bits (A), so codes that combine them may
+        exist (C): their state is unknown, but none is taken for harmless.
+        """
+        return bool(self.frame[_STATUS_BYTE] & OperatingState.PROTECTION)
 
     @property
     def is_full(self) -> bool:
