@@ -331,6 +331,7 @@ async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
         ({"operating_state": 4}, {"problem"}),
         ({"operating_state": 6}, {"problem"}),  # a code that nobody has seen
         ({"warning": 0x2000}, {"warning", "full_charge"}),
+        ({"warning": 0x2000, "operating_state": 2}, {"warning"}),
         ({"state_of_charge": 100, "remaining_capacity": 100.0}, {"full_charge"}),
         (
             {"state_of_charge": 100, "remaining_capacity": 100.0, "operating_state": 2},

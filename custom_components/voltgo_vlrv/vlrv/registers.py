@@ -190,12 +190,11 @@ class BatteryStatus:
         """Return whether the battery is full (FULL CHARGE of manual table 6-1).
 
         No bit is proven for it. The warning bit "float stopped" (B, that it is this row
-        is C) counts, and so does a state of charge of 100 % (A) unless it is
-        discharging.
+        is C) counts, and so does a state of charge of 100 % (A); neither does while it
+        is discharging (A).
         """
-        return bool(self.warnings & Warnings.FLOAT_STOPPED) or (
-            self.state_of_charge == 100
-            and self.operating_state is not OperatingState.DISCHARGING
+        return self.operating_state is not OperatingState.DISCHARGING and (
+            self.state_of_charge == 100 or bool(self.warnings & Warnings.FLOAT_STOPPED)
         )
 
     @property
