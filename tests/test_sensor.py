@@ -173,6 +173,10 @@ async def test_state_sign_and_direction_agree(
     assert value(hass, pack.address, "current") == str(current)
     power = float(value(hass, pack.address, "power") or "nan")
     assert power == round(entry.runtime_data.data.voltage * current)
+    await enable_all(hass, pack.address)
+    # The pair that the energy dashboard takes.
+    for key, wanted in (("charge_power", power), ("discharge_power", -power)):
+        assert float(value(hass, pack.address, key) or "nan") == max(wanted, 0), key
     assert entry.runtime_data.data.charging is (current > 0)
 
 
