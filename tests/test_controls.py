@@ -1049,7 +1049,7 @@ async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
     await asyncio.sleep(3)
     assert not task.done()
     await hass.config_entries.async_unload(one.entry.entry_id)
-    async with refused(one, "heater_not_confirmed", "heater"):
+    async with refused(one, "heater_interrupted", "heater"):
         await task
 
 
@@ -1062,9 +1062,28 @@ async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
     await until(lambda: one.changes)
     began = hass.loop.time()
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
-    async with refused(one, "heater_not_confirmed", "heater"):
+    async with refused(one, "heater_interrupted", "heater"):
         await switching
     assert hass.loop.time() - began < 3
+
+
+async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after another firmware: nobody could see what the command does."""
+    one = await bench(hass, world)
+    answer = one.pack.handle
+    monkeypatch.setattr(
+        one.pack,
+        "handle",
+        lambda frame: None if frame[1] == 3 and frame[5] == 41 else answer(frame),
+    )
+    await one.peripheral.power_cycle()
+    await until(lambda: one.shown("heater", "switch") == "unknown", 120)
+    one.peripheral.writes.clear()
+    async with refused(one, "heater_not_reported"):
+        await one.heater(True)
+    assert one.changes == []
 
 
 async def test_a_battery_without_register_40_has_no_heater(

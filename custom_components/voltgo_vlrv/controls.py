@@ -210,6 +210,7 @@ class VlrvControls:
         """Allow or forbid the heater; done when the battery reports it so."""
         coordinator = self._coordinator
         async with self._change(HEATER):
+            await self._check_heater()
             await self._write(set_heater(enabled))
             confirming = coordinator.config_entry.async_create_background_task(
                 coordinator.hass, self._await_heater(enabled), "confirm the heater"
@@ -217,8 +218,26 @@ class VlrvControls:
             # Waited for, not cancelled: it is a poll like any other.
             done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
             # An entry that is unloaded cancels it.
-            if not done or confirming.cancelled() or not confirming.result():
-                raise self._error("heater_not_confirmed", HEATER)
+            if done and confirming.cancelled():
+                raise self._error("heater_interrupted", HEATER)
+            if not done or not confirming.result():
+                raise self._error(
+                    "heater_interrupted"
+                    if coordinator.link.is_closed
+                    else "heater_not_confirmed",
+                    HEATER,
+                )
+
+    async def _check_heater(self) -> None:
+        """Make sure that the battery reports its heater: only that confirms a command.
+
+        The command itself is inferred (C), and not for a board that knows no heater.
+        """
+        status = self._coordinator.data
+        if status is None or status.heating_enabled is None:
+            status = await self._coordinator.client.read_status()
+        if status.heating_enabled is None:
+            raise self._error("heater_not_reported", HEATER)
 
     async def _write(self, request: bytes) -> None:
         """Send the change, once."""

@@ -25,7 +25,7 @@ from homeassistant.helpers.event import async_call_at, async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .bank.members import async_name, is_bank
+from .bank.members import async_name, is_bank, may_rename
 from .const import (
     DOMAIN,
     ENERGY_GAP,
@@ -278,7 +278,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         entry.async_on_unload(entry.add_update_listener(_show_options))
         entry.async_on_unload(
             self.hass.bus.async_listen(
-                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._show_name, _may_rename
+                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._show_name, may_rename
             )
         )
         entry.async_on_unload(
@@ -694,14 +694,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 serial_number=facts.serial or None,
                 sw_version=facts.firmware or None,
             )
-
-
-@callback
-def _may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
-    """Return whether a device may be called something else; one that returns, too."""
-    return data["action"] == "create" or (
-        data["action"] == "update" and "name_by_user" in data["changes"]
-    )
 
 
 async def _show_options(_hass: HomeAssistant, entry: VlrvConfigEntry) -> None:

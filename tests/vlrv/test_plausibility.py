@@ -87,6 +87,7 @@ def test_a_block_that_is_not_quite_zero_is_rejected_too() -> None:
         ({18: 0x0D16, 19: 0x0D16}, {Implausible.TEMPERATURE}),
         # Capacity
         ({31: 0, 32: 0, 37: 20_001}, {Implausible.CAPACITY}),
+        ({31: 0, 32: 0, 37: 9}, {Implausible.CAPACITY}),
         # Several at once
         (
             {24: 398, 23: 200, 1: 0x7FFF},

@@ -352,8 +352,9 @@ def test_the_brand_follows_the_code_and_not_its_number() -> None:
 
 
 def test_the_brand_whose_code_was_never_recorded_goes_by_its_number() -> None:
-    """The manual's twelfth on CAN."""
-    assert brand_names(("P12-NOA",)) == ("NOARK",)
+    """The manual's twelfth on CAN; the code stays beside it, as it may be another."""
+    assert brand_names(("P12-NOA",)) == ("NOARK (P12-NOA)",)
+    assert brand_names(("P01-GRW", "P12-PYL")) == ("Growatt", "NOARK (P12-PYL)")
     assert brand_names(("P12-GRW",)) == ("Growatt",)
 
 

@@ -40,7 +40,7 @@ from .averages import Average
 from .energy import BankEnergy
 from .isolation import Isolation
 from .issues import BankIssues
-from .members import CONF_INVERTER, async_batteries, async_name, members_of
+from .members import CONF_INVERTER, async_batteries, async_name, may_rename, members_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -277,7 +277,7 @@ class VlrvBank:
         )
         self.config_entry.async_on_unload(
             self.hass.bus.async_listen(
-                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._on_device, _may_rename
+                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._on_device, may_rename
             )
         )
         self.config_entry.async_on_unload(self._stop)
@@ -487,14 +487,6 @@ def _together(members: Sequence[Member]) -> bool:
     ]
     return len(times) == len(coordinators) > 0 and max(times) - min(times) <= max(
         item.longest_age for item in coordinators
-    )
-
-
-@callback
-def _may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
-    """Return whether a device may be called something else; one that returns, too."""
-    return data["action"] == "create" or (
-        data["action"] == "update" and "name_by_user" in data["changes"]
     )
 
 

@@ -80,6 +80,14 @@ def async_name(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
 
 
 @callback
+def may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
+    """Return whether a device may be called something else; one that returns, too."""
+    return data["action"] == "create" or (
+        data["action"] == "update" and "name_by_user" in data["changes"]
+    )
+
+
+@callback
 def async_drop_member(hass: HomeAssistant, address: str | None) -> None:
     """Let the bank of a battery that was removed go on without it."""
     for bank in async_banks(hass):

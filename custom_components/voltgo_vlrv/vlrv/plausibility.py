@@ -18,6 +18,7 @@ CELL_MAX_MILLIVOLTS: Final = 5000
 # The BMS trips near 1-2 C; ten times the capacity in an hour is no battery current.
 MAX_C_RATE: Final = 10
 MAX_CURRENT_UNKNOWN_CAPACITY: Final = 2000
+CAPACITY_MIN: Final = 1  # Ah; 0 is a board that does not tell
 CAPACITY_MAX: Final = 2000
 # What the words of the temperature registers may read, in °C, with and without a sensor
 # (protocol 3: 170, -56, -40; 0x7FFF elsewhere). Anything else is another block.
@@ -58,7 +59,7 @@ def implausibilities(status: BatteryStatus) -> tuple[Implausible, ...]:
     if not 0 <= status.state_of_health <= 100:
         reasons.append(Implausible.STATE_OF_HEALTH)
     capacity = status.full_capacity
-    if capacity is not None and capacity > CAPACITY_MAX:
+    if capacity is not None and not CAPACITY_MIN <= capacity <= CAPACITY_MAX:
         reasons.append(Implausible.CAPACITY)
     if abs(status.current) > (
         max(500, MAX_C_RATE * capacity) if capacity else MAX_CURRENT_UNKNOWN_CAPACITY

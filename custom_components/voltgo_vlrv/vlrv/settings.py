@@ -132,11 +132,16 @@ def _text(data: bytes) -> str:
 # Asked for at every sample; there are few lists of protocols, the battery's own.
 @lru_cache(maxsize=64)
 def brand_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the battery's codes as brands, each once; a code not known as it is."""
+    """Return the battery's codes as brands, each once; a code not known as it is.
+
+    With its code beside it where only its number, of the manual's list, tells the brand.
+    """
     brands: list[str] = []
     for number, code in enumerate(names, 1):
         prefix, _, suffix = code.partition("-")
-        brand = _NAMES.get(suffix) or _NAMES.get(prefix) or code or f"#{number}"
+        brand = _NAMES.get(suffix) or code or f"#{number}"
+        if suffix not in _NAMES and prefix in _NAMES:
+            brand = f"{_NAMES[prefix]} ({code})"
         # One label for each code, whatever the codes look like: its place is the index.
         numbered = (f"{brand} (#{place})" for place in count(number))
         labels = chain((brand, f"{brand} ({code})"), numbered)
