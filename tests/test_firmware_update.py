@@ -570,6 +570,21 @@ async def test_an_update_is_refused_in_an_unsafe_state(
     assert state(hass, pack).state == "on"
 
 
+async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
+    hass: HomeAssistant, world: World, tmp_path: Path
+) -> None:
+    """Its owner may be reading it with the phone."""
+    pack = battery("idle")
+    entry, peripheral = await added(hass, world, pack)
+    await upload(hass, entry, tmp_path)
+    await entry.runtime_data.link.async_release()
+    text = await refused(hass, pack, "firmware_released")
+    assert "not started" in text
+    assert entry.runtime_data.link.is_released
+    assert not firmware_frames(peripheral)
+    assert state(hass, pack).state == "on"
+
+
 async def test_an_update_is_refused_on_a_weak_signal(
     hass: HomeAssistant, world: World, tmp_path: Path
 ) -> None:

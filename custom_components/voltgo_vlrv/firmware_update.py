@@ -76,7 +76,7 @@ class FirmwareUpdates:
             try:
                 await stack.enter_async_context(self._coordinator.link.use())
             except LinkReleasedError as err:
-                raise self._error("released") from err
+                raise self._error("firmware_released") from err
             except VlrvError as err:
                 raise self._error("firmware_unreachable") from err
             await self._check()
