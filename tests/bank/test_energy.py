@@ -202,6 +202,16 @@ async def test_only_a_larger_true_total_is_taken_over(
             ' {"A": {"charged": -2, "discharged": 1}}}'
         ),
         '{"offset": {"charged": 1e99, "discharged": 1}, "members": {}}',
+        (
+            '{"offset": {"charged": 9, "discharged": 1}, "members":'
+            ' {"A": {"charged": 1e308, "discharged": 1},'
+            ' "B": {"charged": 1e308, "discharged": 1}}}'
+        ),
+        (
+            '{"offset": {"charged": 9, "discharged": 1}, "members":'
+            ' {"A": {"charged": "inf", "discharged": 1},'
+            ' "B": {"charged": "-inf", "discharged": 1}}}'
+        ),
     ],
 )
 async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> None:

@@ -103,9 +103,11 @@ class BankEnergy:
         if kept is None:
             return
         before, (self._offset, self._seen) = (self._offset, self._seen), kept
-        numbers = [self._sum(direction) for direction in DIRECTIONS]
-        numbers += [total for flow in self._seen.values() for total in flow]
-        if not all(map(is_total, numbers)):
+        # First each of them: there is no sum of numbers without limit.
+        counted = [total for flow in self._seen.values() for total in flow]
+        if not all(map(is_total, counted)) or not all(
+            is_total(self._sum(direction)) for direction in DIRECTIONS
+        ):
             self._offset, self._seen = before
             return
         self._was_lost = self._is_new = False
