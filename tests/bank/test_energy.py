@@ -15,8 +15,9 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import restore_state
 
-from .common import add_bank, banked, entity, packs, settle, shown
+from .common import add_bank, add_batteries, banked, entity, packs, settle, shown
 from custom_components.voltgo_vlrv.bank.energy import BankEnergy
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.energy import (
@@ -268,6 +269,33 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
+
+
+async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
+    hass: HomeAssistant, world: World
+) -> None:
+    """It would begin with the first battery that loads, and statistics show a step."""
+    pair = packs(2)
+    await add_batteries(hass, world, pair)
+    for pack in pair:
+        pack.demand_current = -40.0
+    await asyncio.sleep(1200)
+    bank = await add_bank(hass, [pack.address for pack in pair])
+    before = float(shown(bank, hass, "energy_discharged") or "")
+    assert before > 0.3
+    path = file_of(hass, bank.entry_id)
+    at_once = await hass.async_add_executor_job(path.read_text)
+    entries = async_batteries(hass)
+    for entry in (bank, *entries):
+        await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_add_executor_job(path.write_text, at_once)
+    # What was shown is saved every quarter of an hour, and so is lost as well.
+    restore_state.async_get(hass).last_states.clear()
+    for entry in (bank, *entries):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await settle(hass)
+        total = float(shown(bank, hass, "energy_discharged") or "")
+        assert before <= total < before + 0.03
 
 
 async def test_a_new_bank_of_the_same_name_counts_for_itself(

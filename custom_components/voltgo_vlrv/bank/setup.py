@@ -24,6 +24,9 @@ async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
     await bank.energy.async_load()
     await bank.isolation.async_load()
     bank.async_start()
+    # What a new bank begins with is the only thing that nobody else knows: a power cut
+    # soon after must not let it begin anew, with those that happen to load first.
+    await bank.energy.file.async_save()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_review_offers(hass)
     return True
