@@ -16,7 +16,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from homeassistant.core import HomeAssistant, State
 
-from .helpers import battery, entity_id, until, value
+from .helpers import add_discovered, battery, entity_id, until, value
 from .test_coordinator import POLL, STATUS_READ, added
 from .world import World
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
@@ -309,6 +309,27 @@ async def test_a_reload_goes_on_and_a_lost_file_goes_on_from_what_was_shown(
     pack.demand_current = 50.0
     await asyncio.sleep(120)
     assert 7.32 <= float(value(hass, pack.address, "energy_charged") or "") < 7.4
+
+
+async def test_a_battery_of_the_same_name_counts_for_itself(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Home Assistant remembers states by their names, also of one that was replaced."""
+    old = battery("idle")
+    entry, _ = await added(hass, world, old)
+    old.demand_current = -50.0
+    await asyncio.sleep(300)
+    name = entity_id(hass, old.address, "energy_discharged")
+    assert float(value(hass, old.address, "energy_discharged") or "") >= 0.05
+    await world.peripherals[old.address].stop()
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    new = battery("idle", name=old.name, address="A4:C1:37:00:0A:99")
+    await world.add_battery(new)
+    entry = await add_discovered(hass, new.address)
+    assert entity_id(hass, new.address, "energy_discharged") == name
+    assert value(hass, new.address, "energy_discharged") == "0.0"
+    assert totals(entry.runtime_data.energy) == [0, 0]
 
 
 async def test_removing_the_battery_removes_its_totals(

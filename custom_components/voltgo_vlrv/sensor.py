@@ -608,6 +608,12 @@ class VlrvTotalSensor(TotalSensor, VlrvEntity):
     def _counter(self) -> EnergyCounter:
         return self.coordinator.energy
 
+    @property
+    @override
+    def _counts_from(self) -> datetime:
+        """Return since when it is here: one before may have had its Bluetooth name."""
+        return self.coordinator.config_entry.created_at
+
 
 class VlrvDurationSensor(VlrvEntity, DurationSensor):
     """A time to empty or to full, which goes on while all samples are the same."""

@@ -62,9 +62,9 @@ class TotalSensor(ValueSensor, RestoreSensor):
         """Return what counts."""
 
     @property
-    def _counts_from(self) -> datetime | None:
-        """Return from when on it counts, where a total shown before is of another."""
-        return None
+    @abstractmethod
+    def _counts_from(self) -> datetime:
+        """Return from when on it counts; a total shown before is of another."""
 
     @property
     @override
@@ -77,11 +77,10 @@ class TotalSensor(ValueSensor, RestoreSensor):
         """Count on from what was shown."""
         last = await self.async_get_last_sensor_data()
         state = await self.async_get_last_state()
-        begin = self._counts_from
         if (
             last is not None
             and isinstance(last.native_value, int | float)
-            and (begin is None or state is None or state.last_updated >= begin)
+            and (state is None or state.last_updated >= self._counts_from)
         ):
             self._counter.raise_to(
                 self.entity_description.direction, float(last.native_value)
