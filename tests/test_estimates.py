@@ -648,6 +648,25 @@ def test_a_run_with_a_late_clock_costs_nothing(late: int) -> None:
     assert stored.due == pytest.approx(9 - 1.2, rel=0.01)
 
 
+def test_what_was_kept_by_a_clock_that_was_not_set_is_not_decades_old() -> None:
+    """It was charged to full, and all lost power before the clock was set."""
+    stored = Storage()
+    stored.now -= timedelta(days=20000)
+    stored.add(15, full=False, charging=True)
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    stored.restarts(60)
+    stored.now += timedelta(days=20000)
+    for _ in range(2):
+        stored.add(15)
+        assert stored.last_full is not None
+        age = (stored.now - stored.last_full).total_seconds()
+        assert age == pytest.approx(MONTH, rel=0.01)
+        assert stored.due == pytest.approx(8, rel=0.01)
+        # From here on what is kept is kept by a clock that was set.
+        stored.restarts(60)
+
+
 def test_a_run_with_an_early_clock_is_got_over() -> None:
     """What was kept then does not stop the time for decades."""
     stored = Storage()

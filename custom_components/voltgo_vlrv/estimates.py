@@ -408,7 +408,12 @@ class ChargeHistory:
         if self._full_at is not None:
             return now - timedelta(seconds=max(time - self._full_at, 0.0))
         last = self._kept.last_full
-        return None if last is None else min(last, now)
+        if last is None:
+            return None
+        if last < EARLIEST:
+            # By a clock that was not set: what was counted since is all that is known.
+            return now - timedelta(seconds=self._total(time, now)[1])
+        return min(last, now)
 
     def used(self, time: float, now: datetime) -> float:
         """Return the share of the time until recharging that has passed."""
@@ -452,7 +457,8 @@ class ChargeHistory:
         unseen = max(time - self._time, 0.0)
         used = kept.used + self._used + _used(unseen, self._months)
         elapsed = kept.elapsed + self._elapsed + unseen
-        if kept.until is not None:
+        # How long it is since what a clock showed that was not set, nobody knows.
+        if kept.until is not None and kept.until >= EARLIEST:
             absence = (now - kept.until).total_seconds() - (time - self._started)
             absence = min(max(absence, 0.0), LONGEST_ABSENCE)
             used += _used(absence, kept.months)
