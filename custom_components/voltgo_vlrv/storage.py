@@ -109,6 +109,12 @@ class KeptFile:
         """Write nothing any more: the file may be removed from now on."""
         self._is_closed = True
 
+    async def async_close(self) -> None:
+        """Save what is not saved yet, and nothing that changes from now on."""
+        is_changed, self._is_closed = self.is_changed, True
+        if is_changed:
+            await self._store.async_save(self._content())
+
     async def async_remove(self) -> None:
         """Delete it."""
         await self._store.async_remove()

@@ -16,8 +16,9 @@ from pytest_homeassistant_custom_component.common import (
 
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import restore_state
+from homeassistant.helpers.storage import Store
 
-from .common import add_bank, add_batteries, banked, entity, packs, settle, shown
+from .common import POLL, add_bank, add_batteries, banked, entity, packs, settle, shown
 from custom_components.voltgo_vlrv.bank.energy import BankEnergy
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.energy import (
@@ -25,6 +26,7 @@ from custom_components.voltgo_vlrv.energy import (
     DIRECTIONS,
     DISCHARGED,
     LARGEST_TOTAL,
+    SAVE_DELAY,
     Flow,
     in_steps,
 )
@@ -269,6 +271,28 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
+
+
+async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SD card takes its time, and the batteries go on counting meanwhile."""
+    pair = packs(2)
+    bank = await banked(hass, world, pair)
+    for pack in pair:
+        pack.demand_current = -40.0
+    await asyncio.sleep(60)
+    write = Store.async_save
+
+    async def write_slowly(store: Store[Any], data: Any) -> None:
+        await write(store, data)
+        await asyncio.sleep(2 * POLL)
+
+    monkeypatch.setattr(Store, "async_save", write_slowly)
+    await hass.config_entries.async_remove(bank.entry_id)
+    monkeypatch.undo()
+    await asyncio.sleep(2 * SAVE_DELAY)
+    assert not await hass.async_add_executor_job(file_of(hass, bank.entry_id).exists)
 
 
 async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(

@@ -36,8 +36,9 @@ async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool
     """Let a bank go; its members stay."""
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
-    await entry.runtime_data.energy.file.async_save()
-    await entry.runtime_data.isolation.file.async_save()
+    # Its members go on, and have it worked out until it is gone.
+    await entry.runtime_data.energy.file.async_close()
+    await entry.runtime_data.isolation.file.async_close()
     return True
 
 
