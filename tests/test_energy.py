@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 import json
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,36 @@ async def test_a_battery_of_the_same_name_counts_for_itself(
     assert entity_id(hass, new.address, "energy_discharged") == name
     assert value(hass, new.address, "energy_discharged") == "0.0"
     assert totals(entry.runtime_data.energy) == [0, 0]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_total_that_was_shown_by_a_late_clock_is_its_own_if_it_has_a_file(
+    hass: HomeAssistant, world: World, kept: bool
+) -> None:
+    """A power cut takes minutes from the file, and the clock is behind without internet."""
+    pack = battery("idle")
+    entry, _ = await added(hass, world, pack)
+    pack.demand_current = 50.0
+    await asyncio.sleep(300)
+    await hass.config_entries.async_unload(entry.entry_id)
+    if not kept:
+        await hass.async_add_executor_job(file_of(hass, entry.entry_id).unlink)
+    name = entity_id(hass, pack.address, "energy_charged")
+    mock_restore_cache_with_extra_data(
+        hass,
+        [
+            (
+                State(
+                    name, "7.31", last_updated=entry.created_at - timedelta(days=100)
+                ),
+                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
+            )
+        ],
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    total = float(value(hass, pack.address, "energy_charged") or "")
+    assert (total >= 7.31) is kept
 
 
 async def test_removing_the_battery_removes_its_totals(

@@ -74,6 +74,12 @@ class EnergyCounter:
         self.file = KeptFile(hass, "energy", entry_id, self._as_stored, SAVE_DELAY)
         self._totals = dict.fromkeys(DIRECTIONS, 0.0)
         self._last: tuple[float, float] | None = None
+        self._was_kept = False
+
+    @property
+    def was_kept(self) -> bool:
+        """Return whether it goes on from a file of its own."""
+        return self._was_kept
 
     def total(self, direction: str) -> float:
         """Return what was CHARGED or DISCHARGED since counting began, in kWh."""
@@ -115,7 +121,9 @@ class EnergyCounter:
 
     async def async_load(self) -> None:
         """Bring back the totals; what cannot be read or be true is left out."""
-        self._totals |= await self.file.async_load(_from_stored) or {}
+        kept = await self.file.async_load(_from_stored) or {}
+        self._was_kept = bool(kept)
+        self._totals |= kept
 
     @callback
     def _as_stored(self) -> dict[str, float]:

@@ -44,6 +44,10 @@ TOTALS: Final = (_total(CHARGED), _total(DISCHARGED))
 class Counter(Protocol):
     """What counts energy in kWh, for each direction."""
 
+    @property
+    def was_kept(self) -> bool:
+        """Return whether it goes on from a file of its own."""
+
     def total(self, direction: str) -> float:
         """Return what was counted, in kWh."""
 
@@ -64,7 +68,7 @@ class TotalSensor(ValueSensor, RestoreSensor):
     @property
     @abstractmethod
     def _counts_from(self) -> datetime:
-        """Return from when on it counts; a total shown before is of another."""
+        """Return from when on it counts; a total shown before may be of another."""
 
     @property
     @override
@@ -80,7 +84,12 @@ class TotalSensor(ValueSensor, RestoreSensor):
         if (
             last is not None
             and isinstance(last.native_value, int | float)
-            and (state is None or state.last_updated >= self._counts_from)
+            # A clock that is behind after a start makes its own total look older.
+            and (
+                self._counter.was_kept
+                or state is None
+                or state.last_updated >= self._counts_from
+            )
         ):
             self._counter.raise_to(
                 self.entity_description.direction, float(last.native_value)

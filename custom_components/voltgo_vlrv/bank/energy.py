@@ -39,6 +39,11 @@ class BankEnergy:
         return max(self._floor[direction], self._sum(direction))
 
     @property
+    def was_kept(self) -> bool:
+        """Return whether it goes on from a file of its own."""
+        return not self._was_lost
+
+    @property
     def offset(self) -> dict[str, float]:
         """Return by how much the totals differ from the members' sum, in kWh."""
         return dict(self._offset)
