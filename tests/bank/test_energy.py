@@ -14,6 +14,7 @@ from pytest_homeassistant_custom_component.common import (
     mock_restore_cache_with_extra_data,
 )
 
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import restore_state
 from homeassistant.helpers.storage import Store
@@ -271,6 +272,30 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
+
+
+async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
+    hass: HomeAssistant, world: World
+) -> None:
+    """From zero to what they have counted so far would be energy of one moment."""
+    pair = packs(2)
+    await add_batteries(hass, world, pair)
+    for pack in pair:
+        pack.demand_current = -40.0
+    await asyncio.sleep(600)
+    entries = async_batteries(hass)
+    for entry in entries:
+        await hass.config_entries.async_set_disabled_by(
+            entry.entry_id, ConfigEntryDisabler.USER
+        )
+    bank = await add_bank(hass, [pack.address for pack in pair])
+    assert shown(bank, hass, "energy_discharged") == "unknown"
+    for entry in entries:
+        await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+        await settle(hass)
+        assert float(shown(bank, hass, "energy_discharged") or "") == pytest.approx(
+            entries[0].runtime_data.energy.total(DISCHARGED), abs=0.02
+        )
 
 
 async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(

@@ -39,6 +39,11 @@ class BankEnergy:
         return max(self._floor[direction], self._sum(direction))
 
     @property
+    def has_begun(self) -> bool:
+        """Return whether it is known with how much a new bank begins."""
+        return not self._is_new
+
+    @property
     def was_kept(self) -> bool:
         """Return whether it goes on from a file of its own."""
         return not self._was_lost

@@ -305,3 +305,8 @@ class BankTotalSensor(TotalSensor, BankEntity):
     def _counts_from(self) -> datetime:
         """Return since when there is the bank: one before may have had its name."""
         return self.bank.config_entry.created_at
+
+    @override
+    def _update(self) -> bool:
+        # From 0 to what its members have counted would be a step in the statistics.
+        return super()._update() if self.bank.energy.has_begun else self._show(None)
