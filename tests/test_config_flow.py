@@ -629,6 +629,22 @@ async def fail_away(hass: HomeAssistant, world: World, pack: SimulatedBattery) -
     """Switch the battery off and let Home Assistant forget it."""
     await world.peripherals[pack.address].stop()
     bluetooth.async_clear_advertisement_history(hass, pack.address)
+async def test_a_battery_that_was_removed_is_offered_again(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Also one that was picked by hand, which Home Assistant does not do by itself."""
+    pack = battery()
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await world.heard(pack.address)
+    result = await pick(hass, await start_user_flow(hass), pack.address)
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await asyncio.sleep(30)
+    await hass.config_entries.async_remove(result["result"].entry_id)
+    await until(lambda: flows(hass, pack.address))
+
+
 
 
 async def fail_adapter(

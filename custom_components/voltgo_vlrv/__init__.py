@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from homeassistant.const import Platform
+from homeassistant.components import bluetooth
+from homeassistant.const import CONF_ADDRESS, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
@@ -86,3 +87,6 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     await EnergyCounter(hass, entry.entry_id).file.async_remove()
     await Upkeep(hass, entry.entry_id).file.async_remove()
     await Memory(hass, entry.entry_id).file.async_remove()
+    if bluetooth.DOMAIN in hass.config.components:
+        # By itself, Home Assistant does that only for what it had discovered.
+        bluetooth.async_rediscover_address(hass, entry.data[CONF_ADDRESS])
