@@ -433,6 +433,27 @@ async def test_a_battery_without_a_name_gets_one(
 ) -> None:
     """Each its own, counted."""
     await world.add_adapter()
+async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A neighbour's battery, held by a phone now and then, must not fill the proxies."""
+    pack = battery()
+    peripheral = await world.add_battery(pack)
+    peripheral.faults.drop = FOREVER
+    await world.add_adapter()
+    await asyncio.sleep(3 * 3600)
+    for _ in range(4):
+        await peripheral.stop()
+        await asyncio.sleep(900)  # longer than Home Assistant counts it as there
+        before = peripheral.connections
+        await peripheral.start()
+        await asyncio.sleep(120)
+        assert peripheral.connections > before  # it is tried at once when it is back
+    before = peripheral.connections
+    await asyncio.sleep(3 * 3600)
+    assert peripheral.connections - before <= 4
+
+
     for number, title in ((0xAB, "VLRV"), (0xAC, "VLRV (2)"), (0xAD, "VLRV (3)")):
         pack = battery("idle", name="", address=f"A4:C1:37:00:12:{number:02X}")
         await world.add_battery(pack)

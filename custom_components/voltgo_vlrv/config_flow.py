@@ -21,7 +21,7 @@ from homeassistant.config_entries import (
     OptionsFlow,
 )
 from homeassistant.const import CONF_ADDRESS
-from homeassistant.core import HassJob, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.selector import (
     SelectOptionDict,
@@ -53,6 +53,8 @@ LONGEST_NAME: Final = 29
 NAMELESS: Final = "VLRV"
 _MARKUP: Final = str.maketrans("", "", "<>[]*`")
 
+# How to call off the next offer, by address.
+_OFFERS: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_next_offers")
 _FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
 # One proof at a time: it takes a connection slot, and a proxy has three.
 _PROVING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_proving")
@@ -300,7 +302,14 @@ def _option(info: BluetoothServiceInfoBleak) -> SelectOptionDict:
 
 @callback
 def _offer_again_later(hass: HomeAssistant, address: str) -> None:
-    """Have Home Assistant discover the address once more, later each time."""
+    """Have Home Assistant discover the address once more, later each time.
+
+    One that comes and goes is discovered in between, too: only the last failure counts,
+    or each visit would begin a row of offers of its own.
+    """
+    offers = hass.data.setdefault(_OFFERS, {})
+    if (call_off := offers.pop(address, None)) is not None:
+        call_off()
     failures = hass.data.setdefault(_FAILURES, {})
     count = failures.get(address, 0)
     failures[address] = count + 1
@@ -311,6 +320,7 @@ def _offer_again_later(hass: HomeAssistant, address: str) -> None:
 
     async_call_later(
         hass,
+        offers.pop(address, None)
         REDISCOVER_FIRST * 2 ** min(count, REDISCOVER_DOUBLINGS),
         HassJob(rediscover, "rediscover a battery", cancel_on_shutdown=True),
     )
