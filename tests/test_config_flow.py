@@ -184,6 +184,39 @@ async def test_a_name_in_the_scan_response_only_is_still_discovered(
     assert (await discovered(hass, pack.address))["step_id"] == "confirm"
 
 
+@pytest.mark.parametrize("source", [SOURCE_BLUETOOTH, SOURCE_USER])
+async def test_a_name_that_comes_after_the_discovery_is_still_taken(
+    hass: HomeAssistant, world: World, source: str
+) -> None:
+    """Proxies pass on an advertisement before the scan response to it."""
+    pack = battery(
+        "idle", name="Z1234567890", address="80:6F:B0:15:5E:71", generation=1
+    )
+    peripheral = await world.add_battery(pack, name_in_scan_response=True)
+    peripheral.reply_latency = 0.5
+    silent = await world.add_adapter(mode="passive")
+    heard = await world.heard(pack.address)
+    assert heard.name == pack.address
+    if source == SOURCE_BLUETOOTH:
+        await until(
+            lambda: hass.config_entries.flow.async_progress(include_uninitialized=True)
+        )
+        await world.add_adapter("02:00:00:00:00:02", mode="active")
+        await until(lambda: flows(hass, pack.address))
+        (flow,) = flows(hass, pack.address)
+        result = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    else:
+        result = await start_user_flow(hass)
+        await world.add_adapter("02:00:00:00:00:02", mode="active")
+        result = await pick(hass, result, pack.address)
+    assert silent.radio
+    assert result["step_id"] == "confirm"
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    assert result["title"] == pack.name
+    await hass.async_block_till_done()
+    assert device_of(hass, pack.address).manufacturer == "EG4"
+
+
 async def test_an_older_generation_is_discovered_by_what_it_advertises(
     hass: HomeAssistant, world: World
 ) -> None:

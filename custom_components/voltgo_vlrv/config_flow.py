@@ -266,6 +266,11 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
 
         async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
             proof = await prove(VlrvClient(self._title(), find_device))
+        if not self._advertised and (
+            info := bluetooth.async_last_service_info(self.hass, self._address, True)
+        ):
+            # A scan response with the name comes after the advertisement without it.
+            self._choose(self._address, _name(info))
         keep_proof(self.hass, self._address, proof)
         self.hass.data.get(_FAILURES, {}).pop(self._address, None)
         return proof
