@@ -433,6 +433,27 @@ async def test_failed_discoveries_come_less_and_less_often(
     assert not flows(hass)
 
 
+async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A neighbour's battery, held by a phone now and then, must not fill the proxies."""
+    pack = battery()
+    peripheral = await world.add_battery(pack)
+    peripheral.faults.drop = FOREVER
+    await world.add_adapter()
+    await asyncio.sleep(3 * 3600)
+    for _ in range(4):
+        await peripheral.stop()
+        await asyncio.sleep(900)  # longer than Home Assistant counts it as there
+        before = peripheral.connections
+        await peripheral.start()
+        await asyncio.sleep(120)
+        assert peripheral.connections > before  # it is tried at once when it is back
+    before = peripheral.connections
+    await asyncio.sleep(3 * 3600)
+    assert peripheral.connections - before <= 4
+
+
 # --- by hand ---------------------------------------------------------------------------
 
 
@@ -466,27 +487,6 @@ async def test_a_battery_without_a_name_gets_one(
 ) -> None:
     """Each its own, counted."""
     await world.add_adapter()
-async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
-    hass: HomeAssistant, world: World
-) -> None:
-    """A neighbour's battery, held by a phone now and then, must not fill the proxies."""
-    pack = battery()
-    peripheral = await world.add_battery(pack)
-    peripheral.faults.drop = FOREVER
-    await world.add_adapter()
-    await asyncio.sleep(3 * 3600)
-    for _ in range(4):
-        await peripheral.stop()
-        await asyncio.sleep(900)  # longer than Home Assistant counts it as there
-        before = peripheral.connections
-        await peripheral.start()
-        await asyncio.sleep(120)
-        assert peripheral.connections > before  # it is tried at once when it is back
-    before = peripheral.connections
-    await asyncio.sleep(3 * 3600)
-    assert peripheral.connections - before <= 4
-
-
     for number, title in ((0xAB, "VLRV"), (0xAC, "VLRV (2)"), (0xAD, "VLRV (3)")):
         pack = battery("idle", name="", address=f"A4:C1:37:00:12:{number:02X}")
         await world.add_battery(pack)
@@ -576,6 +576,20 @@ async def test_a_name_that_is_garbage_does_no_harm(
     assert result["title"] == "bü(x)"
 
 
+async def test_a_model_that_is_garbage_does_no_harm(
+    hass: HomeAssistant, world: World
+) -> None:
+    """What a device calls itself stands in a text with markup, like its name."""
+    pack = battery(name="BB-1", model="[x](//a.io)![](<b>`*)")
+    await world.add_battery(pack)
+    await world.add_adapter()
+    flow = await discovered(hass, pack.address)
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    placeholders = result["description_placeholders"]
+    assert placeholders is not None
+    assert placeholders["model"] == "x(//a.io)!(b)"
+
+
 async def test_an_ignored_battery_can_be_added_by_hand(
     hass: HomeAssistant, world: World
 ) -> None:
@@ -613,6 +627,22 @@ async def test_picking_by_hand_ends_the_discovery_of_the_same_battery(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert not flows(hass)
+
+
+async def test_a_battery_that_was_removed_is_offered_again(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Also one that was picked by hand, which Home Assistant does not do by itself."""
+    pack = battery()
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await world.heard(pack.address)
+    result = await pick(hass, await start_user_flow(hass), pack.address)
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await asyncio.sleep(30)
+    await hass.config_entries.async_remove(result["result"].entry_id)
+    await until(lambda: flows(hass, pack.address))
 
 
 async def test_a_battery_added_meanwhile_is_recognised(
@@ -683,22 +713,6 @@ async def fail_away(hass: HomeAssistant, world: World, pack: SimulatedBattery) -
     """Switch the battery off and let Home Assistant forget it."""
     await world.peripherals[pack.address].stop()
     bluetooth.async_clear_advertisement_history(hass, pack.address)
-async def test_a_battery_that_was_removed_is_offered_again(
-    hass: HomeAssistant, world: World
-) -> None:
-    """Also one that was picked by hand, which Home Assistant does not do by itself."""
-    pack = battery()
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
-    result = await pick(hass, await start_user_flow(hass), pack.address)
-    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
-    assert result["type"] is FlowResultType.CREATE_ENTRY
-    await asyncio.sleep(30)
-    await hass.config_entries.async_remove(result["result"].entry_id)
-    await until(lambda: flows(hass, pack.address))
-
-
 
 
 async def fail_adapter(

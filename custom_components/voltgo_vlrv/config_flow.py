@@ -40,6 +40,7 @@ from .facts import BatteryFacts
 from .failures import failure_detail, failure_reason
 from .options_flow import VlrvOptionsFlow
 from .proof import keep_proof
+from .texts import without_markup
 from .vlrv.client import Proof, VlrvClient, prove
 from .vlrv.errors import NotVlrvError, VlrvError
 
@@ -51,11 +52,9 @@ REDISCOVER_DOUBLINGS: Final = 6  # to about an hour
 # What one advertisement can hold.
 LONGEST_NAME: Final = 29
 NAMELESS: Final = "VLRV"
-_MARKUP: Final = str.maketrans("", "", "<>[]*`")
-
+_FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
 # How to call off the next offer, by address.
 _OFFERS: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_next_offers")
-_FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
 # One proof at a time: it takes a connection slot, and a proxy has three.
 _PROVING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_proving")
 
@@ -68,7 +67,7 @@ def _name(info: BluetoothServiceInfoBleak) -> str:
     if info.name == info.address:
         return ""
     name = "".join(char for char in info.name if char.isprintable())
-    return name.translate(_MARKUP).strip()[:LONGEST_NAME]
+    return without_markup(name).strip()[:LONGEST_NAME]
 
 
 def _last_four(address: str) -> str:
@@ -234,7 +233,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             step_id="confirm",
             description_placeholders={
                 "name": self._title(),
-                "model": facts.model,
+                "model": without_markup(facts.model),
                 "state_of_charge": str(status.state_of_charge),
                 "voltage": f"{status.voltage:.2f}",
             },
@@ -266,12 +265,12 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
 
         async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
             proof = await prove(VlrvClient(self._title(), find_device))
+        keep_proof(self.hass, self._address, proof)
         if not self._advertised and (
             info := bluetooth.async_last_service_info(self.hass, self._address, True)
         ):
             # A scan response with the name comes after the advertisement without it.
             self._choose(self._address, _name(info))
-        keep_proof(self.hass, self._address, proof)
         self.hass.data.get(_FAILURES, {}).pop(self._address, None)
         return proof
 
@@ -321,11 +320,11 @@ def _offer_again_later(hass: HomeAssistant, address: str) -> None:
 
     @callback
     def rediscover(_now: Any) -> None:
+        offers.pop(address, None)
         bluetooth.async_rediscover_address(hass, address)
 
-    async_call_later(
+    offers[address] = async_call_later(
         hass,
-        offers.pop(address, None)
         REDISCOVER_FIRST * 2 ** min(count, REDISCOVER_DOUBLINGS),
         HassJob(rediscover, "rediscover a battery", cancel_on_shutdown=True),
     )

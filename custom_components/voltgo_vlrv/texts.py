@@ -15,6 +15,7 @@ from .vlrv.faults import FAULTS, UNKNOWN_BIT
 _SELECTOR: Final = "selector"
 # The longest state that Home Assistant takes.
 STATE_MAX: Final = 255
+_MARKUP: Final = str.maketrans("", "", "<>[]*`")
 
 
 class Words(NamedTuple):
@@ -59,6 +60,11 @@ async def async_load_words(hass: HomeAssistant) -> None:
 def words(hass: HomeAssistant) -> Words:
     """Return the words that were loaded."""
     return hass.data[_WORDS]
+
+
+def without_markup(text: str) -> str:
+    """Return what came from the air as it may stand in a text with markup."""
+    return text.translate(_MARKUP)
 
 
 def fault_list(

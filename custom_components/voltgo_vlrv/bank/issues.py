@@ -14,6 +14,7 @@ from homeassistant.helpers import issue_registry as ir
 from ..const import DOMAIN
 from ..controls import MODULE_ID
 from ..facts import BatteryFacts
+from ..texts import without_markup
 from .members import FEWEST_MEMBERS
 from .module_ids import ModuleId, plan
 
@@ -148,5 +149,5 @@ class BankIssues:
 
 def _kind(facts: BatteryFacts) -> str:
     """Return make and model, and the capacity where it is known."""
-    kind = f"{facts.manufacturer} {facts.model}"
+    kind = without_markup(f"{facts.manufacturer} {facts.model}")
     return f"{kind}, {facts.full_capacity:.0f} Ah" if facts.full_capacity else kind
