@@ -629,6 +629,37 @@ async def test_picking_by_hand_ends_the_discovery_of_the_same_battery(
     assert not flows(hass)
 
 
+async def test_who_adds_by_hand_does_not_wait_for_what_was_discovered(
+    hass: HomeAssistant, world: World
+) -> None:
+    """On a campground there are others' batteries, which their phones hold."""
+    for number in range(6):
+        other = battery(
+            "idle", name=f"ZT-{number}", address=f"A4:C1:37:00:10:{number:02X}"
+        )
+        peripheral = await world.add_battery(other)
+        peripheral.faults.drop = FOREVER
+    pack = battery()
+    await world.add_battery(pack, start=False)
+    await world.add_adapter()
+    await asyncio.sleep(2)
+    await world.peripherals[pack.address].start()
+    await world.heard(pack.address)
+    result = await start_user_flow(hass)
+    async with asyncio.timeout(25):
+        result = await pick(hass, result, pack.address)
+    assert result["step_id"] == "confirm"
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    # It was discovered, too, and waits for its turn, in which it could be reached.
+    await hass.async_block_till_done()
+    await result["result"].runtime_data.link.async_release()
+    for _ in range(120):
+        await asyncio.sleep(1)
+        assert not flows(hass, pack.address)
+    assert hass.config_entries.async_entries(DOMAIN) == [result["result"]]
+
+
 async def test_a_battery_that_was_removed_is_offered_again(
     hass: HomeAssistant, world: World
 ) -> None:

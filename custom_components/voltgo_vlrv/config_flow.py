@@ -57,6 +57,8 @@ _FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
 _OFFERS: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_next_offers")
 # One proof at a time: it takes a connection slot, and a proxy has three.
 _PROVING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_proving")
+# What was discovered queues up behind this: a person waits for one proof at the most.
+_DISCOVERED: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_discovered")
 
 
 def _name(info: BluetoothServiceInfoBleak) -> str:
@@ -118,7 +120,10 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         self._choose(discovery_info.address, _name(discovery_info))
         try:
-            self._proof = await self._prove()
+            async with self.hass.data.setdefault(_DISCOVERED, asyncio.Lock()):
+                # While it waited here, it may have been added by hand.
+                self._abort_if_unique_id_configured()
+                self._proof = await self._prove()
         except VlrvError as err:
             if not isinstance(err, NotVlrvError):
                 _offer_again_later(self.hass, self._address)
@@ -126,6 +131,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
                 reason=failure_reason(self.hass, self._address, err),
                 description_placeholders=self._failure_placeholders(err),
             )
+        self._abort_if_unique_id_configured()
         return await self.async_step_confirm()
 
     # --- by hand --------------------------------------------------------------------
