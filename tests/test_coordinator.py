@@ -19,7 +19,15 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 
-from .helpers import add_discovered, battery, device_of, log_lines, until, value
+from .helpers import (
+    add_discovered,
+    battery,
+    device_of,
+    entity_id,
+    log_lines,
+    until,
+    value,
+)
 from .world import World
 from custom_components.voltgo_vlrv.coordinator import CONF_FACTS, VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
@@ -185,6 +193,32 @@ async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
     assert 60 <= age <= 61
     peripheral.faults.clear()
     await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
+
+
+async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
+    hass: HomeAssistant, world: World
+) -> None:
+    """A reading that it asked for is cancelled with it, as where it starts anew."""
+    pack = battery()
+    entry, peripheral = await added(hass, world, pack)
+    peripheral.faults.drop = 1
+    samples = entry.runtime_data.health.samples
+    asking = asyncio.create_task(
+        hass.services.async_call(
+            "button",
+            "press",
+            {"entity_id": entity_id(hass, pack.address, "refresh", "button")},
+            blocking=True,
+        )
+    )
+    await asyncio.sleep(0.5)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    entry.runtime_data.async_update_listeners()
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    await asyncio.sleep(POLL + 3)
+    assert entry.runtime_data.health.samples > samples
 
 
 async def test_a_silent_link_is_cut_after_three_polls(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -406,6 +407,16 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.evidence.see_reply(self.client.trace.last_sent, frame)
 
     # --- polling --------------------------------------------------------------------
+
+    @override
+    async def _async_refresh(self, *args: Any, **kwargs: Any) -> None:
+        """Poll; one that is cancelled, as with the script that asked, tells nothing."""
+        success = self.last_update_success
+        try:
+            await super()._async_refresh(*args, **kwargs)
+        except asyncio.CancelledError:
+            self.last_update_success = success and not self._is_lost
+            raise
 
     @override
     async def _async_update_data(self) -> BatteryStatus:
