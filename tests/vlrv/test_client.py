@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from bleak import BleakClient
+from bleak.backends.service import BleakGATTService
 from bleak.exc import BleakError
 import bleak_retry_connector
 from bumble.device import Connection
@@ -438,6 +439,73 @@ async def test_services_from_before_an_update_are_forgotten_once(
     assert (await link.client.read_status()).cell_count == 8
     await link.client.disconnect()
     await link.assert_free()
+
+
+async def test_a_second_service_of_the_same_kind_does_no_harm(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F10: the one with the characteristics is it."""
+    discover = VirtualClient._discover
+
+    async def twice(self: VirtualClient, *args: Any) -> None:
+        await discover(self, *args)
+        services = self.services
+        assert services is not None
+        services.add_service(BleakGATTService(None, 0x4000, GENERATIONS[0].service))
+
+    monkeypatch.setattr(VirtualClient, "_discover", twice)
+    link = await build()
+    await link.client.connect()
+    assert (await link.client.read_status()).cell_count == 8
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+@pytest.mark.parametrize("fault", ["refuse_subscription", ""])
+async def test_an_adapter_that_never_forgets_does_not_hold_up(
+    link: Link, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """F7: others wait for their turn to connect meanwhile."""
+
+    async def never(_self: VirtualClient) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(VirtualClient, "clear_cache", never)
+    before = link.clock.now
+    if fault:
+        link.peripheral.faults.refuse_subscription = 1
+        with pytest.raises(LinkLostError):
+            await link.client.connect()
+    else:
+        await link.client.connect()
+        await link.client.disconnect(forget_services=True)
+    assert link.clock.now - before < 10
+    await link.assert_free()
+
+
+async def test_letting_go_also_gives_up_a_connection_that_waits_its_turn(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F8: it must not be made first, which takes up to 40 s, and ended then."""
+    disconnect = VirtualClient.disconnect
+
+    async def slow(self: VirtualClient) -> None:
+        await asyncio.sleep(5)
+        await disconnect(self)
+
+    monkeypatch.setattr(VirtualClient, "disconnect", slow)
+    connections = connected.peripheral.connections
+    letting_go = [start(connected.client.disconnect())]
+    await asyncio.sleep(1)
+    connecting = start(connected.client.connect())
+    await asyncio.sleep(1)
+    letting_go.append(start(connected.client.disconnect()))
+    with pytest.raises(NotReachableError):
+        await connecting
+    await asyncio.gather(*letting_go)
+    assert connected.peripheral.connections == connections
+    await connected.assert_free()
 
 
 # Requests

@@ -116,6 +116,8 @@ class Timing(NamedTuple):
     disconnect: float = 8.0
     """After that the link is left to its supervision timeout. Home Assistant waits for
     10 s for an entry to unload."""
+    forget: float = 5.0
+    """For an adapter to forget services; one that hangs would hold a caller for ever."""
 
 
 class _Expected(NamedTuple):
@@ -208,6 +210,8 @@ class VlrvClient:
         self._lock = asyncio.Lock()
         self._link_lock = asyncio.Lock()
         self._attempt: asyncio.Timeout | None = None
+        # How often somebody asked to let go.
+        self._endings = 0
         self._last_write = 0.0
         self._pending: _Pending | None = None
 
@@ -234,9 +238,13 @@ class VlrvClient:
         Raises NotReachableError, NoSlotError, LinkLostError, or NotVlrvError when the
         device lacks the battery's service.
         """
+        endings = self._endings
         async with self._link_lock:
             if self.is_connected:
                 return
+            if endings != self._endings:
+                # Meant for this call, too, though it only waited for its turn.
+                raise NotReachableError("given up for a disconnect")
             try:
                 async with asyncio.timeout(None) as self._attempt:
                     try:
@@ -255,7 +263,7 @@ class VlrvClient:
         client = await self._establish()
         if (service := _find_service(client)) is None:
             # The adapter may remember services from before a firmware update.
-            await _forget_services(client)
+            await self._forget_services(client)
             await self._drop()
             client = await self._establish()
             if (service := _find_service(client)) is None:
@@ -269,7 +277,7 @@ class VlrvClient:
                 await client.start_notify(service.notify, self._on_notification)
         except _BROKEN as err:
             # Perhaps they are somewhere else by now than the adapter remembers.
-            await _forget_services(client)
+            await self._forget_services(client)
             raise LinkLostError("no notifications from the battery") from err
         if not client.is_connected:
             raise LinkLostError("the link broke right after connecting")
@@ -315,12 +323,19 @@ class VlrvClient:
         adapter look for them anew next time.
         """
         if forget_services and self._client is not None:
-            await _forget_services(self._client)
+            await self._forget_services(self._client)
+        self._endings += 1
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             attempt.reschedule(asyncio.get_running_loop().time())
         async with self._link_lock:
             await self._drop()
+
+    async def _forget_services(self, client: BleakClient) -> None:
+        """Clear the adapter's memory of the services, where it has one."""
+        with suppress(*_BROKEN):
+            async with asyncio.timeout(self._timing.forget):
+                await client.clear_cache()  # type: ignore[attr-defined]
 
     async def _drop(self) -> None:
         client, self._client = self._client, None
@@ -604,24 +619,20 @@ def _adapter(client: BleakClient) -> str:
     return str(getattr(scanner, "source", ""))
 
 
-async def _forget_services(client: BleakClient) -> None:
-    """Clear the adapter's memory of the services, where it has one."""
-    with suppress(*_BROKEN):
-        await client.clear_cache()  # type: ignore[attr-defined]
-
-
 def _find_service(client: BleakClient) -> _Service | None:
     try:
         services = client.services
     except BleakError as err:
         raise LinkLostError(str(err)) from err
     for generation in GENERATIONS:
-        if (service := services.get_service(generation.service)) is None:
-            continue
-        write = service.get_characteristic(generation.write)
-        notify = service.get_characteristic(generation.notify)
-        if write is not None and notify is not None:
-            return _Service(generation, write, notify)
+        # Not `get_service`: that raises where there are two of a kind.
+        for service in services:
+            if service.uuid != generation.service:
+                continue
+            write = service.get_characteristic(generation.write)
+            notify = service.get_characteristic(generation.notify)
+            if write is not None and notify is not None:
+                return _Service(generation, write, notify)
     return None
 
 
