@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from homeassistant.components import bluetooth
@@ -48,6 +49,9 @@ FORGIVEN: Final = 2 * LONGEST_RETRY
 SLOT_PATIENCE: Final = 5.0  # s
 # Without a free slot for so long, an adapter is full, and not just busy for a moment.
 FULL_FOR: Final = 10.0  # s
+# Who gives the last slot back twice within so long stays without for as long: among
+# many, each would keep its link by turns, and write a line of history for each turn.
+SHARING_SETTLES: Final = timedelta(minutes=30)
 # One attempt may meet a slot that is free a moment later.
 SLOT_FAILURES: Final = 2
 
@@ -105,6 +109,10 @@ class VlrvLink:
         self._shown: tuple[LinkState, datetime | None] | None = None
         # Planned: the battery is let go between polls.
         self._sharing = self.mode is ConnectionMode.EACH_POLL
+        # On the event loop's clock: when the last slot was given back, and until when the
+        # battery is let go between polls whether there is another slot or not.
+        self._gave_at = -inf
+        self._sharing_until = -inf
         self._failures = 0
         self._slot_failures = 0
         # Links in a row that broke soon, whether they brought a sample or not; when the
@@ -278,12 +286,22 @@ class VlrvLink:
         if self._client.is_connected:
             mode = self.mode
             self._sharing = mode is ConnectionMode.EACH_POLL or (
-                mode is ConnectionMode.AUTOMATIC and self._took_the_last_slot()
+                mode is ConnectionMode.AUTOMATIC and self._gives_its_slot()
             )
             if self._sharing:
                 self._short = 0  # it has lived for as long as it was wanted
                 await self._client.disconnect()
         self.async_update()
+
+    def _gives_its_slot(self) -> bool:
+        now = self._hass.loop.time()
+        if not self._took_the_last_slot():
+            return now < self._sharing_until
+        if not self._sharing:
+            if now - self._gave_at < SHARING_SETTLES.total_seconds():
+                self._sharing_until = now + SHARING_SETTLES.total_seconds()
+            self._gave_at = now
+        return True
 
     def _took_the_last_slot(self) -> bool:
         scanner = bluetooth.async_scanner_by_source(self._hass, self._client.adapter)

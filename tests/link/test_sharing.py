@@ -585,6 +585,31 @@ async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
 # --- notices ----------------------------------------------------------------------------
 
 
+async def test_batteries_that_take_turns_do_not_flicker(
+    hass: HomeAssistant, world: World
+) -> None:
+    """Whose link is kept settles, though a slot is free each time somebody let go."""
+    batteries = await fleet(hass, world, 8, {"slots": 3}, {"slots": 3})
+    world.air.connection_interval = 0.05  # as slow as real ones
+    await asyncio.sleep(10 * MINUTE)
+    changes: list[str] = []
+    hass.bus.async_listen(
+        EVENT_STATE_CHANGED,
+        callback(
+            lambda event: (
+                changes.append(event.data["entity_id"])
+                if event.data["entity_id"].endswith("_link_status")
+                else None
+            )
+        ),
+    )
+    await asyncio.sleep(20 * MINUTE)
+    assert len(changes) <= 2 * len(batteries)
+    shown = [one.status for one in batteries]
+    assert set(shown) == {"connected", "idle"}
+    assert all(one.lost == [] for one in batteries)
+
+
 async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
     hass: HomeAssistant, world: World
 ) -> None:
