@@ -474,10 +474,16 @@ class VirtualClient(BaseBleakClient):
                     await connection.disconnect()
 
     def _on_disconnected(self, reason: int) -> None:
-        if self._connection is None:
+        if (connection := self._connection) is None:
             return
         _LOGGER.debug("%s: link ended, reason 0x%02X", self.address, reason)
         self._connection = None
+        # What the adapter remembers of the services keeps the connection in memory; it
+        # shall not keep its user there, too.
+        connection.remove_listener(
+            Connection.EVENT_DISCONNECTION, self._on_disconnected
+        )
+        connection.gatt_client.notification_subscribers.clear()
         self._disconnect_reason = reason
         # Nobody has been told of a link that is lost before it is complete.
         complete, self.services = self.services is not None, None
