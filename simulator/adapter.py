@@ -212,6 +212,11 @@ class VirtualAdapter:
             with suppress(BleakError, TimeoutError):
                 await client.disconnect()
         self.device.host.remove_listener("advertising_report", self.scanner.on_report)
+        # Also what is being connected at this moment: a battery notices that nobody is
+        # there any more.
+        self.radio.link.drop_link(
+            self.radio, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
+        )
         self.radio.leave()
         await self.device.power_off()
 

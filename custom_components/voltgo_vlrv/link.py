@@ -490,11 +490,16 @@ class VlrvLink:
 
     async def async_end_link(self) -> None:
         """End the link of a battery that is released, and keep that it is."""
-        # First: somebody waits for it with the phone in the hand.
-        await self._client.disconnect()
-        if self.is_released:  # and not taken back meanwhile
-            await self._coordinator.memory.async_note_release(True, self.released_until)
-        self.async_update()
+        try:
+            # First: somebody waits for it with the phone in the hand.
+            await self._client.disconnect()
+        finally:
+            # Also where the script that asked is stopped meanwhile.
+            if self.is_released:  # and not taken back meanwhile
+                await self._coordinator.memory.async_note_release(
+                    True, self.released_until
+                )
+            self.async_update()
 
     def _note_release(self, duration: timedelta | None) -> None:
         self.is_released = True

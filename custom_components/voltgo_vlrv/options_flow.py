@@ -251,13 +251,14 @@ class VlrvOptionsFlow(OptionsFlow):
         assert image is not None
         errors: dict[str, str] = {}
         if user_input is not None:
-            options = self.config_entry.options
             store = FirmwareStore(self.hass, self.config_entry.entry_id)
             try:
                 await store.async_save(image)
             except OSError:
                 errors["base"] = "not_stored"
             else:
+                # Not earlier: the other dialog may have been filled in meanwhile.
+                options = self.config_entry.options
                 return self.async_create_entry(
                     data={
                         **options,

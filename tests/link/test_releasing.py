@@ -318,3 +318,23 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     assert is_written(file)
     monkeypatch.undo()
     one.peripheral.drop_link()
+
+
+async def test_a_script_that_is_stopped_leaves_a_battery_released(
+    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of letting go: the link ends all the same, and stays ended."""
+    one = await shared(hass, world)
+    slow_disconnect(monkeypatch, 3.0)
+    releasing = hass.async_create_task(one.entry.runtime_data.link.async_release())
+    await asyncio.sleep(1)
+    releasing.cancel()
+    with suppress(asyncio.CancelledError):
+        await releasing
+    await asyncio.sleep(5)
+    assert one.status == "released"
+    assert one.peripheral.is_advertising
+    assert await hass.config_entries.async_reload(one.entry.entry_id)
+    await asyncio.sleep(MINUTE)
+    assert one.status == "released"
+    assert one.peripheral.is_advertising

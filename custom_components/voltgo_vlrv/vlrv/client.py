@@ -210,6 +210,7 @@ class VlrvClient:
         self._lock = asyncio.Lock()
         self._link_lock = asyncio.Lock()
         self._attempt: asyncio.Timeout | None = None
+        self._ending: asyncio.Task[None] | None = None
         # How often somebody asked to let go.
         self._endings = 0
         self._last_write = 0.0
@@ -298,6 +299,7 @@ class VlrvClient:
         self.trace.note(LinkEvent.CONNECTED, _adapter(client))
 
     async def _establish(self) -> BleakClient:
+        await self._await_end()
         if (device := self._find_device()) is None:
             raise NotReachableError("no adapter hears the battery")
         try:
@@ -342,8 +344,18 @@ class VlrvClient:
         if self.is_connected:
             self.trace.note(LinkEvent.RELEASED)
         self._forget_link(LinkLostError("disconnected"))
-        if client is None:
-            return
+        if client is not None:
+            # Goes on when whoever asked is cancelled, as by a script that is stopped:
+            # else a link would be left that nobody knows of.
+            self._ending = asyncio.create_task(self._end(client))
+        await self._await_end()
+
+    async def _await_end(self) -> None:
+        """Wait for the end of a link that is being let go."""
+        if self._ending is not None:
+            await asyncio.wait({self._ending})
+
+    async def _end(self, client: BleakClient) -> None:
         try:
             async with asyncio.timeout(self._timing.disconnect):
                 await client.disconnect()
@@ -597,10 +609,15 @@ class VlrvClient:
 
         async def exchange(request: bytes, length: int, patience: float) -> bytes:
             return await self._ask(
-                request, _Expected(FIRMWARE_FAMILY, request[1], length), patience
+                request,
+                _Expected(FIRMWARE_FAMILY, request[1], length),
+                patience,
+                # One that was made anew may lead to a battery that has restarted.
+                connection=connection,
             )
 
         async with self._lock:
+            connection = self.counters.connects
             await transfer(exchange, image, progress)
 
 
