@@ -56,7 +56,7 @@ LONGEST_CONNECT: Final = 60.0  # s
 # Memory is watched from when it has settled; what grows after that, grows for good.
 WATCHED: Final = 0.25  # of the time
 SETTLED: Final = 0.6
-GROWTH: Final = 96 * 1024  # bytes in the code under test, all batteries together
+GROWTH: Final = 64 * 1024  # bytes in the code under test, all batteries together
 LONGEST_BUFFER: Final = 600  # bytes
 
 BURSTS: Final = (
