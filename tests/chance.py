@@ -43,6 +43,8 @@ def repeated(dice: random.Random) -> Generator[None]:
     ids = random.Random(dice.random())
     before = random.getstate()
     random.seed(dice.random())
-    with patch.object(ulid_util, "ulid_now", ulid_now):
-        yield
-    random.setstate(before)
+    try:
+        with patch.object(ulid_util, "ulid_now", ulid_now):
+            yield
+    finally:
+        random.setstate(before)

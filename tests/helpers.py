@@ -21,6 +21,8 @@ from homeassistant.helpers import (
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.battery import SimulatedBattery, preset
+from simulator.faults import FOREVER
+from simulator.peripheral import Peripheral
 
 STEP = 0.05  # s of simulated time between two looks
 
@@ -35,6 +37,13 @@ async def until(condition: Callable[[], object], within: float = 30.0) -> None:
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(max(STEP, within / 1000))
+
+
+async def be_held(peripheral: Peripheral) -> None:
+    """Let another device hold the battery, until the next poll tries to connect."""
+    peripheral.faults.refuse_connection = FOREVER
+    peripheral.drop_link()
+    await asyncio.sleep(12)
 
 
 def flows(hass: HomeAssistant, address: str | None = None) -> list[Any]:

@@ -38,8 +38,16 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import CONF_FACTS
 from simulator.battery import SimulatedBattery, status_reply
 from simulator.faults import FOREVER
+from simulator.peripheral import Peripheral
 
 REFUSAL = bytes.fromhex("018302c0f1")  # no such registers
+
+
+async def bring_near(world: World, pack: SimulatedBattery) -> None:
+    """Let one adapter hear the battery."""
+    await world.add_battery(pack)
+    await world.add_adapter()
+    await world.heard(pack.address)
 
 
 async def start_user_flow(hass: HomeAssistant) -> ConfigFlowResult:
@@ -194,7 +202,7 @@ async def test_a_name_that_comes_after_the_discovery_is_still_taken(
     )
     peripheral = await world.add_battery(pack, name_in_scan_response=True)
     peripheral.reply_latency = 0.5
-    silent = await world.add_adapter(mode="passive")
+    await world.add_adapter(mode="passive")
     heard = await world.heard(pack.address)
     assert heard.name == pack.address
     if source == SOURCE_BLUETOOTH:
@@ -209,7 +217,6 @@ async def test_a_name_that_comes_after_the_discovery_is_still_taken(
         result = await start_user_flow(hass)
         await world.add_adapter("02:00:00:00:00:02", mode="active")
         result = await pick(hass, result, pack.address)
-    assert silent.radio
     assert result["step_id"] == "confirm"
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["title"] == pack.name
@@ -417,14 +424,19 @@ async def test_a_discovery_without_a_free_slot_is_offered_later(
     await until(lambda: flows(hass, pack.address), 2 * REDISCOVER_FIRST)
 
 
+async def discover_in_vain(world: World) -> Peripheral:
+    """Return a battery that is heard and never answers."""
+    peripheral = await world.add_battery(battery())
+    peripheral.faults.drop = FOREVER
+    await world.add_adapter()
+    return peripheral
+
+
 async def test_failed_discoveries_come_less_and_less_often(
     hass: HomeAssistant, world: World
 ) -> None:
     """A battery that never answers is not called every minute all day."""
-    pack = battery()
-    peripheral = await world.add_battery(pack)
-    peripheral.faults.drop = FOREVER
-    await world.add_adapter()
+    peripheral = await discover_in_vain(world)
     await asyncio.sleep(3600)
     first_hour = peripheral.connections
     await asyncio.sleep(3 * 3600)
@@ -437,10 +449,7 @@ async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
     hass: HomeAssistant, world: World
 ) -> None:
     """A neighbour's battery, held by a phone now and then, must not fill the proxies."""
-    pack = battery()
-    peripheral = await world.add_battery(pack)
-    peripheral.faults.drop = FOREVER
-    await world.add_adapter()
+    peripheral = await discover_in_vain(world)
     await asyncio.sleep(3 * 3600)
     for _ in range(4):
         await peripheral.stop()
@@ -549,9 +558,7 @@ async def test_a_battery_without_a_name_shows_the_end_of_its_address_on_the_scre
 ) -> None:
     """Where the owner looks at it, and only there."""
     pack = battery("idle", name="", address="A4:C1:37:00:12:AB")
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bring_near(world, pack)
     result = await start_user_flow(hass)
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {CONF_ADDRESS: pack.address}
@@ -567,9 +574,7 @@ async def test_a_name_that_is_garbage_does_no_harm(
 ) -> None:
     """Names come from the air."""
     pack = battery("idle", name="\x01\x7f<b>[ü](x)*`\n", address="A4:C1:37:00:12:AC")
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bring_near(world, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -665,9 +670,7 @@ async def test_a_battery_that_was_removed_is_offered_again(
 ) -> None:
     """Also one that was picked by hand, which Home Assistant does not do by itself."""
     pack = battery()
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bring_near(world, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -681,9 +684,7 @@ async def test_a_battery_added_meanwhile_is_recognised(
 ) -> None:
     """The list may be older than the entry."""
     pack = battery()
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bring_near(world, pack)
     result = await start_user_flow(hass)
     await add_discovered(hass, pack.address)
     result = await hass.config_entries.flow.async_configure(
@@ -813,9 +814,7 @@ async def test_wrong_answers_are_no_battery(
     """An intact frame with the wrong content does not become an entry."""
     pack = BrokenBattery(name="Odd")
     pack.answer = answer
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bring_near(world, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["errors"] == {"base": reason}
 
@@ -833,9 +832,7 @@ async def test_a_battery_that_refuses_the_longer_read_is_added(
 ) -> None:
     """It answers the shorter one."""
     pack = SmallBattery(name="Odd")
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bring_near(world, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["step_id"] == "confirm"
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})

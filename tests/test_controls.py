@@ -29,6 +29,7 @@ from homeassistant.helpers import (
 from .helpers import (
     add_discovered,
     battery,
+    be_held,
     device_of,
     enable_all,
     entity_id,
@@ -1262,9 +1263,7 @@ async def test_a_release_while_connecting_for_a_change_is_told_as_such(
 ) -> None:
     """The battery is neither out of range nor switched off, and nobody else has it."""
     one = await bench(hass, world)
-    one.peripheral.faults.refuse_connection = FOREVER
-    one.peripheral.drop_link()
-    await asyncio.sleep(12)
+    await be_held(one.peripheral)
 
     async def change() -> None:
         async with refused(one, "change_released", "module_id"):

@@ -22,6 +22,7 @@ from homeassistant.helpers import entity_registry as er
 from .helpers import (
     add_discovered,
     battery,
+    be_held,
     device_of,
     entity_id,
     log_lines,
@@ -355,9 +356,7 @@ async def test_unloading_while_connecting_leaves_no_link(
     pack = battery()
     entry, peripheral = await added(hass, world, pack)
     (adapter,) = world.adapters.values()
-    peripheral.faults.refuse_connection = FOREVER
-    peripheral.drop_link()
-    await asyncio.sleep(12)
+    await be_held(peripheral)
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(1)
     assert adapter.free_slots == adapter.slots
@@ -382,9 +381,7 @@ async def test_a_connection_that_hangs_does_not_hold_up_the_stop(
     """An attempt may take most of a minute; nobody waits for that at a shutdown."""
     pack = battery()
     entry, peripheral = await added(hass, world, pack)
-    peripheral.faults.refuse_connection = FOREVER
-    peripheral.drop_link()
-    await asyncio.sleep(12)
+    await be_held(peripheral)
     stopped = hass.loop.time()
     await entry.runtime_data.async_shutdown()
     assert hass.loop.time() - stopped < 1

@@ -1131,7 +1131,7 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, content: str) -> 
     full = status(state_of_charge=100, operating_state=1, current=5.0)
     upkeep.add(full, hass.loop.time())
     assert upkeep.last_full_charge is not None
-    await upkeep.async_save()
+    await upkeep.file.async_save(anyway=True)
     other = Upkeep(hass, ENTRY)
     await other.async_load()
     assert other.recharge_due == upkeep.recharge_due
@@ -1173,7 +1173,7 @@ async def test_removing_the_battery_removes_its_history(
     """Nothing of it is left behind."""
     pack = battery("full")
     entry, _ = await added(hass, world, pack)
-    await entry.runtime_data.upkeep.async_save()
+    await entry.runtime_data.upkeep.file.async_save(anyway=True)
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

@@ -37,6 +37,7 @@ from .helpers import (
     battery,
     device_of,
     entity_id,
+    set_options,
     suggested,
     until,
     value,
@@ -46,7 +47,6 @@ from custom_components.voltgo_vlrv import firmware_store
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.firmware_store import CONF_FIRMWARE, FirmwareStore
-from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from simulator.battery import IDENTITY_START, SimulatedBattery
 from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
@@ -434,6 +434,35 @@ async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
     assert state(hass, pack).state == "off"
     await hass.config_entries.async_reload(entry.entry_id)
     assert state(hass, pack).state == "off"
+
+
+async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
+    hass: HomeAssistant,
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In another window, while the file is being written."""
+    entry, _ = await added(hass, world, battery("idle"))
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, NAME, IMAGE)
+    result = await fill(hass, result)
+    save = FirmwareStore.async_save
+
+    async def slow(store: FirmwareStore, image: Any) -> None:
+        await asyncio.sleep(5)
+        await save(store, image)
+
+    monkeypatch.setattr(FirmwareStore, "async_save", slow)
+    confirming = hass.async_create_task(
+        hass.config_entries.options.async_configure(result["flow_id"], {})
+    )
+    await asyncio.sleep(1)
+    await set_options(hass, entry, interval=30)
+    result = await confirming
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options["interval"] == 30
+    assert "bms" in entry.options[CONF_FIRMWARE]
 
 
 async def test_removing_the_battery_removes_its_files(
@@ -1115,10 +1144,8 @@ async def test_a_second_press_installs_nothing_after_the_first_has_failed(
         "firmware_under_way",
     ]
     await asyncio.sleep(30)
-    sent = [
-        write.data for write in peripheral.writes if write.data[0] == FIRMWARE_FAMILY
-    ]
-    assert [STEPS[frame[1]] for frame in sent] == ["sync", "start"]
+    sent = [STEPS[frame[1]] for frame in firmware_frames(peripheral)]
+    assert sent == ["sync", "start"]
 
 
 async def test_an_update_waits_for_a_change_to_be_confirmed(

@@ -52,6 +52,7 @@ REDISCOVER_DOUBLINGS: Final = 6  # to about an hour
 # What one advertisement can hold.
 LONGEST_NAME: Final = 29
 NAMELESS: Final = "VLRV"
+
 _FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
 # How to call off the next offer, by address.
 _OFFERS: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_next_offers")

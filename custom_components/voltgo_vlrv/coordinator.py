@@ -307,11 +307,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         # First: what is answered until then is saved, what comes later is not.
         await self.link.async_close()
         await self.evidence.file.async_save()
-        await self.energy.file.async_save()
-        await self.upkeep.async_save()
-        await self.memory.file.async_save()
-        for file in (self.energy.file, self.upkeep.file, self.memory.file):
-            file.close()
+        await self.energy.file.async_close()
+        await self.upkeep.async_close()
+        await self.memory.file.async_close()
 
     @callback
     def refresh_soon(self) -> None:

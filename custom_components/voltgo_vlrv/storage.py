@@ -104,15 +104,14 @@ class KeptFile:
         if (self.is_changed or anyway) and not self._is_closed:
             await self._store.async_save(self._content())
 
-    @callback
-    def close(self) -> None:
-        """Write nothing any more: the file may be removed from now on."""
-        self._is_closed = True
+    async def async_close(self, *, anyway: bool = False) -> None:
+        """Save for the last time, what is not saved yet or all of it `anyway`.
 
-    async def async_close(self) -> None:
-        """Save what is not saved yet, and nothing that changes from now on."""
-        is_changed, self._is_closed = self.is_changed, True
-        if is_changed:
+        What changes from now on is left out: the file may be removed next.
+        """
+        is_due = (self.is_changed or anyway) and not self._is_closed
+        self._is_closed = True
+        if is_due:
             await self._store.async_save(self._content())
 
     async def async_remove(self) -> None:

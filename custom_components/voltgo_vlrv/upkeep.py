@@ -107,9 +107,9 @@ class Upkeep:
         kept = await self.file.async_load(_from_stored)
         self._history = ChargeHistory(self._hass.loop.time(), kept)
 
-    async def async_save(self) -> None:
-        """Save what is not saved yet, with the time that has passed."""
-        await self.file.async_save(anyway=self._history.is_known)
+    async def async_close(self) -> None:
+        """Save for the last time, with the time that has passed."""
+        await self.file.async_close(anyway=self._history.is_known)
 
     @callback
     def _as_stored(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from custom_components.voltgo_vlrv.energy import (
     Flow,
     in_steps,
 )
+from simulator.battery import SimulatedBattery
 from tests.world import World
 
 ENTRY = "01BANK"
@@ -274,15 +275,23 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     assert not await hass.async_add_executor_job(path.exists)
 
 
-async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
-    hass: HomeAssistant, world: World
-) -> None:
-    """From zero to what they have counted so far would be energy of one moment."""
+async def drained_pair(
+    hass: HomeAssistant, world: World, seconds: float
+) -> list[SimulatedBattery]:
+    """Return two batteries that were added and have delivered 40 A each for a while."""
     pair = packs(2)
     await add_batteries(hass, world, pair)
     for pack in pair:
         pack.demand_current = -40.0
-    await asyncio.sleep(600)
+    await asyncio.sleep(seconds)
+    return pair
+
+
+async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
+    hass: HomeAssistant, world: World
+) -> None:
+    """From zero to what they have counted so far would be energy of one moment."""
+    pair = await drained_pair(hass, world, 600)
     entries = async_batteries(hass)
     for entry in entries:
         await hass.config_entries.async_set_disabled_by(
@@ -324,11 +333,7 @@ async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
     hass: HomeAssistant, world: World
 ) -> None:
     """It would begin with the first battery that loads, and statistics show a step."""
-    pair = packs(2)
-    await add_batteries(hass, world, pair)
-    for pack in pair:
-        pack.demand_current = -40.0
-    await asyncio.sleep(1200)
+    pair = await drained_pair(hass, world, 1200)
     bank = await add_bank(hass, [pack.address for pack in pair])
     before = float(shown(bank, hass, "energy_discharged") or "")
     assert before > 0.3

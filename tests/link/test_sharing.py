@@ -23,11 +23,11 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.adapter import VirtualClient
 from simulator.battery import SimulatedBattery
-from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 from tests.helpers import (
     add_discovered,
     battery,
+    be_held,
     device_of,
     entity_id,
     issues,
@@ -316,9 +316,7 @@ async def test_a_release_while_connecting_gives_the_attempt_up(
 ) -> None:
     """Whoever lets go does not want to wait for a timeout."""
     one = await shared(hass, world)
-    one.peripheral.faults.refuse_connection = FOREVER
-    one.peripheral.drop_link()
-    await asyncio.sleep(12)
+    await be_held(one.peripheral)
     released = hass.loop.time()
     await one.switch(False)
     assert hass.loop.time() - released < 1
@@ -336,9 +334,7 @@ async def test_a_release_does_not_wait_for_the_heater(
 ) -> None:
     """Both are switches, and the heater may be trying to connect for a minute."""
     one = await shared(hass, world)
-    one.peripheral.faults.refuse_connection = FOREVER
-    one.peripheral.drop_link()
-    await asyncio.sleep(12)
+    await be_held(one.peripheral)
     heater = {"entity_id": entity_id(hass, one.pack.address, "heater", "switch")}
     change = hass.async_create_task(
         hass.services.async_call("switch", "turn_on", heater, blocking=True)

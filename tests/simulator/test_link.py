@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+import gc
 from itertools import pairwise
 import time
 from typing import Any
+import weakref
 
 from bleak import BleakClient
 from bleak.exc import BleakError, BleakGATTProtocolError
@@ -698,6 +700,43 @@ async def test_a_connection_cancelled_while_services_are_discovered(
     assert await (await open_session(world)).ask() == [STATUS]
 
 
+async def test_an_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
+    world: World, peripheral: Peripheral
+) -> None:
+    """The battery notices that nobody is there, whatever the adapter knew by then."""
+    for turns in range(0, 40, 3):
+        await world.add_adapter()
+        await world.heard(ADDRESS, after=asyncio.get_running_loop().time())
+        linked = asyncio.Event()
+        assert peripheral._device is not None
+        peripheral._device.once("connection", lambda _link, now=linked: now.set())
+        connecting = asyncio.create_task(world.connect(ADDRESS))
+        await linked.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await world.remove_adapter()
+        await asyncio.sleep(1)
+        assert not peripheral.is_connected
+        connecting.cancel()
+        await asyncio.wait({connecting})
+    await world.add_adapter()
+    assert await (await open_session(world)).ask() == [STATUS]
+
+
+@pytest.mark.usefixtures("adapter", "peripheral")
+async def test_an_adapter_that_remembers_services_forgets_who_used_them(
+    world: World,
+) -> None:
+    """Else memory would grow with each link, and be blamed on its user."""
+    session = await open_session(world)
+    forgotten = weakref.ref(session)
+    await session.client.disconnect()
+    await asyncio.sleep(1)
+    del session
+    gc.collect()
+    assert forgotten() is None
+
+
 async def test_a_link_that_comes_after_everybody_left_is_ended(
     world: World, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
@@ -824,10 +863,15 @@ async def test_a_job_may_wait_for_the_loop(
     """Then time goes on at its real speed after a while."""
     monkeypatch.setattr(simulated, "STILL", 0.05)
     loop = asyncio.get_running_loop()
-    sleep = asyncio.sleep(0.1)
-    await loop.run_in_executor(
-        None, lambda: asyncio.run_coroutine_threadsafe(sleep, loop).result()
+    begin = loop.time()
+    sleep = asyncio.sleep(0.1, "slept")
+    assert (
+        await loop.run_in_executor(
+            None, lambda: asyncio.run_coroutine_threadsafe(sleep, loop).result()
+        )
+        == "slept"
     )
+    assert loop.time() - begin >= 0.1
 
 
 async def test_a_clock_can_be_started_at_a_date() -> None:

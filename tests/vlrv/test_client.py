@@ -27,6 +27,7 @@ from custom_components.voltgo_vlrv.vlrv.client import (
     prove,
 )
 from custom_components.voltgo_vlrv.vlrv.errors import (
+    FirmwareError,
     ImplausibleError,
     LinkLostError,
     NoAnswerError,
@@ -37,6 +38,8 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
     RefusedError,
     VlrvError,
 )
+from custom_components.voltgo_vlrv.vlrv.firmware import check_image
+from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from custom_components.voltgo_vlrv.vlrv.settings import set_module_id
 from simulator.adapter import VirtualAdapter, VirtualClient
@@ -49,6 +52,7 @@ from simulator.battery import (
 )
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
+from simulator.firmware import FirmwareReceiver, build_image
 from simulator.peripheral import PROFILES, Battery, Peripheral
 from tests.world import World
 
@@ -1443,3 +1447,25 @@ def test_every_error_is_one_of_ours() -> None:
     assert issubclass(NoSlotError, NotReachableError)
     assert issubclass(NotSentError, LinkLostError)
     assert str(RefusedError(7)) == "refused by the battery (code 7)"
+
+
+# Firmware
+
+
+async def test_a_transfer_goes_on_only_on_the_connection_it_began_on(
+    connected: Link,
+) -> None:
+    """One that was made anew may lead to a battery that has restarted."""
+    connected.battery.firmware_receiver = FirmwareReceiver()
+    image = check_image("ZTHV-M_Z01T21.bin", build_image("Z01T21", 4096))
+    client = connected.client
+
+    def reconnect(percent: int) -> None:
+        if percent >= 50:
+            client.counters.connects += 1
+
+    with pytest.raises(FirmwareError) as raised:
+        await client.transfer_firmware(image, reconnect)
+    assert not raised.value.may_restart
+    sent = [frame for frame in connected.sent if frame[0] == FIRMWARE_FAMILY]
+    assert 2 < len(sent) < 4096 // 128

@@ -67,7 +67,6 @@ _LOGGER = logging.getLogger(__name__)
 # Bluetooth service dies. A timeout is an OSError.
 _BROKEN: Final = (BleakError, EOFError, OSError)
 
-
 NO_SUCH_REGISTERS: Final = (2, 3)
 """Exception codes of a read of more registers than there are, as Modbus has them (C:
 recorded batteries answer zeros for what they do not have)."""
@@ -479,19 +478,14 @@ class VlrvClient:
                 frame = await self._request(
                     *_read(STATUS_START, count), tries=self._timing.tries
                 )
-            except NoAnswerError:
+            except (NoAnswerError, RefusedError) as err:
+                if isinstance(err, RefusedError):
+                    if err.code not in NO_SUCH_REGISTERS:
+                        raise
+                    # As after another firmware: it is asked for all on this link already.
+                    self._status_counts = self._all_status_counts
                 # What was answered before is not taken for granted next time.
                 self._status_count = None
-                if count == counts[-1]:
-                    raise
-                continue
-            except RefusedError as err:
-                if err.code not in NO_SUCH_REGISTERS:
-                    raise
-                # Nor is it when the battery says that it has no such registers, as
-                # after another firmware: then at the next reading on this link already.
-                self._status_count = None
-                self._status_counts = self._all_status_counts
                 if count == counts[-1]:
                     raise
                 continue
