@@ -949,6 +949,79 @@ def check_manifest() -> Problems:
             yield f"{path}: {matcher}: fewer than {_NAME_PREFIX} characters to match"
 
 
+_SIMULATOR: Final = Path(
+    "simulator", "homeassistant", "custom_components", "voltgo_simulator"
+)
+# Components that Home Assistant's validator lets every integration import: base classes
+# of entities, and parts of every installation that has a user interface.
+_BASE_COMPONENTS: Final = frozenset({*Platform, "frontend", "websocket_api"})
+
+
+def _components(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield every component of Home Assistant that a file imports when it runs."""
+    typing_only = {
+        id(inner)
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(_tree(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        if names and id(node) not in typing_only:
+            for name in names:
+                if name.startswith("homeassistant.components."):
+                    yield node.lineno, name.split(".")[2]
+
+
+def check_dependencies() -> Problems:
+    """Every component that is imported is a dependency, or one of the base components.
+
+    As Home Assistant's validator has it: an integration may also import the component
+    that it has a platform for, and `bluetooth` where it depends on `bluetooth_adapters`.
+    """
+    for folder in (INTEGRATION, _SIMULATOR):
+        manifest = _json(folder / "manifest.json")
+        named = {
+            *manifest.get("dependencies", []),
+            *manifest.get("after_dependencies", []),
+        }
+        if "bluetooth_adapters" in named:
+            named.add("bluetooth")
+        for path in sorted(folder.rglob("*.py")):
+            for line, component in _components(path):
+                if (
+                    component not in _BASE_COMPONENTS | named
+                    and not (folder / f"{component}.py").is_file()
+                ):
+                    yield f"{path}:{line}: {component} is no dependency of the manifest"
+
+
+def check_targets() -> Problems:
+    """No target has a filter for devices, which Home Assistant withdrew in 2025.11."""
+    for folder in (INTEGRATION, _SIMULATOR):
+        for section in ("services", "triggers", "conditions"):
+            path = folder / f"{section}.yaml"
+            if not path.is_file():
+                continue
+            for name, declared in yaml.safe_load(path.read_text()).items():
+                if "device" in ((declared or {}).get("target") or {}):
+                    yield f"{path}: {name}: target.device is refused, filter entities"
+
+
+def check_flows() -> Problems:
+    """Each flow that has texts has `step`, also one that never shows a form."""
+    for folder in (INTEGRATION, _SIMULATOR):
+        for path in sorted((folder / "translations").glob("*.json")):
+            for section in ("config", "options"):
+                if "step" not in _json(path).get(section, {"step": {}}):
+                    yield f"{path}: {section}.step is missing"
+
+
 def _pin(path: Path) -> str | None:
     found = re.search(r"^homeassistant==(\S+)$", path.read_text(), re.MULTILINE)
     return found[1] if found else None
@@ -1134,6 +1207,9 @@ CHECKS: Final[Mapping[str, Callable[[], Problems]]] = {
     "automation": check_automation,
     "icons": check_icons,
     "manifest": check_manifest,
+    "dependencies": check_dependencies,
+    "targets": check_targets,
+    "flows": check_flows,
     "versions": check_versions,
     "quality scale": check_quality_scale,
     "text files": check_text_files,

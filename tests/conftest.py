@@ -8,12 +8,13 @@ from datetime import datetime
 import logging
 import os
 from random import Random
-from typing import Any, cast
+from typing import Any, Final, cast, override
 
 import pytest
 
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import frame
 from homeassistant.setup import async_setup_component
 
 from .chance import SEED, repeated, some_day
@@ -22,6 +23,8 @@ from .world import World
 # Before the test package's own folder of the same name comes into the search path.
 import custom_components  # noqa: F401
 from simulator.clock import FastClock
+
+USAGE_REPORT: Final = "Detected that custom integration"
 
 # Each statement of the recorder would be printed.
 logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
@@ -49,6 +52,33 @@ async def enable_event_loop_debug() -> None:
     if not os.environ.get("PYTHONASYNCIODEBUG"):
         # Asked by each new task, future and handle; the loop itself looks elsewhere.
         cast("Any", loop).get_debug = lambda: False
+
+
+class _UsageReports(logging.Handler):
+    """Collect what Home Assistant reports as deprecated or wrong use of itself."""
+
+    def __init__(self) -> None:
+        """Begin without reports."""
+        super().__init__(logging.WARNING)
+        self.reports: list[str] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        if (message := record.getMessage()).startswith(USAGE_REPORT):
+            self.reports.append(message)
+
+
+@pytest.fixture(autouse=True)
+def usage_reports() -> Generator[list[str]]:
+    """Fail a test in which Home Assistant reports how a custom integration uses it."""
+    # Home Assistant reports each place once for a process.
+    frame._REPORTED_INTEGRATIONS.clear()
+    handler = _UsageReports()
+    logger = logging.getLogger(frame.__name__)
+    logger.addHandler(handler)
+    yield handler.reports
+    logger.removeHandler(handler)
+    assert handler.reports == []
 
 
 @pytest.fixture

@@ -968,7 +968,7 @@ async def test_a_charge_to_full_sets_both_dates(
     pack.full = False
     pack.charge = pack.capacity * 3600 * 0.9
     pack.demand_current = 0.0
-    entry, stop = await with_upkeep(hass, world, pack)
+    _, stop = await with_upkeep(hass, world, pack)
     assert [moment(hass, pack, key) for key in UPKEEP] == [None, None]
     pack.full = True
     pack.charge = pack.capacity * 3600

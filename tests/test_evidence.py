@@ -441,7 +441,7 @@ async def test_it_is_saved_when_home_assistant_stops(
 ) -> None:
     """Entries are not unloaded then."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, _ = await added(hass, world, pack)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
     again = await restart(hass, entry)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import errno
 from functools import partial
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 import shutil
 from typing import Any
@@ -518,7 +519,7 @@ async def test_an_update_is_installed_and_compared(
     await asyncio.sleep(30)
     assert entry.runtime_data.health.samples > samples
     writes = [write.time for write in peripheral.writes]
-    assert all(b - a >= 0.1499 for a, b in zip(writes, writes[1:], strict=False))
+    assert all(b - a >= 0.1499 for a, b in pairwise(writes))
 
 
 async def test_the_communication_board_takes_its_own_file(

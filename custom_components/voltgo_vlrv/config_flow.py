@@ -14,12 +14,7 @@ import voluptuous as vol
 
 from homeassistant.components import bluetooth
 from homeassistant.components.bluetooth import BluetoothServiceInfoBleak
-from homeassistant.config_entries import (
-    ConfigEntry,
-    ConfigFlow,
-    ConfigFlowResult,
-    OptionsFlow,
-)
+from homeassistant.config_entries import ConfigFlow, ConfigFlowResult, OptionsFlow
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
@@ -35,7 +30,7 @@ from .bank.flow import BankSteps
 from .bank.members import FEWEST_MEMBERS, async_free_batteries, is_bank
 from .bank.options_flow import BankOptionsFlow
 from .const import BRANDS, DOMAIN, LIKELY_ADDRESSES, LIKELY_SERVICES
-from .coordinator import CONF_FACTS
+from .coordinator import CONF_FACTS, VlrvConfigEntry
 from .facts import BatteryFacts
 from .failures import failure_detail, failure_reason
 from .options_flow import VlrvOptionsFlow
@@ -106,7 +101,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
     @staticmethod
     @callback
     @override
-    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+    def async_get_options_flow(config_entry: VlrvConfigEntry) -> OptionsFlow:
         """Return what "Configure" opens."""
         return BankOptionsFlow() if is_bank(config_entry) else VlrvOptionsFlow()
 

@@ -127,7 +127,7 @@ def check_target(
     registry = er.async_get(hass)
     for chosen in config[CONF_TARGET].get(ATTR_DEVICE_ID) or ():
         device = dr.async_get(hass).async_get(chosen)
-        entry_id = None if device is None else device.primary_config_entry
+        entry_id = None if device is None else device.config_entry_id
         entry = entry_id and hass.config_entries.async_get_entry(entry_id)
         if (
             entry

@@ -158,7 +158,7 @@ async def test_a_battery_in_vain_is_called_less_and_less_often(
 
     one.entry.runtime_data.client.connect = noted  # type: ignore[method-assign]
     await asyncio.sleep(2 * HOUR)
-    pauses = [b - a for a, b in zip(calls, calls[1:], strict=False)]
+    pauses = [b - a for a, b in pairwise(calls)]
     # The first call is the advertisement's, the later ones double until the ceiling.
     assert pauses[1] < 25
     assert all(b > 1.5 * a for a, b in pairwise(pauses[1:5]))

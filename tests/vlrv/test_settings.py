@@ -161,7 +161,7 @@ def test_a_name_has_1_to_22_characters(name: str) -> None:
         "\t",
         "van\x7f",
         "\U0001f50b",
-        "ｖａｎ",
+        "\uff56\uff41\uff4e",
         "a\u200bb",
     ],
 )
