@@ -29,15 +29,17 @@ from homeassistant.util.hass_dict import HassKey
 from .bank.flow import BankSteps
 from .bank.members import FEWEST_MEMBERS, async_free_batteries, is_bank
 from .bank.options_flow import BankOptionsFlow
-from .const import BRANDS, DOMAIN, LIKELY_ADDRESSES, LIKELY_SERVICES
+from .const import DOMAIN
 from .coordinator import CONF_FACTS, VlrvConfigEntry
 from .facts import BatteryFacts
 from .failures import failure_detail, failure_reason
 from .options_flow import VlrvOptionsFlow
 from .proof import keep_proof
 from .texts import without_markup
-from .vlrv.client import Proof, VlrvClient, prove
+from .vlrv.client import VlrvClient
+from .vlrv.discovery import match_score
 from .vlrv.errors import NotVlrvError, VlrvError
+from .vlrv.probe import ProbeResult, probe
 
 # A discovery that failed for a passing reason is offered again after this many
 # seconds, doubled each time: an owner's phone may hold the battery all evening.
@@ -75,11 +77,7 @@ def _last_four(address: str) -> str:
 
 def _likeliness(info: BluetoothServiceInfoBleak) -> int:
     """Return how much a device looks like such a battery, from 0; only for sorting."""
-    return (
-        4 * any(info.name.startswith(brand.prefix) for brand in BRANDS)
-        + 2 * (not LIKELY_SERVICES.isdisjoint(info.service_uuids))
-        + info.address.startswith(LIKELY_ADDRESSES)
-    )
+    return match_score(info.name, info.address, info.service_uuids)
 
 
 class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
@@ -94,8 +92,8 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         # What the screen calls it.
         self._name = ""
         self._nearby: dict[str, BluetoothServiceInfoBleak] = {}
-        self._proof: Proof | None = None
-        self._proving: asyncio.Task[Proof] | None = None
+        self._proof: ProbeResult | None = None
+        self._proving: asyncio.Task[ProbeResult] | None = None
         self._error: VlrvError | None = None
 
     @staticmethod
@@ -259,14 +257,14 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         numbered = (f"{name} ({number})" for number in count(2))
         return next(title for title in chain((name,), numbered) if title not in taken)
 
-    async def _prove(self) -> Proof:
+    async def _prove(self) -> ProbeResult:
         def find_device() -> BLEDevice | None:
             return bluetooth.async_ble_device_from_address(
                 self.hass, self._address, True
             )
 
         async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
-            proof = await prove(VlrvClient(self._title(), find_device))
+            proof = await probe(VlrvClient(self._title(), find_device))
         keep_proof(self.hass, self._address, proof)
         if not self._advertised and (
             info := bluetooth.async_last_service_info(self.hass, self._address, True)

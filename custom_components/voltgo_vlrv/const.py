@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 DOMAIN: Final = "voltgo_vlrv"
 
@@ -51,33 +51,3 @@ SILENT_POLLS: Final = 3
 
 # How far a state of charge has to rise above the owner's threshold to be low no more.
 LOW_BATTERY_HYSTERESIS: Final = 2  # %
-
-
-class Brand(NamedTuple):
-    """How a brand of this battery family names itself on the air (protocol 1).
-
-    ZT-, BB- and Z12 were recorded (A), the other names are likely (C).
-    """
-
-    prefix: str
-    manufacturer: str
-
-
-BRANDS: Final = (
-    Brand("ZT-", "Voltgo"),
-    Brand("VLRV", "Voltgo"),
-    Brand("Voltgo", "Voltgo"),
-    Brand("VOLTGO", "Voltgo"),
-    Brand("BB-", "BigBattery"),
-    Brand("Z12", "EG4"),
-)
-
-# What such a battery may advertise. JBD packs share the first and the first two
-# address ranges, so all of it only sorts a list; the proof is by GATT.
-LIKELY_SERVICES: Final = frozenset(
-    {
-        "0000ff00-0000-1000-8000-00805f9b34fb",
-        "00001000-0000-1000-8000-00805f9b34fb",
-    }
-)
-LIKELY_ADDRESSES: Final = ("A4:C1:37:", "A4:C1:38:", "80:6F:B0:")

@@ -21,8 +21,8 @@ from .const import DOMAIN
 from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import (
+    ConnectionLostError,
     ImplausibleError,
-    LinkLostError,
     NoAnswerError,
     NotSentError,
     RefusedError,
@@ -119,7 +119,7 @@ class VlrvControls:
             for setting in (CAN, RS485):
                 try:
                     await self._read_protocols(setting)
-                except LinkLostError:
+                except ConnectionLostError:
                     raise
                 except VlrvError as err:
                     _LOGGER.debug("%s: no %s: %s", self._coordinator.name, setting, err)
@@ -312,7 +312,7 @@ class VlrvControls:
         if is_heater:
             # The switch shows at once what the battery does of itself.
             return self._error("heater_unanswered", setting)
-        if isinstance(err, LinkLostError):
+        if isinstance(err, ConnectionLostError):
             return self._error("change_link_lost", setting)
         return self._error("change_not_confirmed", setting)
 

@@ -56,15 +56,15 @@ from .repairs import async_watch_rivals
 from .upkeep import Upkeep
 from .vlrv.client import VlrvClient
 from .vlrv.errors import (
+    ConnectionLostError,
     ImplausibleError,
-    LinkLostError,
     NoAnswerError,
     NotReachableError,
     RefusedError,
     VlrvError,
 )
-from .vlrv.plausibility import decode_believable
 from .vlrv.registers import CURRENT_SCALE, BatteryStatus
+from .vlrv.validation import decode_valid_status
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._find_device,
             on_disconnect=self._on_link_lost,
             on_settings_frame=self._on_settings_frame,
-            status_count=self.facts.status_count,
+            status_register_count=self.facts.status_count,
             trace=trace,
         )
         self.apply_options()
@@ -253,7 +253,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def async_restore(self) -> None:
         """Bring back what was known, and whether the battery was let go."""
         kept = await self.memory.async_load()
-        status = decode_believable(kept.frame, self.client.current_scale)
+        status = decode_valid_status(kept.frame, self.client.current_scale)
         if status is not None and kept.when is not None:
             self.data = status
             self.health.last_sample = kept.when
@@ -577,7 +577,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """End a link that is of no use, and forget what was known of it."""
         self._portrait_at = None
         self._same_samples = 0
-        await self.client.disconnect(forget_services=True)
+        await self.client.disconnect(clear_service_cache=True)
         # It is called again with its next advertisement.
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
 
@@ -609,7 +609,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.async_read_identity,
             self._read_limits,
             self._read_settings,
-            self.client.read_more_status,
+            self.client.probe_status_length,
         )
         try:
             async with self.link.use():
@@ -618,7 +618,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                         continue
                     try:
                         await read()
-                    except LinkLostError:
+                    except ConnectionLostError:
                         self._note_fatal(read.__name__)
                         raise
                     except VlrvError as err:
@@ -651,7 +651,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._learn(self.facts.learn_identity(await self.client.read_identity()))
 
     async def _read_limits(self) -> None:
-        limits = await self.client.read_limits()
+        limits = await self.client.read_thresholds()
         self._learn(replace(self.facts, limits=limits or self.facts.limits))
 
     async def _read_settings(self) -> None:

@@ -19,7 +19,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .storage import KeptFile
 from .vlrv.registers import CURRENT_SCALE, STATUS_COUNTS, BatteryStatus, decode_status
-from .vlrv.trace import iso
+from .vlrv.trace import isoformat
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Collection[ValueT: (int, str)]:
             if not isinstance(value, kind):
                 raise TypeError(f"not a value: {value!r}")
             for when in (first, last):
-                iso(when)
+                isoformat(when)
             frames = bytes.fromhex(first_status), bytes.fromhex(last_status)
             for frame in frames:
                 _context(frame)
@@ -154,9 +154,9 @@ class Collection[ValueT: (int, str)]:
                 {
                     "value": f"0x{value:04x}" if isinstance(value, int) else value,
                     "count": seen.count,
-                    "first": iso(seen.first),
+                    "first": isoformat(seen.first),
                     "first_context": _context(seen.first_status, current_scale),
-                    "last": iso(seen.last),
+                    "last": isoformat(seen.last),
                     "last_context": _context(seen.last_status, current_scale),
                 }
                 for value, seen in self.values.items()

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Self
 
-from .const import BRANDS
+from .vlrv.const import ADVERTISED_NAMES
 from .vlrv.faults import Protections
 from .vlrv.identity import Identity, Model, find_model
-from .vlrv.limits import CHARGE_UNDERTEMPERATURE
 from .vlrv.registers import BatteryStatus
+from .vlrv.thresholds import CHARGE_UNDERTEMPERATURE
 
 DEFAULT_MANUFACTURER = "Voltgo"
 # Lithium iron phosphate must not be charged below this (°C); for batteries that do not
@@ -57,7 +57,7 @@ class BatteryFacts:
     rs485_protocols: tuple[str, ...] = ()
     """The same on RS485."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Its thresholds by the keys of `vlrv.limits`; empty when it does not report any."""
+    """Its thresholds by the keys of `vlrv.thresholds`; empty when it does not report any."""
 
     @classmethod
     def from_proof(
@@ -154,7 +154,7 @@ class BatteryFacts:
         return next(
             (
                 brand.manufacturer
-                for brand in BRANDS
+                for brand in ADVERTISED_NAMES
                 if self.name.startswith(brand.prefix)
             ),
             DEFAULT_MANUFACTURER,

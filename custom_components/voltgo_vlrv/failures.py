@@ -8,8 +8,8 @@ from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant, callback
 
 from .vlrv.errors import (
+    ConnectionLostError,
     ImplausibleError,
-    LinkLostError,
     NoAnswerError,
     NoSlotError,
     NotReachableError,
@@ -21,7 +21,7 @@ from .vlrv.errors import (
 _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
     (NotVlrvError, "not_vlrv"),
     (NoSlotError, "no_slot"),
-    (LinkLostError, "link_lost"),
+    (ConnectionLostError, "link_lost"),
     (NoAnswerError, "no_answer"),
     (RefusedError, "refused"),
     (ImplausibleError, "implausible"),

@@ -14,7 +14,7 @@ from .firmware_store import FirmwareStore, with_installed
 from .link import LinkReleasedError
 from .texts import words
 from .vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
-from .vlrv.firmware import LONGEST_REQUEST, RESTART_LIMIT, FirmwareImage
+from .vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
 
 if TYPE_CHECKING:
     from .coordinator import VlrvCoordinator
@@ -30,7 +30,7 @@ RESTART_STEP: Final = 5.0  # s between two looks whether it is back
 
 _FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
     (FirmwareFailure.NO_ANSWER, "firmware_no_answer"),
-    (FirmwareFailure.LINK_LOST, "firmware_link_lost"),
+    (FirmwareFailure.CONNECTION_LOST, "firmware_link_lost"),
     (FirmwareFailure.REFUSED, "firmware_refused"),
     (FirmwareFailure.BAD_REPLY, "firmware_bad_reply"),
     (FirmwareFailure.WRONG_PACKAGE, "firmware_wrong_package"),
@@ -148,7 +148,7 @@ class FirmwareUpdates:
                 signal="?" if signal is None else str(signal),
                 wanted=str(MIN_SIGNAL),
             )
-        if coordinator.client.largest_write < LONGEST_REQUEST:
+        if coordinator.client.max_write_size < MAX_REQUEST_SIZE:
             raise self._error("firmware_small_packets")
 
     async def _await_restart(self, old: str | None) -> None:

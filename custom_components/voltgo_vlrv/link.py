@@ -25,7 +25,7 @@ from .const import DOMAIN, LONGEST_RELEASE, LONGEST_RETRY, MAX_AGE, POLL_INTERVA
 from .failures import failure_reason
 from .repairs import async_clear_slot_issue, async_raise_slot_issue
 from .vlrv.errors import (
-    LinkLostError,
+    ConnectionLostError,
     NoSlotError,
     NotReachableError,
     NotVlrvError,
@@ -379,12 +379,12 @@ class VlrvLink:
         """
         reason = failure_reason(self._hass, self._coordinator.address, err)
         pause = min(self._coordinator.interval, POLL_INTERVAL)
-        if isinstance(err, (NotReachableError, LinkLostError, NotVlrvError)):
+        if isinstance(err, (NotReachableError, ConnectionLostError, NotVlrvError)):
             self._failures += 1
             # A link that broke is most often back at once, with an advertisement.
-            if self._failures > 1 or not isinstance(err, LinkLostError):
+            if self._failures > 1 or not isinstance(err, ConnectionLostError):
                 self._failure = reason
-            if isinstance(err, LinkLostError):
+            if isinstance(err, ConnectionLostError):
                 self._count_lost()
             pause = _doubled(max(self._failures, self._short))
             self._forget_unheard()

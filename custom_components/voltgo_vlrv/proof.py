@@ -13,8 +13,8 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN, MAX_AGE
-from .vlrv.client import Proof
 from .vlrv.identity import Identity
+from .vlrv.probe import ProbeResult
 from .vlrv.registers import BatteryStatus
 
 
@@ -35,7 +35,7 @@ def _is_fresh(hass: HomeAssistant, proof: DatedProof) -> bool:
 
 
 @callback
-def keep_proof(hass: HomeAssistant, address: str, proof: Proof) -> None:
+def keep_proof(hass: HomeAssistant, address: str, proof: ProbeResult) -> None:
     """Keep the reading for a minute."""
     proofs = hass.data.setdefault(_PROOFS, {})
     for other in [key for key, value in proofs.items() if not _is_fresh(hass, value)]:

@@ -40,8 +40,8 @@ from .texts import fault_list, words
 from .totals import TOTALS, TotalSensor
 from .upkeep import Upkeep
 from .vlrv.faults import OperatingState, active_faults
-from .vlrv.limits import LIMITS
 from .vlrv.registers import BatteryStatus
+from .vlrv.thresholds import THRESHOLDS
 
 # Sensors read what the coordinator holds; nothing is sent for them.
 PARALLEL_UPDATES = 0
@@ -390,7 +390,7 @@ _LIMIT_CLASSES: Final = {
 
 def limit_descriptions(facts: BatteryFacts) -> Iterator[SensorEntityDescription]:
     """Yield a sensor for each threshold that the battery reports."""
-    for limit in LIMITS:
+    for limit in THRESHOLDS:
         if limit.key in facts.limits:
             yield SensorEntityDescription(
                 key=f"limit_{limit.key}",

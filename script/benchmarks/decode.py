@@ -23,8 +23,8 @@ from aiobmsble.bms import eg4_bms  # type: ignore[import-untyped]
 from bleak.backends.device import BLEDevice
 
 from custom_components.voltgo_vlrv.vlrv.frames import crc16
-from custom_components.voltgo_vlrv.vlrv.plausibility import implausibilities
 from custom_components.voltgo_vlrv.vlrv.registers import decode_status
+from custom_components.voltgo_vlrv.vlrv.validation import implausibilities
 from simulator.battery import preset, status_reply
 
 FLOOR_RATIO_MAX: Final = 2.0

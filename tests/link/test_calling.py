@@ -12,7 +12,7 @@ from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, callback
 
 from .test_sharing import Shared, shared
-from custom_components.voltgo_vlrv.vlrv.errors import LinkLostError
+from custom_components.voltgo_vlrv.vlrv.errors import ConnectionLostError
 from simulator.faults import FOREVER
 from tests.helpers import entity_id, set_options, until, value
 from tests.world import World
@@ -127,9 +127,9 @@ async def test_links_that_broke_hours_ago_are_forgotten(
     ("connection", "read"),
     [
         ("keep", "read_identity"),
-        ("keep", "read_limits"),
+        ("keep", "read_thresholds"),
         ("keep", "read_module_id"),
-        ("each_poll", "read_limits"),
+        ("each_poll", "read_thresholds"),
     ],
 )
 async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
@@ -146,21 +146,21 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     client = one.entry.runtime_data.client
     asked = 0
     others = 0
-    read_limits = client.read_limits
+    read_thresholds = client.read_thresholds
 
     async def hangs_up() -> None:
         nonlocal asked
         asked += 1
         one.peripheral.drop_link()
         await asyncio.sleep(0.2)
-        raise LinkLostError("x")
+        raise ConnectionLostError("x")
 
     async def noted() -> object:
         nonlocal others
         others += 1
-        return await read_limits()
+        return await read_thresholds()
 
-    monkeypatch.setattr(client, "read_limits", noted)
+    monkeypatch.setattr(client, "read_thresholds", noted)
     monkeypatch.setattr(client, read, hangs_up)
     one.entry.runtime_data.note_away()
     if connection == "keep":
@@ -170,7 +170,7 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     if connection == "keep":
         assert one.peripheral.connections - connections <= 3
     assert asked == 2
-    if read != "read_limits":
+    if read != "read_thresholds":
         assert others >= 1
     assert one.lost == []
     # It is tried again, as another firmware may do better.

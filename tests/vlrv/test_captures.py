@@ -15,8 +15,8 @@ from custom_components.voltgo_vlrv.vlrv.frames import (
     settings_request,
 )
 from custom_components.voltgo_vlrv.vlrv.identity import Identity, decode_identity
-from custom_components.voltgo_vlrv.vlrv.plausibility import implausibilities
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus, decode_status
+from custom_components.voltgo_vlrv.vlrv.validation import implausibilities
 
 pytestmark = needs_captures
 

@@ -19,17 +19,12 @@ import pytest
 from homeassistant.components import bluetooth
 
 from .samples import frame
-from custom_components.voltgo_vlrv.vlrv.client import (
-    GENERATIONS,
-    Proof,
-    Timing,
-    VlrvClient,
-    prove,
-)
+from custom_components.voltgo_vlrv.vlrv.client import Timing, VlrvClient
+from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES
 from custom_components.voltgo_vlrv.vlrv.errors import (
+    ConnectionLostError,
     FirmwareError,
     ImplausibleError,
-    LinkLostError,
     NoAnswerError,
     NoSlotError,
     NotReachableError,
@@ -41,6 +36,7 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
 from custom_components.voltgo_vlrv.vlrv.firmware import check_image
 from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
+from custom_components.voltgo_vlrv.vlrv.probe import ProbeResult, probe
 from custom_components.voltgo_vlrv.vlrv.settings import set_module_id
 from simulator.adapter import VirtualAdapter, VirtualClient
 from simulator.battery import (
@@ -244,9 +240,9 @@ def test_the_generations_are_told_by_their_service() -> None:
     shorts = [
         tuple(
             int(uuid[4:8], 16)
-            for uuid in (generation.service, generation.write, generation.notify)
+            for uuid in (profile.service, profile.write, profile.notify)
         )
-        for generation in GENERATIONS
+        for profile in GATT_PROFILES
     ]
     assert shorts == [(0x1006, 0x1008, 0x1007), (0x1000, 0x1001, 0x1002)]
 
@@ -326,7 +322,7 @@ async def test_a_link_that_breaks_whenever_it_is_up_is_an_error(link: Link) -> N
     """F7: bounded, and nothing is held."""
     link.peripheral.faults.disconnect_on_connect = FOREVER
     before = link.clock.now
-    with pytest.raises((NotReachableError, LinkLostError)):
+    with pytest.raises((NotReachableError, ConnectionLostError)):
         await link.client.connect()
     assert link.clock.now - before < 46
     await link.assert_free()
@@ -338,7 +334,7 @@ async def test_a_link_that_breaks_whenever_it_is_up_is_an_error(link: Link) -> N
 async def test_a_failed_subscription_leaves_no_link(link: Link, fault: str) -> None:
     """F7, F8: a link without notifications is useless."""
     setattr(link.peripheral.faults, fault, FOREVER)
-    with pytest.raises(LinkLostError):
+    with pytest.raises(ConnectionLostError):
         await link.client.connect()
     await link.assert_free()
     assert link.losses == []
@@ -351,7 +347,7 @@ async def test_a_subscription_that_is_never_answered_is_given_up(link: Link) -> 
     # ATT write requests, behind the headers of L2CAP.
     link.world.air.lose = lambda _sender, pdu: pdu[4] == 0x12
     before = link.clock.now
-    with pytest.raises(LinkLostError):
+    with pytest.raises(ConnectionLostError):
         await link.client.connect()
     assert 10 <= link.clock.now - before < 12
     await link.assert_free()
@@ -374,7 +370,7 @@ async def test_a_link_lost_right_after_subscribing_is_noticed(
 
     with monkeypatch.context() as patch:
         patch.setattr(VirtualClient, "start_notify", subscribe_and_lose)
-        with pytest.raises(LinkLostError):
+        with pytest.raises(ConnectionLostError):
             await link.client.connect()
     await link.assert_free()
     await link.assert_usable()
@@ -455,7 +451,7 @@ async def test_a_second_service_of_the_same_kind_does_no_harm(
         await discover(self, *args)
         services = self.services
         assert services is not None
-        services.add_service(BleakGATTService(None, 0x4000, GENERATIONS[0].service))
+        services.add_service(BleakGATTService(None, 0x4000, GATT_PROFILES[0].service))
 
     monkeypatch.setattr(VirtualClient, "_discover", twice)
     link = await build()
@@ -479,11 +475,11 @@ async def test_an_adapter_that_never_forgets_does_not_hold_up(
     before = link.clock.now
     if fault:
         link.peripheral.faults.refuse_subscription = 1
-        with pytest.raises(LinkLostError):
+        with pytest.raises(ConnectionLostError):
             await link.client.connect()
     else:
         await link.client.connect()
-        await link.client.disconnect(forget_services=True)
+        await link.client.disconnect(clear_service_cache=True)
     assert link.clock.now - before < 10
     await link.assert_free()
 
@@ -529,13 +525,13 @@ async def test_a_status_is_what_the_battery_reports(connected: Link) -> None:
 async def test_requests_without_a_link_fail_at_once(link: Link) -> None:
     """Before connecting, and after letting go."""
     for read in (link.client.read_status, link.client.read_identity):
-        with pytest.raises(LinkLostError):
+        with pytest.raises(ConnectionLostError):
             await read()
     await link.client.connect()
     await link.client.disconnect()
     before = link.clock.now
     for read in (link.client.read_status, link.client.read_identity):
-        with pytest.raises(LinkLostError):
+        with pytest.raises(ConnectionLostError):
             await read()
     assert link.clock.now - before < 0.5
     assert link.sent == []
@@ -631,7 +627,7 @@ async def test_three_tries_are_enough(connected: Link) -> None:
 
 async def test_what_is_optional_is_asked_for_less_often(connected: Link) -> None:
     """F6: no live value may wait for long because of it."""
-    tries = Timing().optional_tries
+    tries = Timing().optional_attempts
     connected.peripheral.faults.drop = FOREVER
     before = connected.clock.now
     with pytest.raises(NoAnswerError):
@@ -741,7 +737,9 @@ async def test_a_damaged_reply_is_never_a_sample(
 
 async def test_a_late_reply_is_not_taken_for_another_answer(build: Build) -> None:
     """F2: it has another length, and nothing else that would tell."""
-    link = await build(timing=Timing(tries=1, optional_tries=1), reply_latency=0.2)
+    link = await build(
+        timing=Timing(attempts=1, optional_attempts=1), reply_latency=0.2
+    )
     await link.client.connect()
     await link.client.read_status()
     link.peripheral.faults.late = 1
@@ -856,13 +854,13 @@ async def test_all_registers_are_asked_for_once_more(connected: Link) -> None:
     connected.battery.script[STATUS_41] = [None]
     assert len((await connected.client.read_status()).registers) == 39
     with pytest.raises(NoAnswerError):
-        await connected.client.read_more_status()
+        await connected.client.probe_status_length()
     assert len((await connected.client.read_status()).registers) == 39
     connected.battery.script.clear()
-    await connected.client.read_more_status()
+    await connected.client.probe_status_length()
     assert len((await connected.client.read_status()).registers) == 41
     asked = len(connected.sent)
-    await connected.client.read_more_status()
+    await connected.client.probe_status_length()
     assert len(connected.sent) == asked
 
 
@@ -937,7 +935,7 @@ async def test_a_link_that_breaks_ends_the_request_at_once(
     """F7: not after the timeout, and not asked again."""
     setattr(connected.peripheral.faults, fault, 1)
     before = connected.clock.now
-    with pytest.raises(LinkLostError):
+    with pytest.raises(ConnectionLostError):
         await connected.client.read_status()
     assert connected.clock.now - before < 0.5
     await connected.assert_free()
@@ -954,7 +952,7 @@ async def test_a_link_that_breaks_between_requests_is_reported(connected: Link) 
     await asyncio.sleep(0.01)
     await connected.assert_free()
     assert len(connected.losses) == 1
-    with pytest.raises(LinkLostError):
+    with pytest.raises(ConnectionLostError):
         await connected.client.read_status()
     await connected.assert_usable()
     assert len(connected.losses) == 1
@@ -969,7 +967,7 @@ async def test_calls_that_wait_their_turn_fail_with_the_link(build: Build) -> No
     link.peripheral.drop_link()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [
-        LinkLostError,
+        ConnectionLostError,
         NotSentError,
         NotSentError,
     ]
@@ -993,7 +991,7 @@ async def test_letting_go_ends_a_request(build: Build) -> None:
     await asyncio.sleep(0.5)
     before = link.clock.now
     await link.client.disconnect()
-    with pytest.raises(LinkLostError):
+    with pytest.raises(ConnectionLostError):
         await call
     assert link.clock.now - before < 0.1
     await link.assert_free()
@@ -1011,7 +1009,7 @@ async def test_a_write_that_fails_is_a_lost_link(
 
     with monkeypatch.context() as patch:
         patch.setattr(VirtualClient, "write_gatt_char", fail)
-        with pytest.raises(LinkLostError, match="the proxy says no"):
+        with pytest.raises(ConnectionLostError, match="the proxy says no"):
             await connected.client.read_status()
     await connected.assert_usable()
 
@@ -1041,7 +1039,7 @@ async def test_a_write_is_sent_on_the_connection_it_was_meant_for(
     build: Build, again: bool
 ) -> None:
     """What it is based on was read there; another one may know another list."""
-    link = await build(timing=Timing(spacing=5.0))
+    link = await build(timing=Timing(min_write_interval=5.0))
     await link.client.connect()
     await link.client.read_status()
     write = start(link.client.write_setting(set_module_id(7)))
@@ -1198,7 +1196,7 @@ async def test_whatever_a_dying_bluetooth_service_raises_is_a_lost_link(
 
     with monkeypatch.context() as patch:
         patch.setattr(VirtualClient, "write_gatt_char", fail)
-        with pytest.raises(LinkLostError):
+        with pytest.raises(ConnectionLostError):
             await connected.client.read_status()
         patch.setattr(VirtualClient, "disconnect", fail)
         await connected.client.disconnect()
@@ -1322,13 +1320,13 @@ async def test_a_cancelled_disconnection_leaves_no_slot_taken(connected: Link) -
     await connected.assert_usable()
 
 
-# Proof
+# ProbeResult
 
 
 async def test_a_battery_is_proved_and_let_go(link: Link) -> None:
     """F10: what it reports, who it is."""
-    proof = await prove(link.client)
-    assert proof == Proof(
+    proof = await probe(link.client)
+    assert proof == ProbeResult(
         proof.status, Identity("TC-8S100-V1.0", "Z01T20", "2024-01-11")
     )
     assert proof.status.frame == status_reply(link.battery.registers(0, 41))
@@ -1343,7 +1341,7 @@ async def test_a_battery_without_an_identity_is_proved(
 ) -> None:
     """Its values are proof enough."""
     link.battery.script[IDENTITY] = [reply]
-    proof = await prove(link.client)
+    proof = await probe(link.client)
     assert proof.identity is None
     assert proof.status.cell_count == 8
     await link.assert_free()
@@ -1352,7 +1350,7 @@ async def test_a_battery_without_an_identity_is_proved(
 async def test_one_implausible_sample_is_bad_luck(link: Link) -> None:
     """A second one is asked for."""
     link.battery.script[STATUS_41] = [status_reply([0] * 41), frame(current=2.5)]
-    proof = await prove(link.client)
+    proof = await probe(link.client)
     assert proof.status.current == 2.5
     await link.assert_free()
 
@@ -1378,7 +1376,7 @@ async def test_a_battery_that_fails_the_proof_is_let_go(
     """F8, F10: with an error that says why."""
     link.battery.script.update(script)
     with pytest.raises(error):
-        await prove(link.client)
+        await probe(link.client)
     await link.assert_free()
     link.battery.script.clear()
     await link.assert_usable()
@@ -1388,10 +1386,10 @@ async def test_a_battery_that_fails_the_proof_is_let_go(
     ("fault", "error"),
     [
         ("refuse_connection", NotReachableError),
-        ("refuse_subscription", LinkLostError),
-        ("disconnect_on_subscribe", LinkLostError),
-        ("disconnect_on_write", LinkLostError),
-        ("disconnect_in_reply", LinkLostError),
+        ("refuse_subscription", ConnectionLostError),
+        ("disconnect_on_subscribe", ConnectionLostError),
+        ("disconnect_on_write", ConnectionLostError),
+        ("disconnect_in_reply", ConnectionLostError),
         ("drop", NoAnswerError),
         ("corrupt", NoAnswerError),
     ],
@@ -1402,7 +1400,7 @@ async def test_a_proof_on_a_bad_link_leaves_nothing(
     """F8: every failing path ends without a link."""
     setattr(link.peripheral.faults, fault, FOREVER)
     with pytest.raises(error):
-        await prove(link.client)
+        await probe(link.client)
     await link.assert_free()
     await link.assert_usable()
 
@@ -1411,7 +1409,7 @@ async def test_a_foreign_battery_fails_the_proof(build: Build) -> None:
     """F10: politely; it is asked nothing."""
     link = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
-        await prove(link.client)
+        await probe(link.client)
     assert link.sent == []
     await link.assert_free()
 
@@ -1421,7 +1419,7 @@ async def test_a_cancelled_proof_leaves_nothing(build: Build) -> None:
     link = await build(reply_latency=1.0)
     link.world.air.connection_interval = 0.02
     for after in (0.0, 0.1, 0.3, 0.6, 1.0, 1.5, 2.0):
-        proving = start(prove(link.client))
+        proving = start(probe(link.client))
         await asyncio.sleep(after)
         await cancel(proving)
         await asyncio.sleep(0.5)
@@ -1438,14 +1436,14 @@ def test_every_error_is_one_of_ours() -> None:
     for error in (
         NotVlrvError,
         NotReachableError,
-        LinkLostError,
+        ConnectionLostError,
         NoAnswerError,
         RefusedError,
         ImplausibleError,
     ):
         assert issubclass(error, VlrvError)
     assert issubclass(NoSlotError, NotReachableError)
-    assert issubclass(NotSentError, LinkLostError)
+    assert issubclass(NotSentError, ConnectionLostError)
     assert str(RefusedError(7)) == "refused by the battery (code 7)"
 
 

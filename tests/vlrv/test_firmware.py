@@ -15,22 +15,22 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.voltgo_vlrv.vlrv.errors import (
+    ConnectionLostError,
     FirmwareError,
     FirmwareFailure,
     FirmwareStep,
-    LinkLostError,
     NoAnswerError,
     VlrvError,
 )
 from custom_components.voltgo_vlrv.vlrv.firmware import (
     COMPONENTS,
-    LONGEST_REQUEST,
+    MAX_REQUEST_SIZE,
     MAX_SIZE,
     MIN_SIZE,
     PACKAGE_SIZE,
+    PERCENT_WRITTEN,
     RESTART_LIMIT,
     RESTART_TYPICAL,
-    WRITTEN,
     FirmwareImage,
     ImageError,
     ImageProblem,
@@ -96,13 +96,13 @@ class Link:
     async def exchange(self, request: bytes, length: int, timeout: float) -> bytes:  # noqa: ASYNC109
         """Ask the battery once."""
         assert length == FIRMWARE_REPLY_LENGTH[request[1]]
-        assert len(request) <= LONGEST_REQUEST
+        assert len(request) <= MAX_REQUEST_SIZE
         self.requests.append(request)
         self.timeouts[request[1]] = timeout
         self.before(request)
         reply = self.battery.handle(request)
         if self.battery.take_outage() is not None and reply is None:
-            raise LinkLostError("the link broke")
+            raise ConnectionLostError("the link broke")
         if reply is None:
             raise NoAnswerError("no answer")
         return reply
@@ -241,8 +241,8 @@ def test_a_request_is_laid_out_as_inferred(request_bytes: bytes, layout: str) ->
 
 def test_the_longest_request_fits_the_mtu_of_these_batteries() -> None:
     """Of 160 bytes, three are the attribute protocol's."""
-    assert len(write_request(0xFFFF, bytes(PACKAGE_SIZE))) == LONGEST_REQUEST == 137
-    assert LONGEST_REQUEST <= 160 - 3
+    assert len(write_request(0xFFFF, bytes(PACKAGE_SIZE))) == MAX_REQUEST_SIZE == 137
+    assert MAX_REQUEST_SIZE <= 160 - 3
 
 
 @pytest.mark.parametrize("size", [0, PACKAGE_SIZE + 1])
@@ -355,7 +355,7 @@ async def test_progress_stays_at_99_until_the_end(link: Link) -> None:
     await link.send(check_image(NAME, SMALL))
     assert all(low < high for low, high in pairwise(link.progress))
     assert link.progress[0] == 0
-    assert link.progress[-1] == WRITTEN == 99
+    assert link.progress[-1] == PERCENT_WRITTEN == 99
     assert seen[:3] == [(1, 0), (2, 0), (3, 0)]
     assert seen[-2:] == [(4, 99), (5, 99)]
 
@@ -378,7 +378,7 @@ async def test_any_image_arrives_intact(size: int, seed: int) -> None:
     await link.send(image)
     assert bytes(link.receiver.received) == image.data
     assert link.progress[0] == 0
-    assert link.progress[-1] == WRITTEN
+    assert link.progress[-1] == PERCENT_WRITTEN
     assert all(low < high for low, high in pairwise(link.progress))
     link.battery.power_cycle()
     assert link.receiver.installed == {"comm": image.data}
@@ -421,7 +421,7 @@ FAILURES: Final[list[Failing]] = [
     ("wrong_package", FirmwareFailure.WRONG_PACKAGE, None),
     ("wrong_length", FirmwareFailure.BAD_REPLY, None),
     ("bad_crc", FirmwareFailure.BAD_REPLY, None),
-    ("disconnect", FirmwareFailure.LINK_LOST, None),
+    ("disconnect", FirmwareFailure.CONNECTION_LOST, None),
 ]
 
 
@@ -441,7 +441,7 @@ async def test_a_failure_stops_the_transfer_at_its_step(
     step, package = stop
     kind, reason, code = failing
     if stop == (FirmwareStep.FINISH, None) and kind == "no_answer":
-        reason = FirmwareFailure.LINK_LOST  # it restarts without a word
+        reason = FirmwareFailure.CONNECTION_LOST  # it restarts without a word
     faults: dict[Step, Fault] = link.receiver.faults
     faults[step.value] = Fault(kind, package or 0, code=0x2A)
 

@@ -15,7 +15,7 @@ from custom_components.voltgo_vlrv.vlrv.identity import (
     IDENTITY_COUNT,
     IDENTITY_START,
     MODELS,
-    TEXTS,
+    TEXT_FIELDS,
     Identity,
     decode_identity,
     find_model,
@@ -51,7 +51,7 @@ def answer(**options: Any) -> Identity:
 def test_the_texts_fill_the_registers_that_are_asked_for() -> None:
     """105 to 127, without a gap (protocol 5)."""
     number = IDENTITY_START
-    for text in TEXTS:
+    for text in TEXT_FIELDS:
         assert text.number == number
         number += text.length // 2
     assert number == IDENTITY_START + IDENTITY_COUNT == 128

@@ -29,7 +29,7 @@ from custom_components.voltgo_vlrv.vlrv.registers import (
 )
 from simulator.battery import FAULT_BITS, OPERATING_STATES, ReportedState, status_reply
 
-COLDEST, HOTTEST = -39, 120
+MIN_TEMPERATURE, MAX_TEMPERATURE = -39, 120
 WORD = st.integers(0, 0xFFFF)
 BYTE = st.integers(-128, 127)
 
@@ -665,7 +665,11 @@ def states(draw: st.DrawFn) -> ReportedState:
 
 def believed(value: int | None) -> int | None:
     """Return a temperature, if it can be one."""
-    return value if value is not None and COLDEST <= value <= HOTTEST else None
+    return (
+        value
+        if value is not None and MIN_TEMPERATURE <= value <= MAX_TEMPERATURE
+        else None
+    )
 
 
 def expected_probes(state: ReportedState) -> tuple[int | None, ...]:
@@ -736,7 +740,9 @@ def test_any_registers_decode_without_raising(values: list[int], count: int) -> 
     assert decoded.registers == tuple(values[:count])
     assert len(decoded.probes) == 6
     assert len(decoded.cells) == min(16, values[36])
-    assert all(COLDEST <= value <= HOTTEST for value in decoded.temperatures)
+    assert all(
+        MIN_TEMPERATURE <= value <= MAX_TEMPERATURE for value in decoded.temperatures
+    )
     assert set(decoded.balancing_cells) <= set(range(1, 17))
 
 

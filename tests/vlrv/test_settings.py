@@ -8,10 +8,10 @@ import pytest
 from .captures import Capture, capture, captures, needs_captures
 from custom_components.voltgo_vlrv.vlrv.frames import settings_request
 from custom_components.voltgo_vlrv.vlrv.settings import (
-    BRANDS,
     GET_CAN,
     GET_MODULE_ID,
     GET_RS485,
+    INVERTER_BRANDS,
     MODULE_IDS,
     NAME_MAX,
     SET_CAN,
@@ -424,6 +424,10 @@ def test_a_name_that_is_empty_is_no_option_without_words() -> None:
 
 def test_a_brand_is_in_the_table_once() -> None:
     """Codes and names both."""
-    assert len({brand.code for brand in BRANDS}) == len(BRANDS)
-    assert len({brand.name for brand in BRANDS}) == len(BRANDS)
-    assert {brand.name for brand in BRANDS} == {*CAN_BRANDS, *RS485_BRANDS, "NOARK"}
+    assert len({brand.code for brand in INVERTER_BRANDS}) == len(INVERTER_BRANDS)
+    assert len({brand.name for brand in INVERTER_BRANDS}) == len(INVERTER_BRANDS)
+    assert {brand.name for brand in INVERTER_BRANDS} == {
+        *CAN_BRANDS,
+        *RS485_BRANDS,
+        "NOARK",
+    }

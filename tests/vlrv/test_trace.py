@@ -19,7 +19,12 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
     RefusedError,
 )
 from custom_components.voltgo_vlrv.vlrv.settings import set_module_id, set_protocol
-from custom_components.voltgo_vlrv.vlrv.trace import KEPT, LinkEvent, Trace, shown
+from custom_components.voltgo_vlrv.vlrv.trace import (
+    KEPT,
+    ConnectionEvent,
+    Trace,
+    redacted_hex,
+)
 from simulator.battery import SimulatedBattery, build_reply, status_reply
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
@@ -72,9 +77,9 @@ def test_the_last_fifty_are_kept_each_way() -> None:
     """Oldest first, and the size stays what it is."""
     trace = Trace()
     for number in range(120):
-        trace.note_sent(bytes((1, number)))
-        trace.note_received(bytes((2, number)))
-        trace.note(LinkEvent.REJECTED, str(number))
+        trace.record_sent(bytes((1, number)))
+        trace.record_received(bytes((2, number)))
+        trace.record_event(ConnectionEvent.REJECTED, str(number))
     found = trace.as_dict()
     assert KEPT == 50
     assert [entry["frame"] for entry in found["sent"]] == [
@@ -93,13 +98,13 @@ async def test_the_same_event_again_is_counted(fast_clock: object) -> None:
     """A day out of range does not push out what was before."""
     trace = Trace()
     started = time.time()
-    trace.note(LinkEvent.BROKE)
+    trace.record_event(ConnectionEvent.LOST)
     for _ in range(1000):
-        trace.note(LinkEvent.NOT_CONNECTED, "nobody hears it", b"\x01")
+        trace.record_event(ConnectionEvent.NOT_CONNECTED, "nobody hears it", b"\x01")
         await asyncio.sleep(10)
-    trace.note(LinkEvent.NOT_CONNECTED, "no slot")
+    trace.record_event(ConnectionEvent.NOT_CONNECTED, "no slot")
     broke, away, slot = trace.as_dict()["events"]
-    assert broke["event"] == "broke"
+    assert broke["event"] == "lost"
     assert (away["count"], away["detail"], away["frame"]) == (
         1000,
         "nobody hears it",
@@ -117,14 +122,14 @@ def test_the_serial_number_is_not_shown() -> None:
     """Neither is the checksum, from which a date could be guessed."""
     texts = b"MODEL".ljust(24, b"\0") + b"Z01T20" + b"2024-01-11".ljust(16, b"\0")
     reply = build_reply(bytes((1, 3, 46)) + texts)
-    text = shown(reply)
+    text = redacted_hex(reply)
     assert len(text) == 2 * len(reply)
     assert text.startswith(reply[:33].hex())
     assert text[66:] == "*" * 36
     assert b"2024".hex() not in text
     # Another reply of any kind is shown as it is.
-    assert shown(frame()) == frame().hex()
-    assert shown(b"") == ""
+    assert redacted_hex(frame()) == frame().hex()
+    assert redacted_hex(b"") == ""
 
 
 async def test_both_ways_are_written_down_with_their_times(
@@ -155,13 +160,13 @@ async def test_a_link_is_written_down_from_its_beginning_to_its_end(
     await client.connect()
     await client.disconnect()
     await client.disconnect()
-    assert events(client.trace) == ["connected", "released"]
+    assert events(client.trace) == ["connected", "disconnected"]
     assert client.trace.as_dict()["events"][0]["detail"] == SOURCE
     await asyncio.sleep(2)
     await client.connect()
     peripheral.drop_link()
     await asyncio.sleep(1)
-    assert events(client.trace) == ["connected", "released", "connected", "broke"]
+    assert events(client.trace) == ["connected", "disconnected", "connected", "lost"]
 
 
 async def test_an_attempt_to_connect_that_fails_says_why(
@@ -178,7 +183,7 @@ async def test_an_attempt_to_connect_that_fails_says_why(
             await client.connect()
     first, second = client.trace.as_dict()["events"]
     assert first["event"] == second["event"] == "not_connected"
-    assert first["detail"] == "LinkLostError: no notifications from the battery"
+    assert first["detail"] == "ConnectionLostError: no notifications from the battery"
     assert second["detail"] == "NotReachableError: no adapter hears the battery"
     assert second["count"] == 3
 

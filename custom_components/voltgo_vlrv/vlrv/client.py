@@ -18,9 +18,10 @@ from bleak.exc import BleakError
 # comes up, and a class imported earlier would bypass every adapter and proxy.
 import bleak_retry_connector
 
+from .const import GATT_PROFILES, GattProfile
 from .errors import (
+    ConnectionLostError,
     ImplausibleError,
-    LinkLostError,
     NoAnswerError,
     NoSlotError,
     NotReachableError,
@@ -40,15 +41,7 @@ from .frames import (
     settings_request,
 )
 from .identity import IDENTITY_COUNT, IDENTITY_START, Identity, decode_identity
-from .limits import LIMIT_READS, decode_limits
-from .plausibility import implausibilities
-from .registers import (
-    CURRENT_SCALE,
-    STATUS_COUNTS,
-    STATUS_START,
-    BatteryStatus,
-    decode_status,
-)
+from .registers import CURRENT_SCALE, STATUS_START, BatteryStatus, decode_status
 from .settings import (
     GET_MODULE_ID,
     STATUS_BYTE,
@@ -58,7 +51,9 @@ from .settings import (
     decode_module_id,
     decode_protocols,
 )
-from .trace import LinkEvent, Trace
+from .thresholds import THRESHOLD_READS, decode_thresholds
+from .trace import ConnectionEvent, Trace
+from .validation import implausibilities
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,27 +67,6 @@ NO_SUCH_REGISTERS: Final = (2, 3)
 recorded batteries answer zeros for what they do not have)."""
 
 
-def _uuid(short: int) -> str:
-    return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
-
-
-class Generation(NamedTuple):
-    """One way these batteries lay out their GATT server (protocol 1, A)."""
-
-    service: str
-    write: str
-    notify: str
-    status_counts: tuple[int, ...]
-    """Register counts to ask a status for, best first."""
-
-
-GENERATIONS: Final = (
-    Generation(_uuid(0x1006), _uuid(0x1008), _uuid(0x1007), STATUS_COUNTS),
-    # Older boards were only ever asked for 39.
-    Generation(_uuid(0x1000), _uuid(0x1001), _uuid(0x1002), (39,)),
-)
-
-
 class Timing(NamedTuple):
     """How long things may take, in seconds."""
 
@@ -103,19 +77,19 @@ class Timing(NamedTuple):
     """For switching notifications on."""
     request: float = 2.0
     """Per try; recorded answers took 87-140 ms (A)."""
-    tries: int = 3
+    attempts: int = 3
     """Batteries leave a request unanswered now and then (27 answers to 37 polls, A)."""
-    optional_tries: int = 2
+    optional_attempts: int = 2
     """For what not every board of the family answers, and no live value waits for."""
-    spacing: float = 0.15
+    min_write_interval: float = 0.15
     """Between two frames: closer writes are lost and not applied (A)."""
-    settle: float = 0.1
+    settle_delay: float = 0.1
     """Between subscribing and the first frame; nothing recorded says how much it takes
     (C)."""
     disconnect: float = 8.0
     """After that the link is left to its supervision timeout. Home Assistant waits for
     10 s for an entry to unload."""
-    forget: float = 5.0
+    clear_cache_timeout: float = 5.0
     """For an adapter to forget services; one that hangs would hold a caller for ever."""
 
 
@@ -159,7 +133,7 @@ def _read(start: int, count: int) -> tuple[bytes, _Expected]:
 
 
 @dataclass(slots=True)
-class LinkCounters:
+class ConnectionCounters:
     """What happened on the link since the client was made."""
 
     connects: int = 0
@@ -182,17 +156,17 @@ class VlrvClient:
         *,
         on_disconnect: Callable[[], None] | None = None,
         on_settings_frame: Callable[[bytes], None] | None = None,
-        status_count: int | None = None,
+        status_register_count: int | None = None,
         timing: Timing | None = None,
         trace: Trace | None = None,
     ) -> None:
         """Prepare; `find_device` names the device anew for each attempt to connect.
 
-        `status_count` is how many registers this battery answered a status read with,
+        `status_register_count` is how many registers this battery answered a status read with,
         `on_settings_frame` is told every frame of that family, asked for or not.
         """
         self.name = name
-        self.counters = LinkCounters()
+        self.counters = ConnectionCounters()
         self.trace = trace or Trace()
         self.current_scale = CURRENT_SCALE
         """How many counts of the current make 1 A."""
@@ -202,7 +176,7 @@ class VlrvClient:
         self._timing = timing or Timing()
         self._client: BleakClient | None = None
         self._write_char: BleakGATTCharacteristic | None = None
-        self._status_count = status_count
+        self._status_register_count = status_register_count
         self._status_counts: tuple[int, ...] = ()
         self._all_status_counts: tuple[int, ...] = ()
         self._assembler = FrameAssembler()
@@ -235,7 +209,7 @@ class VlrvClient:
     async def connect(self) -> None:
         """Connect and subscribe, or do nothing when that is the case already.
 
-        Raises NotReachableError, NoSlotError, LinkLostError, or NotVlrvError when the
+        Raises NotReachableError, NoSlotError, ConnectionLostError, or NotVlrvError when the
         device lacks the battery's service.
         """
         endings = self._endings
@@ -252,7 +226,9 @@ class VlrvClient:
                     finally:
                         self._attempt = None  # from here on it cannot be given up
             except BaseException as err:  # also a cancelled call leaves no link behind
-                self.trace.note(LinkEvent.NOT_CONNECTED, f"{type(err).__name__}: {err}")
+                self.trace.record_event(
+                    ConnectionEvent.NOT_CONNECTED, f"{type(err).__name__}: {err}"
+                )
                 await self._drop()
                 if isinstance(err, TimeoutError):
                     raise NotReachableError("given up for a disconnect") from err
@@ -263,7 +239,7 @@ class VlrvClient:
         client = await self._establish()
         if (service := _find_service(client)) is None:
             # The adapter may remember services from before a firmware update.
-            await self._forget_services(client)
+            await self._clear_service_cache(client)
             await self._drop()
             client = await self._establish()
             if (service := _find_service(client)) is None:
@@ -277,25 +253,25 @@ class VlrvClient:
                 await client.start_notify(service.notify, self._on_notification)
         except _BROKEN as err:
             # Perhaps they are somewhere else by now than the adapter remembers.
-            await self._forget_services(client)
-            raise LinkLostError("no notifications from the battery") from err
+            await self._clear_service_cache(client)
+            raise ConnectionLostError("no notifications from the battery") from err
         if not client.is_connected:
-            raise LinkLostError("the link broke right after connecting")
+            raise ConnectionLostError("the link broke right after connecting")
         self._write_char = service.write
-        self._all_status_counts = service.generation.status_counts
-        if self._status_count in self._all_status_counts:
-            self._status_counts = (self._status_count,)
+        self._all_status_counts = service.profile.status_counts
+        if self._status_register_count in self._all_status_counts:
+            self._status_counts = (self._status_register_count,)
         else:
-            self._status_count = None
+            self._status_register_count = None
             self._status_counts = self._all_status_counts
         # The first frame follows after the time to settle, by the rule of spacing.
         self._last_write = (
             asyncio.get_running_loop().time()
-            + self._timing.settle
-            - self._timing.spacing
+            + self._timing.settle_delay
+            - self._timing.min_write_interval
         )
         self.counters.connects += 1
-        self.trace.note(LinkEvent.CONNECTED, _adapter(client))
+        self.trace.record_event(ConnectionEvent.CONNECTED, _adapter(client))
 
     async def _establish(self) -> BleakClient:
         await self._await_end()
@@ -317,14 +293,14 @@ class VlrvClient:
             raise NotReachableError(str(err) or type(err).__name__) from err
         return self._client
 
-    async def disconnect(self, *, forget_services: bool = False) -> None:
+    async def disconnect(self, *, clear_service_cache: bool = False) -> None:
         """Let the battery go; never raises, does nothing when there is no link.
 
-        A connection that is still being made is given up. `forget_services` has the
+        A connection that is still being made is given up. `clear_service_cache` has the
         adapter look for them anew next time.
         """
-        if forget_services and self._client is not None:
-            await self._forget_services(self._client)
+        if clear_service_cache and self._client is not None:
+            await self._clear_service_cache(self._client)
         self._endings += 1
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
@@ -332,17 +308,17 @@ class VlrvClient:
         async with self._link_lock:
             await self._drop()
 
-    async def _forget_services(self, client: BleakClient) -> None:
+    async def _clear_service_cache(self, client: BleakClient) -> None:
         """Clear the adapter's memory of the services, where it has one."""
         with suppress(*_BROKEN):
-            async with asyncio.timeout(self._timing.forget):
+            async with asyncio.timeout(self._timing.clear_cache_timeout):
                 await client.clear_cache()  # type: ignore[attr-defined]
 
     async def _drop(self) -> None:
         client, self._client = self._client, None
         if self.is_connected:
-            self.trace.note(LinkEvent.RELEASED)
-        self._forget_link(LinkLostError("disconnected"))
+            self.trace.record_event(ConnectionEvent.DISCONNECTED)
+        self._forget_link(ConnectionLostError("disconnected"))
         if client is not None:
             # Goes on when whoever asked is cancelled, as by a script that is stopped:
             # else a link would be left that nobody knows of.
@@ -366,12 +342,12 @@ class VlrvClient:
             return  # an attempt that was given up, or a disconnect of our own
         self._client = None
         if was_connected := self.is_connected:
-            self.trace.note(LinkEvent.BROKE)
-        self._forget_link(LinkLostError("the link broke"))
+            self.trace.record_event(ConnectionEvent.LOST)
+        self._forget_link(ConnectionLostError("the link broke"))
         if was_connected and self._on_disconnect is not None:
             self._on_disconnect()
 
-    def _forget_link(self, error: LinkLostError) -> None:
+    def _forget_link(self, error: ConnectionLostError) -> None:
         self._write_char = None
         if self._pending is not None and not self._pending.done.done():
             self._pending.done.set_exception(error)
@@ -382,13 +358,13 @@ class VlrvClient:
         self, _characteristic: BleakGATTCharacteristic, data: bytearray
     ) -> None:
         for frame in self._assembler.feed(data):
-            self.trace.note_received(frame)
+            self.trace.record_received(frame)
             if frame[0] == SETTINGS_FAMILY and self._on_settings_frame is not None:
                 self._on_settings_frame(frame)
             # An answer to a request that was given up, or the same one twice.
             if (late := self._take(frame)) is not None:
                 self.counters.late_replies += 1
-                self.trace.note(LinkEvent.LATE_REPLY, frame=late)
+                self.trace.record_event(ConnectionEvent.LATE_REPLY, frame=late)
 
     def _take(self, frame: bytes) -> bytes | None:
         """Take a frame as the answer; return what is none, this or the one before.
@@ -408,17 +384,19 @@ class VlrvClient:
                 return late
         elif not pending.done.done() and pending.expected.is_refused_by(frame):
             pending.done.set_exception(RefusedError(frame[2]))
-            self.trace.note(LinkEvent.REFUSED, f"code {frame[2]}", frame)
+            self.trace.record_event(ConnectionEvent.REFUSED, f"code {frame[2]}", frame)
             return None
         return frame
 
-    async def _request(self, request: bytes, expected: _Expected, tries: int) -> bytes:
+    async def _request(
+        self, request: bytes, expected: _Expected, attempts: int
+    ) -> bytes:
         """Send a read and return its answer, asking again when there is none."""
         async with self._lock:
-            for _ in range(tries):
+            for _ in range(attempts):
                 with suppress(NoAnswerError):
                     return await self._ask(request, expected)
-            raise NoAnswerError(f"no answer to {tries} requests")
+            raise NoAnswerError(f"no answer to {attempts} requests")
 
     async def _ask(
         self,
@@ -429,7 +407,9 @@ class VlrvClient:
     ) -> bytes:
         """Send once and return the answer; on this connection only, where given."""
         loop = asyncio.get_running_loop()
-        if (wait := self._last_write + self._timing.spacing - loop.time()) > 0:
+        if (
+            wait := self._last_write + self._timing.min_write_interval - loop.time()
+        ) > 0:
             await asyncio.sleep(wait)
         if self._client is None or self._write_char is None:
             raise NotSentError("not connected")
@@ -441,7 +421,7 @@ class VlrvClient:
         try:
             async with asyncio.timeout(patience or self._timing.request):
                 self._last_write = loop.time()
-                self.trace.note_sent(request)
+                self.trace.record_sent(request)
                 await self._client.write_gatt_char(
                     self._write_char, request, response=False
                 )
@@ -449,10 +429,10 @@ class VlrvClient:
                 return pending.frame
         except TimeoutError:
             self.counters.unanswered += 1
-            self.trace.note(LinkEvent.UNANSWERED, frame=request)
+            self.trace.record_event(ConnectionEvent.UNANSWERED, frame=request)
             raise NoAnswerError("no answer") from None
         except _BROKEN as err:
-            raise LinkLostError(str(err)) from err
+            raise ConnectionLostError(str(err)) from err
         finally:
             self._pending = None
             if pending.done.done() and not pending.done.cancelled():
@@ -463,20 +443,20 @@ class VlrvClient:
         return await self._request(
             settings_request(function),
             _Expected(SETTINGS_FAMILY, function, length),
-            self._timing.optional_tries,
+            self._timing.optional_attempts,
         )
 
     async def read_status(self) -> BatteryStatus:
         """Read the live values.
 
-        Raises ImplausibleError when they cannot be true, NoAnswerError, LinkLostError
+        Raises ImplausibleError when they cannot be true, NoAnswerError, ConnectionLostError
         or RefusedError.
         """
         counts = self._status_counts
         for count in counts:
             try:
                 frame = await self._request(
-                    *_read(STATUS_START, count), tries=self._timing.tries
+                    *_read(STATUS_START, count), attempts=self._timing.attempts
                 )
             except (NoAnswerError, RefusedError) as err:
                 if isinstance(err, RefusedError):
@@ -485,66 +465,68 @@ class VlrvClient:
                     # As after another firmware: it is asked for all on this link already.
                     self._status_counts = self._all_status_counts
                 # What was answered before is not taken for granted next time.
-                self._status_count = None
+                self._status_register_count = None
                 if count == counts[-1]:
                     raise
                 continue
             # What was answered once is what this battery is asked from now on; more, if
             # that was answered while this one waited.
-            self._status_count = max(self._status_count or 0, count)
-            self._status_counts = (self._status_count,)
+            self._status_register_count = max(self._status_register_count or 0, count)
+            self._status_counts = (self._status_register_count,)
             status = decode_status(frame, self.current_scale)
             if reasons := implausibilities(status):
-                self.trace.note(LinkEvent.REJECTED, ", ".join(reasons), frame)
+                self.trace.record_event(
+                    ConnectionEvent.REJECTED, ", ".join(reasons), frame
+                )
                 raise ImplausibleError(reasons)
             return status
-        raise LinkLostError("not connected")
+        raise ConnectionLostError("not connected")
 
-    async def read_more_status(self) -> None:
+    async def probe_status_length(self) -> None:
         """Ask for the most registers there may be, where fewer were answered so far.
 
-        That a reply was lost when the battery was asked first does not prove that it has
+        That a reply was lost when the battery was asked first does not probe that it has
         no more; `read_status` then reads all of them. Nothing is sent where nothing can
-        be found. Raises NoAnswerError, LinkLostError or RefusedError.
+        be found. Raises NoAnswerError, ConnectionLostError or RefusedError.
         """
         most = self._all_status_counts[:1]
         if self._status_counts[:1] != most:
             await self._request(
-                *_read(STATUS_START, most[0]), tries=self._timing.optional_tries
+                *_read(STATUS_START, most[0]), attempts=self._timing.optional_attempts
             )
-            self._status_count = most[0]
+            self._status_register_count = most[0]
             self._status_counts = most
 
     async def read_identity(self) -> Identity:
         """Read model, firmware and serial.
 
-        Raises NoAnswerError, LinkLostError or RefusedError.
+        Raises NoAnswerError, ConnectionLostError or RefusedError.
         """
         return decode_identity(
             await self._request(
                 *_read(IDENTITY_START, IDENTITY_COUNT),
-                tries=self._timing.optional_tries,
+                attempts=self._timing.optional_attempts,
             )
         )
 
-    async def read_limits(self) -> Mapping[str, float]:
-        """Read the thresholds, by the keys of `limits.LIMITS`; empty when it has none.
+    async def read_thresholds(self) -> Mapping[str, float]:
+        """Read the thresholds, by the keys of `thresholds.THRESHOLDS`; empty when it has none.
 
-        Raises NoAnswerError, LinkLostError or RefusedError.
+        Raises NoAnswerError, ConnectionLostError or RefusedError.
         """
-        return decode_limits(
+        return decode_thresholds(
             [
                 await self._request(
-                    *_read(start, count), tries=self._timing.optional_tries
+                    *_read(start, count), attempts=self._timing.optional_attempts
                 )
-                for start, count in LIMIT_READS
+                for start, count in THRESHOLD_READS
             ]
         )
 
     async def read_module_id(self) -> int:
         """Read the module ID, 1-16.
 
-        Raises NoAnswerError, LinkLostError, or ImplausibleError for any other number.
+        Raises NoAnswerError, ConnectionLostError, or ImplausibleError for any other number.
         """
         try:
             return decode_module_id(await self._get(GET_MODULE_ID, 6))
@@ -554,7 +536,7 @@ class VlrvClient:
     async def read_protocols(self, function: int) -> ProtocolList:
         """Read the list behind GET_CAN or GET_RS485.
 
-        Raises NoAnswerError, LinkLostError, or ImplausibleError for a garbled list.
+        Raises NoAnswerError, ConnectionLostError, or ImplausibleError for a garbled list.
         """
         try:
             return decode_protocols(await self._get(function, None))
@@ -565,7 +547,7 @@ class VlrvClient:
         """Write one setting, once: what was not confirmed is not sent again.
 
         Raises RefusedError with the battery's code, NoAnswerError when it is unknown
-        whether the battery took it, and LinkLostError; NotSentError when it surely did
+        whether the battery took it, and ConnectionLostError; NotSentError when it surely did
         not. What it is based on was read on this connection, so on no other is it sent.
 
         A reply does not say which value it confirms, so a write that was given up ends
@@ -583,11 +565,11 @@ class VlrvClient:
                     await self.disconnect()
                 raise
         if (code := frame[STATUS_BYTE]) != SUCCESS:
-            self.trace.note(LinkEvent.REFUSED, f"code {code}", frame)
+            self.trace.record_event(ConnectionEvent.REFUSED, f"code {code}", frame)
             raise RefusedError(code)
 
     @property
-    def largest_write(self) -> int:
+    def max_write_size(self) -> int:
         """Return how many bytes one write can carry on this link, 0 without one."""
         # Not the client's `mtu_size`: BlueZ's never tells more than the smallest MTU.
         char = self._write_char
@@ -618,7 +600,7 @@ class VlrvClient:
 class _Service(NamedTuple):
     """The battery's service as found on a device."""
 
-    generation: Generation
+    profile: GattProfile
     write: BleakGATTCharacteristic
     notify: BleakGATTCharacteristic
 
@@ -634,44 +616,14 @@ def _find_service(client: BleakClient) -> _Service | None:
     try:
         services = client.services
     except BleakError as err:
-        raise LinkLostError(str(err)) from err
-    for generation in GENERATIONS:
+        raise ConnectionLostError(str(err)) from err
+    for profile in GATT_PROFILES:
         # Not `get_service`: that raises where there are two of a kind.
         for service in services:
-            if service.uuid != generation.service:
+            if service.uuid != profile.service:
                 continue
-            write = service.get_characteristic(generation.write)
-            notify = service.get_characteristic(generation.notify)
+            write = service.get_characteristic(profile.write)
+            notify = service.get_characteristic(profile.notify)
             if write is not None and notify is not None:
-                return _Service(generation, write, notify)
+                return _Service(profile, write, notify)
     return None
-
-
-class Proof(NamedTuple):
-    """What a device showed that turned out to be a battery."""
-
-    status: BatteryStatus
-    identity: Identity | None  # None when it does not tell
-
-
-async def prove(client: VlrvClient) -> Proof:
-    """Connect, make sure that it is such a battery, read it once, and let it go.
-
-    Raises NotVlrvError when it is something else, the errors of `connect` and
-    `read_status` when that could not be found out.
-    """
-    try:
-        await client.connect()
-        try:
-            status = await client.read_status()
-        except ImplausibleError:
-            status = await client.read_status()  # one may be bad luck
-        except RefusedError as err:
-            raise NotVlrvError("it refuses the status request") from err
-        try:
-            identity = await client.read_identity()
-        except NoAnswerError, RefusedError:
-            identity = None
-        return Proof(status, identity)
-    finally:
-        await client.disconnect()

@@ -24,11 +24,11 @@ class NoSlotError(NotReachableError):
     """Every adapter and proxy that hears the battery has all its connections in use."""
 
 
-class LinkLostError(VlrvError):
+class ConnectionLostError(VlrvError):
     """The connection broke while something was asked."""
 
 
-class NotSentError(LinkLostError):
+class NotSentError(ConnectionLostError):
     """The connection was gone before this was sent."""
 
 
@@ -75,7 +75,7 @@ class FirmwareFailure(StrEnum):
     """Why a step of a firmware transfer failed, as keys of the texts."""
 
     NO_ANSWER = "no_answer"
-    LINK_LOST = "link_lost"
+    CONNECTION_LOST = "connection_lost"
     REFUSED = "refused"
     BAD_REPLY = "bad_reply"
     """What came back has another layout than it should have."""

@@ -18,10 +18,10 @@ from typing import Final, NamedTuple
 import zlib
 
 from .errors import (
+    ConnectionLostError,
     FirmwareError,
     FirmwareFailure,
     FirmwareStep,
-    LinkLostError,
     NoAnswerError,
 )
 from .frames import FIRMWARE_FAMILY, FIRMWARE_REPLY_LENGTH, crc16, with_crc
@@ -255,7 +255,7 @@ def finish_request() -> bytes:
     return _request(FirmwareStep.FINISH)
 
 
-LONGEST_REQUEST: Final = len(write_request(0, bytes(PACKAGE_SIZE)))
+MAX_REQUEST_SIZE: Final = len(write_request(0, bytes(PACKAGE_SIZE)))
 """Bytes that the link must take in one write, without cutting."""
 
 
@@ -285,7 +285,7 @@ def decode_reply(step: FirmwareStep, frame: bytes) -> Reply:
 
 # --- transfer -------------------------------------------------------------------------
 
-WRITTEN: Final = 99
+PERCENT_WRITTEN: Final = 99
 """Per cent when all is written; the manual shows it until the restart is over."""
 RESTART_TYPICAL: Final = 30.0
 """Seconds until a battery is back after Finish (manual 6.3.2)."""
@@ -294,7 +294,7 @@ RESTART_LIMIT: Final = 60.0
 
 type Exchange = Callable[[bytes, int, float], Awaitable[bytes]]
 """Sends a request once and returns the reply of the same family and sub-command with so
-many bytes, waiting so many seconds. Raises NoAnswerError or LinkLostError."""
+many bytes, waiting so many seconds. Raises NoAnswerError or ConnectionLostError."""
 
 
 async def transfer(
@@ -303,7 +303,7 @@ async def transfer(
     """Send an image and have the battery restart with it.
 
     Nothing is sent before the step ahead of it was confirmed, and nothing is sent
-    twice. `progress` gets each new percentage once, 0 to `WRITTEN`. On return the
+    twice. `progress` gets each new percentage once, 0 to `PERCENT_WRITTEN`. On return the
     battery is restarting; whether it runs the new version only its identity tells.
 
     Raises FirmwareError. It can be cancelled at any time: nothing is sent after that.
@@ -329,7 +329,7 @@ async def _write(
             exchange, FirmwareStep.WRITE, write_request(package, bytes(data)), package
         )
         written += len(data)
-        if (percent := WRITTEN * written // image.size) > done:
+        if (percent := PERCENT_WRITTEN * written // image.size) > done:
             done = percent
             progress(done)
 
@@ -343,8 +343,8 @@ async def _take(
         frame = await exchange(request, command.reply_length, command.timeout)
     except NoAnswerError as err:
         raise FirmwareError(step, package, FirmwareFailure.NO_ANSWER) from err
-    except LinkLostError as err:
-        raise FirmwareError(step, package, FirmwareFailure.LINK_LOST) from err
+    except ConnectionLostError as err:
+        raise FirmwareError(step, package, FirmwareFailure.CONNECTION_LOST) from err
     try:
         reply = decode_reply(step, frame)
     except ValueError as err:

@@ -11,7 +11,7 @@ IDENTITY_COUNT: Final = 23
 _DATA_AT: Final = 3
 
 
-class Text(NamedTuple):
+class TextField(NamedTuple):
     """One line of the identity map: ASCII with NUL as filler, two bytes a register."""
 
     number: int
@@ -19,10 +19,10 @@ class Text(NamedTuple):
     length: int  # bytes
 
 
-TEXTS: Final = (
-    Text(105, "model", 24),
-    Text(117, "firmware", 6),
-    Text(120, "serial", 16),
+TEXT_FIELDS: Final = (
+    TextField(105, "model", 24),
+    TextField(117, "firmware", 6),
+    TextField(120, "serial", 16),
 )
 
 
@@ -77,7 +77,7 @@ def decode_identity(frame: bytes) -> Identity:
     return Identity(
         **{
             text.field: _text(data, 2 * (text.number - IDENTITY_START), text.length)
-            for text in TEXTS
+            for text in TEXT_FIELDS
         }
     )
 

@@ -14,10 +14,10 @@ MAX_CELLS: Final = 16
 HEATING_ENABLED_BIT: Final = 0x0010
 """Register 40: the owner allows the heater (C+)."""
 
-TRUSTED_CHARGE: Final = 3
+MIN_RELIABLE_SOC: Final = 3
 """State of charge in % below which it proves no scale of the remaining capacity."""
 
-MOST_LEFT: Final = 1.5
+MAX_REMAINING_RATIO: Final = 1.5
 """Share of the full capacity beyond which no charge is believed (C): wide enough for a
 capacity that was learned too small."""
 
@@ -25,8 +25,8 @@ MILLIAMPERE_SECONDS_PER_AMPERE_HOUR: Final = 3_600_000
 
 # What a temperature reads where no sensor is fitted: 0xAA as a byte or a word (A), and
 # as a signed byte 0xC8 (A), 0xD8 (B). All lie outside of what a battery survives.
-COLDEST: Final = -39
-HOTTEST: Final = 120
+MIN_TEMPERATURE: Final = -39
+MAX_TEMPERATURE: Final = 120
 
 
 class Grade(StrEnum):
@@ -230,7 +230,9 @@ def probe_count(cell_count: int) -> int:
 def _probes(values: tuple[int, ...], wired: int) -> tuple[int | None, ...]:
     return tuple(
         [
-            value if COLDEST <= value <= HOTTEST and (value or slot < wired) else None
+            value
+            if MIN_TEMPERATURE <= value <= MAX_TEMPERATURE and (value or slot < wired)
+            else None
             for slot, value in enumerate(values)
         ]
     )
@@ -253,11 +255,11 @@ def _remaining_capacity(
         return (None if state_of_charge > 1 else 0.0), False
     # The two readings lie a factor of ten apart, so the border is at its root. A state
     # of charge near 0 is often forced down, and no measure for that.
-    tenths = raw * _PER_ROOT_OF_TEN > full * max(state_of_charge, TRUSTED_CHARGE) or (
-        counts_tenths and state_of_charge < TRUSTED_CHARGE
+    tenths = raw * _PER_ROOT_OF_TEN > full * max(state_of_charge, MIN_RELIABLE_SOC) or (
+        counts_tenths and state_of_charge < MIN_RELIABLE_SOC
     )
     left = raw / 10 if tenths else float(raw)
-    return (None, False) if left > MOST_LEFT * full else (left, tenths)
+    return (None, False) if left > MAX_REMAINING_RATIO * full else (left, tenths)
 
 
 CURRENT_SCALE: Final = 10
@@ -303,9 +305,9 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
         values[0] / 100,
         values[1] / current_scale,
         values[2 : 2 + min(cell_count, MAX_CELLS)],
-        pcb if COLDEST <= pcb <= HOTTEST else None,
-        ambient if COLDEST <= ambient <= HOTTEST else None,
-        hottest if COLDEST <= hottest <= HOTTEST else None,
+        pcb if MIN_TEMPERATURE <= pcb <= MAX_TEMPERATURE else None,
+        ambient if MIN_TEMPERATURE <= ambient <= MAX_TEMPERATURE else None,
+        hottest if MIN_TEMPERATURE <= hottest <= MAX_TEMPERATURE else None,
         _probes(values[32:38], probe_count(cell_count)),
         left,
         capacity or None,

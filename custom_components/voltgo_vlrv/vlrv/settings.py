@@ -45,7 +45,7 @@ class ProtocolList(NamedTuple):
     """The battery's own codes, such as `P05-VCT`."""
 
 
-class Brand(NamedTuple):
+class InverterBrand(NamedTuple):
     """One line of the manual's list of inverters (6.1): how the battery calls a brand."""
 
     code: str
@@ -54,23 +54,23 @@ class Brand(NamedTuple):
     name: str
 
 
-BRANDS: Final = (
-    Brand("GRW", "Growatt"),
-    Brand("LUX", "Luxpower"),
-    Brand("SCH", "Schneider"),
-    Brand("INH", "Inhenergy"),
-    Brand("VOL", "Voltronic"),
-    Brand("SLK", "Sol-Ark"),
-    Brand("DY", "Deye"),
-    Brand("MGR", "Megarevo"),
-    Brand("VCT", "Victron"),
-    Brand("SMA", "SMA"),
-    Brand("SOL", "Solis"),
-    Brand("AFO", "Afore"),
-    Brand("STU", "Studer"),
-    Brand("P12", "NOARK"),  # number 12 of the manual's CAN list (C)
+INVERTER_BRANDS: Final = (
+    InverterBrand("GRW", "Growatt"),
+    InverterBrand("LUX", "Luxpower"),
+    InverterBrand("SCH", "Schneider"),
+    InverterBrand("INH", "Inhenergy"),
+    InverterBrand("VOL", "Voltronic"),
+    InverterBrand("SLK", "Sol-Ark"),
+    InverterBrand("DY", "Deye"),
+    InverterBrand("MGR", "Megarevo"),
+    InverterBrand("VCT", "Victron"),
+    InverterBrand("SMA", "SMA"),
+    InverterBrand("SOL", "Solis"),
+    InverterBrand("AFO", "Afore"),
+    InverterBrand("STU", "Studer"),
+    InverterBrand("P12", "NOARK"),  # number 12 of the manual's CAN list (C)
 )
-_NAMES: Final = {brand.code: brand.name for brand in BRANDS}
+_NAMES: Final = {brand.code: brand.name for brand in INVERTER_BRANDS}
 
 
 def set_module_id(module_id: int) -> bytes:

@@ -15,7 +15,7 @@ import time
 from typing import Any, Final
 
 from .frames import READ_REGISTERS, STATUS_FAMILY
-from .identity import IDENTITY_COUNT, IDENTITY_START, TEXTS
+from .identity import IDENTITY_COUNT, IDENTITY_START, TEXT_FIELDS
 
 KEPT: Final = 50
 """Frames kept each way, and events."""
@@ -25,18 +25,18 @@ _TIME: Final = Struct("<d")
 
 _IDENTITY_LENGTH: Final = 5 + 2 * IDENTITY_COUNT
 _SERIAL_AT: Final = 3 + 2 * next(
-    text.number - IDENTITY_START for text in TEXTS if text.field == "serial"
+    text.number - IDENTITY_START for text in TEXT_FIELDS if text.field == "serial"
 )
 
 
-class LinkEvent(StrEnum):
+class ConnectionEvent(StrEnum):
     """What can become of a link."""
 
     CONNECTED = "connected"
     NOT_CONNECTED = "not_connected"
     """An attempt to connect failed."""
-    BROKE = "broke"
-    RELEASED = "released"
+    LOST = "lost"
+    DISCONNECTED = "disconnected"
     """The link was ended from here."""
     UNANSWERED = "unanswered"
     LATE_REPLY = "late_reply"
@@ -50,7 +50,7 @@ class LinkEvent(StrEnum):
 class _Event:
     """One event, or the same one several times in a row."""
 
-    event: LinkEvent
+    event: ConnectionEvent
     detail: str
     frame: bytes
     first: float
@@ -74,15 +74,17 @@ class Trace:
         """Return the last frame that was written, empty before the first."""
         return self._sent[-1][_TIME.size :] if self._sent else b""
 
-    def note_sent(self, frame: bytes) -> None:
+    def record_sent(self, frame: bytes) -> None:
         """Keep a frame that is being written."""
         self._sent.append(_TIME.pack(time.time()) + frame)
 
-    def note_received(self, frame: bytes) -> None:
+    def record_received(self, frame: bytes) -> None:
         """Keep a whole frame that was received, expected or not."""
         self._received.append(_TIME.pack(time.time()) + frame)
 
-    def note(self, event: LinkEvent, detail: str = "", frame: bytes = b"") -> None:
+    def record_event(
+        self, event: ConnectionEvent, detail: str = "", frame: bytes = b""
+    ) -> None:
         """Keep an event, `frame` being the one it is about.
 
         The same event again is counted: a battery that is away for a day must not push
@@ -107,9 +109,9 @@ class Trace:
                 {
                     "event": str(entry.event),
                     "detail": entry.detail,
-                    "frame": shown(entry.frame),
-                    "first": iso(entry.first),
-                    "last": iso(entry.last),
+                    "frame": redacted_hex(entry.frame),
+                    "first": isoformat(entry.first),
+                    "last": isoformat(entry.last),
                     "count": entry.count,
                 }
                 for entry in self._events
@@ -119,10 +121,10 @@ class Trace:
 
 def _frame(entry: bytes) -> dict[str, str]:
     (when,) = _TIME.unpack_from(entry)
-    return {"time": iso(when), "frame": shown(entry[_TIME.size :])}
+    return {"time": isoformat(when), "frame": redacted_hex(entry[_TIME.size :])}
 
 
-def iso(when: float) -> str:
+def isoformat(when: float) -> str:
     """Return a time in s since 1970 as text.
 
     Raises ValueError, OverflowError or OSError when there is no such time.
@@ -130,7 +132,7 @@ def iso(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
 
 
-def shown(frame: bytes) -> str:
+def redacted_hex(frame: bytes) -> str:
     """Return a frame in hexadecimal, the serial number in it as asterisks.
 
     So is what follows it: a date could be found out by means of the checksum.

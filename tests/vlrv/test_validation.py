@@ -8,11 +8,8 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from .samples import CELLS, frame, status
-from custom_components.voltgo_vlrv.vlrv.plausibility import (
-    Implausible,
-    implausibilities,
-)
 from custom_components.voltgo_vlrv.vlrv.registers import decode_status
+from custom_components.voltgo_vlrv.vlrv.validation import Implausible, implausibilities
 from simulator.battery import PRESETS, SimulatedBattery, preset, status_reply
 
 RECORDED_PACK_VOLTAGE = 26.42  # V, of the eight cells of the sample

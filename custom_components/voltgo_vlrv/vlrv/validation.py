@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from .frames import crc16
-from .registers import HOTTEST, MAX_CELLS, BatteryStatus, decode_status
+from .registers import MAX_CELLS, MAX_TEMPERATURE, BatteryStatus, decode_status
 
 # Pack voltage is the sum of the cells, cut to 0.01 V, in every recording (A).
 PACK_VOLTAGE_TOLERANCE: Final = 0.02
@@ -74,7 +74,7 @@ def implausibilities(status: BatteryStatus) -> tuple[Implausible, ...]:
     return tuple(reasons)
 
 
-def decode_believable(frame: bytes, current_scale: int) -> BatteryStatus | None:
+def decode_valid_status(frame: bytes, current_scale: int) -> BatteryStatus | None:
     """Decode a status reply that was kept; None when it is damaged or implausible.
 
     `current_scale` is one of CURRENT_SCALES.
@@ -96,4 +96,4 @@ def _words(status: BatteryStatus) -> list[int]:
 def _temperature_word(word: int) -> bool:
     """Return whether a register holds a temperature or says that it has no sensor."""
     signed = word - 0x10000 if word & 0x8000 else word
-    return _LOWEST_WORD <= signed <= HOTTEST or word in _NO_SENSOR
+    return _LOWEST_WORD <= signed <= MAX_TEMPERATURE or word in _NO_SENSOR

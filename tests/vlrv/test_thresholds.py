@@ -9,16 +9,16 @@ import pytest
 
 from custom_components.voltgo_vlrv.vlrv.frames import STATUS_FAMILY, read_request
 from custom_components.voltgo_vlrv.vlrv.identity import IDENTITY_COUNT
-from custom_components.voltgo_vlrv.vlrv.limits import (
-    CHARGE_UNDERTEMPERATURE,
-    LIMIT_READS,
-    LIMITS,
-    LIMITS_START,
-    Limit,
-    decode_limits,
-)
 from custom_components.voltgo_vlrv.vlrv.registers import STATUS_COUNTS
-from simulator.battery import THRESHOLDS, SimulatedBattery, status_reply
+from custom_components.voltgo_vlrv.vlrv.thresholds import (
+    CHARGE_UNDERTEMPERATURE,
+    THRESHOLD_READS,
+    THRESHOLDS,
+    THRESHOLDS_START,
+    Threshold,
+    decode_thresholds,
+)
+from simulator.battery import THRESHOLDS as SIMULATED, SimulatedBattery, status_reply
 
 # Protocol chapter 4, register by register: an EG4 of 12.8 V and 400 Ah.
 TABLE = {
@@ -62,7 +62,7 @@ def pack(*, cells: int = 4, thresholds: bool = True) -> SimulatedBattery:
 
 def replies(battery: SimulatedBattery) -> list[bytes]:
     """Return what a battery answers to the reads."""
-    frames = [battery.handle(read_request(*read)) for read in LIMIT_READS]
+    frames = [battery.handle(read_request(*read)) for read in THRESHOLD_READS]
     return [frame for frame in frames if frame is not None]
 
 
@@ -78,14 +78,16 @@ def key_of(name: str) -> str:
 
 def test_every_row_of_the_table_decodes_to_its_value() -> None:
     """By its register."""
-    limits = decode_limits(replies(pack()))
-    assert {limit.number: limits[limit.key] for limit in LIMITS} == pytest.approx(TABLE)
+    limits = decode_thresholds(replies(pack()))
+    assert {limit.number: limits[limit.key] for limit in THRESHOLDS} == pytest.approx(
+        TABLE
+    )
 
 
 def test_every_row_has_the_name_of_its_register() -> None:
     """The simulator names them by themselves."""
-    assert {limit.number: limit.key for limit in LIMITS} == {
-        threshold.register: key_of(name) for name, threshold in THRESHOLDS.items()
+    assert {limit.number: limit.key for limit in THRESHOLDS} == {
+        threshold.register: key_of(name) for name, threshold in SIMULATED.items()
     }
 
 
@@ -95,8 +97,8 @@ def test_every_row_has_the_unit_of_its_register() -> None:
         "cell": "V", "pack": "V", "current": "A", "second": "s", "percent": "%",
         "temperature": "°C",
     }  # fmt: skip
-    assert {limit.number: limit.unit for limit in LIMITS} == {
-        threshold.register: units[threshold.unit] for threshold in THRESHOLDS.values()
+    assert {limit.number: limit.unit for limit in THRESHOLDS} == {
+        threshold.register: units[threshold.unit] for threshold in SIMULATED.values()
     }
 
 
@@ -104,7 +106,7 @@ def test_every_row_has_the_unit_of_its_register() -> None:
 def test_the_thresholds_of_any_pack_are_its_own(cells: int) -> None:
     """Also those of 51.2 V, which need more of the register."""
     battery = pack(cells=cells)
-    limits = decode_limits(replies(battery))
+    limits = decode_thresholds(replies(battery))
     assert limits == pytest.approx(
         {key_of(name): value for name, value in battery.limits.items()}, abs=0.005
     )
@@ -112,59 +114,59 @@ def test_the_thresholds_of_any_pack_are_its_own(cells: int) -> None:
 
 def test_the_map_rises_and_lies_within_the_reads() -> None:
     """Each register once."""
-    assert all(one.number < other.number for one, other in pairwise(LIMITS))
-    assert len({limit.key for limit in LIMITS}) == len(LIMITS) == len(TABLE)
-    (first, count), (second, rest) = LIMIT_READS
-    assert first == LIMITS_START == 45
+    assert all(one.number < other.number for one, other in pairwise(THRESHOLDS))
+    assert len({limit.key for limit in THRESHOLDS}) == len(THRESHOLDS) == len(TABLE)
+    (first, count), (second, rest) = THRESHOLD_READS
+    assert first == THRESHOLDS_START == 45
     assert first + count == second
     assert second + rest == 105
-    assert {limit.number for limit in LIMITS} <= set(range(first, second + rest))
+    assert {limit.number for limit in THRESHOLDS} <= set(range(first, second + rest))
 
 
 @pytest.mark.parametrize("register", [45, 59, 60, 73, 77, 89])
 def test_what_a_register_without_a_meaning_holds_is_not_shown(register: int) -> None:
     """Nor does it make limits of the zeros that are read with it."""
     words = [0] * 60
-    words[register - LIMITS_START] = 0xFFFF
-    assert decode_limits([status_reply(words[:31]), status_reply(words[31:])]) == {}
+    words[register - THRESHOLDS_START] = 0xFFFF
+    assert decode_thresholds([status_reply(words[:31]), status_reply(words[31:])]) == {}
 
 
-@pytest.mark.parametrize("missing", [limit.number for limit in LIMITS])
+@pytest.mark.parametrize("missing", [limit.number for limit in THRESHOLDS])
 def test_a_register_that_reads_zero_is_no_limit(missing: int) -> None:
     """Of a board that has some of them: no battery protects itself at -50 °C or 0 V."""
     words = [100] * 60
-    words[missing - LIMITS_START] = 0
-    limits = decode_limits([status_reply(words[:31]), status_reply(words[31:])])
-    assert set(limits) == {limit.key for limit in LIMITS if limit.number != missing}
+    words[missing - THRESHOLDS_START] = 0
+    limits = decode_thresholds([status_reply(words[:31]), status_reply(words[31:])])
+    assert set(limits) == {limit.key for limit in THRESHOLDS if limit.number != missing}
 
 
 def test_all_zero_means_not_reported() -> None:
     """What undefined registers read."""
-    assert decode_limits(replies(pack(thresholds=False))) == {}
-    assert decode_limits([status_reply([0] * 31), status_reply([0] * 29)]) == {}
+    assert decode_thresholds(replies(pack(thresholds=False))) == {}
+    assert decode_thresholds([status_reply([0] * 31), status_reply([0] * 29)]) == {}
 
 
 def test_a_half_that_is_all_zero_reports_no_threshold() -> None:
     """Raw zero is no temperature of -50 °C that a battery would protect itself at."""
-    limits = decode_limits([replies(pack())[0], status_reply([0] * 29)])
+    limits = decode_thresholds([replies(pack())[0], status_reply([0] * 29)])
     assert limits.get(CHARGE_UNDERTEMPERATURE, 0) > -50
 
 
-def words_of(limit: Limit, raw: int) -> list[bytes]:
+def words_of(limit: Threshold, raw: int) -> list[bytes]:
     """Return replies that hold one threshold."""
     words = [0] * 60
-    words[limit.number - LIMITS_START] = raw
+    words[limit.number - THRESHOLDS_START] = raw
     return [status_reply(words[:31]), status_reply(words[31:])]
 
 
 def test_what_cannot_be_a_threshold_is_none() -> None:
     """What erased memory reads, in every row."""
     replies = [status_reply([0xFFFF] * 31), status_reply([0xFFFF] * 29)]
-    assert decode_limits(replies) == {}
+    assert decode_thresholds(replies) == {}
 
 
-@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.key)
-def test_each_row_has_the_range_of_its_unit(limit: Limit) -> None:
+@pytest.mark.parametrize("limit", THRESHOLDS, ids=lambda limit: limit.key)
+def test_each_row_has_the_range_of_its_unit(limit: Threshold) -> None:
     """The ends are in it, the next value beyond is not, and its neighbours stay."""
     least, most = {
         "cell": (0.001, 5), "pack": (0.01, 80), "A": (0.01, 600), "s": (1, 3600),
@@ -172,27 +174,29 @@ def test_each_row_has_the_range_of_its_unit(limit: Limit) -> None:
     }["cell" if limit.divisor == 1000 else "pack" if limit.unit == "V" else limit.unit]  # fmt: skip
     for value in (least, most):
         raw = round(value * limit.divisor) - limit.offset
-        assert decode_limits(words_of(limit, raw)) == {limit.key: pytest.approx(value)}
+        assert decode_thresholds(words_of(limit, raw)) == {
+            limit.key: pytest.approx(value)
+        }
     beyond = round(most * limit.divisor) - limit.offset + 1
-    assert decode_limits(words_of(limit, beyond)) == {}
-    replies = decode_limits(
+    assert decode_thresholds(words_of(limit, beyond)) == {}
+    replies = decode_thresholds(
         [
             status_reply([beyond if n == limit.number else 100 for n in numbers])
             for numbers in (range(45, 76), range(76, 105))
         ]
     )
-    assert set(replies) == {other.key for other in LIMITS} - {limit.key}
+    assert set(replies) == {other.key for other in THRESHOLDS} - {limit.key}
 
 
 def test_zero_degrees_is_the_threshold_for_charging() -> None:
     """And not "nothing"."""
-    assert CHARGE_UNDERTEMPERATURE in {limit.key for limit in LIMITS}
-    assert decode_limits(replies(pack()))[CHARGE_UNDERTEMPERATURE] == 0
+    assert CHARGE_UNDERTEMPERATURE in {limit.key for limit in THRESHOLDS}
+    assert decode_thresholds(replies(pack()))[CHARGE_UNDERTEMPERATURE] == 0
 
 
 def test_a_reply_cannot_be_mistaken_for_another_read() -> None:
     """A reply says neither register nor request, only how long it is."""
-    counts = [count for _, count in LIMIT_READS]
+    counts = [count for _, count in THRESHOLD_READS]
     others = [*STATUS_COUNTS, 39, 41, IDENTITY_COUNT]
     assert len(set(counts)) == len(counts)
     assert not set(counts) & set(others)

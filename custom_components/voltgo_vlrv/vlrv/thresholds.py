@@ -1,0 +1,113 @@
+"""Registers 45-104: where the battery warns, protects and releases.
+
+Grade B: decoded by another driver on two live EG4-LL packs. Not known to exist on the
+ZT profile, whose undefined registers read 0: all zero means "not reported". What such
+a register may hold instead is not known either, so values outside of `VALID_RANGES` are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+THRESHOLDS_START: Final = 45
+
+# Register and count of each read. Both replies fit a packet of the smallest MTU seen
+# (78), and no other read has their length: a late reply does not say what it holds.
+THRESHOLD_READS: Final = ((THRESHOLDS_START, 31), (76, 29))
+
+
+class Threshold(NamedTuple):
+    """One line of the map; the value is (raw + offset) / divisor in `unit`."""
+
+    number: int
+    key: str
+    divisor: int
+    unit: str
+    offset: int = 0
+
+
+_CELL: Final = (1000, "V")
+_PACK: Final = (100, "V")
+_AMPERE: Final = (100, "A")
+_SECONDS: Final = (1, "s")
+_CELSIUS: Final = (1, "°C", -50)
+
+THRESHOLDS: Final = (
+    Threshold(56, "balance_start", *_CELL),
+    Threshold(57, "balance_delta", *_CELL),
+    Threshold(58, "low_capacity_warning", 1, "%"),
+    Threshold(61, "cell_undervoltage_warning", *_CELL),
+    Threshold(62, "cell_undervoltage_protection", *_CELL),
+    Threshold(63, "cell_undervoltage_release", *_CELL),
+    Threshold(64, "pack_undervoltage_warning", *_PACK),
+    Threshold(65, "pack_undervoltage_protection", *_PACK),
+    Threshold(66, "pack_undervoltage_release", *_PACK),
+    Threshold(67, "cell_overvoltage_warning", *_CELL),
+    Threshold(68, "cell_overvoltage_protection", *_CELL),
+    Threshold(69, "cell_overvoltage_release", *_CELL),
+    Threshold(70, "pack_overvoltage_warning", *_PACK),
+    Threshold(71, "pack_overvoltage_protection", *_PACK),
+    Threshold(72, "pack_overvoltage_release", *_PACK),
+    Threshold(78, "discharge_overcurrent_release", *_SECONDS),
+    Threshold(79, "charge_overcurrent_release", *_SECONDS),
+    Threshold(80, "charge_overcurrent_1", *_AMPERE),
+    Threshold(81, "discharge_overcurrent_1", *_AMPERE),
+    Threshold(82, "short_circuit", *_AMPERE),
+    Threshold(83, "charge_overcurrent_2", *_AMPERE),
+    Threshold(84, "discharge_overcurrent_2", *_AMPERE),
+    Threshold(85, "charge_overcurrent_1_delay", *_SECONDS),
+    Threshold(86, "charge_overcurrent_2_delay", *_SECONDS),
+    Threshold(87, "discharge_overcurrent_1_delay", *_SECONDS),
+    Threshold(88, "discharge_overcurrent_2_delay", *_SECONDS),
+    Threshold(90, "charge_undertemperature_warning", *_CELSIUS),
+    Threshold(91, "charge_undertemperature_protection", *_CELSIUS),
+    Threshold(92, "charge_undertemperature_release", *_CELSIUS),
+    Threshold(93, "charge_overtemperature_warning", *_CELSIUS),
+    Threshold(94, "charge_overtemperature_protection", *_CELSIUS),
+    Threshold(95, "charge_overtemperature_release", *_CELSIUS),
+    Threshold(96, "discharge_undertemperature_warning", *_CELSIUS),
+    Threshold(97, "discharge_undertemperature_protection", *_CELSIUS),
+    Threshold(98, "discharge_undertemperature_release", *_CELSIUS),
+    Threshold(99, "discharge_overtemperature_warning", *_CELSIUS),
+    Threshold(100, "discharge_overtemperature_protection", *_CELSIUS),
+    Threshold(101, "discharge_overtemperature_release", *_CELSIUS),
+    Threshold(102, "pcb_overtemperature_warning", *_CELSIUS),
+    Threshold(103, "pcb_overtemperature_protection", *_CELSIUS),
+    Threshold(104, "pcb_overtemperature_release", *_CELSIUS),
+)
+
+# By divisor and unit, both ends in it. Grade C: no document has them. Wide enough for
+# 16 cells of 5 V, and for what the EG4-LL reports (B: up to 350 A, 60 s, 100 °C).
+VALID_RANGES: Final[Mapping[tuple[int, str], tuple[float, float]]] = {
+    _CELL[:2]: (0, 5),
+    _PACK[:2]: (0, 80),
+    _AMPERE[:2]: (0, 600),
+    _SECONDS[:2]: (0, 3600),
+    (1, "%"): (0, 100),
+    _CELSIUS[:2]: (-50, 150),
+}
+
+CHARGE_UNDERTEMPERATURE: Final = "charge_undertemperature_protection"
+
+
+def decode_thresholds(frames: Sequence[bytes]) -> Mapping[str, float]:
+    """Decode the replies to `THRESHOLD_READS`, in that order.
+
+    Returns the limits by key in the units of `THRESHOLDS` as far as they can be true, none
+    of them when the battery does not report any.
+    """
+    limits: dict[str, float] = {}
+    for (start, count), frame in zip(THRESHOLD_READS, frames, strict=True):
+        data = frame[3:-2]
+        for limit in THRESHOLDS:
+            if start <= limit.number < start + count:
+                at = 2 * (limit.number - start)
+                # A register that this battery does not have reads 0 (A), and no limit
+                # is 0 V, 0 A, 0 s or -50 °C.
+                if raw := int.from_bytes(data[at : at + 2], "big"):
+                    value = (raw + limit.offset) / limit.divisor
+                    least, most = VALID_RANGES[limit.divisor, limit.unit]
+                    if least <= value <= most:
+                        limits[limit.key] = value
+    return limits
