@@ -40,7 +40,7 @@ from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant
 
 from .faults import LinkFaults
-from .radio import Air, Radio, RadioHost
+from .radio import Radio, RadioHost, RadioMedium
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class VirtualAdapter:
 
     def __init__(
         self,
-        air: Air,
+        medium: RadioMedium,
         source: str,
         name: str,
         *,
@@ -134,7 +134,7 @@ class VirtualAdapter:
         self.gatt_cache: dict[str, BleakGATTServiceCollection] = {}
         # A controller initiates one connection at a time.
         self.connect_lock = asyncio.Lock()
-        self.radio = Radio(name, air, source)
+        self.radio = Radio(name, medium, source)
         self.device = _Central(
             config=DeviceConfiguration(
                 name=name, address=hci.Address(f"F1{source[2:]}")

@@ -286,18 +286,18 @@ class ParallelBank:
     def _share(self) -> None:
         """Tell each battery what the bus asks of it."""
         branches: dict[SimulatedBattery, Branch] = {}
-        films: dict[SimulatedBattery, float] = {}
+        heater_currents: dict[SimulatedBattery, float] = {}
         for battery in self.fastened:
             rest = battery.rest_voltage
             # A film is fed from the bus, whatever its own battery lets pass.
-            films[battery] = battery.film_current(rest)
+            heater_currents[battery] = battery.heater_current(rest)
             branches[battery] = Branch(
                 rest=rest,
                 resistance=self._resistance(battery),
                 charges=not battery.charge_blocked,
                 discharges=not battery.discharge_blocked,
             )
-        demand = self._demand_current - fsum(films.values())
+        demand = self._demand_current - fsum(heater_currents.values())
         self._voltage = bus_voltage(branches.values(), demand, self._charger_voltage)
         for battery in self._loose:
             battery.demand_current = 0.0
@@ -307,7 +307,7 @@ class ParallelBank:
             current = branch.current(self._voltage)
             if current == 0 and not (branch.charges and branch.discharges):
                 current = self._held_back(battery, branches, demand)
-            battery.demand_current = current + films[battery]
+            battery.demand_current = current + heater_currents[battery]
             battery.charger_voltage = self._charger_voltage if charged else inf
 
     def _held_back(
@@ -360,12 +360,12 @@ class ParallelBank:
             battery.pcb_temperature = limit + OVERHEAT
         self._share()
         for battery in self.batteries:
-            battery.supervise()
+            battery.run_protections()
         self._share()
 
     # --- what should be shown ---------------------------------------------------------
 
-    def truth(self) -> dict[str, BankValue]:
+    def expected_values(self) -> dict[str, BankValue]:
         """Return what an owner should see of the bank now (V, A, W, Ah, %, mV, kWh).
 
         `combined` of the connected batteries, of all where none is, and beside it who

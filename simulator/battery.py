@@ -84,7 +84,7 @@ CAN_PROTOCOLS = (
 ZT_2024_RS485_PROTOCOLS: tuple[str, ...] = ()
 ZT_2024_CAN_PROTOCOLS = ("P01-GRW",)
 
-type TruthValue = float | int | str | tuple[str, ...] | tuple[int, ...] | None
+type ExpectedValue = float | int | str | tuple[str, ...] | tuple[int, ...] | None
 type Measure = Literal[
     "pack", "highest_cell", "lowest_cell", "hottest", "coldest", "pcb"
 ]
@@ -365,7 +365,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guard:
+class ProtectionRule:
     """Protection by a measurement: `<name>_warning`, `_protection`, `_release`."""
 
     name: str
@@ -375,30 +375,42 @@ class Guard:
     blocks_discharge: bool = False
 
 
-GUARDS = (
-    Guard(name="pack_ov", measure="pack", above=True, blocks_charge=True),
-    Guard(name="cell_ov", measure="highest_cell", above=True, blocks_charge=True),
-    Guard(name="pack_uv", measure="pack", above=False, blocks_discharge=True),
-    Guard(name="cell_uv", measure="lowest_cell", above=False, blocks_discharge=True),
-    Guard(
+PROTECTION_RULES = (
+    ProtectionRule(name="pack_ov", measure="pack", above=True, blocks_charge=True),
+    ProtectionRule(
+        name="cell_ov", measure="highest_cell", above=True, blocks_charge=True
+    ),
+    ProtectionRule(name="pack_uv", measure="pack", above=False, blocks_discharge=True),
+    ProtectionRule(
+        name="cell_uv", measure="lowest_cell", above=False, blocks_discharge=True
+    ),
+    ProtectionRule(
         name="mos_ot",
         measure="pcb",
         above=True,
         blocks_charge=True,
         blocks_discharge=True,
     ),
-    Guard(name="charge_ot", measure="hottest", above=True, blocks_charge=True),
-    Guard(name="discharge_ot", measure="hottest", above=True, blocks_discharge=True),
-    Guard(name="charge_ut", measure="coldest", above=False, blocks_charge=True),
-    Guard(name="discharge_ut", measure="coldest", above=False, blocks_discharge=True),
+    ProtectionRule(name="charge_ot", measure="hottest", above=True, blocks_charge=True),
+    ProtectionRule(
+        name="discharge_ot", measure="hottest", above=True, blocks_discharge=True
+    ),
+    ProtectionRule(
+        name="charge_ut", measure="coldest", above=False, blocks_charge=True
+    ),
+    ProtectionRule(
+        name="discharge_ut", measure="coldest", above=False, blocks_discharge=True
+    ),
 )
 # Name and sign of the current that trips it.
 OVERCURRENTS = (("charge_oc", 1), ("discharge_oc", -1))
 
-CHARGE_BLOCKERS = {guard.name for guard in GUARDS if guard.blocks_charge} | {
+CHARGE_BLOCKERS = {rule.name for rule in PROTECTION_RULES if rule.blocks_charge} | {
     "charge_oc"
 }
-DISCHARGE_BLOCKERS = {guard.name for guard in GUARDS if guard.blocks_discharge} | {
+DISCHARGE_BLOCKERS = {
+    rule.name for rule in PROTECTION_RULES if rule.blocks_discharge
+} | {
     "discharge_oc",
     "short_circuit",
 }
@@ -452,9 +464,9 @@ HEAT_CAPACITY = 8600.0  # J/K per kWh: 24 kg for 2.56 kWh in the manual.
 COOLING_TIME = 4 * 3600.0  # s, time constant between cells and ambient.
 PCB_TIME = 300.0  # s
 PCB_RISE = 15.0  # K above the cells at full current.
-FILM_POWER = 40.0  # W per kWh
-FILM_ON = 5.0  # Degrees Celsius
-FILM_OFF = 10.0  # Degrees Celsius
+HEATER_POWER = 40.0  # W per kWh
+HEATER_ON_BELOW = 5.0  # Degrees Celsius
+HEATER_OFF_ABOVE = 10.0  # Degrees Celsius
 NOMINAL_CELL_VOLTAGE = 3.2  # V
 
 
@@ -568,7 +580,7 @@ class SimulatedBattery:
         self.pcb_temperature = temperature
         self.demand_current = demand_current
         self.charger_voltage = CHARGER_CELL_VOLTAGE * cell_count
-        self.film_power = FILM_POWER * self._energy
+        self.heater_power = HEATER_POWER * self._energy
         self.charge_energy_kwh = 0.0
         self.discharge_energy_kwh = 0.0
 
@@ -607,7 +619,7 @@ class SimulatedBattery:
         self._updated_at = clock()
         self.hold = False
         """True: time passes without effect, to compare a reading with the truth."""
-        self.supervise()
+        self.run_protections()
 
     def _scaled_limits(self) -> dict[str, float]:
         factors = {
@@ -668,9 +680,9 @@ class SimulatedBattery:
         """Resistance from pole to pole, ohm."""
         return sum(self.cell_resistance)
 
-    def film_current(self, rest: float) -> float:
+    def heater_current(self, rest: float) -> float:
         """Return what the heating film draws at a voltage (V), A."""
-        return self.film_power / rest if self.heating else 0.0
+        return self.heater_power / rest if self.heating else 0.0
 
     def _charger_limit(self, rest: float) -> float:
         """Return the current at which the charger's voltage is reached, A."""
@@ -678,7 +690,7 @@ class SimulatedBattery:
 
     def _flow(self, rest: float) -> float:
         """Return the current, A: the demand less the film, as far as it is let pass."""
-        net = self.demand_current - self.film_current(rest)
+        net = self.demand_current - self.heater_current(rest)
         if net > 0:
             return 0.0 if self.charge_blocked else min(net, self._charger_limit(rest))
         return 0.0 if self.discharge_blocked else net
@@ -750,11 +762,11 @@ class SimulatedBattery:
         if self.bank is not None:
             self.bank.advance(seconds)
             return
-        self.supervise()
+        self.run_protections()
         while seconds > EPSILON:
             step = min(seconds, self.longest_step)
             self.step(step)
-            self.supervise()
+            self.run_protections()
             seconds -= step
 
     @property
@@ -765,7 +777,7 @@ class SimulatedBattery:
     def step(self, seconds: float) -> None:
         """Let the present current flow for at most the `longest_step`, s.
 
-        `supervise` has to follow.
+        `run_protections` has to follow.
         """
         current = self.current
         self._integrate(current, seconds)
@@ -790,11 +802,11 @@ class SimulatedBattery:
         """Warm each probe by the losses of its share of the cells and by the film."""
         share = self.cell_count // self.probe_count
         capacity = HEAT_CAPACITY * self._energy / self.probe_count
-        film = self.film_power / self.probe_count if self.heating else 0.0
+        heater = self.heater_power / self.probe_count if self.heating else 0.0
         approach = 1 - exp(-step / COOLING_TIME)
         for index, value in enumerate(self.cell_temperatures):
             resistance = sum(self.cell_resistance[index * share : (index + 1) * share])
-            rise = (current**2 * resistance + film) * COOLING_TIME / capacity
+            rise = (current**2 * resistance + heater) * COOLING_TIME / capacity
             self.cell_temperatures[index] = (
                 value + (self.ambient + rise - value) * approach
             )
@@ -818,20 +830,20 @@ class SimulatedBattery:
             measures |= {"hottest": max(probes), "coldest": min(probes)}
         return measures
 
-    def supervise(self) -> None:
+    def run_protections(self) -> None:
         """Trip and release whatever the present measurements ask for."""
         measures = self._measures()
         self._warnings.clear()
-        for guard in GUARDS:
-            if (value := measures.get(guard.measure)) is None:
+        for rule in PROTECTION_RULES:
+            if (value := measures.get(rule.measure)) is None:
                 continue
-            sign = 1 if guard.above else -1
-            if sign * (value - self.limits[f"{guard.name}_protection"]) >= 0:
-                self._protections.add(guard.name)
-            elif sign * (value - self.limits[f"{guard.name}_release"]) <= 0:
-                self._protections.discard(guard.name)
-            if sign * (value - self.limits[f"{guard.name}_warning"]) >= 0:
-                self._warnings.add(guard.name)
+            sign = 1 if rule.above else -1
+            if sign * (value - self.limits[f"{rule.name}_protection"]) >= 0:
+                self._protections.add(rule.name)
+            elif sign * (value - self.limits[f"{rule.name}_release"]) <= 0:
+                self._protections.discard(rule.name)
+            if sign * (value - self.limits[f"{rule.name}_warning"]) >= 0:
+                self._warnings.add(rule.name)
         if -self.demand_current >= self.limits["load_short"]:
             self._protections.add("short_circuit")
         elif -self.demand_current <= self.limits["discharge_oc1"]:
@@ -843,7 +855,7 @@ class SimulatedBattery:
         if 100 * self._fraction <= self.limits["low_capacity_warning"]:
             self._warnings.add("low_capacity")
         self._watch_full()
-        self._watch_film(measures.get("coldest"))
+        self._control_heater(measures.get("coldest"))
 
     def _watch_full(self) -> None:
         if self._fraction < RECHARGE_BELOW:
@@ -853,17 +865,17 @@ class SimulatedBattery:
             self.full = True
             self.charge = self.capacity * 3600
 
-    def _watch_film(self, coldest: float | None) -> None:
+    def _control_heater(self, coldest: float | None) -> None:
         if (
             not self.heater
             or not self.heating_enabled
             or coldest is None
-            or coldest >= FILM_OFF
+            or coldest >= HEATER_OFF_ABOVE
         ):
             self.heating = False
-        elif coldest <= FILM_ON:
+        elif coldest <= HEATER_ON_BELOW:
             self.heating = True
-        needed = self.film_power / self.rest_voltage
+        needed = self.heater_power / self.rest_voltage
         if self.discharge_blocked and self.demand_current < needed:
             self.heating = False
 
@@ -971,7 +983,7 @@ class SimulatedBattery:
             return "charging"
         return "discharging" if current < 0 else "standby"
 
-    def truth(self) -> dict[str, TruthValue]:
+    def expected_values(self) -> dict[str, ExpectedValue]:
         """Return what an owner should see now (V, A, W, Ah, %, Celsius, mV, kWh).
 
         It follows from the state, rounded as reported, and not from registers. The two
@@ -981,7 +993,7 @@ class SimulatedBattery:
         state = self.reported()
         cells = state.millivolts
         names = {code: name for name, code in OPERATING_STATES.items()}
-        truth: dict[str, TruthValue] = {
+        expected_values: dict[str, ExpectedValue] = {
             "state_of_charge": state.state_of_charge,
             "voltage": state.pack_voltage,
             "current": state.current,
@@ -1020,11 +1032,13 @@ class SimulatedBattery:
             "rs485_protocol": _listed(self.rs485_protocols, self.rs485_index),
             "can_protocol": _listed(self.can_protocols, self.can_index),
         }
-        truth |= {
+        expected_values |= {
             f"probe_{n}": value for n, value in enumerate(state.probe_temperatures, 1)
         }
-        truth |= {f"cell_{n}": value / 1000 for n, value in enumerate(cells, 1)}
-        return truth
+        expected_values |= {
+            f"cell_{n}": value / 1000 for n, value in enumerate(cells, 1)
+        }
+        return expected_values
 
     def registers(self, start: int, count: int) -> list[int]:
         """Raw words of count registers from start; undefined ones read 0 (A)."""

@@ -16,7 +16,7 @@ from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from .faults import ARRIVAL, LinkFaults
-from .radio import Air, Radio, RadioHost
+from .radio import Radio, RadioHost, RadioMedium
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Peripheral:
 
     def __init__(
         self,
-        air: Air,
+        medium: RadioMedium,
         battery: Battery,
         *,
         advertising_interval: float = 0.5,
@@ -148,7 +148,7 @@ class Peripheral:
         faults: LinkFaults | None = None,
     ) -> None:
         """Prepare a battery that is still switched off."""
-        self.air = air
+        self.medium = medium
         self.battery = battery
         self.profile = PROFILES[profile or f"v{battery.generation}"]
         self.advertising_interval = advertising_interval
@@ -199,7 +199,7 @@ class Peripheral:
 
     async def start(self) -> None:
         """Switch the module on."""
-        self._radio = Radio(f"battery {self.name}", self.air, self.address)
+        self._radio = Radio(f"battery {self.name}", self.medium, self.address)
         self._radio.refuse = lambda: self.faults.take("refuse_connection")
         self._device = self._build(self._radio)
         await self._device.power_on()
@@ -214,7 +214,7 @@ class Peripheral:
             return
         device, self._device = self._device, None
         radio, self._radio = self._radio, None
-        self.air.drop_link(radio, SUPERVISION_TIMEOUT)
+        self.medium.drop_link(radio, SUPERVISION_TIMEOUT)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -246,13 +246,13 @@ class Peripheral:
     def drop_link(self, reason: int = SUPERVISION_TIMEOUT) -> None:
         """Lose the link, if there is one, for an HCI reason."""
         if self._radio is not None:
-            self.air.drop_link(self._radio, reason)
+            self.medium.drop_link(self._radio, reason)
 
     async def occupy(self) -> None:
         """Have the owner's phone connect and keep the link."""
         if not self.is_advertising:
             raise RuntimeError(f"{self.name} cannot be connected to now")
-        self._phone = PhoneApp(self.air)
+        self._phone = PhoneApp(self.medium)
         await self._phone.connect(self.address)
 
     async def vacate(self) -> None:
@@ -429,9 +429,9 @@ class Peripheral:
 class PhoneApp:
     """The vendor's app on the owner's phone: a second central that keeps the link."""
 
-    def __init__(self, air: Air) -> None:
+    def __init__(self, medium: RadioMedium) -> None:
         """Bring the phone near."""
-        self._radio = Radio("phone", air, PHONE_ADDRESS)
+        self._radio = Radio("phone", medium, PHONE_ADDRESS)
         self._device = Device(
             config=DeviceConfiguration(
                 name="phone", address=hci.Address(f"F2{PHONE_ADDRESS[2:]}")

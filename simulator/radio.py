@@ -35,7 +35,7 @@ class _Queue:
     packets: deque[bytes] = field(default_factory=deque)
 
 
-class Air(LocalLink):
+class RadioMedium(LocalLink):
     """The medium: it carries advertisements, connections and data between radios.
 
     `connection_interval` (seconds) delays data to the next connection event, of which
@@ -134,12 +134,12 @@ class Radio(Controller):
     `refuse` is asked for each incoming connection; True lets the attempt fail.
     """
 
-    link: Air
+    link: RadioMedium
 
-    def __init__(self, name: str, air: Air, public_address: str) -> None:
+    def __init__(self, name: str, medium: RadioMedium, public_address: str) -> None:
         """Join the air; needs the running event loop."""
         self._number = int(public_address.replace(":", ""), 16)
-        super().__init__(name, link=air, public_address=public_address)
+        super().__init__(name, link=medium, public_address=public_address)
         self.le_acl_data_packet_length = DATA_LENGTH
         self.rssi: dict[str, int | None] = {}
         self.refuse: Callable[[], bool] = lambda: False

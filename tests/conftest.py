@@ -17,8 +17,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import frame
 from homeassistant.setup import async_setup_component
 
-from .chance import SEED, repeated, some_day
-from .world import World
+from .bluetooth_env import BluetoothEnvironment
+from .seeding import SEED, random_instant, seeded_random
 
 # Before the test package's own folder of the same name comes into the search path.
 import custom_components  # noqa: F401
@@ -88,22 +88,22 @@ def hass_config_dir(hass_tmp_config_dir: str) -> str:
 
 
 @pytest.fixture
-def dice(request: pytest.FixtureRequest) -> Random:
+def rng(request: pytest.FixtureRequest) -> Random:
     """Return the chance of a test, the same each time."""
     return Random(f"{SEED} {request.node.nodeid}")
 
 
 @pytest.fixture(autouse=True)
-def repeated_chance(dice: Random) -> Generator[None]:
+def seeded_randomness(rng: Random) -> Generator[None]:
     """Let a test live the same life each time."""
-    with repeated(dice):
+    with seeded_random(rng):
         yield
 
 
 @pytest.fixture
-def start(dice: Random) -> datetime | None:
+def start(rng: Random) -> datetime | None:
     """Return when simulated time begins, None for the machine's date."""
-    return some_day(dice)
+    return random_instant(rng)
 
 
 @pytest.fixture
@@ -114,7 +114,9 @@ async def fast_clock(start: datetime | None) -> AsyncGenerator[FastClock]:
 
 
 @pytest.fixture
-async def world(fast_clock: FastClock, hass: HomeAssistant) -> AsyncGenerator[World]:
+async def bluetooth_env(
+    fast_clock: FastClock, hass: HomeAssistant
+) -> AsyncGenerator[BluetoothEnvironment]:
     """Set Home Assistant's bluetooth integration up over a virtual radio.
 
     Time is simulated: `asyncio.sleep` lets it pass. Neither `freezer` nor
@@ -122,7 +124,7 @@ async def world(fast_clock: FastClock, hass: HomeAssistant) -> AsyncGenerator[Wo
     """
     assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
     await hass.async_block_till_done()
-    world = World(hass)
-    yield world
-    await world.close()
+    bluetooth_env = BluetoothEnvironment(hass)
+    yield bluetooth_env
+    await bluetooth_env.close()
     await hass.async_block_till_done()

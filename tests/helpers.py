@@ -32,14 +32,14 @@ def battery(name: str = "driving_load", /, **overrides: Any) -> SimulatedBattery
     return preset(name, clock=time.monotonic, **overrides)
 
 
-async def until(condition: Callable[[], object], within: float = 30.0) -> None:
+async def wait_until(condition: Callable[[], object], within: float = 30.0) -> None:
     """Let simulated time pass until the condition holds; `within` is in seconds."""
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(max(STEP, within / 1000))
 
 
-async def be_held(peripheral: Peripheral) -> None:
+async def hold_by_other_device(peripheral: Peripheral) -> None:
     """Let another device hold the battery, until the next poll tries to connect."""
     peripheral.faults.refuse_connection = FOREVER
     peripheral.drop_link()
@@ -57,7 +57,7 @@ def flows(hass: HomeAssistant, address: str | None = None) -> list[Any]:
 
 async def discovered(hass: HomeAssistant, address: str) -> Any:
     """Return the flow of a discovered battery, waiting for it."""
-    await until(lambda: flows(hass, address))
+    await wait_until(lambda: flows(hass, address))
     return flows(hass, address)[0]
 
 
@@ -169,5 +169,5 @@ async def enable_all(hass: HomeAssistant, address: str) -> None:
         registry.async_update_entity(entity.entity_id, disabled_by=None)
     # Home Assistant reloads the entry by itself half a minute later.
     await asyncio.sleep(31)
-    await until(lambda: entry.runtime_data.data is not None)
+    await wait_until(lambda: entry.runtime_data.data is not None)
     await asyncio.sleep(1)

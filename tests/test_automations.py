@@ -13,9 +13,9 @@ from homeassistant.components.automation import DOMAIN as AUTOMATION
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.setup import async_setup_component
 
-from .helpers import add_discovered, battery, device_of, entity_id, until, value
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import add_discovered, battery, device_of, entity_id, value, wait_until
 from .test_firmware_update import upload
-from .world import World
 
 POLL = 10.0  # s
 
@@ -109,7 +109,7 @@ async def automate(
 )
 async def test_home_assistants_battery_triggers_fire(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     trigger: dict[str, Any],
     before: dict[str, Any],
     after: dict[str, Any],
@@ -118,8 +118,8 @@ async def test_home_assistants_battery_triggers_fire(
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), **before)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     done = await automate(hass, device_of(hass, pack.address).id, trigger)
     await asyncio.sleep(3 * POLL)
@@ -132,13 +132,13 @@ async def test_home_assistants_battery_triggers_fire(
 
 
 async def test_a_protection_is_waited_for_by_its_event(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each fault and each way has an event type of its own."""
     pack = battery("idle")
     pack.hold = True
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     done = await automate(
         hass,
@@ -157,12 +157,12 @@ async def test_a_protection_is_waited_for_by_its_event(
 
 
 async def test_a_firmware_file_is_an_update_that_became_available(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """On the entity: Home Assistant looks for no updates behind a device."""
     pack = battery("idle")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     await asyncio.sleep(5)
     done = await automate(
@@ -182,14 +182,14 @@ async def test_a_firmware_file_is_an_update_that_became_available(
 
 
 async def test_a_battery_that_was_away_has_not_crossed(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Away and back is no crossing."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), state_of_charge=10)
-    peripheral = await world.add_battery(pack)
-    await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await asyncio.sleep(5)
     done = await automate(
@@ -202,10 +202,10 @@ async def test_a_battery_that_was_away_has_not_crossed(
     )
     await peripheral.silence()
     peripheral.drop_link()
-    await until(
+    await wait_until(
         lambda: value(hass, pack.address, "state_of_charge") == "unavailable", 120
     )
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, "state_of_charge") == "10", 120)
+    await wait_until(lambda: value(hass, pack.address, "state_of_charge") == "10", 120)
     await asyncio.sleep(POLL)
     assert done == []

@@ -10,7 +10,6 @@ import struct
 
 import pytest
 
-from script.benchmarks.day import DAY, SAMPLES, STEP, LivingBattery, live
 from script.benchmarks.footprint import (
     LIMITS,
     Footprint,
@@ -21,6 +20,13 @@ from script.benchmarks.footprint import (
     rows_ratio,
 )
 from script.benchmarks.rows import count_rows
+from script.benchmarks.workload import (
+    DAY,
+    SAMPLES,
+    STEP,
+    WorkloadBattery,
+    record_workload,
+)
 
 MET = Footprint(
     poll_ms_default=0.5,
@@ -133,15 +139,15 @@ def test_rows_are_counted(tmp_path: Path) -> None:
 
 def test_the_day_is_lived_and_repeated() -> None:
     """It is the same each time, moves all day, and each battery has it."""
-    samples = live()
-    assert samples[:360] == live(360)
+    samples = record_workload()
+    assert samples[:360] == record_workload(360)
     assert len(samples) == SAMPLES
     for hour in range(24):
         begin = hour * 3600 // STEP
         assert len(set(samples[begin : begin + 3600 // STEP])) > 300
     clock = [0.0]
     first, second = (
-        LivingBattery(number, samples, lambda: clock[0]) for number in (0, 1)
+        WorkloadBattery(number, samples, lambda: clock[0]) for number in (0, 1)
     )
     for time, sample in ((0.0, 0), (9.9, 0), (60.0, 6), (DAY + 60.0, 6)):
         clock[0] = time

@@ -21,6 +21,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import (
     add_discovered,
     battery,
@@ -29,10 +30,9 @@ from .helpers import (
     entity_id,
     finish_progress,
     flows,
-    until,
     value,
+    wait_until,
 )
-from .world import World
 from custom_components.voltgo_vlrv.config_flow import REDISCOVER_FIRST
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import CONF_FACTS
@@ -43,11 +43,13 @@ from simulator.peripheral import Peripheral
 REFUSAL = bytes.fromhex("018302c0f1")  # no such registers
 
 
-async def bring_near(world: World, pack: SimulatedBattery) -> None:
+async def bring_near(
+    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> None:
     """Let one adapter hear the battery."""
-    await world.add_battery(pack)
-    await world.add_adapter()
-    await world.heard(pack.address)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await bluetooth_env.heard(pack.address)
 
 
 async def start_user_flow(hass: HomeAssistant) -> ConfigFlowResult:
@@ -100,24 +102,24 @@ class BrokenBattery(SimulatedBattery):
     ],
 )
 async def test_a_discovered_battery_becomes_an_entry_with_its_values(
-    hass: HomeAssistant, world: World, preset: str, model: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, preset: str, model: str
 ) -> None:
     """The main path, for each model of manual table 4-1."""
     pack = battery(preset)
     pack.hold = True
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
 
     flow = await discovered(hass, pack.address)
     result = await hass.config_entries.flow.async_configure(flow["flow_id"])
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == "confirm"
-    truth = pack.truth()
+    expected_values = pack.expected_values()
     assert result["description_placeholders"] == {
         "name": pack.name,
         "model": model,
-        "state_of_charge": str(truth["state_of_charge"]),
-        "voltage": f"{truth['voltage']:.2f}",
+        "state_of_charge": str(expected_values["state_of_charge"]),
+        "voltage": f"{expected_values['voltage']:.2f}",
     }
 
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
@@ -125,51 +127,57 @@ async def test_a_discovered_battery_becomes_an_entry_with_its_values(
     assert result["title"] == pack.name
     assert result["result"].unique_id == pack.address
     await hass.async_block_till_done()
-    assert value(hass, pack.address, "state_of_charge") == str(truth["state_of_charge"])
-    assert float(value(hass, pack.address, "voltage") or 0) == truth["voltage"]
+    assert value(hass, pack.address, "state_of_charge") == str(
+        expected_values["state_of_charge"]
+    )
+    assert (
+        float(value(hass, pack.address, "voltage") or 0) == expected_values["voltage"]
+    )
 
     device = device_of(hass, pack.address)
     assert (device.manufacturer, device.model) == ("Voltgo", model)
-    assert device.model_id == truth["model"]
-    assert device.serial_number == truth["serial"]
-    assert device.sw_version == truth["firmware"]
+    assert device.model_id == expected_values["model"]
+    assert device.serial_number == expected_values["serial"]
+    assert device.sw_version == expected_values["firmware"]
 
 
-async def test_the_proof_lets_the_battery_go(hass: HomeAssistant, world: World) -> None:
+async def test_the_proof_lets_the_battery_go(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """A card that waits for a person must not keep the phone app out."""
     pack = battery()
-    peripheral = await world.add_battery(pack)
-    adapter = await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    adapter = await bluetooth_env.add_adapter()
     await discovered(hass, pack.address)
-    await until(lambda: not peripheral.is_connected)
+    await wait_until(lambda: not peripheral.is_connected)
     assert peripheral.is_advertising
     assert adapter.free_slots == adapter.slots
 
 
 async def test_the_values_of_the_proof_show_without_a_second_connection(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The entry starts with what the flow has read."""
     pack = battery()
-    peripheral = await world.add_battery(pack)
-    await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     flow = await discovered(hass, pack.address)
     await peripheral.silence()
     await hass.config_entries.flow.async_configure(flow["flow_id"], {})
     await hass.async_block_till_done()
     assert peripheral.connections == 1
     assert value(hass, pack.address, "state_of_charge") == str(
-        pack.truth()["state_of_charge"]
+        pack.expected_values()["state_of_charge"]
     )
 
 
 async def test_an_old_proof_is_not_shown_as_the_state(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who leaves the form open for an hour gets live values or none."""
     pack = battery()
-    peripheral = await world.add_battery(pack)
-    await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     flow = await discovered(hass, pack.address)
     await asyncio.sleep(61)
     await peripheral.silence()
@@ -177,45 +185,45 @@ async def test_an_old_proof_is_not_shown_as_the_state(
     await hass.async_block_till_done()
     assert value(hass, pack.address, "state_of_charge") == "unavailable"
     await peripheral.advertise()
-    await until(
+    await wait_until(
         lambda: value(hass, pack.address, "state_of_charge") != "unavailable", 15
     )
 
 
 async def test_a_name_in_the_scan_response_only_is_still_discovered(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Adapters that scan actively hear it."""
     pack = battery()
-    await world.add_battery(pack, name_in_scan_response=True)
-    await world.add_adapter(mode="active")
+    await bluetooth_env.add_battery(pack, name_in_scan_response=True)
+    await bluetooth_env.add_adapter(mode="active")
     assert (await discovered(hass, pack.address))["step_id"] == "confirm"
 
 
 @pytest.mark.parametrize("source", [SOURCE_BLUETOOTH, SOURCE_USER])
 async def test_a_name_that_comes_after_the_discovery_is_still_taken(
-    hass: HomeAssistant, world: World, source: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, source: str
 ) -> None:
     """Proxies pass on an advertisement before the scan response to it."""
     pack = battery(
         "idle", name="Z1234567890", address="80:6F:B0:15:5E:71", generation=1
     )
-    peripheral = await world.add_battery(pack, name_in_scan_response=True)
+    peripheral = await bluetooth_env.add_battery(pack, name_in_scan_response=True)
     peripheral.reply_latency = 0.5
-    await world.add_adapter(mode="passive")
-    heard = await world.heard(pack.address)
+    await bluetooth_env.add_adapter(mode="passive")
+    heard = await bluetooth_env.heard(pack.address)
     assert heard.name == pack.address
     if source == SOURCE_BLUETOOTH:
-        await until(
+        await wait_until(
             lambda: hass.config_entries.flow.async_progress(include_uninitialized=True)
         )
-        await world.add_adapter("02:00:00:00:00:02", mode="active")
-        await until(lambda: flows(hass, pack.address))
+        await bluetooth_env.add_adapter("02:00:00:00:00:02", mode="active")
+        await wait_until(lambda: flows(hass, pack.address))
         (flow,) = flows(hass, pack.address)
         result = await hass.config_entries.flow.async_configure(flow["flow_id"])
     else:
         result = await start_user_flow(hass)
-        await world.add_adapter("02:00:00:00:00:02", mode="active")
+        await bluetooth_env.add_adapter("02:00:00:00:00:02", mode="active")
         result = await pick(hass, result, pack.address)
     assert result["step_id"] == "confirm"
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
@@ -225,16 +233,16 @@ async def test_a_name_that_comes_after_the_discovery_is_still_taken(
 
 
 async def test_an_older_generation_is_discovered_by_what_it_advertises(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Service 0x1000 together with the address as manufacturer data, whatever the name."""
     pack = battery("idle", name="anything", address="80:6F:B0:15:5E:71", generation=1)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     assert entry.title == "anything"
     assert value(hass, pack.address, "state_of_charge") == str(
-        pack.truth()["state_of_charge"]
+        pack.expected_values()["state_of_charge"]
     )
 
 
@@ -247,12 +255,15 @@ async def test_an_older_generation_is_discovered_by_what_it_advertises(
     ],
 )
 async def test_sisters_of_the_family_are_discovered_under_their_brand(
-    hass: HomeAssistant, world: World, name: str, manufacturer: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    name: str,
+    manufacturer: str,
 ) -> None:
     """The family shares the electronics, not the label."""
     pack = battery("failing_cell", name=name)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     device = device_of(hass, pack.address)
     assert device.manufacturer == manufacturer
@@ -262,12 +273,12 @@ async def test_sisters_of_the_family_are_discovered_under_their_brand(
 
 
 async def test_a_configured_battery_is_not_offered_again(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not by discovery, not by hand, not under another name."""
     pack = battery()
-    peripheral = await world.add_battery(pack)
-    await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     ids = {
         entity.entity_id
@@ -288,7 +299,7 @@ async def test_a_configured_battery_is_not_offered_again(
     )
 
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(
+    await wait_until(
         lambda: value(hass, pack.address, "voltage") not in (None, "unavailable")
     )
     assert ids == {
@@ -301,12 +312,12 @@ async def test_a_configured_battery_is_not_offered_again(
 
 
 async def test_a_battery_is_offered_once_at_a_time(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often it is heard before somebody answers."""
     pack = battery()
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await discovered(hass, pack.address)
     heard = bluetooth.async_last_service_info(hass, pack.address)
     result = await hass.config_entries.flow.async_init(
@@ -320,28 +331,28 @@ async def test_a_battery_is_offered_once_at_a_time(
 
 
 async def test_two_batteries_with_one_name_stay_two(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Owners rename freely, and factories repeat themselves."""
     one = battery("driving_load", state_of_charge=40.0)
     two = battery("driving_load", address="A4:C1:37:00:00:99", state_of_charge=80.0)
     for pack in (one, two):
         pack.hold = True
-        await world.add_battery(pack)
-    await world.add_adapter()
+        await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     first = await add_discovered(hass, one.address)
     second = await add_discovered(hass, two.address)
     assert first.title == one.name
     assert second.title == f"{two.name} (2)"
     for pack in (one, two):
         assert value(hass, pack.address, "state_of_charge") == str(
-            pack.truth()["state_of_charge"]
+            pack.expected_values()["state_of_charge"]
         )
     assert device_of(hass, one.address).id != device_of(hass, two.address).id
 
 
 async def test_proofs_take_one_connection_slot_at_a_time(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Eight batteries found at once do not need eight slots."""
     packs = [
@@ -349,8 +360,8 @@ async def test_proofs_take_one_connection_slot_at_a_time(
         for n in range(8)
     ]
     for pack in packs:
-        await world.add_battery(pack)
-    await world.add_adapter(slots=1)
+        await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter(slots=1)
     for pack in packs:
         assert (await discovered(hass, pack.address))["step_id"] == "confirm"
 
@@ -359,13 +370,13 @@ async def test_proofs_take_one_connection_slot_at_a_time(
 
 
 async def test_a_foreign_pack_with_a_matching_name_is_refused_for_good(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is let go, and not called again."""
     pack = battery("idle", name="ZT-looks-like-it", address="A4:C1:38:00:00:01")
-    peripheral = await world.add_battery(pack, profile="jbd")
-    adapter = await world.add_adapter()
-    await until(lambda: peripheral.connections)
+    peripheral = await bluetooth_env.add_battery(pack, profile="jbd")
+    adapter = await bluetooth_env.add_adapter()
+    await wait_until(lambda: peripheral.connections)
     await asyncio.sleep(4 * REDISCOVER_FIRST)
     assert not flows(hass)
     assert adapter.free_slots == adapter.slots
@@ -374,13 +385,13 @@ async def test_a_foreign_pack_with_a_matching_name_is_refused_for_good(
 
 
 async def test_a_genuine_jbd_pack_is_not_even_called(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """0xFF00 and the address range alone prove nothing."""
     pack = battery("idle", name="xiaoxiang BMS", address="A4:C1:38:00:00:02")
-    peripheral = await world.add_battery(pack, profile="jbd")
-    await world.add_adapter()
-    await world.heard(pack.address)
+    peripheral = await bluetooth_env.add_battery(pack, profile="jbd")
+    await bluetooth_env.add_adapter()
+    await bluetooth_env.heard(pack.address)
     await asyncio.sleep(30)
     assert peripheral.connections == 0
     assert not flows(hass)
@@ -396,47 +407,47 @@ async def test_a_genuine_jbd_pack_is_not_even_called(
     ids=lambda fault: next(iter(fault)),
 )
 async def test_a_discovery_that_failed_for_a_passing_reason_is_offered_later(
-    hass: HomeAssistant, world: World, fault: dict[str, int]
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: dict[str, int]
 ) -> None:
     """Without a person doing anything, and without calling all the time."""
     pack = battery()
-    peripheral = await world.add_battery(pack)
+    peripheral = await bluetooth_env.add_battery(pack)
     for name, count in fault.items():
         setattr(peripheral.faults, name, count)
-    adapter = await world.add_adapter()
+    adapter = await bluetooth_env.add_adapter()
     await asyncio.sleep(58)
     assert not flows(hass)
     assert adapter.free_slots == adapter.slots
     peripheral.faults.clear()
-    await until(lambda: flows(hass, pack.address), 4 * REDISCOVER_FIRST)
+    await wait_until(lambda: flows(hass, pack.address), 4 * REDISCOVER_FIRST)
 
 
 async def test_a_discovery_without_a_free_slot_is_offered_later(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When a slot is free again."""
     pack = battery()
-    await world.add_battery(pack)
-    adapter = await world.add_adapter(slots=0)
+    await bluetooth_env.add_battery(pack)
+    adapter = await bluetooth_env.add_adapter(slots=0)
     await asyncio.sleep(30)
     assert not flows(hass)
     adapter.slots = 1
-    await until(lambda: flows(hass, pack.address), 2 * REDISCOVER_FIRST)
+    await wait_until(lambda: flows(hass, pack.address), 2 * REDISCOVER_FIRST)
 
 
-async def discover_in_vain(world: World) -> Peripheral:
+async def discover_in_vain(bluetooth_env: BluetoothEnvironment) -> Peripheral:
     """Return a battery that is heard and never answers."""
-    peripheral = await world.add_battery(battery())
+    peripheral = await bluetooth_env.add_battery(battery())
     peripheral.faults.drop = FOREVER
-    await world.add_adapter()
+    await bluetooth_env.add_adapter()
     return peripheral
 
 
 async def test_failed_discoveries_come_less_and_less_often(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that never answers is not called every minute all day."""
-    peripheral = await discover_in_vain(world)
+    peripheral = await discover_in_vain(bluetooth_env)
     await asyncio.sleep(3600)
     first_hour = peripheral.connections
     await asyncio.sleep(3 * 3600)
@@ -446,10 +457,10 @@ async def test_failed_discoveries_come_less_and_less_often(
 
 
 async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A neighbour's battery, held by a phone now and then, must not fill the proxies."""
-    peripheral = await discover_in_vain(world)
+    peripheral = await discover_in_vain(bluetooth_env)
     await asyncio.sleep(3 * 3600)
     for _ in range(4):
         await peripheral.stop()
@@ -467,16 +478,16 @@ async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
 
 
 async def test_a_renamed_battery_is_added_by_hand(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The list has it on top, and the proof does not care for names."""
     pack = battery("idle", name="Grandma", address="A4:C1:37:00:00:21")
     other = battery("idle", name="Headphones", address="00:11:22:33:44:55")
-    await world.add_battery(other, profile="jbd")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(other, profile="jbd")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     for address in (pack.address, other.address):
-        await world.heard(address)
+        await bluetooth_env.heard(address)
     assert not flows(hass)
 
     result = await start_user_flow(hass)
@@ -492,14 +503,14 @@ async def test_a_renamed_battery_is_added_by_hand(
 
 
 async def test_a_battery_without_a_name_gets_one(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each its own, counted."""
-    await world.add_adapter()
+    await bluetooth_env.add_adapter()
     for number, title in ((0xAB, "VLRV"), (0xAC, "VLRV (2)"), (0xAD, "VLRV (3)")):
         pack = battery("idle", name="", address=f"A4:C1:37:00:12:{number:02X}")
-        await world.add_battery(pack)
-        await world.heard(pack.address)
+        await bluetooth_env.add_battery(pack)
+        await bluetooth_env.heard(pack.address)
         result = await start_user_flow(hass)
         if result["type"] is FlowResultType.MENU:
             result = await hass.config_entries.flow.async_configure(
@@ -516,7 +527,7 @@ async def test_a_battery_without_a_name_gets_one(
 @pytest.mark.parametrize("name", ["", "Grandma"])
 async def test_the_name_of_an_entry_tells_nothing_of_the_address(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     name: str,
 ) -> None:
@@ -525,11 +536,11 @@ async def test_the_name_of_an_entry_tells_nothing_of_the_address(
         battery("idle", name=name, address=f"A4:C1:37:00:A4:4{number}")
         for number in (2, 3)
     ]
-    await world.add_adapter()
-    peripherals = [await world.add_battery(pack) for pack in packs]
+    await bluetooth_env.add_adapter()
+    peripherals = [await bluetooth_env.add_battery(pack) for pack in packs]
     entries = []
     for pack in packs:
-        await world.heard(pack.address)
+        await bluetooth_env.heard(pack.address)
         result = await pick(hass, await start_user_flow(hass), pack.address)
         result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
         entries.append(result["result"])
@@ -554,11 +565,11 @@ async def test_the_name_of_an_entry_tells_nothing_of_the_address(
 
 
 async def test_a_battery_without_a_name_shows_the_end_of_its_address_on_the_screen(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Where the owner looks at it, and only there."""
     pack = battery("idle", name="", address="A4:C1:37:00:12:AB")
-    await bring_near(world, pack)
+    await bring_near(bluetooth_env, pack)
     result = await start_user_flow(hass)
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {CONF_ADDRESS: pack.address}
@@ -570,11 +581,11 @@ async def test_a_battery_without_a_name_shows_the_end_of_its_address_on_the_scre
 
 
 async def test_a_name_that_is_garbage_does_no_harm(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Names come from the air."""
     pack = battery("idle", name="\x01\x7f<b>[ü](x)*`\n", address="A4:C1:37:00:12:AC")
-    await bring_near(world, pack)
+    await bring_near(bluetooth_env, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -582,12 +593,12 @@ async def test_a_name_that_is_garbage_does_no_harm(
 
 
 async def test_a_model_that_is_garbage_does_no_harm(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What a device calls itself stands in a text with markup, like its name."""
     pack = battery(name="BB-1", model="[x](//a.io)![](<b>`*)")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     flow = await discovered(hass, pack.address)
     result = await hass.config_entries.flow.async_configure(flow["flow_id"])
     placeholders = result["description_placeholders"]
@@ -596,12 +607,12 @@ async def test_a_model_that_is_garbage_does_no_harm(
 
 
 async def test_an_ignored_battery_can_be_added_by_hand(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who pressed "Ignore" may change their mind."""
     pack = battery()
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     flow = await discovered(hass, pack.address)
     await hass.config_entries.flow.async_init(
         DOMAIN,
@@ -620,12 +631,12 @@ async def test_an_ignored_battery_can_be_added_by_hand(
 
 
 async def test_picking_by_hand_ends_the_discovery_of_the_same_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One battery, one entry."""
     pack = battery()
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await discovered(hass, pack.address)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
@@ -635,21 +646,21 @@ async def test_picking_by_hand_ends_the_discovery_of_the_same_battery(
 
 
 async def test_who_adds_by_hand_does_not_wait_for_what_was_discovered(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """On a campground there are others' batteries, which their phones hold."""
     for number in range(6):
         other = battery(
             "idle", name=f"ZT-{number}", address=f"A4:C1:37:00:10:{number:02X}"
         )
-        peripheral = await world.add_battery(other)
+        peripheral = await bluetooth_env.add_battery(other)
         peripheral.faults.drop = FOREVER
     pack = battery()
-    await world.add_battery(pack, start=False)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack, start=False)
+    await bluetooth_env.add_adapter()
     await asyncio.sleep(2)
-    await world.peripherals[pack.address].start()
-    await world.heard(pack.address)
+    await bluetooth_env.peripherals[pack.address].start()
+    await bluetooth_env.heard(pack.address)
     result = await start_user_flow(hass)
     async with asyncio.timeout(25):
         result = await pick(hass, result, pack.address)
@@ -666,25 +677,25 @@ async def test_who_adds_by_hand_does_not_wait_for_what_was_discovered(
 
 
 async def test_a_battery_that_was_removed_is_offered_again(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also one that was picked by hand, which Home Assistant does not do by itself."""
     pack = battery()
-    await bring_near(world, pack)
+    await bring_near(bluetooth_env, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await asyncio.sleep(30)
     await hass.config_entries.async_remove(result["result"].entry_id)
-    await until(lambda: flows(hass, pack.address))
+    await wait_until(lambda: flows(hass, pack.address))
 
 
 async def test_a_battery_added_meanwhile_is_recognised(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The list may be older than the entry."""
     pack = battery()
-    await bring_near(world, pack)
+    await bring_near(bluetooth_env, pack)
     result = await start_user_flow(hass)
     await add_discovered(hass, pack.address)
     result = await hass.config_entries.flow.async_configure(
@@ -697,7 +708,7 @@ async def test_a_battery_added_meanwhile_is_recognised(
 
 
 async def test_without_bluetooth_the_screen_says_so(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No adapter at all, or none that connects."""
     result = await start_user_flow(hass)
@@ -705,10 +716,10 @@ async def test_without_bluetooth_the_screen_says_so(
 
 
 async def test_nothing_nearby_says_what_to_do(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """After asking the adapters to look actively."""
-    await world.add_adapter()
+    await bluetooth_env.add_adapter()
     result = await start_user_flow(hass)
     assert (result["type"], result["reason"]) == (
         FlowResultType.ABORT,
@@ -717,41 +728,47 @@ async def test_nothing_nearby_says_what_to_do(
 
 
 async def fail_refused(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> None:
     """Have the battery not take the connection."""
-    world.peripherals[pack.address].faults.refuse_connection = FOREVER
+    bluetooth_env.peripherals[pack.address].faults.refuse_connection = FOREVER
 
 
 async def fail_silent(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> None:
     """Have the battery not answer."""
-    world.peripherals[pack.address].faults.drop = FOREVER
+    bluetooth_env.peripherals[pack.address].faults.drop = FOREVER
 
 
-async def fail_link(hass: HomeAssistant, world: World, pack: SimulatedBattery) -> None:
+async def fail_link(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> None:
     """Have the link break at the first request."""
-    world.peripherals[pack.address].faults.disconnect_on_write = FOREVER
+    bluetooth_env.peripherals[pack.address].faults.disconnect_on_write = FOREVER
 
 
-async def fail_slots(hass: HomeAssistant, world: World, pack: SimulatedBattery) -> None:
+async def fail_slots(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> None:
     """Have other devices take all connections."""
-    for adapter in world.adapters.values():
+    for adapter in bluetooth_env.adapters.values():
         adapter.slots = 0
 
 
-async def fail_away(hass: HomeAssistant, world: World, pack: SimulatedBattery) -> None:
+async def fail_away(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> None:
     """Switch the battery off and let Home Assistant forget it."""
-    await world.peripherals[pack.address].stop()
+    await bluetooth_env.peripherals[pack.address].stop()
     bluetooth.async_clear_advertisement_history(hass, pack.address)
 
 
 async def fail_adapter(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> None:
     """Unplug the adapter."""
-    await world.remove_adapter()
+    await bluetooth_env.remove_adapter()
 
 
 @pytest.mark.parametrize(
@@ -766,18 +783,18 @@ async def fail_adapter(
     ],
 )
 async def test_the_screen_says_why_and_a_second_try_succeeds(
-    hass: HomeAssistant, world: World, fail: Any, reason: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fail: Any, reason: str
 ) -> None:
     """Each passing failure has its own words, and loses nothing."""
     pack = battery("idle", name="Grandma")
-    peripheral = await world.add_battery(pack)
+    peripheral = await bluetooth_env.add_battery(pack)
     other = battery("idle", name="Other", address="A4:C1:37:00:00:77")
-    await world.add_battery(other, profile="jbd")
-    adapter = await world.add_adapter()
-    await world.heard(pack.address)
-    await world.heard(other.address)
+    await bluetooth_env.add_battery(other, profile="jbd")
+    adapter = await bluetooth_env.add_adapter()
+    await bluetooth_env.heard(pack.address)
+    await bluetooth_env.heard(other.address)
     result = await start_user_flow(hass)
-    await fail(hass, world, pack)
+    await fail(hass, bluetooth_env, pack)
     result = await pick(hass, result, pack.address)
     if reason == "no_bluetooth":
         # Nothing is left to pick from.
@@ -795,7 +812,7 @@ async def test_the_screen_says_why_and_a_second_try_succeeds(
     adapter.slots = 3
     if not peripheral.is_on:
         await peripheral.start()
-    await world.heard(pack.address)
+    await bluetooth_env.heard(pack.address)
     result = await pick(hass, result, pack.address)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "confirm")
     assert adapter.free_slots == adapter.slots
@@ -809,12 +826,12 @@ async def test_the_screen_says_why_and_a_second_try_succeeds(
     ],
 )
 async def test_wrong_answers_are_no_battery(
-    hass: HomeAssistant, world: World, answer: bytes, reason: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, answer: bytes, reason: str
 ) -> None:
     """An intact frame with the wrong content does not become an entry."""
     pack = BrokenBattery(name="Odd")
     pack.answer = answer
-    await bring_near(world, pack)
+    await bring_near(bluetooth_env, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["errors"] == {"base": reason}
 
@@ -828,11 +845,11 @@ class SmallBattery(SimulatedBattery):
 
 
 async def test_a_battery_that_refuses_the_longer_read_is_added(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It answers the shorter one."""
     pack = SmallBattery(name="Odd")
-    await bring_near(world, pack)
+    await bring_near(bluetooth_env, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["step_id"] == "confirm"
     result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
@@ -841,39 +858,39 @@ async def test_a_battery_that_refuses_the_longer_read_is_added(
 
 
 async def test_a_foreign_pack_picked_by_hand_is_refused_politely(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And let go."""
     pack = battery("idle", name="JBD", address="A4:C1:38:00:00:03")
-    await world.add_battery(pack, profile="jbd")
-    adapter = await world.add_adapter()
-    await world.heard(pack.address)
+    await bluetooth_env.add_battery(pack, profile="jbd")
+    adapter = await bluetooth_env.add_adapter()
+    await bluetooth_env.heard(pack.address)
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["errors"] == {"base": "not_vlrv"}
     assert adapter.free_slots == adapter.slots
 
 
 async def test_closing_the_window_while_connecting_leaves_no_link(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The slot is free again."""
     pack = battery("idle", name="Grandma")
-    peripheral = await world.add_battery(pack)
+    peripheral = await bluetooth_env.add_battery(pack)
     peripheral.faults.drop = FOREVER
-    adapter = await world.add_adapter()
-    await world.heard(pack.address)
+    adapter = await bluetooth_env.add_adapter()
+    await bluetooth_env.heard(pack.address)
     result = await hass.config_entries.flow.async_configure(
         (await start_user_flow(hass))["flow_id"], {CONF_ADDRESS: pack.address}
     )
     assert result["type"] is FlowResultType.SHOW_PROGRESS
-    await until(lambda: peripheral.is_connected)
+    await wait_until(lambda: peripheral.is_connected)
     hass.config_entries.flow.async_abort(result["flow_id"])
-    await until(lambda: not peripheral.is_connected)
+    await wait_until(lambda: not peripheral.is_connected)
     assert adapter.free_slots == adapter.slots
 
 
 async def test_a_battery_that_tells_no_identity_is_added_all_the_same(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not every board of the family answers the identity registers."""
 
@@ -882,8 +899,8 @@ async def test_a_battery_that_tells_no_identity_is_added_all_the_same(
             return None if frame[3] == 105 else super().handle(frame)
 
     pack = Nameless(name="ZT-x", cell_count=8, capacity=150)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     assert entry.data[CONF_FACTS]["firmware"] == ""
     device = device_of(hass, pack.address)

@@ -26,19 +26,19 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import (
     add_discovered,
     battery,
-    be_held,
     device_of,
     enable_all,
     entity_id,
+    hold_by_other_device,
     set_options,
-    until,
     value,
+    wait_until,
 )
 from .vlrv.captures import capture, needs_captures
-from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.controls import CONF_PENDING
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
@@ -164,28 +164,28 @@ class Bench:
     async def power_cycle(self) -> None:
         """Do what the notice asks for, and wait until all of it is read again."""
         await self.peripheral.power_cycle()
-        await self.settled()
+        await self.wait_connected()
 
-    async def settled(self) -> None:
+    async def wait_connected(self) -> None:
         """Wait for the link and what is read at its beginning."""
-        await until(lambda: self.entry.runtime_data.client.is_connected)
+        await wait_until(lambda: self.entry.runtime_data.client.is_connected)
         await asyncio.sleep(5)
 
 
 async def bench(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     pack: SimulatedBattery | None = None,
     **kwargs: Any,
 ) -> Bench:
     """Return a discovered battery whose settings have been read."""
     pack = pack or battery("idle", module_id=1)
-    peripheral = await world.add_battery(pack, **kwargs)
-    if not world.adapters:
-        await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack, **kwargs)
+    if not bluetooth_env.adapters:
+        await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     found = Bench(hass, pack, peripheral, entry)
-    await found.settled()
+    await found.wait_connected()
     return found
 
 
@@ -224,10 +224,10 @@ def check(
 
 
 async def test_a_module_id_is_confirmed_and_shown_after_the_power_cycle(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until then the old value stands, and a notice names the setting and the value."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     assert one.shown("module_id") == "1"
     assert one.options("module_id") == [str(number) for number in range(1, 17)]
     await one.select("module_id", "7")
@@ -260,10 +260,10 @@ async def test_a_module_id_is_confirmed_and_shown_after_the_power_cycle(
 
 @pytest.mark.parametrize("number", ["2", "9", "16"])
 async def test_every_module_id_gets_through(
-    hass: HomeAssistant, world: World, number: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, number: str
 ) -> None:
     """1-16, and back."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", number)
     await one.power_cycle()
     assert one.shown("module_id") == number
@@ -274,20 +274,20 @@ async def test_every_module_id_gets_through(
 
 
 async def test_the_value_that_is_there_already_needs_no_power_cycle(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery confirms it, and there is nothing to wait for."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", "1")
     assert one.changes == [bytes.fromhex("100701017575")]
     assert one.issue is None
 
 
 async def test_a_change_that_is_taken_back_needs_no_power_cycle(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The last word counts."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", "7")
     assert one.pending == "- Module ID: 7"
     await one.select("module_id", "1")
@@ -297,10 +297,10 @@ async def test_a_change_that_is_taken_back_needs_no_power_cycle(
 
 
 async def test_what_is_no_module_id_is_never_sent(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant knows the options."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     for option in ("0", "17", "P05-VCT", ""):
         with pytest.raises(ServiceValidationError):
             await one.select("module_id", option)
@@ -320,10 +320,14 @@ async def test_what_is_no_module_id_is_never_sent(
     ],
 )
 async def test_a_protocol_is_set_by_its_brand(
-    hass: HomeAssistant, world: World, setting: str, brand: str, frame: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    setting: str,
+    brand: str,
+    frame: str,
 ) -> None:
     """The options are the battery's own list, the value is its index there."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     assert one.shown(setting) == "Growatt"
     await one.select(setting, brand)
     (sent,) = one.changes
@@ -337,10 +341,10 @@ async def test_a_protocol_is_set_by_its_brand(
 
 
 async def test_the_options_are_what_the_battery_offers(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In its order, by brand."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     assert one.options("can_protocol") == [
         "Growatt", "Sol-Ark", "Deye", "Megarevo", "Victron", "Luxpower", "SMA",
         "Inhenergy", "Solis", "Afore", "Studer",
@@ -351,10 +355,10 @@ async def test_the_options_are_what_the_battery_offers(
 
 
 async def test_several_changes_wait_for_one_power_cycle(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One notice for the battery, with all of them."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     await one.select("rs485_protocol", "Luxpower")
     await one.select("module_id", "2")
@@ -370,10 +374,10 @@ async def test_several_changes_wait_for_one_power_cycle(
 
 @pytest.mark.parametrize("setting", ["can_protocol", "rs485_protocol"])
 async def test_a_protocol_is_refused_with_an_explanation_unless_the_module_id_is_1(
-    hass: HomeAssistant, world: World, setting: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, setting: str
 ) -> None:
     """Nothing is sent, not even a question."""
-    one = await bench(hass, world, battery("idle", module_id=2))
+    one = await bench(hass, bluetooth_env, battery("idle", module_id=2))
     frames = len(one.sent())
     async with refused(
         one, "protocol_needs_module_id", setting, ServiceValidationError
@@ -385,10 +389,10 @@ async def test_a_protocol_is_refused_with_an_explanation_unless_the_module_id_is
 
 
 async def test_the_module_id_that_counts_is_the_one_in_effect(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One that waits for its power cycle does not open the protocols yet."""
-    one = await bench(hass, world, battery("idle", module_id=2))
+    one = await bench(hass, bluetooth_env, battery("idle", module_id=2))
     await one.select("module_id", "1")
     async with refused(
         one, "protocol_needs_module_id", "can_protocol", ServiceValidationError
@@ -410,13 +414,13 @@ async def in_other_hands(one: Bench, **changed: Any) -> None:
 
 
 async def test_a_protocol_is_found_in_the_list_of_this_connection(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The app's firmware update sorts it anew; a place in the old one is another brand.
 
     An inverter that is told another protocol than its own charges the battery wrongly.
     """
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await in_other_hands(one, can_protocols=tuple(reversed(CAN_PROTOCOLS)))
     await one.select("can_protocol", "Victron")
     (sent,) = one.changes
@@ -428,10 +432,10 @@ async def test_a_protocol_is_found_in_the_list_of_this_connection(
 
 
 async def test_a_brand_that_the_list_of_this_connection_lacks_is_not_sent(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Though it can still be chosen on the screen."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await in_other_hands(one, can_protocols=("P01-GRW", "P02-SLK"))
     assert "Victron" in one.options("can_protocol")
     async with refused(
@@ -439,16 +443,16 @@ async def test_a_brand_that_the_list_of_this_connection_lacks_is_not_sent(
     ):
         await one.select("can_protocol", "Victron")
     assert one.changes == []
-    await one.settled()
+    await one.wait_connected()
     assert one.options("can_protocol") == ["Growatt", "Sol-Ark"]
 
 
 @pytest.mark.parametrize(("before", "now"), [(2, 1), (1, 2)])
 async def test_the_module_id_that_counts_is_that_of_this_connection(
-    hass: HomeAssistant, world: World, before: int, now: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: int, now: int
 ) -> None:
     """The app may have set it meanwhile, either way."""
-    one = await bench(hass, world, battery("idle", module_id=before))
+    one = await bench(hass, bluetooth_env, battery("idle", module_id=before))
     await in_other_hands(one, module_id=now)
     assert one.shown("module_id") == str(before)
     if now == 1:
@@ -463,24 +467,26 @@ async def test_the_module_id_that_counts_is_that_of_this_connection(
 
 
 async def test_what_was_known_is_shown_until_it_is_read_again(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It does not count for a change, but it is better than nothing."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     reads = one.gets[GET_CAN]
     await in_other_hands(one, can_index=4)
     assert one.gets[GET_CAN] == reads
     assert one.shown("can_protocol") == "Growatt"
-    await one.settled()
+    await one.wait_connected()
     assert one.gets[GET_CAN] == reads + 1
     assert one.shown("can_protocol") == "Victron"
 
 
 async def test_a_list_that_changes_under_the_write_is_no_success(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is read back names another brand at the place that was sent."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     answer = one.pack._setting
 
     def sort_anew(function: int, data: bytes) -> bytes | None:
@@ -497,10 +503,10 @@ async def test_a_list_that_changes_under_the_write_is_no_success(
 
 
 async def test_a_pending_protocol_is_met_by_its_brand_alone(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not by another one that has its place in a newer list."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     one.pack.can_protocols = tuple(reversed(CAN_PROTOCOLS))
     await one.power_cycle()
@@ -512,10 +518,10 @@ async def test_a_pending_protocol_is_met_by_its_brand_alone(
 
 
 async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A board that has lost its list still has the choices it once told of."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.pack.can_protocols = ()
     await one.power_cycle()
     assert "Victron" in one.options("can_protocol")
@@ -528,10 +534,10 @@ async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
 
 @pytest.mark.parametrize("setting", ["can_protocol", "rs485_protocol"])
 async def test_a_refusal_of_the_battery_is_told_with_its_code(
-    hass: HomeAssistant, world: World, setting: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, setting: str
 ) -> None:
     """The value stays, and nothing is pending."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.pack.module_id = 2  # which nobody has told us
     with pytest.raises(HomeAssistantError) as caught:
         await one.select(setting, "Luxpower")
@@ -544,10 +550,12 @@ async def test_a_refusal_of_the_battery_is_told_with_its_code(
 
 
 async def test_a_code_that_is_not_known_is_told_too(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever a newer firmware says."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     monkeypatch.setattr(
         one.pack, "_accept", lambda *_args, **_kwargs: bytes((0x2A,)), raising=True
     )
@@ -559,10 +567,10 @@ async def test_a_code_that_is_not_known_is_told_too(
 
 
 async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """`10 06 01 00 crc` both ways: an answer confirms, what was written does not."""
-    one = await bench(hass, world, battery("idle", can_index=4))
+    one = await bench(hass, bluetooth_env, battery("idle", can_index=4))
     assert one.shown("can_protocol") == "Victron"
     one.peripheral.faults.drop = 1
     async with refused(one, "change_not_confirmed", "can_protocol"):
@@ -589,11 +597,13 @@ async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
 
 
 async def test_a_battery_without_protocols_gets_no_select_for_them(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A ZT of 2024 has none on RS485 and one on CAN."""
     one = await bench(
-        hass, world, battery("idle", rs485_protocols=(), can_protocols=("P01-GRW",))
+        hass,
+        bluetooth_env,
+        battery("idle", rs485_protocols=(), can_protocols=("P01-GRW",)),
     )
     assert not one.has("rs485_protocol")
     assert one.options("can_protocol") == ["Growatt"]
@@ -602,12 +612,12 @@ async def test_a_battery_without_protocols_gets_no_select_for_them(
 
 
 async def test_a_code_that_is_not_known_is_shown_as_it_is(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And can be chosen."""
     one = await bench(
         hass,
-        world,
+        bluetooth_env,
         battery("idle", can_protocols=("P01-GRW", "P13-XYZ", "P14-GRW"), can_index=1),
     )
     assert one.options("can_protocol") == ["Growatt", "P13-XYZ", "Growatt (P14-GRW)"]
@@ -620,12 +630,14 @@ async def test_a_code_that_is_not_known_is_shown_as_it_is(
 
 
 async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is asked twice, once for each connection, and no poll is lost to it."""
     pack = battery("idle")
     monkeypatch.setattr(pack, "_setting", lambda *_: None)
-    one = await bench(hass, world, pack)
+    one = await bench(hass, bluetooth_env, pack)
     await asyncio.sleep(POLL)
     for key in ("module_id", "can_protocol", "rs485_protocol"):
         assert not one.has(key)
@@ -645,7 +657,7 @@ async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
 @pytest.mark.parametrize("silent", [GET_RS485, GET_CAN])
 async def test_a_battery_that_tells_only_some_settings_has_those(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     silent: int,
 ) -> None:
@@ -657,7 +669,7 @@ async def test_a_battery_that_tells_only_some_settings_has_those(
         "_setting",
         lambda function, data: None if function == silent else answer(function, data),
     )
-    one = await bench(hass, world, pack)
+    one = await bench(hass, bluetooth_env, pack)
     await asyncio.sleep(POLL)
     assert one.has("module_id")
     assert one.shown("module_id") == "1"
@@ -666,10 +678,10 @@ async def test_a_battery_that_tells_only_some_settings_has_those(
 
 
 async def test_settings_are_read_once_a_connection_and_after_each_write(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No more than that."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     once = {GET_MODULE_ID: 1, GET_CAN: 1, GET_RS485: 1}
     assert one.gets == once
     await asyncio.sleep(10 * POLL)
@@ -692,10 +704,10 @@ async def test_settings_are_read_once_a_connection_and_after_each_write(
 
 
 async def test_a_battery_that_came_back_without_the_value_is_told_of(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The notice changes its words, and goes when the value is there after all."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", "7")
     one.pack._pending.clear()  # lost, as with writes that follow too closely
     await one.power_cycle()
@@ -719,29 +731,29 @@ async def test_a_battery_that_came_back_without_the_value_is_told_of(
 
 
 async def test_a_lost_link_alone_does_not_drop_the_notice(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only the value ends it."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     one.peripheral.drop_link()
     await asyncio.sleep(1)
-    await one.settled()
+    await one.wait_connected()
     assert one.pending == "- CAN protocol: Victron"
     await one.power_cycle()
     assert one.issue is None
 
 
 async def test_a_pending_change_survives_a_reload(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With the same words, also before the battery has been read again."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     assert one.entry.data[CONF_PENDING] == {"can_protocol": "Victron"}
     assert await hass.config_entries.async_reload(one.entry.entry_id)
     assert one.pending == "- CAN protocol: Victron"
-    await one.settled()
+    await one.wait_connected()
     assert one.pending == "- CAN protocol: Victron"
     await one.power_cycle()
     assert one.issue is None
@@ -749,10 +761,10 @@ async def test_a_pending_change_survives_a_reload(
 
 
 async def test_a_reload_right_after_the_confirmation_loses_no_notice(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery has taken it, whether it could be read back or not."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     controls = one.entry.runtime_data.controls
     change = hass.async_create_task(one.select("module_id", "7"))
     async with asyncio.timeout(5):
@@ -760,7 +772,7 @@ async def test_a_reload_right_after_the_confirmation_loses_no_notice(
             await asyncio.sleep(0.001)
     assert await hass.config_entries.async_reload(one.entry.entry_id)
     await change
-    await one.settled()
+    await one.wait_connected()
     assert one.pending == "- Module ID: 7"
     await one.power_cycle()
     assert one.shown("module_id") == "7"
@@ -768,10 +780,10 @@ async def test_a_reload_right_after_the_confirmation_loses_no_notice(
 
 
 async def test_a_pending_change_survives_a_start_without_the_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As after a restart of Home Assistant, which forgets its notices."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", "3")
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await one.peripheral.stop()
@@ -786,31 +798,31 @@ async def test_a_pending_change_survives_a_start_without_the_battery(
     assert one.pending == "- Module ID: 3"
     await asyncio.sleep(60)
     await one.peripheral.start()
-    await one.settled()
+    await one.wait_connected()
     assert one.issue is None
     assert one.shown("module_id") == "3"
 
 
 async def test_a_reload_is_not_taken_for_a_power_cycle(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery was not away, so nothing is said of its coming back."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     assert await hass.config_entries.async_reload(one.entry.entry_id)
-    await one.settled()
+    await one.wait_connected()
     issue = one.issue
     assert issue is not None
     assert issue.translation_key == "power_cycle"
 
 
 async def test_a_connection_made_for_the_change_is_not_taken_for_a_power_cycle(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What is read at its beginning is read after the change was made."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.drop_link()
-    await until(lambda: not one.entry.runtime_data.client.is_connected)
+    await wait_until(lambda: not one.entry.runtime_data.client.is_connected)
     await one.select("module_id", "7")
     assert one.pending == "- Module ID: 7"
     await asyncio.sleep(2 * POLL)
@@ -820,13 +832,13 @@ async def test_a_connection_made_for_the_change_is_not_taken_for_a_power_cycle(
 
 
 async def test_a_change_while_the_settings_are_read_is_not_taken_for_old(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The reading at the beginning of a connection takes a second or more."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     reads = one.gets[GET_MODULE_ID]
     one.peripheral.drop_link()
-    await until(lambda: one.gets[GET_MODULE_ID] > reads)
+    await wait_until(lambda: one.gets[GET_MODULE_ID] > reads)
     await one.select("module_id", "7")
     await asyncio.sleep(5)
     issue = one.issue
@@ -835,10 +847,10 @@ async def test_a_change_while_the_settings_are_read_is_not_taken_for_old(
 
 
 async def test_a_battery_that_is_removed_takes_its_notice_along(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody could make it go away any more."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", "7")
     assert one.issue is not None
     await hass.config_entries.async_remove(one.entry.entry_id)
@@ -849,10 +861,10 @@ async def test_a_battery_that_is_removed_takes_its_notice_along(
 @pytest.mark.parametrize("after", [0.05, 0.1])
 @pytest.mark.parametrize("again", [False, True])
 async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
-    hass: HomeAssistant, world: World, again: bool, after: float
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, again: bool, after: float
 ) -> None:
     """Whether another change waits already or not; what is told is in plain words."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     if again:
         await one.select("module_id", "7")
         await asyncio.sleep(1)
@@ -869,10 +881,10 @@ async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
 
 @pytest.mark.parametrize("by", ["device", "entry"])
 async def test_notices_and_errors_use_the_name_that_the_owner_gave(
-    hass: HomeAssistant, world: World, by: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by: str
 ) -> None:
     """Most give it on the battery's page, and look for the battery under it."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.select("module_id", "7")
     if by == "device":
         dr.async_get(hass).async_update_device(
@@ -889,17 +901,17 @@ async def test_notices_and_errors_use_the_name_that_the_owner_gave(
         await one.refresh()
     one.peripheral.faults.clear()
     await hass.config_entries.async_reload(one.entry.entry_id)
-    await one.settled()
+    await one.wait_connected()
     assert one.issue.translation_placeholders["name"] == "Under the bed"
     assert one.pending == "- Module ID: 7"
 
 
 async def test_two_batteries_have_two_notices(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each by its own name."""
-    one = await bench(hass, world)
-    other = await bench(hass, world, battery("winter"))
+    one = await bench(hass, bluetooth_env)
+    other = await bench(hass, bluetooth_env, battery("winter"))
     await one.select("module_id", "7")
     await other.select("can_protocol", "SMA")
     issues = [
@@ -919,10 +931,10 @@ async def test_two_batteries_have_two_notices(
 
 
 async def test_the_heater_is_on_when_the_battery_says_so(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Within ten seconds, one frame, never before it is reported."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     assert one.shown("heater", "switch") == "off"
     for enabled, frame in ((True, "100a0101e4b6"), (False, "100a01002576")):
         one.peripheral.writes.clear()
@@ -937,10 +949,12 @@ async def test_the_heater_is_on_when_the_battery_says_so(
 
 
 async def test_the_heater_is_never_shown_ahead_of_the_battery(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is reported is what stands, also while the command is under way."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     entity = entity_id(hass, one.pack.address, "heater", "switch")
     states: list[tuple[str, bool]] = []
 
@@ -977,10 +991,14 @@ async def test_the_heater_is_never_shown_ahead_of_the_battery(
 )
 @pytest.mark.parametrize("enabled", [True, False])
 async def test_a_heater_that_does_not_follow_is_told_of(
-    hass: HomeAssistant, world: World, answer: Any, key: str, enabled: bool
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    answer: Any,
+    key: str,
+    enabled: bool,
 ) -> None:
     """The switch shows what the battery reports, and one frame was sent."""
-    one = await bench(hass, world, battery("idle", heating_enabled=not enabled))
+    one = await bench(hass, bluetooth_env, battery("idle", heating_enabled=not enabled))
     before = "off" if enabled else "on"
     one.pack.heater_answer = answer
     started = hass.loop.time()
@@ -996,10 +1014,10 @@ async def test_a_heater_that_does_not_follow_is_told_of(
 
 
 async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whether it took the command is not known, until the battery says so."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.drop = 1
     async with refused(one, "heater_unanswered", "heater"):
         await one.heater(True)
@@ -1009,14 +1027,14 @@ async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
 
 
 async def test_a_heater_is_not_confirmed_by_what_was_reported_before(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only a status that was read after the command confirms it."""
-    one = await bench(hass, world, battery("idle", heating_enabled=True))
+    one = await bench(hass, bluetooth_env, battery("idle", heating_enabled=True))
     assert one.shown("heater", "switch") == "on"
     one.peripheral.notifications.clear()
     task = hass.async_create_task(one.heater(True))
-    await until(lambda: one.peripheral.notifications)
+    await wait_until(lambda: one.peripheral.notifications)
     one.pack.heating_enabled = False
     one.peripheral.faults.drop = FOREVER
     with pytest.raises(HomeAssistantError) as caught:
@@ -1025,14 +1043,14 @@ async def test_a_heater_is_not_confirmed_by_what_was_reported_before(
 
 
 async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Ten seconds are ten seconds, also where each poll waits for its tries."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.notifications.clear()
     started = hass.loop.time()
     task = hass.async_create_task(one.heater(True))
-    await until(lambda: one.peripheral.notifications)
+    await wait_until(lambda: one.peripheral.notifications)
     one.peripheral.faults.drop = FOREVER
     with pytest.raises(HomeAssistantError) as caught:
         await task
@@ -1041,10 +1059,10 @@ async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
 
 
 async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With words, as nobody will see the battery report it."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.pack.heater_answer = "ignore"
     task = hass.async_create_task(one.heater(True))
     await asyncio.sleep(3)
@@ -1055,12 +1073,12 @@ async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
 
 
 async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery is let go then, and not asked any more."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     switching = hass.async_create_task(one.heater(True))
-    await until(lambda: one.changes)
+    await wait_until(lambda: one.changes)
     began = hass.loop.time()
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     async with refused(one, "heater_interrupted", "heater"):
@@ -1069,10 +1087,12 @@ async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
 
 
 async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As after another firmware: nobody could see what the command does."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     answer = one.pack.handle
     monkeypatch.setattr(
         one.pack,
@@ -1080,7 +1100,7 @@ async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
         lambda frame: None if frame[1] == 3 and frame[5] == 41 else answer(frame),
     )
     await one.peripheral.power_cycle()
-    await until(lambda: one.shown("heater", "switch") == "unknown", 120)
+    await wait_until(lambda: one.shown("heater", "switch") == "unknown", 120)
     one.peripheral.writes.clear()
     async with refused(one, "heater_not_reported"):
         await one.heater(True)
@@ -1088,11 +1108,11 @@ async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
 
 
 async def test_a_battery_without_register_40_has_no_heater(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Older boards report 39 registers, so nothing could be confirmed."""
     one = await bench(
-        hass, world, battery("idle", generation=1, name="ZT-12.8V100Ah-0009")
+        hass, bluetooth_env, battery("idle", generation=1, name="ZT-12.8V100Ah-0009")
     )
     assert not one.has("heater", "switch")
 
@@ -1101,21 +1121,23 @@ async def test_a_battery_without_register_40_has_no_heater(
 
 
 async def renamable(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery | None = None
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    pack: SimulatedBattery | None = None,
 ) -> Bench:
     """Return a battery whose name is switched on."""
-    one = await bench(hass, world, pack)
+    one = await bench(hass, bluetooth_env, pack)
     await enable_all(hass, one.pack.address)
-    await one.settled()
+    await one.wait_connected()
     one.peripheral.writes.clear()
     return one
 
 
 async def test_the_name_is_switched_off_by_default(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is changed once in the life of a battery, if at all."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     entity = er.async_get(hass).async_get(
         entity_id(hass, one.pack.address, "bluetooth_name", "text")
     )
@@ -1126,25 +1148,27 @@ async def test_the_name_is_switched_off_by_default(
 
 @pytest.mark.parametrize("name", ["My motorhome battery 1", "ZT-12.8V100Ah-0001 (a)"])
 async def test_a_longer_name_is_advertised_after_the_power_cycle(
-    hass: HomeAssistant, world: World, name: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
     """The entry and its entities stay, whatever the battery is called."""
-    one = await renamable(hass, world)
-    await renamed(hass, world, one, name)
+    one = await renamable(hass, bluetooth_env)
+    await renamed(hass, bluetooth_env, one, name)
 
 
 @pytest.mark.parametrize("linked_for", [0, 300])
 @pytest.mark.parametrize("name", ["Grandma", "~", "ZT-12.8V100Ah-0002"])
 async def test_a_shorter_name_is_advertised_after_the_power_cycle(
-    hass: HomeAssistant, world: World, name: str, linked_for: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str, linked_for: int
 ) -> None:
     """Though the scanner takes it for shortened while it remembers a longer one."""
-    one = await renamable(hass, world)
+    one = await renamable(hass, bluetooth_env)
     await asyncio.sleep(linked_for)
-    await renamed(hass, world, one, name)
+    await renamed(hass, bluetooth_env, one, name)
 
 
-async def renamed(hass: HomeAssistant, world: World, one: Bench, name: str) -> None:
+async def renamed(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, one: Bench, name: str
+) -> None:
     """Check that a new name gets through."""
     old = one.pack.name
     title = one.entry.title
@@ -1182,10 +1206,10 @@ async def renamed(hass: HomeAssistant, world: World, one: Bench, name: str) -> N
     ["", "x" * 23, "Büro", "ü", "van\n", "van\0", "a\tb", "van \U0001f50b", "van\x7f"],
 )
 async def test_a_bad_name_is_refused_before_anything_is_sent(
-    hass: HomeAssistant, world: World, name: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
     """1-22 printable ASCII characters; some are refused by Home Assistant itself."""
-    one = await renamable(hass, world)
+    one = await renamable(hass, bluetooth_env)
     with pytest.raises((HomeAssistantError, ValueError)) as caught:
         await one.rename(name)
     if isinstance(caught.value, HomeAssistantError):
@@ -1198,10 +1222,13 @@ async def test_a_bad_name_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("name", ["x" * 23, "Büro", "a"])
 async def test_a_name_is_shown_even_if_it_could_not_be_written(
-    hass: HomeAssistant, world: World, name: str, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    name: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What another tool has set is no reason for errors in the log."""
-    one = await renamable(hass, world)
+    one = await renamable(hass, bluetooth_env)
     one.pack.name = name
     await one.power_cycle()
     await asyncio.sleep(2 * POLL)
@@ -1214,30 +1241,30 @@ async def test_a_name_is_shown_even_if_it_could_not_be_written(
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
 async def test_a_link_that_breaks_in_a_command_for_the_heater_leaves_it_open(
-    hass: HomeAssistant, world: World, fault: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """The switch shows what became of it, without a power cycle."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     async with refused(one, "heater_unanswered", "heater"):
         await one.heater(True)
-    await one.settled()
+    await one.wait_connected()
     assert one.shown("heater", "switch") == "on"
     assert len(one.changes) == 1
 
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
 async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
-    hass: HomeAssistant, world: World, fault: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """It says so, sends nothing twice, and shows what the battery reports then."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     async with refused(one, "change_link_lost", "module_id"):
         await one.select("module_id", "7")
     assert len(one.changes) == 1
     assert one.issue is None
-    await one.settled()
+    await one.wait_connected()
     assert one.shown("module_id") == "1"
     assert len(one.changes) == 1
     # The battery had taken it.
@@ -1247,10 +1274,10 @@ async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
 
 
 async def test_a_battery_that_was_let_go_takes_no_change(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The owner has said so, and is told how to have it back."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.act("switch", "turn_off", "bluetooth_link")
     async with refused(one, "change_released", "module_id"):
         await one.select("module_id", "3")
@@ -1259,11 +1286,11 @@ async def test_a_battery_that_was_let_go_takes_no_change(
 
 
 async def test_a_release_while_connecting_for_a_change_is_told_as_such(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery is neither out of range nor switched off, and nobody else has it."""
-    one = await bench(hass, world)
-    await be_held(one.peripheral)
+    one = await bench(hass, bluetooth_env)
+    await hold_by_other_device(one.peripheral)
 
     async def change() -> None:
         async with refused(one, "change_released", "module_id"):
@@ -1277,10 +1304,10 @@ async def test_a_release_while_connecting_for_a_change_is_told_as_such(
 
 
 async def test_a_battery_that_is_switched_off_takes_no_change(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing was sent, and nothing is pending."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.peripheral.stop()
     await asyncio.sleep(1)
     assert one.shown("module_id") == "1"  # its values are young enough
@@ -1298,10 +1325,10 @@ async def test_a_battery_that_is_switched_off_takes_no_change(
 
 
 async def test_a_battery_out_of_range_takes_no_change(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The same where it is heard no more."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await one.peripheral.silence()
     one.peripheral.drop_link()
     one.peripheral.faults.refuse_connection = FOREVER
@@ -1312,7 +1339,7 @@ async def test_a_battery_out_of_range_takes_no_change(
     assert one.issue is None
     one.peripheral.faults.clear()
     await one.peripheral.advertise()
-    await until(lambda: one.entry.runtime_data.client.is_connected, 120)
+    await wait_until(lambda: one.entry.runtime_data.client.is_connected, 120)
     await asyncio.sleep(POLL)
     assert one.shown("module_id") == "1"
     assert one.changes == []
@@ -1320,10 +1347,13 @@ async def test_a_battery_out_of_range_takes_no_change(
 
 @pytest.mark.parametrize("how", ["is silent", "breaks the link", "contradicts itself"])
 async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch, how: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
 ) -> None:
     """And nobody is told that something may have been changed."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     answer = one.pack._setting
 
     def fail(function: int, data: bytes) -> bytes | None:
@@ -1344,10 +1374,10 @@ async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
 
 
 async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It waited for the answer to a poll, which took the link along."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.delay = 1.0
     poll = hass.async_create_task(one.refresh())
     await asyncio.sleep(0.5)
@@ -1362,10 +1392,10 @@ async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
 
 
 async def test_a_change_that_gets_no_answer_is_not_sent_again(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody knows whether it was taken; the next polls go on as before."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.drop = 1
     async with refused(one, "change_not_confirmed", "module_id"):
         await one.select("module_id", "7")
@@ -1382,22 +1412,24 @@ async def test_a_change_that_gets_no_answer_is_not_sent_again(
 
 
 async def test_a_change_that_was_confirmed_is_not_called_unmade(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When the reading after it fails, the notice and the error may not disagree."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.notifications.clear()
     task = hass.async_create_task(one.select("module_id", "7"))
-    await until(lambda: one.peripheral.notifications)
+    await wait_until(lambda: one.peripheral.notifications)
     one.peripheral.faults.drop = 2
     await asyncio.wait({task})
     unmade = task.exception() is not None
     assert (one.issue is None) is unmade
 
 
-async def test_changes_do_not_cross(hass: HomeAssistant, world: World) -> None:
+async def test_changes_do_not_cross(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """The second is told to wait, and the first is not disturbed."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.delay = 1.0
     first = hass.async_create_task(one.select("module_id", "7"))
     await asyncio.sleep(0.5)
@@ -1411,10 +1443,10 @@ async def test_changes_do_not_cross(hass: HomeAssistant, world: World) -> None:
 
 
 async def test_two_selects_are_set_one_after_the_other(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As a scene does; each is confirmed."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.delay = 0.5
     await asyncio.gather(
         one.select("module_id", "7"),
@@ -1431,10 +1463,10 @@ async def test_two_selects_are_set_one_after_the_other(
 
 
 async def test_a_reply_behind_a_late_one_in_one_notification_counts(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Two replies in one notification (A)."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.held = settings_frame(SET_RS485, b"\x01")
     one.peripheral.notifications.clear()
     await one.select("module_id", "7")
@@ -1447,11 +1479,13 @@ async def test_a_reply_behind_a_late_one_in_one_notification_counts(
 
 @needs_captures
 async def test_the_recorded_double_notification_confirms_the_module_id(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The refusal behind it belongs to another request."""
     double = capture("notification", "two replies")
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     handle = one.pack.handle
 
     def answer(frame: bytes) -> bytes | None:
@@ -1468,11 +1502,11 @@ async def test_the_recorded_double_notification_confirms_the_module_id(
 
 @needs_captures
 async def test_the_recorded_double_notification_refuses_the_protocol(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The success in front of it belongs to another request."""
     double = capture("notification", "two replies")
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.pack.module_id = 2
     one.peripheral.faults.held = double[:6]
     async with refused(one, "change_refused", "rs485_protocol"):
@@ -1482,10 +1516,10 @@ async def test_the_recorded_double_notification_refuses_the_protocol(
 
 
 async def test_a_reply_that_is_held_back_confirms_nothing_later(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It would come with the answer to a poll, but its link was ended."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.merge = 1
     async with refused(one, "change_not_confirmed", "module_id"):
         await one.select("module_id", "7")
@@ -1498,10 +1532,10 @@ async def test_a_reply_that_is_held_back_confirms_nothing_later(
 
 
 async def test_replies_that_come_twice_confirm_once(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For as long as they like."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.duplicate = FOREVER
     await one.select("module_id", "7")
     await one.select("can_protocol", "Victron")
@@ -1517,10 +1551,12 @@ async def test_replies_that_come_twice_confirm_once(
 
 
 async def test_a_reply_that_comes_late_does_not_confirm_another_change(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A success of the CAN protocol is no success of RS485, and its link is gone."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.late = 1
     one.peripheral.faults.late_by = 3.0
     async with refused(one, "change_not_confirmed", "can_protocol"):
@@ -1534,10 +1570,12 @@ async def test_a_reply_that_comes_late_does_not_confirm_another_change(
 
 
 async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A success does not name its value: Victron's may not be taken for Deye's."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.late = 1
     one.peripheral.faults.late_by = 2.6
     async with refused(one, "change_not_confirmed", "can_protocol"):
@@ -1556,10 +1594,10 @@ async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
 
 @pytest.mark.parametrize("interval", [10, 3600])
 async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
-    hass: HomeAssistant, world: World, interval: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, interval: int
 ) -> None:
     """On a new link, which is not taken for a battery that was away."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     await set_options(hass, one.entry, interval=interval)
     await one.select("can_protocol", "Victron")
     await asyncio.sleep(2 * POLL)
@@ -1580,10 +1618,10 @@ async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
 
 
 async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It loses the link with the change, and its value comes on the next."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     health = one.entry.runtime_data.health
     one.peripheral.faults.drop = 1
     change = hass.async_create_task(one.select("module_id", "7"))
@@ -1601,10 +1639,10 @@ async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
 
 @pytest.mark.parametrize("fault", ["corrupt", "truncate", "lead", "lose_chunk"])
 async def test_a_damaged_reply_is_no_confirmation(
-    hass: HomeAssistant, world: World, fault: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """Except where it is whole behind some garbage."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     if fault == "lead":
         await one.select("module_id", "7")
@@ -1617,10 +1655,10 @@ async def test_a_damaged_reply_is_no_confirmation(
 
 
 async def test_settings_come_through_in_small_and_slow_packets(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A list of 117 bytes in packets of 20, each answer after 0.14 s."""
-    one = await bench(hass, world, max_mtu=23, reply_latency=0.14)
+    one = await bench(hass, bluetooth_env, max_mtu=23, reply_latency=0.14)
     assert len(one.options("can_protocol")) == 11
     await one.select("can_protocol", "Victron")
     await one.heater(True)
@@ -1630,10 +1668,10 @@ async def test_settings_come_through_in_small_and_slow_packets(
 
 
 async def test_no_frame_follows_another_too_closely(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery loses writes within 10 ms; polls and settings share one link."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.peripheral.WRITE_SPACING", SPACING - 1e-3)
         for round_ in range(4):
@@ -1647,7 +1685,7 @@ async def test_no_frame_follows_another_too_closely(
             await asyncio.gather(one.heater(not round_ % 2), one.refresh())
             one.peripheral.drop_link()
             await asyncio.sleep(1)
-            await one.settled()
+            await one.wait_connected()
         await one.power_cycle()
     assert all(write.applied for write in one.peripheral.writes)
     times = [write.time for write in one.peripheral.writes]
@@ -1660,9 +1698,11 @@ async def test_no_frame_follows_another_too_closely(
 # Refresh now
 
 
-async def test_refresh_now_reads_at_once(hass: HomeAssistant, world: World) -> None:
+async def test_refresh_now_reads_at_once(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """And not with the next poll."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.pack.demand_current = -77.0
     started = hass.loop.time()
     await one.refresh()
@@ -1672,10 +1712,10 @@ async def test_refresh_now_reads_at_once(hass: HomeAssistant, world: World) -> N
 
 
 async def test_refresh_now_says_why_it_failed(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that does not answer, one that is away, and one in other hands."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.drop = 3
     async with refused(one, "no_answer"):
         await one.refresh()
@@ -1684,7 +1724,7 @@ async def test_refresh_now_says_why_it_failed(
     one.peripheral.faults.disconnect_on_write = 1
     async with refused(one, "link_lost"):
         await one.refresh()
-    await one.settled()
+    await one.wait_connected()
 
     await one.peripheral.stop()
     await asyncio.sleep(600)
@@ -1694,16 +1734,16 @@ async def test_refresh_now_says_why_it_failed(
         await one.refresh()
 
     await one.peripheral.start()
-    await one.settled()
+    await one.wait_connected()
     await one.refresh()
     assert value(hass, one.pack.address, "voltage") != "unavailable"
 
 
 async def test_refresh_now_says_that_another_device_holds_the_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Most often the phone app."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     one.peripheral.faults.refuse_connection = FOREVER
     one.peripheral.drop_link()
     await asyncio.sleep(1)
@@ -1712,10 +1752,10 @@ async def test_refresh_now_says_that_another_device_holds_the_battery(
 
 
 async def test_refresh_now_says_that_the_values_cannot_be_true(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And shows the last good ones."""
-    one = await bench(hass, world)
+    one = await bench(hass, bluetooth_env)
     before = value(hass, one.pack.address, "state_of_charge")
     one.pack.override = one.pack.reported()
     object.__setattr__(one.pack.override, "state_of_charge", 398)

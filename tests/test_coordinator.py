@@ -19,17 +19,17 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import (
     add_discovered,
     battery,
-    be_held,
     device_of,
     entity_id,
+    hold_by_other_device,
     log_lines,
-    until,
     value,
+    wait_until,
 )
-from .world import World
 from custom_components.voltgo_vlrv.coordinator import CONF_FACTS, VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.battery import SimulatedBattery
@@ -41,14 +41,17 @@ STATUS_READ = bytes.fromhex("0103000000298414")
 IDENTITY_READ = bytes.fromhex("010300690017d5d8")
 
 
-async def added(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery, **kwargs: Any
+async def async_setup_battery(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    pack: SimulatedBattery,
+    **kwargs: Any,
 ) -> tuple[VlrvConfigEntry, Peripheral]:
     """Return a battery that was added and has its link."""
-    peripheral = await world.add_battery(pack, **kwargs)
-    await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack, **kwargs)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     # The first poll and the reading of the identity are over.
     await asyncio.sleep(2)
     return entry, peripheral
@@ -68,22 +71,22 @@ def writes(hass: HomeAssistant) -> list[str]:
 
 
 async def test_a_change_shows_with_the_next_poll(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Ten seconds at most."""
     pack = battery()
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     pack.demand_current = -77.0
     await asyncio.sleep(POLL + 1)
     assert value(hass, pack.address, "current") == "-77.0"
 
 
 async def test_one_request_a_poll_and_the_identity_once_a_connection(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The link belongs to others too."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     assert [write.data for write in peripheral.writes].count(IDENTITY_READ) == 2
     peripheral.writes.clear()
     polls = entry.runtime_data.health.polls
@@ -107,11 +110,11 @@ class DeafBattery(SimulatedBattery):
 
 
 async def test_replies_that_were_lost_do_not_cost_the_heater(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that was added as one with fewer registers is asked for all once more."""
     pack = DeafBattery(name="ZT-25.6V100Ah-0042", heating_enabled=True)
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     assert entry.data[CONF_FACTS]["status_count"] == 39
     await asyncio.sleep(2 * POLL)
     assert value(hass, pack.address, "heater", "switch") == "on"
@@ -125,12 +128,12 @@ async def test_replies_that_were_lost_do_not_cost_the_heater(
 
 
 async def test_an_unchanged_battery_writes_nothing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Neither a changed state nor a reported one."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     written = writes(hass)
     samples = entry.runtime_data.health.samples
     await asyncio.sleep(10 * POLL)
@@ -138,11 +141,13 @@ async def test_an_unchanged_battery_writes_nothing(
     assert written == []
 
 
-async def test_only_what_changed_is_written(hass: HomeAssistant, world: World) -> None:
+async def test_only_what_changed_is_written(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """A changed current does not rewrite the temperatures."""
     pack = battery("idle")
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), current=-3.0)
     written = writes(hass)
     await asyncio.sleep(2 * POLL)
@@ -153,11 +158,13 @@ async def test_only_what_changed_is_written(hass: HomeAssistant, world: World) -
 
 
 async def test_missed_polls_change_nothing_for_a_minute(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Then the values are gone, with one line in the log, and one when they return."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     last = value(hass, pack.address, "voltage")
     pack.hold = True
     peripheral.faults.drop = FOREVER
@@ -173,35 +180,35 @@ async def test_missed_polls_change_nothing_for_a_minute(
     assert "does not answer" in line
 
     peripheral.faults.clear()
-    await until(lambda: value(hass, pack.address, "voltage") == last, 60)
+    await wait_until(lambda: value(hass, pack.address, "voltage") == last, 60)
     assert len(log_lines(caplog, logging.INFO)) == 2
     assert "recovered" in log_lines(caplog, logging.INFO)[1]
 
 
 async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The age decides, not the end of an attempt to connect."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     peripheral.faults.refuse_connection = FOREVER
     peripheral.drop_link()
     before = entry.runtime_data.health.last_sample_time
     assert before is not None
-    await until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
     age = entry.runtime_data.health.age(hass.loop.time())
     assert age is not None
     assert 60 <= age <= 61
     peripheral.faults.clear()
-    await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
 
 
 async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A reading that it asked for is cancelled with it, as where it starts anew."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     peripheral.faults.drop = 1
     samples = entry.runtime_data.health.samples
     asking = asyncio.create_task(
@@ -223,20 +230,20 @@ async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
 
 
 async def test_a_silent_link_is_cut_after_three_polls(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A link that stands and says nothing helps nobody."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     connections = peripheral.connections
     tries = 3
     peripheral.faults.drop = 2 * tries
-    await until(lambda: entry.runtime_data.health.silent_polls == 2, 60)
+    await wait_until(lambda: entry.runtime_data.health.silent_polls == 2, 60)
     await asyncio.sleep(2 * POLL)
     assert entry.runtime_data.health.silent_polls == 0
     assert peripheral.connections == connections
     peripheral.faults.drop = 3 * tries
-    await until(lambda: peripheral.connections > connections, 60)
+    await wait_until(lambda: peripheral.connections > connections, 60)
     await asyncio.sleep(POLL)
     assert entry.runtime_data.health.missed == 5
     assert entry.runtime_data.health.reconnects == 1
@@ -244,11 +251,11 @@ async def test_a_silent_link_is_cut_after_three_polls(
 
 
 async def test_a_lost_link_is_back_with_the_next_advertisement(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not with the next poll, and without anybody noticing."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     states: list[str] = []
     hass.bus.async_listen(
         EVENT_STATE_CHANGED,
@@ -256,8 +263,8 @@ async def test_a_lost_link_is_back_with_the_next_advertisement(
     )
     lost = hass.loop.time()
     peripheral.drop_link()
-    await until(lambda: not entry.runtime_data.client.is_connected)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: not entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     assert hass.loop.time() - lost < 3
     await asyncio.sleep(2)
     assert entry.runtime_data.health.reconnects == 1
@@ -275,11 +282,14 @@ async def test_a_lost_link_is_back_with_the_next_advertisement(
     ],
 )
 async def test_an_implausible_sample_is_dropped_and_counted(
-    hass: HomeAssistant, world: World, change: dict[str, Any], reason: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    change: dict[str, Any],
+    reason: str,
 ) -> None:
     """The last values stay, and nothing of the sample is used."""
     pack = battery()
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     health = entry.runtime_data.health
     pack.hold = True
     await asyncio.sleep(POLL + 1)
@@ -299,11 +309,13 @@ async def test_an_implausible_sample_is_dropped_and_counted(
 
 
 async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Set-up needs no battery, and the first advertisement brings the values."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     entities = {
         entity.entity_id
         for entity in er.async_entries_for_config_entry(
@@ -326,23 +338,23 @@ async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
     }
     await peripheral.start()
     heard = hass.loop.time()
-    await until(lambda: value(hass, pack.address, "voltage") != "unavailable")
+    await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable")
     assert hass.loop.time() - heard < 5
 
 
 async def test_unloading_and_reloading_leave_one_link_or_none(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No slot is lost on the way."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
-    (adapter,) = world.adapters.values()
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    (adapter,) = bluetooth_env.adapters.values()
     for _ in range(3):
         assert await hass.config_entries.async_reload(entry.entry_id)
-        await until(lambda: entry.runtime_data.client.is_connected)
+        await wait_until(lambda: entry.runtime_data.client.is_connected)
         assert adapter.slots - adapter.free_slots == 1
     await hass.config_entries.async_unload(entry.entry_id)
-    await until(lambda: not peripheral.is_connected)
+    await wait_until(lambda: not peripheral.is_connected)
     assert adapter.free_slots == adapter.slots
     connections = peripheral.connections
     await asyncio.sleep(60)
@@ -350,68 +362,70 @@ async def test_unloading_and_reloading_leave_one_link_or_none(
 
 
 async def test_unloading_while_connecting_leaves_no_link(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An attempt that hangs is given up."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
-    (adapter,) = world.adapters.values()
-    await be_held(peripheral)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    (adapter,) = bluetooth_env.adapters.values()
+    await hold_by_other_device(peripheral)
     assert await hass.config_entries.async_unload(entry.entry_id)
     await asyncio.sleep(1)
     assert adapter.free_slots == adapter.slots
 
 
 async def test_the_battery_is_let_go_when_home_assistant_stops(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Else it stays invisible for the phone app until its link times out."""
     pack = battery()
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
-    await until(lambda: not peripheral.is_connected)
+    await wait_until(lambda: not peripheral.is_connected)
     connections = peripheral.connections
     await asyncio.sleep(60)
     assert peripheral.connections == connections
 
 
 async def test_a_connection_that_hangs_does_not_hold_up_the_stop(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An attempt may take most of a minute; nobody waits for that at a shutdown."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
-    await be_held(peripheral)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    await hold_by_other_device(peripheral)
     stopped = hass.loop.time()
     await entry.runtime_data.async_shutdown()
     assert hass.loop.time() - stopped < 1
-    (adapter,) = world.adapters.values()
+    (adapter,) = bluetooth_env.adapters.values()
     assert adapter.free_slots == adapter.slots
 
 
 async def test_a_new_firmware_shows_after_the_battery_came_back(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The identity is read anew with each connection."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     assert device_of(hass, pack.address).sw_version == "Z01T20"
     pack.firmware = "Z01T21"
     await peripheral.power_cycle()
-    await until(lambda: device_of(hass, pack.address).sw_version == "Z01T21")
+    await wait_until(lambda: device_of(hass, pack.address).sw_version == "Z01T21")
     assert entry.data[CONF_FACTS]["firmware"] == "Z01T21"
 
 
-async def test_an_identity_of_zeros_is_none(hass: HomeAssistant, world: World) -> None:
+async def test_an_identity_of_zeros_is_none(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """As registers read that a board does not serve; what is known stays."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     before = entry.data[CONF_FACTS]
     pack.model = pack.firmware = pack.serial = ""
     client = entry.runtime_data.client
     connects = client.counters.connects
     await peripheral.power_cycle()
-    await until(lambda: client.counters.connects > connects)
+    await wait_until(lambda: client.counters.connects > connects)
     await asyncio.sleep(POLL)
     assert await client.read_identity() == Identity("", "", "")
     assert entry.data[CONF_FACTS] == before
@@ -419,26 +433,28 @@ async def test_an_identity_of_zeros_is_none(hass: HomeAssistant, world: World) -
 
 
 async def test_a_renamed_battery_stays_the_same(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is known by its address."""
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     pack.name = "Grandma"
     await peripheral.power_cycle()
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     await asyncio.sleep(POLL)
     assert value(hass, pack.address, "voltage") != "unavailable"
     assert device_of(hass, pack.address).name == "ZT-25.6V100Ah-1238"
 
 
 async def test_no_address_is_logged_above_debug(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Logs are posted in public."""
     caplog.set_level(logging.DEBUG, "custom_components")
     pack = battery()
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(120)
     peripheral.faults.clear()
@@ -451,15 +467,19 @@ async def test_no_address_is_logged_above_debug(
 
 
 async def test_small_packets_and_slow_answers_are_enough(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A proxy may leave 20 bytes a packet, and a battery takes its time."""
     pack = battery("failing_cell")
     pack.hold = True
-    entry, _ = await added(hass, world, pack, max_mtu=23, reply_latency=0.14)
+    entry, _ = await async_setup_battery(
+        hass, bluetooth_env, pack, max_mtu=23, reply_latency=0.14
+    )
     await asyncio.sleep(5 * POLL)
     assert entry.runtime_data.health.missed == 0
-    assert value(hass, pack.address, "voltage") == str(pack.truth()["voltage"])
+    assert value(hass, pack.address, "voltage") == str(
+        pack.expected_values()["voltage"]
+    )
 
 
 async def set_interval(
@@ -479,11 +499,11 @@ async def set_interval(
 
 @pytest.mark.parametrize("seconds", [5, 60, 3600])
 async def test_another_interval_applies_at_once_and_keeps_the_link(
-    hass: HomeAssistant, world: World, seconds: float
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seconds: float
 ) -> None:
     """The owner waits neither for the old interval nor for a new connection."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     connections = peripheral.connections
     await set_interval(hass, entry, seconds)
     health = entry.runtime_data.health
@@ -501,22 +521,22 @@ async def test_another_interval_applies_at_once_and_keeps_the_link(
 
 @pytest.mark.parametrize("seconds", [4, 3601, -1])
 async def test_no_other_interval_is_taken(
-    hass: HomeAssistant, world: World, seconds: float
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seconds: float
 ) -> None:
     """The link and the SD card have their limits; nothing is changed."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     with pytest.raises(InvalidData):
         await set_interval(hass, entry, seconds)
     assert entry.options == {}
 
 
 async def test_values_stand_for_four_intervals(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And a missed poll is made up for soon, not after another interval."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await set_interval(hass, entry, 120)
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(460)
@@ -524,15 +544,15 @@ async def test_values_stand_for_four_intervals(
     await asyncio.sleep(40)
     assert value(hass, pack.address, "voltage") == "unavailable"
     peripheral.faults.clear()
-    await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 60)
+    await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable", 60)
 
 
 async def test_a_shorter_interval_shortens_how_long_values_stand(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also of the sample that was shown under the longer one."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await set_interval(hass, entry, 3600)
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(300)

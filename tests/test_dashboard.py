@@ -20,8 +20,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import add_discovered, battery, device_of, enable_all, entity_id
-from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.dashboard import (
     COMMAND,
@@ -70,13 +70,15 @@ def section(view: dict[str, Any], title: str) -> list[dict[str, Any]]:
     return found
 
 
-async def add(hass: HomeAssistant, world: World, *packs: Any) -> None:
+async def add(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, *packs: Any
+) -> None:
     """Add batteries, with graphs to be had."""
     await async_load_words(hass)
     hass.config.components |= {"history", "recorder"}
     for pack in packs:
-        await world.add_battery(pack)
-    await world.add_adapter()
+        await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     for pack in packs:
         await add_discovered(hass, pack.address)
     await asyncio.sleep(5)
@@ -84,11 +86,11 @@ async def add(hass: HomeAssistant, world: World, *packs: Any) -> None:
 
 @pytest.mark.parametrize("count", [4, 8, 16])
 async def test_everything_is_there_for_each_size(
-    hass: HomeAssistant, world: World, count: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, count: int
 ) -> None:
     """Cells side by side by their numbers, heater, faults, energy; nothing is missing."""
     pack = battery("idle", cell_count=count)
-    await add(hass, world, pack)
+    await add(hass, bluetooth_env, pack)
     await enable_all(hass, pack.address)
     (view,) = make_dashboard(hass)["views"]
     assert view["title"] == pack.name
@@ -117,11 +119,11 @@ async def test_everything_is_there_for_each_size(
 
 
 async def test_what_an_owner_changed_is_followed(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Renamed entities and batteries; what is switched off or hidden is left out."""
     pack = battery("idle")
-    await add(hass, world, pack)
+    await add(hass, bluetooth_env, pack)
     registry = er.async_get(hass)
     registry.async_update_entity(
         entity_id(hass, pack.address, "voltage"), new_entity_id="sensor.volts_in_the_rv"
@@ -146,11 +148,11 @@ async def test_what_an_owner_changed_is_followed(
 
 
 async def test_cells_that_are_switched_off_are_explained(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With sixteen they are at first."""
     pack = battery("idle", cell_count=16)
-    await add(hass, world, pack)
+    await add(hass, bluetooth_env, pack)
     (view,) = make_dashboard(hass)["views"]
     first, second, *_ = section(view, "Cells")
     assert first["type"] == "markdown"
@@ -159,21 +161,21 @@ async def test_cells_that_are_switched_off_are_explained(
 
 
 async def test_each_battery_has_a_view_of_its_own(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also where two have the same name: the address of the view differs."""
     packs = [battery("idle", address=f"A4:C1:37:00:00:0{number}") for number in (1, 2)]
-    await add(hass, world, *packs)
+    await add(hass, bluetooth_env, *packs)
     views = make_dashboard(hass)["views"]
     assert len({view["path"] for view in views}) == 2
     assert not shown(views[0]) & shown(views[1])
 
 
 async def test_without_recorder_there_are_no_graphs(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """They would only show an error."""
-    await add(hass, world, battery("idle"))
+    await add(hass, bluetooth_env, battery("idle"))
     hass.config.components -= {"history", "recorder"}
     (view,) = make_dashboard(hass)["views"]
     assert {card["type"] for card in cards(view)} == {"gauge", "heading", "tile"}

@@ -22,10 +22,10 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 
-from .helpers import battery, until
-from .test_coordinator import IDENTITY_READ, POLL, STATUS_READ, added
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import battery, wait_until
+from .test_coordinator import IDENTITY_READ, POLL, STATUS_READ, async_setup_battery
 from .vlrv.samples import status
-from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.diagnostics import (
@@ -75,18 +75,18 @@ def faults_of(found: dict[str, Any]) -> list[str]:
 
 
 async def test_a_connected_battery_is_told_in_full(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its values, raw and read, what it is set to, and how the link does."""
     pack = battery("driving_load", serial=SERIAL)
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     found = await download(hass, entry)
     shown = found["battery"]
     assert shown["status"]["registers"] == pack.registers(0, 41)
-    truth = pack.truth()
-    assert shown["status"]["voltage"] == truth["voltage"]
-    assert shown["status"]["current"] == truth["current"]
+    expected_values = pack.expected_values()
+    assert shown["status"]["voltage"] == expected_values["voltage"]
+    assert shown["status"]["current"] == expected_values["current"]
     assert shown["status"]["operating_state"] == "discharging"
     assert shown["status"]["warnings"] == {"word": "0x0000", "names": ""}
     assert shown["settings"]["module_id"] == 1
@@ -111,11 +111,11 @@ async def test_a_connected_battery_is_told_in_full(
 
 
 async def test_options_faults_and_pending_changes_are_in_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With names beside the raw words."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     hass.config_entries.async_update_entry(entry, options={"low_battery": 35})
     await entry.runtime_data.controls.async_set_module_id(4)
     pack.override = replace(
@@ -137,12 +137,12 @@ async def test_options_faults_and_pending_changes_are_in_it(
 
 
 async def test_the_last_fifty_frames_each_way_are_in_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As they were on the air, with their times."""
     pack = battery("idle")
     pack.hold = True
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     first = (await download(hass, entry))["trace"]
     asked = [entry["frame"] for entry in first["sent"]]
     # What the config flow asked was before the entry.
@@ -167,20 +167,20 @@ async def test_the_last_fifty_frames_each_way_are_in_it(
 
 
 async def test_a_rare_fault_is_still_in_it_hours_later(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody watches when it happens."""
     pack = battery("idle")
     pack.hold = True
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), state_of_charge=398)
-    await until(lambda: entry.runtime_data.health.rejected)
+    await wait_until(lambda: entry.runtime_data.health.rejected)
     pack.override = None
     await asyncio.sleep(POLL)
     await peripheral.stop()
     await asyncio.sleep(2 * 3600)
     await peripheral.start()
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     found = await download(hass, entry)
     events = found["trace"]["events"]
     assert faults_of(found) == [
@@ -201,12 +201,12 @@ async def test_a_rare_fault_is_still_in_it_hours_later(
 
 
 async def test_a_battery_that_is_away_shows_its_last_status_and_why(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing of it is lost meanwhile."""
     pack = battery("idle", serial=SERIAL)
     pack.hold = True
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await peripheral.stop()
     await asyncio.sleep(1200)
     found = await download(hass, entry)
@@ -222,12 +222,12 @@ async def test_a_battery_that_is_away_shows_its_last_status_and_why(
 
 
 async def test_a_battery_in_the_air_shows_who_hears_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Several adapters are told apart without their addresses."""
     pack = battery("idle", generation=1, serial=SERIAL)
-    entry, peripheral = await added(hass, world, pack)
-    await world.add_adapter("02:00:00:00:00:02")
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    await bluetooth_env.add_adapter("02:00:00:00:00:02")
     peripheral.faults.refuse_connection = FOREVER
     peripheral.drop_link()
     await asyncio.sleep(120)
@@ -251,11 +251,11 @@ async def test_a_battery_in_the_air_shows_who_hears_it(
 
 
 async def test_an_unloaded_entry_still_tells_what_happened(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Unloading is what one tries first."""
     pack = battery("idle", serial=SERIAL)
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     found = await download(hass, entry)
@@ -265,17 +265,19 @@ async def test_an_unloaded_entry_still_tells_what_happened(
     assert faults_of(found) == ["connected", "released"]
     assert found["evidence"] == before["evidence"]
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     found = await download(hass, entry)
     assert faults_of(found) == ["connected", "released", "connected"]
 
 
 async def test_a_failing_set_up_tells_why(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """That is when it is asked for."""
     pack = battery("idle", serial=SERIAL)
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
 
@@ -294,11 +296,11 @@ async def test_a_failing_set_up_tells_why(
 
 
 async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One that is switched off, after a restart."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     hass.data.pop(_RECORDS)
@@ -308,7 +310,9 @@ async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
     assert found["trace"] == {"sent": [], "received": [], "events": []}
 
 
-async def test_without_any_sample_it_works(hass: HomeAssistant, world: World) -> None:
+async def test_without_any_sample_it_works(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """A battery that was never heard again."""
     pack = battery("idle")
     facts = BatteryFacts.from_proof(pack.name, status(), None)
@@ -344,14 +348,14 @@ async def test_without_bluetooth_it_works(hass: HomeAssistant) -> None:
 @pytest.mark.parametrize("start", [None])
 async def test_home_assistant_offers_the_download(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     fast_clock: FastClock,
     hass_client: ClientSessionGenerator,
 ) -> None:
     """Through its own door."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     with fast_clock.hold():
         found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert found["battery"]["status"]["registers"] == pack.registers(0, 41)
@@ -362,12 +366,12 @@ async def test_home_assistant_offers_the_download(
 
 
 async def test_one_download_settles_an_open_question(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Long after: which bit it was, when, and what the battery was doing."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(
         pack.reported(), warning=0x0400, current=42.0, probe_temperatures=(-2, -1)
     )
@@ -393,11 +397,11 @@ async def test_one_download_settles_an_open_question(
 
 
 async def test_a_battery_named_like_its_address_is_not_given_away(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In the frame that sets the name, in texts, and as a change that is pending."""
     pack = battery("idle", serial=SERIAL)
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     for name in (pack.address, pack.address.replace(":", "").lower()):
         await entry.runtime_data.controls.async_set_name(name)
         found = await download(hass, entry)

@@ -17,9 +17,9 @@ from pytest_homeassistant_custom_component.common import (
 
 from homeassistant.core import HomeAssistant, State
 
-from .helpers import add_discovered, battery, entity_id, until, value
-from .test_coordinator import POLL, STATUS_READ, added
-from .world import World
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import add_discovered, battery, entity_id, value, wait_until
+from .test_coordinator import POLL, STATUS_READ, async_setup_battery
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.energy import (
     CHARGED,
@@ -119,14 +119,14 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
         status = decode_status(reply)
         counter.add(now, status.voltage * status.current, 60)
         now += POLL
-    truth = pack.truth()
-    assert truth["charge_energy_kwh"] > 20
-    assert truth["discharge_energy_kwh"] > 20
+    expected_values = pack.expected_values()
+    assert expected_values["charge_energy_kwh"] > 20
+    assert expected_values["discharge_energy_kwh"] > 20
     assert counter.total(CHARGED) == pytest.approx(
-        truth["charge_energy_kwh"], rel=TOLERANCE
+        expected_values["charge_energy_kwh"], rel=TOLERANCE
     )
     assert counter.total(DISCHARGED) == pytest.approx(
-        truth["discharge_energy_kwh"], rel=TOLERANCE
+        expected_values["discharge_energy_kwh"], rel=TOLERANCE
     )
     await counter.file.async_remove()
 
@@ -204,26 +204,26 @@ def met(
     entry: VlrvConfigEntry, pack: SimulatedBattery, start: dict[str, float]
 ) -> None:
     """Compare with the battery's own meters since `start`."""
-    truth = pack.truth()
+    expected_values = pack.expected_values()
     for direction, key in ((CHARGED, "charge"), (DISCHARGED, "discharge")):
-        moved = truth[f"{key}_energy_kwh"] - start[f"{key}_energy_kwh"]
+        moved = expected_values[f"{key}_energy_kwh"] - start[f"{key}_energy_kwh"]
         assert entry.runtime_data.energy.total(direction) == pytest.approx(
             moved, rel=TOLERANCE, abs=0.002
         )
 
 
 async def test_steady_power_is_shown_in_steps_of_ten_watt_hours(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Although samples that are all the same change nothing else."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     assert value(hass, pack.address, "energy_charged") == "0.0"
     pack.demand_current = -50.0
     await asyncio.sleep(2 * POLL)
     pack.hold = True
     start = entry.runtime_data.energy.total(DISCHARGED)
-    power = -pack.truth()["power"]
+    power = -pack.expected_values()["power"]
     await asyncio.sleep(600)
     moved = entry.runtime_data.energy.total(DISCHARGED) - start
     assert moved == pytest.approx(power * 600 / 3.6e6, rel=0.02)
@@ -233,11 +233,11 @@ async def test_steady_power_is_shown_in_steps_of_ten_watt_hours(
 
 
 async def test_a_gap_of_two_hours_is_left_out(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What flowed while nobody saw it is not guessed; before and after counts."""
     pack = battery("driving_load")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     pack.demand_current = -20.0
     await asyncio.sleep(600)
     before = totals(entry.runtime_data.energy)
@@ -251,24 +251,24 @@ async def test_a_gap_of_two_hours_is_left_out(
     assert value(hass, pack.address, "energy_discharged") != "unavailable"
     await peripheral.start()
     samples = entry.runtime_data.health.samples
-    await until(lambda: entry.runtime_data.health.samples > samples, 60)
+    await wait_until(lambda: entry.runtime_data.health.samples > samples, 60)
     assert totals(entry.runtime_data.energy) == held
-    truth = pack.truth()
+    expected_values = pack.expected_values()
     start = {
-        "charge_energy_kwh": truth["charge_energy_kwh"] - held[0],
-        "discharge_energy_kwh": truth["discharge_energy_kwh"] - held[1],
+        "charge_energy_kwh": expected_values["charge_energy_kwh"] - held[0],
+        "discharge_energy_kwh": expected_values["discharge_energy_kwh"] - held[1],
     }
     await asyncio.sleep(600)
     met(entry, pack, start)
 
 
 async def test_an_implausible_sample_counts_nothing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A spike of 3200 A is no energy."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     before = totals(entry.runtime_data.energy)
     pack.override = replace(pack.reported(), current=3200.0)
     await asyncio.sleep(2 * POLL)
@@ -279,11 +279,11 @@ async def test_an_implausible_sample_counts_nothing(
 
 
 async def test_a_reload_goes_on_and_a_lost_file_goes_on_from_what_was_shown(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The larger of both, so that the total never falls."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     pack.demand_current = 50.0
     await asyncio.sleep(300)
     before = totals(entry.runtime_data.energy)
@@ -313,20 +313,20 @@ async def test_a_reload_goes_on_and_a_lost_file_goes_on_from_what_was_shown(
 
 
 async def test_a_battery_of_the_same_name_counts_for_itself(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant remembers states by their names, also of one that was replaced."""
     old = battery("idle")
-    entry, _ = await added(hass, world, old)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, old)
     old.demand_current = -50.0
     await asyncio.sleep(300)
     name = entity_id(hass, old.address, "energy_discharged")
     assert float(value(hass, old.address, "energy_discharged") or "") >= 0.05
-    await world.peripherals[old.address].stop()
+    await bluetooth_env.peripherals[old.address].stop()
     await hass.config_entries.async_remove(entry.entry_id)
     await hass.async_block_till_done()
     new = battery("idle", name=old.name, address="A4:C1:37:00:0A:99")
-    await world.add_battery(new)
+    await bluetooth_env.add_battery(new)
     entry = await add_discovered(hass, new.address)
     assert entity_id(hass, new.address, "energy_discharged") == name
     assert value(hass, new.address, "energy_discharged") == "0.0"
@@ -335,11 +335,11 @@ async def test_a_battery_of_the_same_name_counts_for_itself(
 
 @pytest.mark.parametrize("kept", [True, False])
 async def test_a_total_that_was_shown_by_a_late_clock_is_its_own_if_it_has_a_file(
-    hass: HomeAssistant, world: World, kept: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, kept: bool
 ) -> None:
     """A power cut takes minutes from the file, and the clock is behind without internet."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     pack.demand_current = 50.0
     await asyncio.sleep(300)
     await hass.config_entries.async_unload(entry.entry_id)
@@ -364,11 +364,11 @@ async def test_a_total_that_was_shown_by_a_late_clock_is_its_own_if_it_has_a_fil
 
 
 async def test_removing_the_battery_removes_its_totals(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing of it is left behind."""
     pack = battery("driving_load")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(3 * POLL)
     await entry.runtime_data.energy.file.async_save()
     path = file_of(hass, entry.entry_id)

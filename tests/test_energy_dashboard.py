@@ -18,8 +18,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import add_discovered, battery, enable_all, entity_id
-from .world import World
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,12 @@ def auto_enable_custom_integrations(
 
 @pytest.mark.parametrize("with_both_powers", [False, True])
 async def test_the_energy_dashboard_has_nothing_to_complain_of(
-    hass: HomeAssistant, world: World, with_both_powers: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, with_both_powers: bool
 ) -> None:
     """Energy in and out, power, and state of charge, chosen as the README says."""
     pack = battery("solar_charging")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     assert await async_setup_component(hass, "energy", {})

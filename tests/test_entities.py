@@ -12,8 +12,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import async_get_platforms
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import add_discovered, battery
-from .world import World
 from custom_components.voltgo_vlrv.const import DOMAIN
 
 ON_THE_PAGE = {
@@ -38,12 +38,12 @@ KEPT = 42
 
 
 async def test_the_page_of_a_small_battery_is_not_crowded(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """At most thirty entities are switched on; which ones is a decision."""
     pack = battery("solar_charging", reports_thresholds=True)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     await asyncio.sleep(5)
     found: dict[str, set[str]] = {}
@@ -57,13 +57,13 @@ async def test_the_page_of_a_small_battery_is_not_crowded(
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
 async def test_every_entity_has_a_name_and_a_state_in_each_language(
-    hass: HomeAssistant, world: World, language: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, language: str
 ) -> None:
     """Also the words that stand inside of a state."""
     hass.config.language = language
     pack = battery("winter")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     await asyncio.sleep(5)
     names = []
@@ -88,12 +88,12 @@ async def test_every_entity_has_a_name_and_a_state_in_each_language(
 
 
 async def test_an_entity_keeps_only_what_is_its_own(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """There are hundreds of them on a small computer."""
     pack = battery("driving_load")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await asyncio.sleep(600)
     looked_at: list[Entity] = [

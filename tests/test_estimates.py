@@ -18,10 +18,10 @@ from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from .helpers import battery, enable_all, entity_id, until, value
-from .test_coordinator import POLL, added, set_interval
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import battery, enable_all, entity_id, value, wait_until
+from .test_coordinator import POLL, async_setup_battery, set_interval
 from .vlrv.samples import status
-from .world import World
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
 from custom_components.voltgo_vlrv.estimates import (
@@ -758,11 +758,15 @@ def changes_of(hass: HomeAssistant, name: str) -> list[tuple[float, str]]:
     ],
 )
 async def test_the_time_is_right_under_steady_load(
-    hass: HomeAssistant, world: World, preset: str, key: str, other: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    preset: str,
+    key: str,
+    other: str,
 ) -> None:
     """By the battery's exact charge, for half an hour; the other time is unknown."""
     pack = battery(preset)
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     assert minutes_shown(hass, pack, key) is None
     await asyncio.sleep(SETTLING + POLL)
     changes = changes_of(hass, entity_id(hass, pack.address, key))
@@ -776,12 +780,12 @@ async def test_the_time_is_right_under_steady_load(
 
 
 async def test_the_time_is_right_down_to_the_end(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also of the last Ah, in whole minutes."""
     pack = battery("driving_load")
     pack.charge = 3.0 * 3600
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(SETTLING + POLL)
     while true_minutes(pack, "time_to_empty") > 0.5:
         shown = minutes_shown(hass, pack, "time_to_empty")
@@ -790,11 +794,11 @@ async def test_the_time_is_right_down_to_the_end(
 
 
 async def test_idle_and_a_change_of_direction_show_with_the_next_poll(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No time is left from before."""
     pack = battery("driving_load", current_dead_zone=1.0)
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)
     assert minutes_shown(hass, pack, "time_to_empty") is not None
     pack.demand_current = -0.9
@@ -814,11 +818,11 @@ async def test_idle_and_a_change_of_direction_show_with_the_next_poll(
 
 
 async def test_a_noisy_load_neither_jumps_nor_floods(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A third up and down each few seconds: at most 20 % a minute, few lines."""
     pack = battery("driving_load")
-    await set_up_noise(hass, world, pack)
+    await set_up_noise(hass, bluetooth_env, pack)
     name = entity_id(hass, pack.address, "time_to_empty")
     changes = changes_of(hass, name)
     random = Random(1)
@@ -836,21 +840,23 @@ async def test_a_noisy_load_neither_jumps_nor_floods(
 
 
 async def set_up_noise(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> None:
     """Add a battery and wait until it shows how long it lasts."""
     pack.demand_current = -20.0
-    await added(hass, world, pack)
-    await until(lambda: value(hass, pack.address, "time_to_empty") != "unknown", 120)
+    await async_setup_battery(hass, bluetooth_env, pack)
+    await wait_until(
+        lambda: value(hass, pack.address, "time_to_empty") != "unknown", 120
+    )
 
 
 async def test_an_hour_between_two_readings_is_enough(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The time is known with the reading, and right."""
     pack = battery("driving_load")
     pack.demand_current = -2.0
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await set_interval(hass, entry, 3600)
     await asyncio.sleep(30)
     for _ in range(3):
@@ -866,18 +872,18 @@ async def test_an_hour_between_two_readings_is_enough(
 
 
 async def test_a_trickle_lasts_longer_than_anyone_can_say(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Above the cap it is unknown."""
     pack = battery("idle", capacity=400.0, demand_current=-1.5)
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)
     assert true_minutes(pack, "time_to_empty") > LONGEST_MINUTES
     assert minutes_shown(hass, pack, "time_to_empty") is None
 
 
 async def test_a_board_that_does_not_count_its_charge_has_times_and_energy(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """By state of charge and full capacity."""
     pack = battery("idle")
@@ -889,18 +895,18 @@ async def test_a_board_that_does_not_count_its_charge_has_times_and_energy(
         current=-10.0,
         operating_state=2,
     )
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     assert value(hass, pack.address, "stored_energy") == "770"
     await asyncio.sleep(2 * SETTLING)
     assert minutes_shown(hass, pack, "time_to_empty") == pytest.approx(360, abs=6)
 
 
 async def test_a_released_battery_keeps_its_times_and_one_that_is_away_does_not(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """They stand beside the values they come from."""
     pack = battery("driving_load")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)
     shown = {
         key: value(hass, pack.address, key)
@@ -921,11 +927,14 @@ async def test_a_released_battery_keeps_its_times_and_one_that_is_away_does_not(
 
 @pytest.mark.parametrize("jump", [-DAY, DAY])
 async def test_a_clock_that_is_set_does_not_break_the_times(
-    hass: HomeAssistant, world: World, fast_clock: FastClock, jump: float
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    fast_clock: FastClock,
+    jump: float,
 ) -> None:
     """They are taken on the event loop's clock."""
     pack = battery("driving_load")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)
     before = minutes_shown(hass, pack, "time_to_empty")
     fast_clock.epoch += jump
@@ -951,24 +960,27 @@ def moment(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> datetime | 
 
 
 async def with_upkeep(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery, **kwargs: Any
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    pack: SimulatedBattery,
+    **kwargs: Any,
 ) -> tuple[VlrvConfigEntry, Callable[[], Any]]:
     """Add a battery, and switch on what is off by default."""
-    entry, peripheral = await added(hass, world, pack, **kwargs)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack, **kwargs)
     await enable_all(hass, pack.address)
-    await until(lambda: value(hass, pack.address, UPKEEP[0]) is not None, 60)
+    await wait_until(lambda: value(hass, pack.address, UPKEEP[0]) is not None, 60)
     return entry, peripheral.stop
 
 
 async def test_a_charge_to_full_sets_both_dates(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Unknown before; then they stand while the battery is away."""
     pack = battery("full", state_of_charge=90.0)
     pack.full = False
     pack.charge = pack.capacity * 3600 * 0.9
     pack.demand_current = 0.0
-    _, stop = await with_upkeep(hass, world, pack)
+    _, stop = await with_upkeep(hass, bluetooth_env, pack)
     assert [moment(hass, pack, key) for key in UPKEEP] == [None, None]
     pack.full = True
     pack.charge = pack.capacity * 3600
@@ -988,11 +1000,11 @@ async def test_a_charge_to_full_sets_both_dates(
 
 
 async def test_a_charger_that_keeps_it_full_writes_a_line_an_hour(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Although each sample is one of a full battery that is charged."""
     pack = battery("full")
-    entry, _ = await with_upkeep(hass, world, pack)
+    entry, _ = await with_upkeep(hass, bluetooth_env, pack)
     await set_interval(hass, entry, 60)
     changes = changes_of(hass, entity_id(hass, pack.address, "last_full_charge"))
     moved = changes_of(hass, entity_id(hass, pack.address, "recharge_due"))
@@ -1005,11 +1017,11 @@ async def test_a_charger_that_keeps_it_full_writes_a_line_an_hour(
 
 
 async def test_both_dates_outlive_a_restart_and_a_winter(
-    hass: HomeAssistant, world: World, fast_clock: FastClock
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """Home Assistant off for three months: half of the six without a temperature."""
     pack = battery("full")
-    entry, stop = await with_upkeep(hass, world, pack)
+    entry, stop = await with_upkeep(hass, bluetooth_env, pack)
     last = moment(hass, pack, "last_full_charge")
     assert last is not None
     await stop()
@@ -1027,13 +1039,13 @@ async def test_both_dates_outlive_a_restart_and_a_winter(
 
 
 async def test_a_battery_that_is_away_gets_older_all_the_same(
-    hass: HomeAssistant, world: World, fast_clock: FastClock
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """After a day nobody knows how cold it is: six months, no longer nine."""
     fast_clock.limit = 2 * DAY
     pack = battery("full", temperature=15.0, ambient=15.0)
     pack.cell_temperatures = [15.0, 15.0]
-    _, stop = await with_upkeep(hass, world, pack)
+    _, stop = await with_upkeep(hass, bluetooth_env, pack)
     due = moment(hass, pack, "recharge_due")
     assert due is not None
     assert (due - dt_util.utcnow()).total_seconds() == pytest.approx(9 * MONTH, abs=DAY)
@@ -1046,11 +1058,11 @@ async def test_a_battery_that_is_away_gets_older_all_the_same(
 
 
 async def test_the_diagnostics_tell_what_the_times_come_from(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For a report of a time that is wrong."""
     pack = battery("driving_load")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)
     found = (await async_get_config_entry_diagnostics(hass, entry))["battery"][
         "estimates"
@@ -1064,11 +1076,14 @@ async def test_the_diagnostics_tell_what_the_times_come_from(
 
 @pytest.mark.parametrize("jump", [-30 * DAY, -600.0, 30 * DAY])
 async def test_a_clock_that_is_set_leaves_no_charge_in_the_future(
-    hass: HomeAssistant, world: World, fast_clock: FastClock, jump: float
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    fast_clock: FastClock,
+    jump: float,
 ) -> None:
     """It moves with the clock it was taken by."""
     pack = battery("full")
-    await with_upkeep(hass, world, pack)
+    await with_upkeep(hass, bluetooth_env, pack)
     pack.demand_current = 0.0
     await asyncio.sleep(60)
     fast_clock.epoch += jump
@@ -1151,10 +1166,12 @@ async def test_an_intact_file_is_taken(hass: HomeAssistant) -> None:
     assert upkeep.last_full_charge == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-async def test_it_is_saved_rarely(hass: HomeAssistant, world: World) -> None:
+async def test_it_is_saved_rarely(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Once when it became full, and then twice a day at most."""
     pack = battery("full")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await set_interval(hass, entry, 60)
     path = file_of(hass, entry.entry_id)
     await asyncio.sleep(SAVE_DELAY + 60)
@@ -1168,11 +1185,11 @@ async def test_it_is_saved_rarely(hass: HomeAssistant, world: World) -> None:
 
 
 async def test_removing_the_battery_removes_its_history(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing of it is left behind."""
     pack = battery("full")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await entry.runtime_data.upkeep.file.async_save(anyway=True)
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)

@@ -18,10 +18,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import get_internal_store_manager
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import battery
-from .test_coordinator import POLL, added, log_lines
+from .test_coordinator import POLL, async_setup_battery, log_lines
 from .vlrv.samples import status
-from .world import World
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.evidence import (
     MAX_FUNCTIONS,
@@ -344,7 +344,7 @@ async def test_more_than_fits_is_not_loaded(hass: HomeAssistant) -> None:
 
 
 async def test_a_new_value_is_saved_within_a_quarter_of_an_hour(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often another one follows; and a quiet battery writes nothing."""
     evidence = Evidence(hass, ENTRY)
@@ -393,12 +393,12 @@ async def one_sample(entry: VlrvConfigEntry) -> None:
 
 
 async def test_each_accepted_sample_is_seen_and_no_other(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What is not believed proves nothing. The one from adding counts as well."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     coordinator = entry.runtime_data
     assert values(coordinator.evidence, 40)[0]["count"] == coordinator.health.samples
     pack.override = replace(pack.reported(), warning=0x0800, state_of_charge=398)
@@ -415,12 +415,12 @@ async def test_each_accepted_sample_is_seen_and_no_other(
 
 
 async def test_it_survives_a_reload_and_a_restart(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A warning of last winter is still there in spring."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), warning=0x0800, current=-3.0)
     await one_sample(entry)
     pack.override = None
@@ -437,11 +437,11 @@ async def test_it_survives_a_reload_and_a_restart(
 
 
 async def test_it_is_saved_when_home_assistant_stops(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Entries are not unloaded then."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
     again = await restart(hass, entry)
@@ -450,11 +450,11 @@ async def test_it_is_saved_when_home_assistant_stops(
 
 
 async def test_replies_to_settings_are_recorded(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Those read after connecting, and those to a change."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     coordinator = entry.runtime_data
     await coordinator.controls.async_set_heater(True)
     await coordinator.controls.async_set_heater(False)
@@ -476,11 +476,13 @@ async def test_replies_to_settings_are_recorded(
 
 
 async def test_it_goes_with_the_battery(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A removed battery leaves no file, and returns without a past."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await hass.config_entries.async_unload(entry.entry_id)
     assert file_of(hass, entry.entry_id).exists()
     await hass.config_entries.async_remove(entry.entry_id)
@@ -490,7 +492,9 @@ async def test_it_goes_with_the_battery(
     assert log_lines(caplog, logging.WARNING) == []
 
 
-async def test_two_batteries_are_kept_apart(hass: HomeAssistant, world: World) -> None:
+async def test_two_batteries_are_kept_apart(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Each has its own file."""
     first, second = Evidence(hass, "a"), Evidence(hass, "b")
     first.see(status({39: 1}), NOON)

@@ -14,8 +14,8 @@ from homeassistant.const import EVENT_STATE_CHANGED, EntityCategory
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import add_discovered, battery, enable_all, entity_id, value
-from .world import World
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.faults import FAULTS
 from simulator.battery import SimulatedBattery
@@ -29,12 +29,12 @@ TABLE_6_1 = (
 )  # fmt: skip
 
 
-async def added(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery
+async def async_setup_battery(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> VlrvConfigEntry:
     """Return a battery that was added, with all of its entities switched on."""
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     return entry
@@ -163,7 +163,7 @@ def short(pack: SimulatedBattery) -> None:
 )
 async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     key: str,
     state: dict[str, Any],
     trip: Callable[[SimulatedBattery], None],
@@ -171,7 +171,7 @@ async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
 ) -> None:
     """Binary sensor, summary, words and event follow the physics of the battery."""
     pack = battery("idle", **state)
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     fired = events(hass, pack)
     assert binary(hass, pack, key) == "off"
     assert binary(hass, pack, "problem") == "off"
@@ -204,7 +204,7 @@ async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
 )
 async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     key: str,
     charge: float,
     trip: Callable[[SimulatedBattery], None],
@@ -212,7 +212,7 @@ async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
 ) -> None:
     """States of the manual's table, by the physics of the battery."""
     pack = battery("idle", state_of_charge=charge)
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     assert binary(hass, pack, key) == "off"
     trip(pack)
     await live(pack, lambda: binary(hass, pack, key) == "on")
@@ -221,11 +221,11 @@ async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
 
 
 async def test_what_is_on_at_the_start_did_not_just_trip(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The event waits for a change; the sensors show it at once."""
     pack = battery("winter")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     entity = hass.states.get(entity_id(hass, pack.address, "protection", "event"))
     assert entity is not None
     assert entity.state == "unknown"
@@ -236,12 +236,12 @@ async def test_what_is_on_at_the_start_did_not_just_trip(
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.key)
 async def test_each_bit_has_its_words_and_its_event(
-    hass: HomeAssistant, world: World, fault: Any
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: Any
 ) -> None:
     """Also those that no physics of a simulator brings about."""
     pack = battery("idle")
     pack.hold = True
-    entry = await added(hass, world, pack)
+    entry = await async_setup_battery(hass, bluetooth_env, pack)
     fired = events(hass, pack)
     pack.override = replace(pack.reported(), protection=int(fault.mask))
     await asyncio.sleep(POLL + 1)
@@ -256,12 +256,12 @@ async def test_each_bit_has_its_words_and_its_event(
 
 
 async def test_unknown_bits_are_named_as_such(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A newer firmware may know more than any document."""
     pack = battery("idle")
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     fired = events(hass, pack)
     pack.override = replace(pack.reported(), protection=0x8400)
     await asyncio.sleep(POLL + 1)
@@ -293,12 +293,15 @@ async def test_unknown_bits_are_named_as_such(
     ],
 )
 async def test_whatever_turns_problem_on_is_said(
-    hass: HomeAssistant, world: World, change: dict[str, Any], text: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    change: dict[str, Any],
+    text: str,
 ) -> None:
     """Never "None" beside a problem."""
     pack = battery("idle")
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), **change)
     await asyncio.sleep(POLL + 1)
     assert binary(hass, pack, "problem") == "on"
@@ -306,12 +309,12 @@ async def test_whatever_turns_problem_on_is_said(
 
 
 async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant takes 255 characters."""
     pack = battery("idle")
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), protection=0xFFFF)
     await asyncio.sleep(POLL + 1)
     faults = value(hass, pack.address, "active_faults")
@@ -347,12 +350,15 @@ async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
     ],
 )
 async def test_summaries_and_states(
-    hass: HomeAssistant, world: World, change: dict[str, Any], on: set[str]
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    change: dict[str, Any],
+    on: set[str],
 ) -> None:
     """Which of the summaries a reported state turns on, and no other."""
     pack = battery("idle")
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), **change)
     await asyncio.sleep(POLL + 1)
     keys = {
@@ -363,12 +369,12 @@ async def test_summaries_and_states(
 
 
 async def test_low_battery_has_a_threshold_and_a_hysteresis(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """20 % unless the owner wants another; 2 % up before it ends."""
     pack = battery("idle")
     pack.hold = True
-    entry = await added(hass, world, pack)
+    entry = await async_setup_battery(hass, bluetooth_env, pack)
 
     async def report(charge: int) -> str:
         pack.override = replace(pack.reported(), state_of_charge=charge)
@@ -389,7 +395,7 @@ async def test_low_battery_has_a_threshold_and_a_hysteresis(
     await hass.async_block_till_done()
     # At once, and without a new connection.
     assert binary(hass, pack, "low_battery") == "off"
-    assert world.peripherals[pack.address].connections == 3
+    assert bluetooth_env.peripherals[pack.address].connections == 3
     assert await report(10) == "on"
 
 
@@ -406,7 +412,7 @@ async def test_low_battery_has_a_threshold_and_a_hysteresis(
 )
 async def test_too_cold_to_charge(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     reports: bool,
     probes: tuple[int, int],
     state: str,
@@ -414,7 +420,7 @@ async def test_too_cold_to_charge(
     """The coldest probe decides."""
     pack = battery("idle", reports_thresholds=reports)
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(
         pack.reported(), probe_temperatures=probes, max_cell_temperature=max(probes)
     )
@@ -424,13 +430,13 @@ async def test_too_cold_to_charge(
 
 @pytest.mark.parametrize("limit", [-50, -21, 16, 65485])
 async def test_a_threshold_that_can_be_none_does_not_count(
-    hass: HomeAssistant, world: World, limit: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, limit: int
 ) -> None:
     """The register is known from other boards only; then 0 °C decides, as ever."""
     pack = battery("idle", reports_thresholds=True)
     pack.limits["charge_ut_protection"] = limit
     pack.hold = True
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     for probes, state in (((0, 3), "on"), ((1, 3), "off")):
         pack.override = replace(pack.reported(), probe_temperatures=probes)
         await asyncio.sleep(POLL + 1)
@@ -438,21 +444,21 @@ async def test_a_threshold_that_can_be_none_does_not_count(
 
 
 async def test_without_a_probe_nobody_knows_whether_it_is_too_cold(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An absent probe triggers nothing."""
     pack = battery("idle", missing_probes=(1, 2))
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     assert binary(hass, pack, "too_cold_to_charge") == "unknown"
 
 
 async def test_thresholds_that_are_reported_become_sensors(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In the units of the battery, switched off by default."""
     pack = battery("idle", reports_thresholds=True)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await asyncio.sleep(5)
     registry = er.async_get(hass)
@@ -474,21 +480,21 @@ async def test_thresholds_that_are_reported_become_sensors(
 
 
 async def test_a_battery_without_thresholds_gets_no_sensors_for_them(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All zero means "not reported"."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     entities = er.async_get(hass).entities
     assert not [key for key in entities if "limit" in key]
 
 
 async def test_the_rows_of_the_manual_are_all_there(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Eleven problems and two states, as diagnostics."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     registry = er.async_get(hass)
     for key in TABLE_6_1:
         entity = registry.async_get(entity_id(hass, pack.address, key, "binary_sensor"))

@@ -33,6 +33,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 
+from .bluetooth_env import BluetoothEnvironment
 from .helpers import (
     add_discovered,
     battery,
@@ -40,10 +41,9 @@ from .helpers import (
     entity_id,
     set_options,
     suggested,
-    until,
     value,
+    wait_until,
 )
-from .world import World
 from custom_components.voltgo_vlrv import firmware_store
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
@@ -60,15 +60,18 @@ NAME = "ZTHV-M_Z01T21.bin"
 IMAGE = build_image("Z01T21", 4096)
 
 
-async def added(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery, rssi: int = -60
+async def async_setup_battery(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    pack: SimulatedBattery,
+    rssi: int = -60,
 ) -> tuple[VlrvConfigEntry, Peripheral]:
     """Return a battery that was added and has its link."""
-    peripheral = await world.add_battery(pack)
-    adapter = await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    adapter = await bluetooth_env.add_adapter()
     adapter.radio.rssi[pack.address] = rssi
     entry = await add_discovered(hass, pack.address)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     await asyncio.sleep(5)
     return entry, peripheral
 
@@ -153,11 +156,11 @@ def firmware_frames(peripheral: Peripheral) -> list[bytes]:
 
 
 async def test_a_file_is_checked_shown_and_kept(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Name, size, version and checksum are shown before it is kept."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     assert state(hass, pack).state == "off"
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, NAME, IMAGE)
@@ -179,7 +182,7 @@ async def test_a_file_is_checked_shown_and_kept(
     assert (folder / "bms.bin").read_bytes() == IMAGE
     # A reload, as after an update of the integration, keeps it.
     await hass.config_entries.async_reload(entry.entry_id)
-    await until(lambda: state(hass, pack).state == "on")
+    await wait_until(lambda: state(hass, pack).state == "on")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ async def test_a_file_is_checked_shown_and_kept(
 )
 async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR0917
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     name: str,
     data: bytes,
@@ -220,7 +223,7 @@ async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR09
 ) -> None:
     """Nothing is kept, and the page is there for another try."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, name, data)
     result = await fill(hass, result, component, password)
@@ -250,7 +253,7 @@ async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR09
 )
 async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0917
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     name: str,
     wrong: dict[str, str],
@@ -258,7 +261,7 @@ async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0
 ) -> None:
     """Home Assistant hands an upload out once, and the page suggests it again."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, name, IMAGE)
     for _ in range(2):
@@ -276,11 +279,11 @@ async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0
 
 
 async def test_an_upload_that_is_gone_is_asked_for_again(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """As after a restart of Home Assistant; and its folder may have been cleaned."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     result = await open_options(hass, entry, "firmware_upload")
     result = await fill(hass, result)
     assert result["errors"] == {"file": "file_gone"}
@@ -297,14 +300,14 @@ async def test_an_upload_that_is_gone_is_asked_for_again(
 @pytest.mark.parametrize("stored_before", [False, True])
 async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     stored_before: bool,
 ) -> None:
     """Nothing is left of it, the one before stays, and Submit can be pressed again."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     kept = {}
     if stored_before:
         await upload(hass, entry, tmp_path)
@@ -341,11 +344,11 @@ async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
 
 
 async def test_a_folder_that_cannot_be_made_is_told(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """As on a disk that takes nothing any more."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     folder.parent.mkdir(parents=True, exist_ok=True)
     await hass.async_add_executor_job(folder.touch)
@@ -358,11 +361,11 @@ async def test_a_folder_that_cannot_be_made_is_told(
 
 
 async def test_a_version_can_be_typed(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """For files whose name has none."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, "ZTHV-M.bin", IMAGE)
     result = await fill(hass, result, version=" Z01T21 ")
@@ -376,11 +379,15 @@ async def test_a_version_can_be_typed(
     [("06", "05"), ("06", "07"), ("Z01T20", "Z01T10"), ("V03R04", "05")],
 )
 async def test_whatever_differs_is_offered(
-    hass: HomeAssistant, world: World, tmp_path: Path, installed: str, version: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    installed: str,
+    version: str,
 ) -> None:
     """A dealer may hand out an older one on purpose; and then it can be installed."""
     pack = battery("idle", firmware=installed)
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, "ZTHV-M.bin", build_image(version, 4096))
     result = await fill(hass, result, version=version)
@@ -393,11 +400,11 @@ async def test_whatever_differs_is_offered(
 
 
 async def test_a_file_can_be_removed(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The entity goes back to what the battery runs."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     result = await open_options(hass, entry, "firmware_remove")
     result = await hass.config_entries.options.async_configure(
@@ -412,13 +419,13 @@ async def test_a_file_can_be_removed(
 
 async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worn card says no; the owner is rid of the update all the same."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     result = await open_options(hass, entry, "firmware_remove")
 
@@ -439,12 +446,12 @@ async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
 
 async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In another window, while the file is being written."""
-    entry, _ = await added(hass, world, battery("idle"))
+    entry, _ = await async_setup_battery(hass, bluetooth_env, battery("idle"))
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, NAME, IMAGE)
     result = await fill(hass, result)
@@ -467,11 +474,11 @@ async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
 
 
 async def test_removing_the_battery_removes_its_files(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Nothing of it is left behind."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     assert await hass.async_add_executor_job(folder.exists)
@@ -484,11 +491,11 @@ async def test_removing_the_battery_removes_its_files(
 
 
 async def test_an_update_is_installed_and_compared(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """200 KiB with progress, restart, the new version, and polls after it."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     image = build_image("Z01T21", 200 * 1024)
     await upload(hass, entry, tmp_path, data=image)
     percents: list[int] = []
@@ -523,14 +530,14 @@ async def test_an_update_is_installed_and_compared(
 
 
 async def test_the_communication_board_takes_its_own_file(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Its version is not reported, so nothing is compared and nothing made up.
 
     And so there is nothing to show of it before, and after the file was removed.
     """
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     registry = er.async_get(hass)
     key = ("update", DOMAIN, f"{pack.address}_comm_firmware")
     assert registry.async_get_entity_id(*key) is None
@@ -547,7 +554,7 @@ async def test_the_communication_board_takes_its_own_file(
     assert state(hass, pack, "comm").attributes["installed_version"] == "not reported"
     assert state(hass, pack, "comm").attributes["latest_version"] == "not reported"
     await hass.config_entries.async_reload(entry.entry_id)
-    await until(lambda: state(hass, pack, "comm").state == "off")
+    await wait_until(lambda: state(hass, pack, "comm").state == "off")
     assert device_of(hass, pack.address).sw_version == "Z01T20"
     for _ in range(2):
         flow = await hass.config_entries.options.async_init(entry.entry_id)
@@ -587,12 +594,16 @@ async def refused(
     ],
 )
 async def test_an_update_is_refused_in_an_unsafe_state(
-    hass: HomeAssistant, world: World, tmp_path: Path, change: dict[str, Any], key: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    change: dict[str, Any],
+    key: str,
 ) -> None:
     """Before a single firmware frame is sent."""
     pack = battery("idle")
     pack.hold = True
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.override = replace(pack.reported(), **change)
     await refused(hass, pack, key)
@@ -601,11 +612,11 @@ async def test_an_update_is_refused_in_an_unsafe_state(
 
 
 async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Its owner may be reading it with the phone."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     await entry.runtime_data.link.async_release()
     text = await refused(hass, pack, "firmware_released")
@@ -616,57 +627,57 @@ async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
 
 
 async def test_an_update_is_refused_on_a_weak_signal(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """-81 dBm is too weak, -80 dBm is not."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack, rssi=-81)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack, rssi=-81)
     await upload(hass, entry, tmp_path)
     await refused(hass, pack, "firmware_weak_signal")
     assert not firmware_frames(peripheral)
-    (adapter,) = world.adapters.values()
+    (adapter,) = bluetooth_env.adapters.values()
     adapter.radio.rssi[pack.address] = -80
     peripheral.drop_link()
-    await until(lambda: entry.runtime_data.signal_strength == -80)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.signal_strength == -80)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     await install(hass, pack)
 
 
 @pytest.mark.parametrize("mtu", [78, 139])
 async def test_an_update_is_refused_on_a_link_with_small_packets(
-    hass: HomeAssistant, world: World, tmp_path: Path, mtu: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path, mtu: int
 ) -> None:
     """A package must fit one write: 137 bytes and a header of 3."""
     pack = battery("idle")
-    peripheral = await world.add_battery(pack, max_mtu=mtu)
-    await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack, max_mtu=mtu)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     await upload(hass, entry, tmp_path)
     await refused(hass, pack, "firmware_small_packets")
     assert not firmware_frames(peripheral)
 
 
 async def test_an_update_needs_no_larger_packets_than_its_own(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The characteristic says what fits; a local adapter's `mtu_size` says 23."""
     pack = battery("idle")
-    await world.add_battery(pack, max_mtu=140)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack, max_mtu=140)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     await upload(hass, entry, tmp_path)
     await install(hass, pack)
     assert state(hass, pack).attributes["installed_version"] == "Z01T21"
 
 
 async def test_an_update_is_refused_while_the_battery_is_away(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Nothing is sent later by itself."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     await peripheral.stop()
     await asyncio.sleep(5)
@@ -677,11 +688,11 @@ async def test_an_update_is_refused_while_the_battery_is_away(
 
 
 async def test_a_damaged_file_is_not_installed(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """An SD card forgets."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     (folder / "bms.bin").write_bytes(build_image("Z01T22", 4096))
@@ -708,7 +719,7 @@ async def test_a_damaged_file_is_not_installed(
 )
 async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR0917
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     step: str,
     fault: Fault,
@@ -716,7 +727,7 @@ async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR
 ) -> None:
     """Whatever goes wrong, the values come back without anybody."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     receiver = pack.firmware_receiver
     assert receiver is not None
@@ -737,11 +748,11 @@ async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR
 
 
 async def test_a_battery_without_this_way_of_updating_gets_no_more_than_a_handshake(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The format is inferred: an unanswered handshake ends it."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = None
     await refused(hass, pack, "firmware_no_answer")
@@ -753,11 +764,15 @@ async def test_a_battery_without_this_way_of_updating_gets_no_more_than_a_handsh
     [("old", "firmware_same_version"), ("never", "firmware_not_back")],
 )
 async def test_a_restart_that_brings_nothing_is_told(
-    hass: HomeAssistant, world: World, tmp_path: Path, comes_back: str, key: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    comes_back: str,
+    key: str,
 ) -> None:
     """The version is read back and compared."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     receiver = pack.firmware_receiver
     assert receiver is not None
@@ -777,11 +792,11 @@ class BadMark(FirmwareReceiver):
 
 
 async def test_a_reply_of_another_layout_ends_an_update(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """It may be a protocol that nobody has described."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = BadMark()
     await refused(hass, pack, "firmware_bad_reply")
@@ -789,11 +804,11 @@ async def test_a_reply_of_another_layout_ends_an_update(
 
 
 async def test_another_version_than_the_file_should_have_is_told(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Named Z01T21, it holds Z01T29; what runs is shown, and the rest is not claimed."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path, data=build_image("Z01T29", 4096))
     text = await refused(hass, pack, "firmware_other_version")
     assert "version Z01T29 now, not Z01T21" in text
@@ -811,11 +826,11 @@ class Mute(FirmwareReceiver):
 
 
 async def test_a_version_that_is_not_told_any_more_is_another_one(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """And is named so, in place of nothing."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = Mute()
     text = await refused(hass, pack, "firmware_other_version")
@@ -832,16 +847,22 @@ class LateReceiver(FirmwareReceiver):
 
 async def finished(peripheral: Peripheral) -> None:
     """Wait until Finish was sent."""
-    await until(lambda: any(frame[1] == 5 for frame in firmware_frames(peripheral)))
+    await wait_until(
+        lambda: any(frame[1] == 5 for frame in firmware_frames(peripheral))
+    )
 
 
 @pytest.mark.parametrize(("after", "off_for"), [(2, 30), (15, 10), (15, 30)])
 async def test_a_bms_may_take_its_time_to_restart(
-    hass: HomeAssistant, world: World, tmp_path: Path, after: float, off_for: float
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    after: float,
+    off_for: float,
 ) -> None:
     """Until it does it answers with its old version, which says nothing yet."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(install(hass, pack))
@@ -856,13 +877,13 @@ async def test_a_bms_may_take_its_time_to_restart(
 
 async def test_a_bms_that_tells_nothing_yet_is_waited_for(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Zeros are what a board answers for registers that it does not serve yet."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     task = hass.async_create_task(install(hass, pack))
     await finished(peripheral)
@@ -882,11 +903,14 @@ async def test_a_bms_that_tells_nothing_yet_is_waited_for(
 
 
 async def test_a_bms_that_never_restarts_has_its_old_version(
-    hass: HomeAssistant, world: World, tmp_path: Path, fast_clock: FastClock
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    fast_clock: FastClock,
 ) -> None:
     """That is said after the time that a restart may take, and not before."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(refused(hass, pack, "firmware_same_version"))
@@ -898,11 +922,11 @@ async def test_a_bms_that_never_restarts_has_its_old_version(
 
 
 async def test_the_version_before_is_what_the_bms_tells_right_before(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Another device may have changed it since Home Assistant has read it."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware = "Z01T19"
     pack.firmware_receiver = deaf_to_finish()
@@ -911,11 +935,11 @@ async def test_the_version_before_is_what_the_bms_tells_right_before(
 
 
 async def test_a_bms_that_goes_late_and_stays_away_is_not_back(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """That it answered before it went counts for nothing."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(refused(hass, pack, "firmware_not_back"))
@@ -955,11 +979,11 @@ UNCONFIRMED = [
 
 
 async def test_a_file_uploaded_after_an_install_is_offered(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Another one, and the same once more: its owner wants it again."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     for name, version in (
         ("ZTHV-C_V02R01.bin", "V02R01"),
         ("ZTHV-C_V02R02.bin", "V02R02"),
@@ -974,11 +998,11 @@ async def test_a_file_uploaded_after_an_install_is_offered(
 
 
 async def test_a_file_uploaded_during_an_install_is_not_taken_for_installed(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """What was sent is noted, not what lies there by then."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     first = build_image("V02R01", 2048)
     await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", first, "comm")
     task = hass.async_create_task(install(hass, pack, "comm"))
@@ -991,11 +1015,11 @@ async def test_a_file_uploaded_during_an_install_is_not_taken_for_installed(
 
 
 async def test_a_bms_without_a_version_is_treated_alike(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Confirmed, it is not offered again; unconfirmed, nobody knows."""
     pack = battery("idle", firmware="")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     silent = IMAGE[:0x100] + b"\xff" * 6 + IMAGE[0x106:]
     await upload(hass, entry, tmp_path, data=silent)
     pack.firmware_receiver = deaf_to_finish()
@@ -1010,14 +1034,14 @@ async def test_a_bms_without_a_version_is_treated_alike(
 @pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)
 async def test_an_unconfirmed_update_of_the_communication_board_is_not_done(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     receive: Callable[[], FirmwareReceiver],
     is_installed: bool,
 ) -> None:
     """It tells no version, so nobody knows; and the last step is not sent again."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     data = build_image("V02R01", 2048)
     await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
     pack.firmware_receiver = receiver = receive()
@@ -1031,14 +1055,14 @@ async def test_an_unconfirmed_update_of_the_communication_board_is_not_done(
 @pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)
 async def test_an_unconfirmed_update_of_the_bms_is_told_by_its_version(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     receive: Callable[[], FirmwareReceiver],
     is_installed: bool,
 ) -> None:
     """The new version after the restart confirms it, the old one denies it."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = receive()
     if is_installed:
@@ -1050,11 +1074,11 @@ async def test_an_unconfirmed_update_of_the_bms_is_told_by_its_version(
 
 
 async def test_a_version_that_was_there_before_confirms_nothing(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The same firmware once more, whose last step is not confirmed."""
     pack = battery("idle", firmware="Z01T21")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = deaf_to_finish()
     with pytest.raises(HomeAssistantError) as error:
@@ -1063,14 +1087,14 @@ async def test_a_version_that_was_there_before_confirms_nothing(
 
 
 async def test_nothing_else_is_sent_during_an_update(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """No second update, no setting, no refresh: each is told to wait."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     task = hass.async_create_task(install(hass, pack))
-    await until(lambda: entry.runtime_data.firmware.is_running)
+    await wait_until(lambda: entry.runtime_data.firmware.is_running)
     with pytest.raises(HomeAssistantError) as error:
         await entry.runtime_data.firmware.async_install("comm", lambda _: None)
     assert error.value.translation_key == "firmware_under_way"
@@ -1091,11 +1115,11 @@ async def test_nothing_else_is_sent_during_an_update(
 
 @pytest.mark.parametrize("size", [4096, 256 * 1024], ids=["restarting", "writing"])
 async def test_a_reload_waits_for_the_end_of_an_update(
-    hass: HomeAssistant, world: World, tmp_path: Path, size: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path, size: int
 ) -> None:
     """Home Assistant reloads half a minute after an entity was switched on."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     image = build_image("Z01T21", size)
     await upload(hass, entry, tmp_path, data=image)
     before = entry.runtime_data
@@ -1106,21 +1130,21 @@ async def test_a_reload_waits_for_the_end_of_an_update(
     receiver = pack.firmware_receiver
     assert receiver is not None
     assert receiver.received == image
-    await until(lambda: entry.state is ConfigEntryState.LOADED, 60)
-    await until(lambda: entry.runtime_data is not before, 60)
-    await until(lambda: value(hass, pack.address, "voltage") != "unavailable")
-    await until(lambda: state(hass, pack).state == "off")
+    await wait_until(lambda: entry.state is ConfigEntryState.LOADED, 60)
+    await wait_until(lambda: entry.runtime_data is not before, 60)
+    await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable")
+    await wait_until(lambda: state(hass, pack).state == "off")
 
 
 async def test_an_update_that_waits_for_the_restart_does_not_hold_up_the_stop(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The link is closed by then: nobody would find out whether the battery is back."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     installing = hass.async_create_task(install(hass, pack))
-    await until(lambda: not peripheral.is_connected)
+    await wait_until(lambda: not peripheral.is_connected)
     assert entry.runtime_data.firmware.is_running
     began = hass.loop.time()
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
@@ -1130,13 +1154,13 @@ async def test_an_update_that_waits_for_the_restart_does_not_hold_up_the_stop(
 
 
 async def test_a_second_press_installs_nothing_after_the_first_has_failed(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """It is told to wait at once, and does not try again by itself."""
     pack = battery("idle")
     pack.firmware_receiver = FirmwareReceiver()
     pack.firmware_receiver.faults["start"] = Fault("refuse")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     presses = [hass.async_create_task(install(hass, pack)) for _ in range(2)]
     told = await asyncio.gather(*presses, return_exceptions=True)
@@ -1150,11 +1174,11 @@ async def test_a_second_press_installs_nothing_after_the_first_has_failed(
 
 
 async def test_an_update_waits_for_a_change_to_be_confirmed(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Else nobody would ask the battery, and the change be called unmade."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
     heater = {ATTR_ENTITY_ID: entity_id(hass, pack.address, "heater", "switch")}
     assert value(hass, pack.address, "heater", "switch") == "off"
@@ -1168,11 +1192,11 @@ async def test_an_update_waits_for_a_change_to_be_confirmed(
 
 
 async def test_the_release_notes_say_what_is_not_proven(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Plainly, before anybody presses Install."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     assert await async_setup_component(hass, UPDATE, {})
     component = hass.data["entity_components"][UPDATE]
     entity = component.get_entity(entity_id(hass, pack.address, "bms_firmware", UPDATE))
@@ -1183,13 +1207,13 @@ async def test_the_release_notes_say_what_is_not_proven(
 
 
 async def test_the_current_can_be_told_to_count_finer(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Should a firmware count 0.01 A over Bluetooth as it does on RS485."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), current=123.0)
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     assert value(hass, pack.address, "current") == "123.0"
     result = await open_options(hass, entry, "general")
     await hass.config_entries.options.async_configure(

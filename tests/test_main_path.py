@@ -10,33 +10,39 @@ from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
-from .helpers import add_discovered, until, value
-from .world import World
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import add_discovered, value, wait_until
 from simulator.battery import preset
 
 
 @pytest.fixture
-async def real_world(hass: HomeAssistant) -> AsyncGenerator[World]:
+async def real_bluetooth_env(
+    hass: HomeAssistant,
+) -> AsyncGenerator[BluetoothEnvironment]:
     """Set up Home Assistant's bluetooth over a virtual radio, in real time."""
     assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
     await hass.async_block_till_done()
-    world = World(hass)
-    yield world
-    await world.close()
+    bluetooth_env = BluetoothEnvironment(hass)
+    yield bluetooth_env
+    await bluetooth_env.close()
     await hass.async_block_till_done()
 
 
 async def test_a_discovered_battery_shows_its_values(
-    hass: HomeAssistant, real_world: World
+    hass: HomeAssistant, real_bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No method of bleak or Home Assistant is patched, the clock neither."""
     pack = preset("solar_charging")
     pack.hold = True
-    peripheral = await real_world.add_battery(pack, advertising_interval=0.02)
-    await real_world.add_adapter()
+    peripheral = await real_bluetooth_env.add_battery(pack, advertising_interval=0.02)
+    await real_bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
-    truth = pack.truth()
-    assert value(hass, pack.address, "state_of_charge") == str(truth["state_of_charge"])
-    assert float(value(hass, pack.address, "voltage") or 0) == truth["voltage"]
-    await until(lambda: peripheral.is_connected)
+    expected_values = pack.expected_values()
+    assert value(hass, pack.address, "state_of_charge") == str(
+        expected_values["state_of_charge"]
+    )
+    assert (
+        float(value(hass, pack.address, "voltage") or 0) == expected_values["voltage"]
+    )
+    await wait_until(lambda: peripheral.is_connected)
     assert entry.runtime_data.health.samples >= 1

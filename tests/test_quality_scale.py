@@ -26,7 +26,7 @@ import homeassistant
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
-from .world import World
+from .bluetooth_env import BluetoothEnvironment
 
 DOMAIN: Final = "voltgo_vlrv"
 ROOT: Final = Path(__file__).parent.parent
@@ -832,7 +832,7 @@ def test_each_proof_fails_where_the_thing_is_missing(rule: str, tmp_path: Path) 
 
 
 async def test_actions_are_there_without_an_entry(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An automation that uses them is valid before the first battery is added."""
     assert await async_setup_component(hass, DOMAIN, {})

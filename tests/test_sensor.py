@@ -13,8 +13,8 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
-from .helpers import add_discovered, battery, enable_all, entity_id, until, value
-from .world import World
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import add_discovered, battery, enable_all, entity_id, value, wait_until
 from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.battery import PRESETS
 
@@ -140,20 +140,20 @@ def shown(state: str) -> float | str:
 
 @pytest.mark.parametrize("preset", PRESETS)
 async def test_every_sensor_shows_the_truth(
-    hass: HomeAssistant, world: World, preset: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, preset: str
 ) -> None:
     """Each state of the simulated battery, each value, nothing missing."""
     pack = battery(preset)
     pack.hold = True
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
-    truth = pack.truth()
-    for key in truth.keys() - NO_SENSOR:
+    expected_values = pack.expected_values()
+    for key in expected_values.keys() - NO_SENSOR:
         state = value(hass, pack.address, key)
         assert state is not None, key
-        wanted = truth[key]
+        wanted = expected_values[key]
         assert shown(state) == (
             pytest.approx(wanted) if isinstance(wanted, float) else wanted
         ), key
@@ -161,14 +161,14 @@ async def test_every_sensor_shows_the_truth(
 
 @pytest.mark.parametrize("current", [-0.1, -6.2, -300.0, 0.0, 0.1, 150.0])
 async def test_state_sign_and_direction_agree(
-    hass: HomeAssistant, world: World, current: float
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, current: float
 ) -> None:
     """Positive charges, everywhere."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), current=current)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     assert value(hass, pack.address, "current") == str(current)
     power = float(value(hass, pack.address, "power") or "nan")
@@ -182,7 +182,7 @@ async def test_state_sign_and_direction_agree(
 
 @pytest.mark.parametrize("temperature", [-1, -10, -30, 0])
 async def test_frost_is_shown_as_it_is(
-    hass: HomeAssistant, world: World, temperature: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, temperature: int
 ) -> None:
     """Below zero, and at zero, in every temperature sensor."""
     pack = battery("idle")
@@ -194,8 +194,8 @@ async def test_frost_is_shown_as_it_is(
         probe_temperatures=(temperature, temperature),
         max_cell_temperature=temperature,
     )
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     for key in (
@@ -208,13 +208,13 @@ async def test_frost_is_shown_as_it_is(
 
 @pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x7F])
 async def test_a_probe_that_is_not_there_gets_no_sensor(
-    hass: HomeAssistant, world: World, absent: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, absent: int
 ) -> None:
     """And spoils no other value."""
     pack = battery("idle", missing_probes=(2,), absent_byte=absent)
     pack.hold = True
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     registry = er.async_get(hass)
@@ -223,20 +223,20 @@ async def test_a_probe_that_is_not_there_gets_no_sensor(
         is None
     )
     await enable_all(hass, pack.address)
-    truth = pack.truth()
-    assert value(hass, pack.address, "probe_1") == str(truth["probe_1"])
+    expected_values = pack.expected_values()
+    assert value(hass, pack.address, "probe_1") == str(expected_values["probe_1"])
     assert value(hass, pack.address, "max_cell_temperature") == str(
-        truth["max_cell_temperature"]
+        expected_values["max_cell_temperature"]
     )
 
 
 async def test_a_board_without_any_temperature_sensor_shows_none(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As one bench board was recorded."""
     pack = battery("idle", missing_probes=(1, 2), ambient_sensor=False)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     assert value(hass, pack.address, "max_cell_temperature") == "unknown"
@@ -250,15 +250,15 @@ async def test_a_board_without_any_temperature_sensor_shows_none(
 
 
 async def test_a_sensor_that_shows_up_later_gets_its_entity(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An ambient sensor at exactly 0 °C looks like none, until it gets colder."""
     pack = battery("idle")
     pack.hold = True
     state = pack.reported()
     pack.override = replace(state, ambient_temperature=0, probe_temperatures=(20, None))
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     registry = er.async_get(hass)
     for key in ("probe_2", "ambient_temperature"):
@@ -275,33 +275,33 @@ async def test_a_sensor_that_shows_up_later_gets_its_entity(
     # Known from now on, also at 0 °C and without the battery.
     pack.override = replace(state, ambient_temperature=0, probe_temperatures=(20, 0))
     await hass.config_entries.async_reload(entry.entry_id)
-    await until(lambda: value(hass, pack.address, "ambient_temperature") == "0")
+    await wait_until(lambda: value(hass, pack.address, "ambient_temperature") == "0")
     assert value(hass, pack.address, "probe_2") == "0"
 
 
 async def test_an_unknown_operating_state_is_unknown(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A code that no document has is not guessed at."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), operating_state=3)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     assert value(hass, pack.address, "operating_state") == "unknown"
 
 
 async def test_a_board_that_does_not_count_its_charge_shows_none(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """0 Ah at 60 % is no measurement."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), remaining_capacity=0.0, state_of_charge=60)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
     assert value(hass, pack.address, "remaining_capacity") == "unknown"
@@ -312,12 +312,16 @@ async def test_a_board_that_does_not_count_its_charge_shows_none(
     [("idle", 4, True), ("driving_load", 8, True), ("failing_cell", 16, False)],
 )
 async def test_each_cell_has_a_sensor(
-    hass: HomeAssistant, world: World, preset: str, cells: int, enabled: bool
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    preset: str,
+    cells: int,
+    enabled: bool,
 ) -> None:
     """As many as there are, switched on where they fit on a page."""
     pack = battery(preset)
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
     found = {
         entity.unique_id: entity.disabled_by is None
@@ -332,12 +336,12 @@ async def test_each_cell_has_a_sensor(
 
 
 async def test_names_units_classes_and_categories(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The whole table, as Home Assistant and its owner see it."""
     pack = battery("idle")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     registry = er.async_get(hass)
     before = {
@@ -362,13 +366,13 @@ async def test_names_units_classes_and_categories(
 
 
 async def test_link_sensors_follow_every_poll(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also while the battery's values stand still, or it is away."""
     pack = battery("idle")
     pack.hold = True
-    peripheral = await world.add_battery(pack)
-    adapter = await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    adapter = await bluetooth_env.add_adapter()
     adapter.radio.rssi[pack.address] = -71
     await add_discovered(hass, pack.address)
     await enable_all(hass, pack.address)
@@ -387,12 +391,12 @@ async def test_link_sensors_follow_every_poll(
 
 
 async def test_no_attribute_changes_with_the_values(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every attribute is stored with every state."""
     pack = battery("solar_charging")
-    await world.add_battery(pack)
-    await world.add_adapter()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     before = {
         state.entity_id: state.attributes for state in hass.states.async_all("sensor")

@@ -33,8 +33,8 @@ from homeassistant.helpers import (
 )
 from homeassistant.setup import async_setup_component
 
-from .helpers import add_discovered, battery, device_of, entity_id, until, value
-from .world import World
+from .bluetooth_env import BluetoothEnvironment
+from .helpers import add_discovered, battery, device_of, entity_id, value, wait_until
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.targets import PROTECTION_KEYS
@@ -62,15 +62,15 @@ LINK = ("sensor", "link_status")
 FAULTS = ("sensor", "active_faults")
 
 
-async def added(
-    hass: HomeAssistant, world: World, pack: SimulatedBattery
+async def async_setup_battery(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> tuple[VlrvConfigEntry, Peripheral]:
     """Return a battery that was added and has its link."""
-    peripheral = await world.add_battery(pack)
-    if not world.adapters:
-        await world.add_adapter()
+    peripheral = await bluetooth_env.add_battery(pack)
+    if not bluetooth_env.adapters:
+        await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
-    await until(lambda: entry.runtime_data.client.is_connected)
+    await wait_until(lambda: entry.runtime_data.client.is_connected)
     await asyncio.sleep(2)
     return entry, peripheral
 
@@ -215,10 +215,12 @@ WARM_PROBES = {"probe_temperatures": (8, 9), "max_cell_temperature": 9}
 # --- protections ------------------------------------------------------------------------
 
 
-async def test_a_protection_that_trips(hass: HomeAssistant, world: World) -> None:
+async def test_a_protection_that_trips(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Fires once, and not for what clears, nor for what goes on."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     await asyncio.sleep(3 * POLL)
     assert not runs
@@ -229,10 +231,12 @@ async def test_a_protection_that_trips(hass: HomeAssistant, world: World) -> Non
     assert runs == once()
 
 
-async def test_a_protection_that_clears(hass: HomeAssistant, world: World) -> None:
+async def test_a_protection_that_clears(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Fires once, and not for what trips."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_cleared")
     await report(pack, protection=CHARGE_UTP)
     await asyncio.sleep(3 * POLL)
@@ -249,11 +253,15 @@ async def test_a_protection_that_clears(hass: HomeAssistant, world: World) -> No
     ],
 )
 async def test_only_the_protections_that_were_chosen(
-    hass: HomeAssistant, world: World, name: str, before: int, after: int
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    name: str,
+    before: int,
+    after: int,
 ) -> None:
     """One of two that change at once, or an unknown one."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await report(pack, protection=before)
     runs = await watch(
         hass, pack, EVENT, name, {"protection": ["short_circuit", "unknown_bit"]}
@@ -269,11 +277,11 @@ async def test_only_the_protections_that_were_chosen(
 
 
 async def test_two_protections_with_the_same_time(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Their time does not tell them apart, nor does a new name make one an event."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     entity = entity_id(hass, pack.address, EVENT[1], EVENT[0])
     for attributes in (
@@ -288,28 +296,28 @@ async def test_two_protections_with_the_same_time(
 
 
 async def test_two_protections_that_trip_at_once(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each is told, also those without a name."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     await report(pack, protection=CHARGE_UTP | SHORT_CIRCUIT | 0xC000)
     assert runs == Counter(dict.fromkeys(once(), 4))
 
 
 async def test_a_protection_that_was_on_before_has_not_tripped(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nor does it by being away and back, or by a reload."""
     pack = battery("winter")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     assert value(hass, pack.address, "problem", "binary_sensor") == "on"
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
     await hass.config_entries.async_reload(entry.entry_id)
     await asyncio.sleep(MINUTE)
     assert value(hass, pack.address, "problem", "binary_sensor") == "on"
@@ -317,28 +325,28 @@ async def test_a_protection_that_was_on_before_has_not_tripped(
 
 
 async def test_a_protection_that_trips_while_the_battery_is_away(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Is told when it is back."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     await leave(peripheral)
     await report(pack, protection=CHARGE_UTP)
     await asyncio.sleep(2 * MINUTE)
     assert not runs
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
     await asyncio.sleep(1)
     assert runs == once()
 
 
 async def test_after_a_reload_the_next_protection_is_told(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Coming back with an old event is none; the next one is."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await report(pack, protection=CHARGE_UTP)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     await hass.config_entries.async_reload(entry.entry_id)
@@ -360,14 +368,14 @@ async def test_after_a_reload_the_next_protection_is_told(
 )
 async def test_cold_comes_and_goes(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     name: str,
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> None:
     """Fires once for its own way."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await report(pack, **before)
     runs = await watch(hass, pack, COLD, name)
     await asyncio.sleep(3 * POLL)
@@ -389,14 +397,14 @@ async def test_cold_comes_and_goes(
 )
 async def test_cold_while_the_battery_is_away(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     name: str,
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> None:
     """Away and back is no change; back with a change is one."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await report(pack, **before)
     runs = await watch(hass, pack, COLD, name)
 
@@ -406,7 +414,9 @@ async def test_cold_while_the_battery_is_away(
         await asyncio.sleep(2 * MINUTE)
         assert value(hass, pack.address, COLD[1], COLD[0]) == "unavailable"
         await peripheral.advertise()
-        await until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
+        await wait_until(
+            lambda: value(hass, pack.address, "voltage") != "unavailable", 120
+        )
         await asyncio.sleep(1)
 
     await drive_away_and_back(after)
@@ -420,7 +430,7 @@ async def test_cold_while_the_battery_is_away(
 
 
 async def test_a_battery_that_is_added_after_its_automation(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its first value is no change, the next one is."""
     pack = battery("idle")
@@ -442,16 +452,18 @@ async def test_a_battery_that_is_added_after_its_automation(
             )
         },
     )
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     assert not runs
     await report(pack, protection=CHARGE_UTP, **COLD_PROBES)
     assert runs == {"charging_blocked_by_cold": 1, "protection_tripped": 1}
 
 
-async def test_cold_that_nobody_can_measure(hass: HomeAssistant, world: World) -> None:
+async def test_cold_that_nobody_can_measure(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Unknown triggers nothing, neither coming nor going."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     await report(pack, **COLD_PROBES)
     runs = await watch(hass, pack, COLD, "charging_blocked_by_cold")
     await report(pack, probe_temperatures=(None, None), max_cell_temperature=None)
@@ -461,7 +473,9 @@ async def test_cold_that_nobody_can_measure(hass: HomeAssistant, world: World) -
     assert not runs
 
 
-async def test_cold_of_all_batteries(hass: HomeAssistant, world: World) -> None:
+async def test_cold_of_all_batteries(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """When the last one of several is too cold."""
     packs = [
         battery(
@@ -472,7 +486,7 @@ async def test_cold_of_all_batteries(hass: HomeAssistant, world: World) -> None:
         for number in (1, 2)
     ]
     for pack in packs:
-        await added(hass, world, pack)
+        await async_setup_battery(hass, bluetooth_env, pack)
         await report(pack, **WARM_PROBES)
     devices = [device_of(hass, pack.address).id for pack in packs]
     runs = await automate(
@@ -496,10 +510,12 @@ async def test_cold_of_all_batteries(hass: HomeAssistant, world: World) -> None:
     assert runs == {"each": 2, "first": 1, "all": 1}
 
 
-async def test_cold_of_something_else(hass: HomeAssistant, world: World) -> None:
+async def test_cold_of_something_else(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """A fridge in the same garage is no battery."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     places = targets(hass, pack, COLD)
     registry = er.async_get(hass)
     fridge = registry.async_get_or_create(
@@ -533,11 +549,11 @@ async def test_cold_of_something_else(hass: HomeAssistant, world: World) -> None
 
 @pytest.mark.parametrize("which", ["voltage", "charging"])
 async def test_an_entity_that_cannot_tell_is_no_target(
-    hass: HomeAssistant, world: World, which: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, which: str
 ) -> None:
     """The screen names it, and says what to choose instead."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     platform = "sensor" if which == "voltage" else "binary_sensor"
     chosen = entity_id(hass, pack.address, which, platform)
     config = cv.TRIGGER_SCHEMA(
@@ -560,13 +576,15 @@ async def test_an_entity_that_cannot_tell_is_no_target(
 # --- link -------------------------------------------------------------------------------
 
 
-async def test_a_lost_link(hass: HomeAssistant, world: World) -> None:
+async def test_a_lost_link(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Fires after the time, once, and anew for the next loss."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_lost", {"for": {"minutes": 3}})
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(2.9 * MINUTE)
     assert not runs
     await asyncio.sleep(0.2 * MINUTE)
@@ -574,22 +592,24 @@ async def test_a_lost_link(hass: HomeAssistant, world: World) -> None:
     await asyncio.sleep(60 * MINUTE)
     assert runs == once()
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
     await leave(peripheral)
     await asyncio.sleep(6 * MINUTE)
     assert runs == Counter(dict.fromkeys(once(), 2))
 
 
-async def test_a_lost_link_that_is_soon_back(hass: HomeAssistant, world: World) -> None:
+async def test_a_lost_link_that_is_soon_back(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Is everyday life: five minutes unless another time is chosen."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_lost")
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(4.5 * MINUTE)
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 20)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 20)
     await asyncio.sleep(30 * MINUTE)
     assert not runs
     await leave(peripheral)
@@ -599,28 +619,28 @@ async def test_a_lost_link_that_is_soon_back(hass: HomeAssistant, world: World) 
 
 @pytest.mark.parametrize("name", ["link_lost", "link_back"])
 async def test_a_release_is_no_lost_link(
-    hass: HomeAssistant, world: World, name: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
     """Neither its beginning nor its end, however long it lasts."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, name)
     link = entry.runtime_data.link
     await link.async_release()
     await asyncio.sleep(60 * MINUTE)
     assert value(hass, pack.address, LINK[1]) == "released"
     link.async_take_back()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     await asyncio.sleep(30 * MINUTE)
     assert not runs
 
 
 async def test_a_battery_that_is_gone_after_a_release(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It was to come back and did not: that is a lost link."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_lost")
     await entry.runtime_data.link.async_release()
     await leave(peripheral)
@@ -631,10 +651,12 @@ async def test_a_battery_that_is_gone_after_a_release(
     assert runs == once()
 
 
-async def test_a_reload_is_no_second_loss(hass: HomeAssistant, world: World) -> None:
+async def test_a_reload_is_no_second_loss(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """A battery that is still away was told of already."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_lost")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
@@ -646,11 +668,11 @@ async def test_a_reload_is_no_second_loss(hass: HomeAssistant, world: World) -> 
 
 
 async def test_a_battery_that_was_away_from_the_start(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its owner wants to know, too."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     places = targets(hass, pack, LINK)
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
@@ -665,31 +687,33 @@ async def test_a_battery_that_was_away_from_the_start(
         },
     )
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 300)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 300)
     assert not runs
     await asyncio.sleep(6 * MINUTE)
     assert runs == {"device": 1}
 
 
-async def test_the_link_is_back(hass: HomeAssistant, world: World) -> None:
+async def test_the_link_is_back(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Fires once, at once, after a loss that was long enough."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_back", {"lost_for": {"minutes": 3}})
     await asyncio.sleep(10 * MINUTE)
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(2 * MINUTE)
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 20)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 20)
     await asyncio.sleep(MINUTE)
     assert not runs  # too short
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(4 * MINUTE)
     assert not runs
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     await asyncio.sleep(1)
     assert runs == once()
     await asyncio.sleep(30 * MINUTE)
@@ -697,11 +721,11 @@ async def test_the_link_is_back(hass: HomeAssistant, world: World) -> None:
 
 
 async def test_a_battery_that_is_taken_back_is_not_the_link_back(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also when it was lost before it was released."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_back")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
@@ -709,7 +733,7 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
     await peripheral.advertise()
     await asyncio.sleep(MINUTE)
     entry.runtime_data.link.async_take_back()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     await asyncio.sleep(1)
     assert not runs
 
@@ -718,22 +742,22 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
     ("name", "option"), [("link_lost", "for"), ("link_back", "lost_for")]
 )
 async def test_a_loss_counts_from_its_beginning(
-    hass: HomeAssistant, world: World, name: str, option: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str, option: str
 ) -> None:
     """Also when the reason changes in between."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, name, {option: {"minutes": 8}})
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(4 * MINUTE)
-    await world.remove_adapter()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "no_bluetooth", 300)
+    await bluetooth_env.remove_adapter()
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "no_bluetooth", 300)
     await asyncio.sleep(5 * MINUTE)
     assert runs == (once() if name == "link_lost" else Counter())
-    await world.add_adapter()
+    await bluetooth_env.add_adapter()
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
     await asyncio.sleep(1)
     assert runs == once()
 
@@ -742,11 +766,11 @@ async def test_a_loss_counts_from_its_beginning(
 
 
 async def test_whether_a_protection_is_active(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Any of them; not a warning, and not of a battery that is away."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, FAULTS, "is_protection_active")
     assert not await holds()
     await report(pack, warning=CHARGE_UTP)
@@ -754,16 +778,16 @@ async def test_whether_a_protection_is_active(
     await report(pack, protection=0x8000)
     assert await holds()
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
     assert not await holds()
 
 
 async def test_whether_one_of_some_protections_is_active(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only those that were chosen count."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(
         hass,
         pack,
@@ -780,11 +804,11 @@ async def test_whether_one_of_some_protections_is_active(
 
 
 async def test_whether_a_protection_is_active_for_some_time(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Counted from when it began, whatever trips beside it."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(
         hass,
         pack,
@@ -804,11 +828,11 @@ async def test_whether_a_protection_is_active_for_some_time(
 
 
 async def test_whether_charging_is_blocked_by_cold(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not when it is warm, not known or away."""
     pack = battery("idle")
-    _, peripheral = await added(hass, world, pack)
+    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, COLD, "is_charging_blocked_by_cold")
     assert not await holds()
     await report(pack, probe_temperatures=(None, None), max_cell_temperature=None)
@@ -816,39 +840,39 @@ async def test_whether_charging_is_blocked_by_cold(
     await report(pack, **COLD_PROBES)
     assert await holds()
     await leave(peripheral)
-    await until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
+    await wait_until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
     assert not await holds()
 
 
 async def test_whether_a_battery_is_reachable(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not while it is released, away or being called."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, LINK, "is_reachable")
     assert await holds()
     await entry.runtime_data.link.async_release()
     assert not await holds()
     entry.runtime_data.link.async_take_back()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     assert await holds()
     await leave(peripheral)
     await asyncio.sleep(1)
     assert value(hass, pack.address, LINK[1]) == "connecting"
     assert not await holds()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     assert not await holds()
 
 
 async def test_a_battery_that_is_read_now_and_then_is_reachable(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Letting it go in between is planned."""
     pack = battery("idle")
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     hass.config_entries.async_update_entry(entry, options={"connection": "each_poll"})
-    await until(lambda: value(hass, pack.address, LINK[1]) == "idle", 60)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "idle", 60)
     holds = await ask(hass, pack, LINK, "is_reachable")
     assert await holds()
     hass.config_entries.async_update_entry(entry, options={"connection": "keep"})
@@ -860,7 +884,7 @@ async def test_a_battery_that_is_read_now_and_then_is_reachable(
 @pytest.mark.parametrize("tells_settings", [True, False])
 async def test_whether_values_are_live(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     tells_settings: bool,
 ) -> None:
@@ -869,7 +893,7 @@ async def test_whether_values_are_live(
     pack.hold = True
     if not tells_settings:  # nothing but the values is read of it
         monkeypatch.setattr(pack, "_setting", lambda *_: None)
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, LINK, "is_data_live")
     assert await holds()
     link = entry.runtime_data.link
@@ -884,7 +908,7 @@ async def test_whether_values_are_live(
     assert not await holds()
     await peripheral.advertise()
     # Nothing has changed in it, and yet it is read anew.
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     await asyncio.sleep(1)
     assert await holds()
     await leave(peripheral)
@@ -896,11 +920,11 @@ async def test_whether_values_are_live(
 
 @pytest.mark.parametrize("before", [False, True])
 async def test_what_came_during_a_restart_is_told(
-    hass: HomeAssistant, world: World, before: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: bool
 ) -> None:
     """And what was so before it is not told again."""
     pack = battery("idle", temperature=20)
-    entry, _ = await added(hass, world, pack)
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     if before:
         await report(pack, protection=CHARGE_UTP)
     await hass.config_entries.async_unload(entry.entry_id)
@@ -930,11 +954,11 @@ async def test_what_came_during_a_restart_is_told(
 
 
 async def test_values_from_before_a_restart_are_not_live(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """They are shown, and come from the disk."""
     pack = battery("idle")
-    entry, peripheral = await added(hass, world, pack)
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
     await hass.config_entries.async_setup(entry.entry_id)
@@ -942,12 +966,14 @@ async def test_values_from_before_a_restart_are_not_live(
     assert value(hass, pack.address, "voltage") not in ("unavailable", "unknown")
     assert not await holds()
     await peripheral.advertise()
-    await until(lambda: value(hass, pack.address, LINK[1]) == "connected", 120)
+    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 120)
     await asyncio.sleep(1)
     assert await holds()
 
 
-async def test_all_batteries_means_all(hass: HomeAssistant, world: World) -> None:
+async def test_all_batteries_means_all(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """One that is away cannot be vouched for, nor can none at all."""
     packs = [
         battery(
@@ -959,7 +985,7 @@ async def test_all_batteries_means_all(hass: HomeAssistant, world: World) -> Non
     ]
     peripherals = []
     for pack in packs:
-        _, peripheral = await added(hass, world, pack)
+        _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
         peripherals.append(peripheral)
         await report(pack, **COLD_PROBES)
     empty = ar.async_get(hass).async_create("Attic")
@@ -1006,11 +1032,11 @@ def ours(names: Iterable[str]) -> set[str]:
 
 
 async def test_the_editor_offers_them_for_every_target(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For a battery and its places all of them, for another device none."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     places = targets(hass, pack, LINK)
     del places["entity"]
 
@@ -1039,10 +1065,10 @@ async def test_the_editor_offers_them_for_every_target(
 
 
 async def test_the_editor_offers_every_protection(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What can be chosen is what the code takes, in the order of the manual."""
-    await added(hass, world, battery("idle"))
+    await async_setup_battery(hass, bluetooth_env, battery("idle"))
     triggers = await trigger.async_get_all_descriptions(hass)
     conditions = await condition.async_get_all_descriptions(hass)
     for description in (
@@ -1056,11 +1082,11 @@ async def test_the_editor_offers_every_protection(
 
 
 async def test_what_the_editor_fills_in_is_taken(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every field has a default that the code accepts, or may be left out."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     target = {"device_id": device_of(hass, pack.address).id}
     seen = set()
     for describe, validate, kind in (
@@ -1102,11 +1128,15 @@ async def test_what_the_editor_fills_in_is_taken(
     ],
 )
 async def test_an_entity_that_tells_nothing_is_refused(
-    hass: HomeAssistant, world: World, kind: str, name: str, wrong: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    kind: str,
+    name: str,
+    wrong: str,
 ) -> None:
     """An automation that can never run must not be saved without a word."""
     pack = battery("idle")
-    await added(hass, world, pack)
+    await async_setup_battery(hass, bluetooth_env, pack)
     chosen = entity_id(hass, pack.address, wrong)
     config = {kind: f"{DOMAIN}.{name}", "target": {"entity_id": chosen}}
     assert await async_setup_component(

@@ -27,8 +27,16 @@ from typing import Final
 
 from homeassistant.const import __version__
 
-from . import day
-from .day import Samples
+from . import workload
+from .environment import (
+    BARE,
+    OURS,
+    BenchmarkEnvironment,
+    Meter,
+    Share,
+    open_environment,
+    run_metered,
+)
 from .footprint import (
     PEER,
     PEER_INTERVAL,
@@ -41,7 +49,7 @@ from .footprint import (
     rows_ratio,
 )
 from .rows import Rows, count_rows
-from .world import BARE, OURS, Meter, Share, World, open_world, run_metered
+from .workload import Samples
 
 RUNS: Final = 2
 HOURS: Final = 24
@@ -113,31 +121,31 @@ class BankRun:
 
 
 async def _live(
-    world: World, folder: Path, interval: int, hours: int
+    environment: BenchmarkEnvironment, folder: Path, interval: int, hours: int
 ) -> tuple[Lived, list[dict[str, Share]]]:
     """Let hours pass; return what they brought, and what each of them has used."""
-    entries = world.entries()
-    entities = [entity for entry in entries for entity in world.entities(entry)]
-    await world.flush()
+    entries = environment.entries()
+    entities = [entity for entry in entries for entity in environment.entities(entry)]
+    await environment.flush()
     before = [entry.runtime_data.health.samples for entry in entries]
-    world.take_traffic(OURS)
-    world.changes = 0
-    world.meter.take()
-    begin = world.unix_time
+    environment.take_traffic(OURS)
+    environment.changes = 0
+    environment.meter.take()
+    begin = environment.unix_time
     shares = []
     for _ in range(hours):
         await asyncio.sleep(HOUR)
-        shares.append(world.meter.take())
-    end = world.unix_time
-    changes = world.changes
-    traffic = world.take_traffic(OURS)
+        shares.append(environment.meter.take())
+    end = environment.unix_time
+    changes = environment.changes
+    traffic = environment.take_traffic(OURS)
     polls = hours * HOUR // interval
     for entry, count in zip(entries, before, strict=True):
         samples = entry.runtime_data.health.samples - count
         # Where the beat falls on the edge there may be one more or less.
         if abs(samples - polls) > 1:
             raise RuntimeError(f"{samples} samples where there should be {polls}")
-    await world.flush()
+    await environment.flush()
     lived = Lived(
         entities=len(entities),
         polls=polls,
@@ -161,19 +169,21 @@ def live_a_day(samples: Samples, everything: bool) -> DayRun:
 
     async def main(meter: Meter) -> DayRun:
         with _folder() as folder:
-            async with open_world(meter, folder, samples) as world:
-                twin = await world.add_battery(1, BARE)
-                client = await world.add_client(twin, PEER_INTERVAL, REGISTERS)
+            async with open_environment(meter, folder, samples) as environment:
+                twin = await environment.add_battery(1, BARE)
+                client = await environment.add_client(twin, PEER_INTERVAL, REGISTERS)
                 await asyncio.sleep(SETTLED)
                 meter.take()
                 await asyncio.sleep(IDLE_HOURS * HOUR)
                 idle = _other(meter.take(), IDLE_HOURS)
-                battery = await world.add_battery(0, OURS)
-                await world.add_entry(battery, PEER_INTERVAL, everything=everything)
+                battery = await environment.add_battery(0, OURS)
+                await environment.add_entry(
+                    battery, PEER_INTERVAL, everything=everything
+                )
                 client.origin = battery.writes[-1].time + PEER_INTERVAL / 2
                 await asyncio.sleep(SETTLED)
-                world.set_time(0)
-                lived, shares = await _live(world, folder, PEER_INTERVAL, HOURS)
+                environment.set_time(0)
+                lived, shares = await _live(environment, folder, PEER_INTERVAL, HOURS)
         hours = []
         for share in shares:
             polls = HOUR // PEER_INTERVAL
@@ -196,14 +206,14 @@ def live_with_a_bank(
 
     async def main(meter: Meter) -> BankRun:
         with _folder() as folder:
-            async with open_world(meter, folder, samples) as world:
+            async with open_environment(meter, folder, samples) as environment:
                 for number in range(batteries):
-                    battery = await world.add_battery(number, OURS)
-                    await world.add_entry(battery, INTERVAL)
+                    battery = await environment.add_battery(number, OURS)
+                    await environment.add_entry(battery, INTERVAL)
                 await asyncio.sleep(SETTLED)
-                world.set_time(begin)
+                environment.set_time(begin)
                 process, loop = time.process_time(), time.thread_time()
-                lived, _shares = await _live(world, folder, INTERVAL, hours)
+                lived, _shares = await _live(environment, folder, INTERVAL, hours)
                 process = time.process_time() - process
                 loop = time.thread_time() - loop
         return BankRun(lived, process / (hours * HOUR), loop / (hours * HOUR))
@@ -221,19 +231,21 @@ def remember(samples: Samples, bare: bool, traced: bool) -> tuple[float, float]:
 
     async def main(meter: Meter) -> tuple[float, float]:
         with _folder() as folder:
-            async with open_world(meter, folder, samples, with_recorder=False) as world:
+            async with open_environment(
+                meter, folder, samples, with_recorder=False
+            ) as environment:
 
                 async def add(numbers: range) -> float:
                     for number in numbers:
-                        battery = await world.add_battery(number, OURS)
+                        battery = await environment.add_battery(number, OURS)
                         if bare:
-                            client = await world.add_client(
+                            client = await environment.add_client(
                                 battery, INTERVAL, REGISTERS
                             )
                             client.origin = number * INTERVAL / (1 + FURTHER)
-                            await world.become_quiet(INTERVAL)
+                            await environment.become_quiet(INTERVAL)
                         else:
-                            await world.add_entry(battery, INTERVAL)
+                            await environment.add_entry(battery, INTERVAL)
                     await asyncio.sleep(MEMORY_TIME)
                     gc.collect()
                     if traced:
@@ -305,9 +317,9 @@ def _print_rows(name: str, lived: Lived) -> None:
 
 def run() -> bool:
     """Measure, print, and return whether the targets are met."""
-    samples = day.live()
+    samples = workload.record_workload()
     print(
-        f"integration: {HOURS} simulated hours of a battery of {day.CELLS} cells, Home "
+        f"integration: {HOURS} simulated hours of a battery of {workload.CELLS} cells, Home "
         f"Assistant {__version__}, Python {sys.version.split()[0]}"
     )
     print(f"  calibration      {_calibrate():6.3f} ms for a fixed piece of Python")

@@ -14,8 +14,8 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.battery import SimulatedBattery
-from tests.helpers import add_discovered, battery, flows, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import add_discovered, battery, flows, wait_until
 
 POLL = 10.0  # s
 AGE = 61.0  # s after which a silent battery counts as missing
@@ -39,22 +39,24 @@ def packs(count: int, **overrides: Any) -> list[SimulatedBattery]:
     ]
 
 
-def say(pack: SimulatedBattery, **values: Any) -> None:
+def set_reported(pack: SimulatedBattery, **values: Any) -> None:
     """Have a battery report something else, and stay with it."""
     pack.override = replace(pack.reported(), **values)
 
 
 async def add_batteries(
-    hass: HomeAssistant, world: World, batteries: list[SimulatedBattery]
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    batteries: list[SimulatedBattery],
 ) -> None:
     """Add batteries that Home Assistant discovers, and wait until all are read."""
-    if not world.adapters:
-        await world.add_adapter(slots=9)
+    if not bluetooth_env.adapters:
+        await bluetooth_env.add_adapter(slots=9)
     for pack in batteries:
-        await world.add_battery(pack)
+        await bluetooth_env.add_battery(pack)
     for pack in batteries:
         entry = await add_discovered(hass, pack.address)
-        await until(lambda entry=entry: entry.runtime_data.client.is_connected)
+        await wait_until(lambda entry=entry: entry.runtime_data.client.is_connected)
     await asyncio.sleep(2)
 
 
@@ -89,15 +91,15 @@ async def add_bank(
     return result["result"]
 
 
-async def banked(
+async def async_setup_bank(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     batteries: list[SimulatedBattery],
     *,
     inverter: bool = False,
 ) -> BankConfigEntry:
     """Return a bank of batteries that were added just now."""
-    await add_batteries(hass, world, batteries)
+    await add_batteries(hass, bluetooth_env, batteries)
     return await add_bank(hass, [pack.address for pack in batteries], inverter=inverter)
 
 
@@ -107,7 +109,7 @@ async def settle(hass: HomeAssistant) -> None:
     await asyncio.sleep(0.1)
 
 
-async def polled() -> None:
+async def wait_for_poll() -> None:
     """Let each battery be polled once more at least."""
     # One that was just given another beat among the others waits half as long again.
     await asyncio.sleep(1.5 * POLL + 2)

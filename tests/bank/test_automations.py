@@ -17,12 +17,20 @@ from homeassistant.helpers import (
     trigger,
 )
 
-from .common import banked, device_of_bank, entity, packs, polled, say, settle
+from .common import (
+    async_setup_bank,
+    device_of_bank,
+    entity,
+    packs,
+    set_reported,
+    settle,
+    wait_for_poll,
+)
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import device_of
 from tests.test_triggers import CONDITIONS, TRIGGERS, automate
-from tests.world import World
 
 # What a bank has an entity of its own for.
 COLD_TRIGGERS = {"charging_blocked_by_cold", "charging_no_longer_blocked_by_cold"}
@@ -31,11 +39,11 @@ COLD = {"probe_temperatures": (0, 4)}
 
 
 async def test_cold_of_a_bank_is_told_once_for_each_target(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A place with a bank and its batteries tells of the batteries, not twice of one."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     garage = ar.async_get(hass).async_create("Garage")
     attic = ar.async_get(hass).async_create("Attic")
     devices = [device_of(hass, pack.address) for pack in pair]
@@ -79,11 +87,11 @@ async def test_cold_of_a_bank_is_told_once_for_each_target(
     hass.bus.async_fire("ask")
     await asyncio.sleep(0.1)
     assert not runs
-    say(pair[1], **COLD)
-    await polled()
+    set_reported(pair[1], **COLD)
+    await wait_for_poll()
     assert runs == dict.fromkeys(targets, 1)
-    say(pair[0], **COLD)
-    await polled()
+    set_reported(pair[0], **COLD)
+    await wait_for_poll()
     # The bank is as cold as before; the battery is news to those who watch it.
     assert runs == {"device": 1, "entity": 1, "bank and batteries": 2, "area": 2}
     runs.clear()
@@ -100,10 +108,10 @@ async def test_cold_of_a_bank_is_told_once_for_each_target(
     ],
 )
 async def test_what_a_bank_cannot_tell_is_refused_with_a_reason(
-    hass: HomeAssistant, world: World, kind: str, name: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, kind: str, name: str
 ) -> None:
     """An automation that can never run must not be saved without a word."""
-    bank = await banked(hass, world, packs(2))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     config = {
         kind: f"{DOMAIN}.{name}",
         "target": {"device_id": device_of_bank(hass, bank).id},
@@ -126,10 +134,10 @@ async def test_what_a_bank_cannot_tell_is_refused_with_a_reason(
 
 @pytest.mark.parametrize("by", ["device", "entity"])
 async def test_to_release_a_bank_is_to_release_its_batteries(
-    hass: HomeAssistant, world: World, by: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by: str
 ) -> None:
     """All of them or, where one cannot be, none."""
-    bank = await banked(hass, world, packs(2))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     target = (
         {"device_id": device_of_bank(hass, bank).id}
         if by == "device"
@@ -149,10 +157,10 @@ async def test_to_release_a_bank_is_to_release_its_batteries(
 
 
 async def test_a_battery_that_is_switched_off_keeps_no_bank_from_being_released(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody holds its link; asked for alone, it is named."""
-    bank = await banked(hass, world, packs(3))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
     first, second, third = async_batteries(hass)
     await hass.config_entries.async_set_disabled_by(
         third.entry_id, ConfigEntryDisabler.USER

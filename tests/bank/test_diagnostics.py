@@ -8,12 +8,12 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
-from .common import banked, packs, say, settle
+from .common import async_setup_bank, packs, set_reported, settle
 from .test_entities import PROTECTED
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 
 async def download(
@@ -29,15 +29,15 @@ async def download(
 
 
 async def test_a_bank_is_told_in_full_and_without_addresses(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Members have numbers; also when the bank or a member is not set up."""
     trio = packs(3)
     addresses = [pack.address for pack in trio]
-    bank = await banked(hass, world, trio, inverter=True)
+    bank = await async_setup_bank(hass, bluetooth_env, trio, inverter=True)
     for pack in trio[:2]:
-        say(pack, current=-20.0)
-    say(trio[2], **PROTECTED, cell_voltages=(3.3, 3.3, 3.3, 2.9))
+        set_reported(pack, current=-20.0)
+    set_reported(trio[2], **PROTECTED, cell_voltages=(3.3, 3.3, 3.3, 2.9))
     batteries = async_batteries(hass)
     for entry in batteries:
         await entry.runtime_data.async_refresh()

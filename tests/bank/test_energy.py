@@ -19,7 +19,16 @@ from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import restore_state
 from homeassistant.helpers.storage import Store
 
-from .common import POLL, add_bank, add_batteries, banked, entity, packs, settle, shown
+from .common import (
+    POLL,
+    add_bank,
+    add_batteries,
+    async_setup_bank,
+    entity,
+    packs,
+    settle,
+    shown,
+)
 from custom_components.voltgo_vlrv.bank.energy import BankEnergy
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.energy import (
@@ -32,7 +41,7 @@ from custom_components.voltgo_vlrv.energy import (
     in_steps,
 )
 from simulator.battery import SimulatedBattery
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 ENTRY = "01BANK"
 
@@ -246,11 +255,11 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> Non
 
 
 async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also when its file was lost: then it counts on from what was shown."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     await hass.config_entries.async_unload(bank.entry_id)
     path = file_of(hass, bank.entry_id)
     assert await hass.async_add_executor_job(path.exists)
@@ -276,11 +285,11 @@ async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
 
 
 async def drained_pair(
-    hass: HomeAssistant, world: World, seconds: float
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seconds: float
 ) -> list[SimulatedBattery]:
     """Return two batteries that were added and have delivered 40 A each for a while."""
     pair = packs(2)
-    await add_batteries(hass, world, pair)
+    await add_batteries(hass, bluetooth_env, pair)
     for pack in pair:
         pack.demand_current = -40.0
     await asyncio.sleep(seconds)
@@ -288,10 +297,10 @@ async def drained_pair(
 
 
 async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """From zero to what they have counted so far would be energy of one moment."""
-    pair = await drained_pair(hass, world, 600)
+    pair = await drained_pair(hass, bluetooth_env, 600)
     entries = async_batteries(hass)
     for entry in entries:
         await hass.config_entries.async_set_disabled_by(
@@ -308,11 +317,13 @@ async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
 
 
 async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An SD card takes its time, and the batteries go on counting meanwhile."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     for pack in pair:
         pack.demand_current = -40.0
     await asyncio.sleep(60)
@@ -330,10 +341,10 @@ async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(
 
 
 async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It would begin with the first battery that loads, and statistics show a step."""
-    pair = await drained_pair(hass, world, 1200)
+    pair = await drained_pair(hass, bluetooth_env, 1200)
     bank = await add_bank(hass, [pack.address for pack in pair])
     before = float(shown(bank, hass, "energy_discharged") or "")
     assert before > 0.3
@@ -353,11 +364,11 @@ async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
 
 
 async def test_a_new_bank_of_the_same_name_counts_for_itself(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant remembers states by their names, also those of a deleted bank."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     for pack in trio:
         pack.demand_current = -40.0
     await asyncio.sleep(600)

@@ -16,24 +16,24 @@ from homeassistant.helpers.event import async_track_state_change_event
 from .common import (
     AGE,
     POLL,
+    async_setup_bank,
     attribute,
-    banked,
     enable,
     entity,
     packs,
-    polled,
-    say,
+    set_reported,
     settle,
     shown,
+    wait_for_poll,
 )
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.energy import CHARGED, DISCHARGED
 from custom_components.voltgo_vlrv.estimates import SETTLING
 from simulator.battery import OPERATING_STATES
-from tests.helpers import until, value
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import value, wait_until
 from tests.test_coordinator import writes
-from tests.world import World
 
 EXTENSIVE = (
     "current", "power", "charge_power", "discharge_power", "remaining_capacity",
@@ -70,12 +70,14 @@ def states_of(hass: HomeAssistant, entity_id: str) -> list[str]:
     return seen
 
 
-async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
+async def test_two_batteries_are_one(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Every value, from what the two report."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     await enable(hass, bank)
-    say(
+    set_reported(
         pair[0],
         current=-30.0,
         voltage=13.2,
@@ -85,7 +87,7 @@ async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
         probe_temperatures=(18, 25),
         state_of_health=99,
     )
-    say(
+    set_reported(
         pair[1],
         current=-10.0,
         voltage=13.22,
@@ -134,11 +136,11 @@ async def test_two_batteries_are_one(hass: HomeAssistant, world: World) -> None:
 
 
 async def test_a_bank_is_shown_like_a_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In the same units and digits, so that the two can be put into one graph."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     for entry in (bank, async_batteries(hass)[0]):
         await enable(hass, entry)
     registry = er.async_get(hass)
@@ -170,10 +172,10 @@ async def test_a_bank_is_shown_like_a_battery(
 
 
 async def test_the_page_of_a_bank_is_a_decision(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What is switched on at first, and what is not."""
-    bank = await banked(hass, world, packs(2))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     registry = er.async_get(hass)
     assert {
         item.unique_id.removeprefix(f"{bank.entry_id}_")
@@ -184,12 +186,12 @@ async def test_the_page_of_a_bank_is_a_decision(
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
 async def test_every_entity_has_a_name_and_a_state_in_each_language(
-    hass: HomeAssistant, world: World, language: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, language: str
 ) -> None:
     """No two have the same, and the names inside of a state are filled in."""
     hass.config.language = language
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     await enable(hass, bank)
     items = er.async_entries_for_config_entry(er.async_get(hass), bank.entry_id)
     names = [item.original_name or "" for item in items]
@@ -208,13 +210,13 @@ async def test_every_entity_has_a_name_and_a_state_in_each_language(
 
 
 async def test_a_bank_that_does_not_change_writes_nothing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Although it hears of every poll."""
     pair = packs(2)
     for pack in pair:
         pack.hold = True
-    await banked(hass, world, pair)
+    await async_setup_bank(hass, bluetooth_env, pair)
     written = writes(hass)
     await asyncio.sleep(10 * POLL)
     assert written == []
@@ -223,13 +225,17 @@ async def test_a_bank_that_does_not_change_writes_nothing(
 # --- somebody does not report --------------------------------------------------------------
 
 
-async def silenced(hass: HomeAssistant, world: World, address: str) -> None:
+async def silenced(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, address: str
+) -> None:
     """Switch a battery off, and wait until its values are too old."""
-    await world.peripherals[address].stop()
+    await bluetooth_env.peripherals[address].stop()
     await asyncio.sleep(AGE + POLL)
 
 
-async def released(hass: HomeAssistant, world: World, address: str) -> None:
+async def released(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, address: str
+) -> None:
     """Let go of a battery; its own entities keep their values."""
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == address)
     await entry.runtime_data.link.async_release()
@@ -242,24 +248,24 @@ async def released(hass: HomeAssistant, world: World, address: str) -> None:
 )
 async def test_without_one_battery_sums_are_unknown_and_not_smaller(
     hass: HomeAssistant,
-    world: World,
-    lose: Callable[[HomeAssistant, World, str], object],
+    bluetooth_env: BluetoothEnvironment,
+    lose: Callable[[HomeAssistant, BluetoothEnvironment, str], object],
     missing: str,
 ) -> None:
     """And come back by themselves. Who was let go on purpose is not missing."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     await enable(hass, bank)
     for pack in trio:
-        say(pack, current=-20.0)
+        set_reported(pack, current=-20.0)
     await asyncio.sleep(120)
     for key in EXTENSIVE:
         assert shown(bank, hass, key) != "unknown" or key == "time_to_full", key
-    say(trio[2], state_of_charge=80)
-    await polled()
+    set_reported(trio[2], state_of_charge=80)
+    await wait_for_poll()
     assert shown(bank, hass, "state_of_charge") == "60.0"
     gone = trio[0].address
-    await lose(hass, world, gone)
+    await lose(hass, bluetooth_env, gone)
     for key in EXTENSIVE:
         assert shown(bank, hass, key) == "unknown", key
     assert shown(bank, hass, "state_of_charge") == "65.0"
@@ -271,22 +277,22 @@ async def test_without_one_battery_sums_are_unknown_and_not_smaller(
     # One that nobody hears may have tripped.
     assert shown(bank, hass, "any_protection") == "unknown"
     if missing == "on":
-        await world.peripherals[gone].start()
+        await bluetooth_env.peripherals[gone].start()
     for entry in async_batteries(hass):
         entry.runtime_data.link.async_take_back()
-    await until(lambda: shown(bank, hass, "current") == "-60.0", 120)
+    await wait_until(lambda: shown(bank, hass, "current") == "-60.0", 120)
     assert shown(bank, hass, "battery_missing") == "off"
     assert shown(bank, hass, "any_protection") == "off"
 
 
 async def test_a_silent_battery_stands_for_as_long_as_its_own_values(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One missed poll is nothing; values that stand no longer are nobody's."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     address = pair[0].address
-    await world.peripherals[address].stop()
+    await bluetooth_env.peripherals[address].stop()
     await asyncio.sleep(40)
     assert shown(bank, hass, "current") == "0.0"
     await asyncio.sleep(AGE - 40 + POLL)
@@ -294,12 +300,14 @@ async def test_a_silent_battery_stands_for_as_long_as_its_own_values(
     assert shown(bank, hass, "current") == "unknown"
 
 
-async def test_nobody_reports(hass: HomeAssistant, world: World) -> None:
+async def test_nobody_reports(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """What needs no battery to be true stands."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     for pack in pair:
-        await world.peripherals[pack.address].stop()
+        await bluetooth_env.peripherals[pack.address].stop()
     await asyncio.sleep(AGE + POLL)
     assert shown(bank, hass, "state_of_charge") == "unavailable"
     assert shown(bank, hass, "low_battery") == "unavailable"
@@ -309,19 +317,19 @@ async def test_nobody_reports(hass: HomeAssistant, world: World) -> None:
 
 
 async def test_values_from_before_a_restart_are_no_news(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery's own entities show them for a minute; a sum of them would be a lie."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
     for entry in entries:
         await hass.config_entries.async_unload(entry.entry_id)
-    await world.peripherals[pair[0].address].stop()
-    say(pair[1], state_of_charge=80)
+    await bluetooth_env.peripherals[pair[0].address].stop()
+    set_reported(pair[1], state_of_charge=80)
     charges = states_of(hass, entity(bank, hass, "state_of_charge"))
     assert await hass.config_entries.async_setup(entries[1].entry_id)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 30)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 30)
     assert await hass.config_entries.async_setup(entries[0].entry_id)
     await asyncio.sleep(POLL)
     assert value(hass, pair[0].address, "state_of_charge") == "50"
@@ -336,14 +344,14 @@ async def test_values_from_before_a_restart_are_no_news(
 
 
 async def test_an_isolated_battery_is_named_and_left_out(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its 0 % is not the bank's state of charge, and its share is not missing."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     for pack in trio[:2]:
-        say(pack, current=-20.0, state_of_charge=70)
-    say(trio[2], **PROTECTED, state_of_charge=0)
+        set_reported(pack, current=-20.0, state_of_charge=70)
+    set_reported(trio[2], **PROTECTED, state_of_charge=0)
     await asyncio.sleep(400)
     assert shown(bank, hass, "battery_isolated") == "on"
     assert attribute(bank, hass, "battery_isolated", "batteries") == [
@@ -358,33 +366,33 @@ async def test_an_isolated_battery_is_named_and_left_out(
     assert shown(bank, hass, "current_imbalance") == "0"
     # The others rest: it is cut off all the same.
     for pack in trio[:2]:
-        say(pack, current=0.0)
-    await polled()
+        set_reported(pack, current=0.0)
+    await wait_for_poll()
     assert shown(bank, hass, "battery_isolated") == "on"
     trio[2].override = None
-    await polled()
+    await wait_for_poll()
     assert shown(bank, hass, "battery_isolated") == "off"
     assert attribute(bank, hass, "battery_isolated", "batteries") == []
 
 
 async def test_a_cold_battery_makes_the_bank_too_cold(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The charger feeds all of them."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
-    say(pair[1], probe_temperatures=(0, 4))
-    await polled()
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    set_reported(pair[1], probe_temperatures=(0, 4))
+    await wait_for_poll()
     assert shown(bank, hass, "too_cold_to_charge") == "on"
     assert shown(bank, hass, "lowest_temperature") == "0"
 
 
 async def test_low_battery_follows_the_bank_and_has_a_hysteresis(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """20 % at first, and 2 % more to end it."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     for charges, low in (
         ((10, 31), "off"),
         ((10, 30), "on"),
@@ -392,8 +400,8 @@ async def test_low_battery_follows_the_bank_and_has_a_hysteresis(
         ((13, 31), "off"),
     ):
         for pack, charge in zip(pair, charges, strict=True):
-            say(pack, state_of_charge=charge)
-        await polled()
+            set_reported(pack, state_of_charge=charge)
+        await wait_for_poll()
         assert shown(bank, hass, "low_battery") == low, charges
 
 
@@ -401,11 +409,11 @@ async def test_low_battery_follows_the_bank_and_has_a_hysteresis(
 
 
 async def test_an_estimate_is_steady_under_a_steady_load(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """By less than a fifth from minute to minute, and right; unknown at idle."""
     pair = packs(2, state_of_charge=90.0)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     estimates: list[float] = []
     for pack, current in zip(pair, (-22.0, -18.0), strict=True):
         pack.demand_current = current
@@ -422,7 +430,7 @@ async def test_an_estimate_is_steady_under_a_steady_load(
     assert estimates[-1] == pytest.approx(remaining / 40, abs=tolerance)
     for pack in pair:
         pack.demand_current = 0.0
-    await polled()
+    await wait_for_poll()
     assert shown(bank, hass, "time_to_empty") == "unknown"
     for pack in pair:
         pack.demand_current = 20.0
@@ -435,22 +443,22 @@ async def test_an_estimate_is_steady_under_a_steady_load(
 
 
 async def test_a_peak_between_two_polls_is_no_imbalance(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The batteries are read one after the other, so their currents are averaged."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     for pack in pair:
-        say(pack, current=-20.0)
+        set_reported(pack, current=-20.0)
     await asyncio.sleep(4 * 60)
-    say(pair[0], current=-120.0)
-    await polled()
-    say(pair[0], current=-20.0)
-    await polled()
+    set_reported(pair[0], current=-120.0)
+    await wait_for_poll()
+    set_reported(pair[0], current=-20.0)
+    await wait_for_poll()
     assert shown(bank, hass, "current_imbalance") not in {"unknown", "0"}
     assert float(shown(bank, hass, "current_imbalance") or "") < 25
     for pack in pair:
-        say(pack, current=0.0)
+        set_reported(pack, current=0.0)
     await asyncio.sleep(20 * 60)
     assert shown(bank, hass, "current_imbalance") == "unknown"
 
@@ -466,11 +474,11 @@ def counted(hass: HomeAssistant, direction: str) -> float:
 
 
 async def test_energy_is_the_sum_and_never_falls(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Through a missing battery, reloads of everything, a removal and an addition."""
     trio = packs(3)
-    await banked(hass, world, trio)
+    await async_setup_bank(hass, bluetooth_env, trio)
     (bank,) = (e for e in hass.config_entries.async_entries() if "members" in e.data)
     states = states_of(hass, entity(bank, hass, "energy_discharged"))
     for pack in trio:
@@ -482,10 +490,10 @@ async def test_energy_is_the_sum_and_never_falls(
     assert energy.total(DISCHARGED) == pytest.approx(total)
     assert energy.total(CHARGED) == pytest.approx(counted(hass, CHARGED))
 
-    await world.peripherals[trio[0].address].stop()
+    await bluetooth_env.peripherals[trio[0].address].stop()
     await asyncio.sleep(120)
     assert energy.total(DISCHARGED) == pytest.approx(counted(hass, DISCHARGED))
-    await world.peripherals[trio[0].address].start()
+    await bluetooth_env.peripherals[trio[0].address].start()
     await asyncio.sleep(60)
 
     entries = async_batteries(hass)

@@ -22,27 +22,27 @@ from .common import (
     POLL,
     add_bank,
     add_batteries,
-    banked,
+    async_setup_bank,
     device_of_bank,
     offers,
     open_add,
     packs,
-    polled,
     settle,
     shown,
+    wait_for_poll,
 )
 from custom_components.voltgo_vlrv.bank import flow as bank_flow
 from custom_components.voltgo_vlrv.bank.members import async_batteries, members_of
 from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import (
     add_discovered,
     battery,
     device_of,
     finish_progress,
-    until,
     value,
+    wait_until,
 )
-from tests.world import World
 
 
 def choices(result: ConfigFlowResult) -> list[str]:
@@ -80,13 +80,13 @@ async def reconfigure(
 
 
 async def test_with_two_batteries_adding_asks_what_and_with_one_it_does_not(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whoever has one battery never hears of banks."""
     pair = packs(2)
-    await add_batteries(hass, world, pair[:1])
-    await world.add_battery(pair[1])
-    await world.heard(pair[1].address)
+    await add_batteries(hass, bluetooth_env, pair[:1])
+    await bluetooth_env.add_battery(pair[1])
+    await bluetooth_env.heard(pair[1].address)
     result = await open_add(hass)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
     hass.config_entries.flow.async_abort(result["flow_id"])
@@ -97,13 +97,13 @@ async def test_with_two_batteries_adding_asks_what_and_with_one_it_does_not(
 
 
 async def test_the_menu_leads_to_another_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also after a battery that could not be reached: not back to the menu."""
-    await add_batteries(hass, world, packs(2))
+    await add_batteries(hass, bluetooth_env, packs(2))
     third = battery("driving_load")
-    peripheral = await world.add_battery(third)
-    await world.heard(third.address)
+    peripheral = await bluetooth_env.add_battery(third)
+    await bluetooth_env.heard(third.address)
     result = await open_add(hass)
     assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "add")
     assert result["menu_options"] == ["battery", "bank"]
@@ -118,7 +118,7 @@ async def test_the_menu_leads_to_another_battery(
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
     assert result["errors"]
     await peripheral.start()
-    await world.heard(third.address, after=hass.loop.time())
+    await bluetooth_env.heard(third.address, after=hass.loop.time())
     result = await finish_progress(
         hass, await flow.async_configure(result["flow_id"], pick)
     )
@@ -126,12 +126,12 @@ async def test_the_menu_leads_to_another_battery(
 
 
 async def test_a_bank_is_an_entry_and_a_service_and_its_members_belong_to_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And no connection is made for it."""
     pair = packs(2)
-    await add_batteries(hass, world, pair)
-    connections = [item.connections for item in world.peripherals.values()]
+    await add_batteries(hass, bluetooth_env, pair)
+    connections = [item.connections for item in bluetooth_env.peripherals.values()]
     result = await open_add(hass)
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {"next_step_id": "bank"}
@@ -150,8 +150,10 @@ async def test_a_bank_is_an_entry_and_a_service_and_its_members_belong_to_it(
     assert not device.connections
     for address in addresses:
         assert device_of(hass, address).via_device_id == device.id
-    await polled()
-    assert [item.connections for item in world.peripherals.values()] == connections
+    await wait_for_poll()
+    assert [
+        item.connections for item in bluetooth_env.peripherals.values()
+    ] == connections
     assert offers(hass) == []
 
 
@@ -165,12 +167,15 @@ async def test_a_bank_is_an_entry_and_a_service_and_its_members_belong_to_it(
     ],
 )
 async def test_what_cannot_be_a_bank_is_refused_with_a_reason(
-    hass: HomeAssistant, world: World, members: list[int], error: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    members: list[int],
+    error: str,
 ) -> None:
     """And the form keeps what was filled in."""
     pair = packs(2)
     other = battery("driving_load")
-    await add_batteries(hass, world, [*pair, other])
+    await add_batteries(hass, bluetooth_env, [*pair, other])
     addresses = [*(pack.address for pack in [*pair, other]), "A4:C1:37:00:0A:99"]
     result = await open_add(hass)
     flow = hass.config_entries.flow
@@ -195,14 +200,16 @@ async def test_what_cannot_be_a_bank_is_refused_with_a_reason(
 
 
 async def test_a_bank_has_no_more_batteries_than_there_are_module_ids(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The form says so, instead of making a bank that cannot be numbered."""
     assert bank_flow.MOST_MEMBERS == 16
     # Fewer do, so that not 17 batteries have to be added.
     monkeypatch.setattr(bank_flow, "MOST_MEMBERS", 2)
     trio = packs(3)
-    await add_batteries(hass, world, trio)
+    await add_batteries(hass, bluetooth_env, trio)
     result = await open_add(hass)
     flow = hass.config_entries.flow
     result = await flow.async_configure(result["flow_id"], {"next_step_id": "bank"})
@@ -217,11 +224,11 @@ async def test_a_bank_has_no_more_batteries_than_there_are_module_ids(
 
 
 async def test_a_battery_is_in_one_bank_at_most(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Those of another bank are not on offer; with less than two left, no bank is."""
     four = packs(4)
-    await add_batteries(hass, world, four)
+    await add_batteries(hass, bluetooth_env, four)
     addresses = [pack.address for pack in four]
     first = await add_bank(hass, addresses[:2])
     result = await open_add(hass)
@@ -236,8 +243,8 @@ async def test_a_battery_is_in_one_bank_at_most(
 
     second = await add_bank(hass, addresses[2:])
     assert second.unique_id != first.unique_id
-    other = await world.add_battery(battery("driving_load"))
-    await world.heard(other.address)
+    other = await bluetooth_env.add_battery(battery("driving_load"))
+    await bluetooth_env.heard(other.address)
     result = await open_add(hass)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
     handler = hass.config_entries.flow._progress[result["flow_id"]]
@@ -252,19 +259,19 @@ async def test_a_battery_is_in_one_bank_at_most(
 
 
 async def test_the_second_battery_of_a_model_brings_one_offer(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not the first one, and not a battery of another model; a third one is included."""
     three = packs(3)
-    await add_batteries(hass, world, [three[0], battery("driving_load")])
+    await add_batteries(hass, bluetooth_env, [three[0], battery("driving_load")])
     assert offers(hass) == []
-    await add_batteries(hass, world, three[1:2])
+    await add_batteries(hass, bluetooth_env, three[1:2])
     (offer,) = offers(hass)
     assert offer["context"]["unique_id"] == "bank_VLRV1280A"
     assert offer["context"]["title_placeholders"] == {
         "name": "Battery bank (VLRV1280A)"
     }
-    await add_batteries(hass, world, three[2:])
+    await add_batteries(hass, bluetooth_env, three[2:])
     (offer,) = offers(hass)
     result = await hass.config_entries.flow.async_configure(offer["flow_id"])
     assert result["step_id"] == "bank"
@@ -286,10 +293,12 @@ async def test_the_second_battery_of_a_model_brings_one_offer(
     assert offers(hass) == []
 
 
-async def test_an_ignored_offer_stays_away(hass: HomeAssistant, world: World) -> None:
+async def test_an_ignored_offer_stays_away(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Also after a restart; and a bank can still be added by hand."""
     pair = packs(2)
-    await add_batteries(hass, world, pair)
+    await add_batteries(hass, bluetooth_env, pair)
     (offer,) = offers(hass)
     await hass.config_entries.flow.async_init(
         DOMAIN,
@@ -307,28 +316,28 @@ async def test_an_ignored_offer_stays_away(hass: HomeAssistant, world: World) ->
 
 
 async def test_an_offer_goes_when_there_is_nothing_left_to_offer(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Because a battery was removed, or is in a bank that was made by hand."""
     three = packs(3)
-    await add_batteries(hass, world, three[:2])
+    await add_batteries(hass, bluetooth_env, three[:2])
     assert len(offers(hass)) == 1
     await hass.config_entries.async_remove(async_batteries(hass)[0].entry_id)
     await settle(hass)
     assert offers(hass) == []
-    await add_batteries(hass, world, three[2:])
+    await add_batteries(hass, bluetooth_env, three[2:])
     assert len(offers(hass)) == 1
     await add_bank(hass, [pack.address for pack in three[1:]])
     assert offers(hass) == []
 
 
 async def test_after_a_bank_was_deleted_it_is_not_offered_again(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until there is one more battery; by hand it can be added at any time."""
     four = packs(4)
     addresses = [pack.address for pack in four]
-    await add_batteries(hass, world, four[:3])
+    await add_batteries(hass, bluetooth_env, four[:3])
     bank = await add_bank(hass, addresses[:2])
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
@@ -341,7 +350,7 @@ async def test_after_a_bank_was_deleted_it_is_not_offered_again(
     assert bank.state is ConfigEntryState.LOADED
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
-    await add_batteries(hass, world, four[3:])
+    await add_batteries(hass, bluetooth_env, four[3:])
     (offer,) = offers(hass)
     result = await hass.config_entries.flow.async_configure(offer["flow_id"])
     assert suggested(result) == addresses
@@ -352,16 +361,16 @@ async def test_after_a_bank_was_deleted_it_is_not_offered_again(
 
 
 async def test_a_battery_that_is_switched_off_is_not_offered(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is no part of anything; when it is switched on again, it counts."""
     pair = packs(2)
-    await add_batteries(hass, world, pair[:1])
+    await add_batteries(hass, bluetooth_env, pair[:1])
     (first,) = async_batteries(hass)
     await hass.config_entries.async_set_disabled_by(
         first.entry_id, ConfigEntryDisabler.USER
     )
-    await add_batteries(hass, world, pair[1:])
+    await add_batteries(hass, bluetooth_env, pair[1:])
     assert offers(hass) == []
     result = await open_add(hass)
     result = await hass.config_entries.flow.async_configure(
@@ -379,12 +388,12 @@ async def test_a_battery_that_is_switched_off_is_not_offered(
 
 
 async def test_reconfigure_changes_name_and_members(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The entities keep their names, and who has left belongs to it no more."""
     three = packs(3)
     addresses = [pack.address for pack in three]
-    await add_batteries(hass, world, three)
+    await add_batteries(hass, bluetooth_env, three)
     bank = await add_bank(hass, addresses[:2])
     registry = er.async_get(hass)
 
@@ -413,10 +422,10 @@ async def test_reconfigure_changes_name_and_members(
 
 
 async def test_a_battery_has_nothing_to_reconfigure(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The button is there for all entries of an integration."""
-    await add_batteries(hass, world, packs(1))
+    await add_batteries(hass, bluetooth_env, packs(1))
     (entry,) = async_batteries(hass)
     result = await reconfigure(hass, entry)
     assert (result["type"], result["reason"]) == (
@@ -426,10 +435,10 @@ async def test_a_battery_has_nothing_to_reconfigure(
 
 
 async def test_options_of_a_bank_and_of_a_battery_differ(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The bank's apply at once."""
-    bank = await banked(hass, world, packs(2))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     assert shown(bank, hass, "low_battery") == "off"
     options = hass.config_entries.options
     result = await options.async_init(bank.entry_id)
@@ -446,11 +455,13 @@ async def test_options_of_a_bank_and_of_a_battery_differ(
 
 
 async def test_removing_the_bank_leaves_the_batteries(
-    hass: HomeAssistant, world: World, hass_storage: dict[str, Any]
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    hass_storage: dict[str, Any],
 ) -> None:
     """With their links, their values and nothing that points to it."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     # Unloading saves what there is to save.
     await hass.config_entries.async_unload(bank.entry_id)
     assert [key for key in hass_storage if bank.entry_id in key]
@@ -467,16 +478,16 @@ async def test_removing_the_bank_leaves_the_batteries(
     assert not dr.async_entries_for_config_entry(dr.async_get(hass), bank.entry_id)
     assert not [key for key in hass_storage if bank.entry_id in key]
     pair[0].demand_current = -20.0
-    await polled()
+    await wait_for_poll()
     assert value(hass, pair[0].address, "current") == "-20.0"
 
 
 async def test_removing_a_battery_leaves_the_bank(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Which goes on with the rest, also when that is only one."""
     three = packs(3)
-    bank = await banked(hass, world, three)
+    bank = await async_setup_bank(hass, bluetooth_env, three)
     for pack, left in ((three[0], 2), (three[1], 1), (three[2], 0)):
         (entry,) = (e for e in async_batteries(hass) if e.unique_id == pack.address)
         await hass.config_entries.async_remove(entry.entry_id)
@@ -491,11 +502,11 @@ async def test_removing_a_battery_leaves_the_bank(
 
 
 async def test_a_bank_loads_before_its_members_and_without_them(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It follows them when they come, go and come back."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
     for entry in (bank, *entries):
         await hass.config_entries.async_unload(entry.entry_id)
@@ -507,12 +518,12 @@ async def test_a_bank_loads_before_its_members_and_without_them(
     assert shown(bank, hass, "battery_missing") == "unknown"
     for entry in entries:
         assert await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert shown(bank, hass, "battery_missing") == "off"
     assert shown(bank, hass, "remaining_capacity") == "100.0"
 
     await hass.config_entries.async_reload(entries[0].entry_id)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
 
     await hass.config_entries.async_set_disabled_by(
         entries[0].entry_id, ConfigEntryDisabler.USER
@@ -522,16 +533,16 @@ async def test_a_bank_loads_before_its_members_and_without_them(
     assert shown(bank, hass, "battery_missing") == "on"
     assert shown(bank, hass, "remaining_capacity") == "unknown"
     await hass.config_entries.async_set_disabled_by(entries[0].entry_id, None)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert shown(bank, hass, "remaining_capacity") == "100.0"
 
 
 async def test_batteries_keep_their_beat_and_actions_their_targets(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A bank is no battery: it takes no turn, and stands for its members."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     await asyncio.sleep(60)
     first, second = (
         entry.runtime_data.health.last_sample_time or 0.0

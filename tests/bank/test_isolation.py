@@ -12,7 +12,17 @@ import pytest
 from homeassistant.config_entries import SOURCE_RECONFIGURE
 from homeassistant.core import HomeAssistant
 
-from .common import AGE, POLL, attribute, banked, packs, polled, say, settle, shown
+from .common import (
+    AGE,
+    POLL,
+    async_setup_bank,
+    attribute,
+    packs,
+    set_reported,
+    settle,
+    shown,
+    wait_for_poll,
+)
 from .test_entities import EXTENSIVE, PROTECTED
 from .test_issues import issues
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
@@ -21,8 +31,8 @@ from custom_components.voltgo_vlrv.bank.issues import ISOLATED_FOR
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
-from tests.helpers import until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import wait_until
 
 NOTICE = {"bank_isolated": {"bank": "House bank", "name": "ZT-12.8V100Ah-0003"}}
 
@@ -40,14 +50,14 @@ def file_of(hass: HomeAssistant, bank: BankConfigEntry) -> Path:
 
 
 async def parted(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> tuple[BankConfigEntry, list[SimulatedBattery]]:
     """Return a bank of which the third battery has cut itself off at 0 %."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     for pack in trio[:2]:
-        say(pack, current=-20.0, state_of_charge=70)
-    say(trio[2], **PROTECTED, state_of_charge=0)
+        set_reported(pack, current=-20.0, state_of_charge=70)
+    set_reported(trio[2], **PROTECTED, state_of_charge=0)
     await asyncio.sleep(200)
     still_isolated(hass, bank)
     return bank, trio
@@ -66,17 +76,19 @@ def still_isolated(hass: HomeAssistant, bank: BankConfigEntry) -> None:
 async def rest(trio: list[SimulatedBattery]) -> None:
     """Have the others carry nothing any more."""
     for pack in trio[:2]:
-        say(pack, current=0.0, state_of_charge=70)
-    await polled()
+        set_reported(pack, current=0.0, state_of_charge=70)
+    await wait_for_poll()
 
 
 async def test_a_battery_that_is_not_heard_is_still_cut_off(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Out of range or switched off as the notice says; also when it is back at rest."""
-    bank, trio = await parted(hass, world)
+    bank, trio = await parted(hass, bluetooth_env)
     caplog.clear()
-    peripheral = world.peripherals[trio[2].address]
+    peripheral = bluetooth_env.peripherals[trio[2].address]
     await peripheral.stop()
     await asyncio.sleep(AGE + POLL)
     still_isolated(hass, bank)
@@ -86,29 +98,29 @@ async def test_a_battery_that_is_not_heard_is_still_cut_off(
     await rest(trio)
     still_isolated(hass, bank)
     await peripheral.start()
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 300)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 300)
     await asyncio.sleep(200)
     still_isolated(hass, bank)
     assert "takes part again" not in caplog.text
     # Its own word ends it.
     trio[2].override = None
-    await polled()
+    await wait_for_poll()
     assert issues(hass) == {}
     assert shown(bank, hass, "battery_isolated") == "off"
     assert "ZT-12.8V100Ah-0003 takes part again" in caplog.text
 
 
 async def test_a_battery_that_is_released_or_off_is_still_cut_off(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """To look at it with the app, the owner lets it go; and nobody may be heard."""
-    bank, trio = await parted(hass, world)
+    bank, trio = await parted(hass, bluetooth_env)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == trio[2].address)
     await entry.runtime_data.link.async_release()
     await settle(hass)
     still_isolated(hass, bank)
     for pack in trio[:2]:
-        await world.peripherals[pack.address].stop()
+        await bluetooth_env.peripherals[pack.address].stop()
     await asyncio.sleep(AGE + POLL)
     assert issues(hass) == NOTICE
     assert shown(bank, hass, "battery_isolated") == "on"
@@ -116,10 +128,10 @@ async def test_a_battery_that_is_released_or_off_is_still_cut_off(
 
 
 async def test_a_reload_at_rest_forgets_nobody(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Options, another name or a restart: nothing that a battery has said."""
-    bank, trio = await parted(hass, world)
+    bank, trio = await parted(hass, bluetooth_env)
     await rest(trio)
     await hass.config_entries.async_reload(bank.entry_id)
     await settle(hass)
@@ -132,20 +144,20 @@ async def test_a_reload_at_rest_forgets_nobody(
         await hass.config_entries.async_unload(entry.entry_id)
     for entry in (bank, *entries):
         assert await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 60)
-    await polled()
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 60)
+    await wait_for_poll()
     still_isolated(hass, bank)
 
 
 async def test_a_reload_does_not_shorten_the_two_minutes(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A protection that releases by itself bothers nobody, also not after a restart."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
-    say(pair[0], current=-20.0)
-    say(pair[1], **PROTECTED)
-    await until(lambda: bank.runtime_data.reading.isolated, 60)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    set_reported(pair[0], current=-20.0)
+    set_reported(pair[1], **PROTECTED)
+    await wait_until(lambda: bank.runtime_data.reading.isolated, 60)
     await asyncio.sleep(40)
     await hass.config_entries.async_reload(bank.entry_id)
     await asyncio.sleep(ISOLATED_FOR - 60)
@@ -155,14 +167,14 @@ async def test_a_reload_does_not_shorten_the_two_minutes(
 
 
 async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An empty bank means that the power is about to go."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
-    say(pair[0], current=-20.0)
-    say(pair[1], **PROTECTED)
-    await until(lambda: bank.runtime_data.reading.isolated, 60)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    set_reported(pair[0], current=-20.0)
+    set_reported(pair[1], **PROTECTED)
+    await wait_until(lambda: bank.runtime_data.reading.isolated, 60)
     await asyncio.sleep(SAVE_DELAY + 1)
     path = file_of(hass, bank)
     stored = json.loads(await hass.async_add_executor_job(path.read_text))
@@ -193,12 +205,12 @@ async def test_each_has_its_own_time(
 
 
 async def test_who_leaves_the_bank_is_isolated_from_nothing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also while it is not heard; and when it returns it has to be found out anew."""
-    bank, trio = await parted(hass, world)
+    bank, trio = await parted(hass, bluetooth_env)
     await rest(trio)
-    await world.peripherals[trio[2].address].stop()
+    await bluetooth_env.peripherals[trio[2].address].stop()
     for members in (trio[:2], trio):
         result = await hass.config_entries.flow.async_init(
             "voltgo_vlrv",
@@ -230,11 +242,14 @@ async def test_who_leaves_the_bank_is_isolated_from_nothing(
     ],
 )
 async def test_a_damaged_file_is_left_out(
-    hass: HomeAssistant, world: World, data: str, isolated: list[int]
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    data: str,
+    isolated: list[int],
 ) -> None:
     """Nothing raises, and who is no member is nobody."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     for entry in (bank, *async_batteries(hass)):
         await hass.config_entries.async_unload(entry.entry_id)
 

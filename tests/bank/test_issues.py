@@ -13,7 +13,7 @@ from homeassistant.config_entries import SOURCE_RECONFIGURE
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .common import banked, packs, polled, say, settle
+from .common import async_setup_bank, packs, set_reported, settle, wait_for_poll
 from .test_entities import PROTECTED
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.bank.module_ids import (
@@ -24,8 +24,8 @@ from custom_components.voltgo_vlrv.bank.module_ids import (
     plan,
 )
 from custom_components.voltgo_vlrv.const import DOMAIN
-from tests.helpers import discovered, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import discovered, wait_until
 
 
 def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:
@@ -115,21 +115,21 @@ def test_who_follows_the_plan_has_no_conflict(
 
 
 async def test_without_an_inverter_module_ids_do_not_matter(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All have 1 when they come out of the box (manual 6: no further action)."""
-    await banked(hass, world, packs(2, module_id=1))
-    await polled()
+    await async_setup_bank(hass, bluetooth_env, packs(2, module_id=1))
+    await wait_for_poll()
     assert issues(hass) == {}
 
 
 async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With what to set; and gone when the battery reports it, not when it was sent."""
     pair = packs(2, module_id=1)
-    bank = await banked(hass, world, pair, inverter=True)
-    await polled()
+    bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
+    await wait_for_poll()
     expected = {
         "bank_module_ids": {
             "bank": "House bank",
@@ -148,7 +148,7 @@ async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
 
     hass.bus.async_listen(ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, note)
     await hass.config_entries.async_reload(entry.entry_id)
-    await until(lambda: entry.runtime_data.controls.module_id is not None)
+    await wait_until(lambda: entry.runtime_data.controls.module_id is not None)
     await settle(hass)
     assert issues(hass) == expected
     assert not [issue for issue in removed if issue.startswith("bank_")]
@@ -156,20 +156,20 @@ async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
     await settle(hass)
     expected["bank_module_ids"]["changes"] = "- ZT-12.8V100Ah-0002: 1 → 7"
     assert issues(hass) == expected
-    await world.peripherals[pair[1].address].power_cycle()
-    await until(lambda: not issues(hass), 120)
+    await bluetooth_env.peripherals[pair[1].address].power_cycle()
+    await wait_until(lambda: not issues(hass), 120)
     assert bank.runtime_data.members[pair[1].address].module_id == 7
 
 
 async def test_nobody_with_the_first_module_id(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Then no battery talks to the inverter. The option takes the notice back."""
     pair = packs(2)
     for number, pack in enumerate(pair, 4):
         pack.module_id = number
-    bank = await banked(hass, world, pair, inverter=True)
-    await polled()
+    bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
+    await wait_for_poll()
     assert issues(hass) == {
         "bank_module_ids": {
             "bank": "House bank",
@@ -189,14 +189,14 @@ async def test_nobody_with_the_first_module_id(
 
 
 async def test_an_isolated_battery_is_reported_with_its_danger(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not for a protection that releases by itself, and only while it lasts."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
-    say(pair[0], current=-20.0)
-    say(pair[1], **PROTECTED)
-    await polled()
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    set_reported(pair[0], current=-20.0)
+    set_reported(pair[1], **PROTECTED)
+    await wait_for_poll()
     assert bank.runtime_data.reading.isolated
     await asyncio.sleep(60)
     assert issues(hass) == {}
@@ -212,7 +212,7 @@ async def test_an_isolated_battery_is_reported_with_its_danger(
     assert issue.severity is ir.IssueSeverity.ERROR
     assert not issue.is_fixable
     pair[1].override = None
-    await polled()
+    await wait_for_poll()
     assert issues(hass) == {}
 
 
@@ -226,13 +226,16 @@ async def test_an_isolated_battery_is_reported_with_its_danger(
     ],
 )
 async def test_different_batteries_are_reported(
-    hass: HomeAssistant, world: World, second: dict[str, Any], line: str | None
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    second: dict[str, Any],
+    line: str | None,
 ) -> None:
     """Another board revision, or a capacity that was learned, is no other battery."""
     one, _ = packs(2)
     _, other = packs(2, **second)
-    await banked(hass, world, [one, other])
-    await polled()
+    await async_setup_bank(hass, bluetooth_env, [one, other])
+    await wait_for_poll()
     found = issues(hass)
     if line is None:
         assert found == {}
@@ -245,11 +248,11 @@ async def test_different_batteries_are_reported(
 
 
 async def test_a_capacity_that_is_not_known_is_not_told(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nor is it 0 Ah."""
     one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
-    bank = await banked(hass, world, [one, other])
+    bank = await async_setup_bank(hass, bluetooth_env, [one, other])
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
     coordinator = entry.runtime_data
     coordinator.facts = replace(coordinator.facts, full_capacity=None)
@@ -261,11 +264,11 @@ async def test_a_capacity_that_is_not_known_is_not_told(
 
 
 async def test_a_bank_with_one_battery_left_is_reported_until_it_has_two(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also over a restart; the batteries that are left are not its fault."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     batteries = async_batteries(hass)
     await hass.config_entries.async_remove(batteries[0].entry_id)
     await settle(hass)

@@ -7,33 +7,33 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 
 from .common import (
+    async_setup_bank,
     attribute,
-    banked,
     device_of_bank,
     enable,
     packs,
-    polled,
-    say,
+    set_reported,
     settle,
     shown,
+    wait_for_poll,
 )
 from .test_issues import issues
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
-from tests.helpers import device_of, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import device_of, wait_until
 
 
 async def test_batteries_are_called_what_their_owner_calls_them(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As on the battery's page, at once, and again after a restart."""
     one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
-    bank = await banked(hass, world, [one, other])
+    bank = await async_setup_bank(hass, bluetooth_env, [one, other])
     await enable(hass, bank)
-    say(one, cell_voltages=(3.3, 3.3, 3.2, 3.3))
-    say(other, protection=0x0008)
-    await polled()
+    set_reported(one, cell_voltages=(3.3, 3.3, 3.2, 3.3))
+    set_reported(other, protection=0x0008)
+    await wait_for_poll()
     registry = dr.async_get(hass)
 
     def named() -> tuple[str | None, list[str], str]:
@@ -73,7 +73,7 @@ async def test_batteries_are_called_what_their_owner_calls_them(
     ] == ["Left (VLRV1280A)", "Right (TC-4S100-V1.0)"]
     for entry in (bank, *async_batteries(hass)):
         await hass.config_entries.async_reload(entry.entry_id)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert named() == after
     for address in names:
         device = device_of(hass, address)
@@ -83,11 +83,13 @@ async def test_batteries_are_called_what_their_owner_calls_them(
 
 
 async def test_a_bank_is_called_what_its_owner_calls_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In its notices, too."""
-    bank = await banked(hass, world, packs(2, module_id=1), inverter=True)
-    await polled()
+    bank = await async_setup_bank(
+        hass, bluetooth_env, packs(2, module_id=1), inverter=True
+    )
+    await wait_for_poll()
     assert issues(hass)["bank_module_ids"]["bank"] == "House bank"
     dr.async_get(hass).async_update_device(
         device_of_bank(hass, bank).id, name_by_user="Under the bed"

@@ -11,45 +11,54 @@ import pytest
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .common import POLL, banked, device_of_bank, entity, packs, polled, settle, shown
+from .common import (
+    POLL,
+    async_setup_bank,
+    device_of_bank,
+    entity,
+    packs,
+    settle,
+    shown,
+    wait_for_poll,
+)
 from .test_entities import states_of
 from custom_components.voltgo_vlrv.bank.coordinator import PATIENCE, Presence
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.link import _CONNECTING as CONNECTING
 from simulator.firmware import FirmwareReceiver
-from tests.helpers import until, value
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import value, wait_until
 from tests.test_firmware_update import install, upload
-from tests.world import World
 
 
 async def test_who_is_taken_back_is_not_missing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery's own values stand until it is read, however old they are by then."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
     link = async_batteries(hass)[0].runtime_data.link
     await link.async_release()
     await asyncio.sleep(900)
     link.async_take_back()
     await settle(hass)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
     await link.async_release(timedelta(minutes=5))
     await asyncio.sleep(295)
     assert shown(bank, hass, "batteries_reporting") == "1"
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
     assert seen == []
     assert shown(bank, hass, "battery_missing") == "off"
 
 
 async def test_the_end_of_a_release_of_all_reports_nobody(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """They come back one after the other."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
     await hass.services.async_call(
         DOMAIN,
@@ -59,22 +68,22 @@ async def test_the_end_of_a_release_of_all_reports_nobody(
     )
     await asyncio.sleep(590)
     assert shown(bank, hass, "batteries_reporting") == "0"
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
     assert seen == []
 
 
 async def test_who_does_not_come_back_after_a_release_is_missing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When its own values stand no longer."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     link = async_batteries(hass)[0].runtime_data.link
     await link.async_release()
-    await world.peripherals[pair[0].address].stop()
+    await bluetooth_env.peripherals[pair[0].address].stop()
     await asyncio.sleep(900)
     link.async_take_back()
-    await polled()
+    await wait_for_poll()
     assert value(hass, pair[0].address, "state_of_charge") == "50"
     assert shown(bank, hass, "battery_missing") == "off"
     await asyncio.sleep(60)
@@ -83,18 +92,18 @@ async def test_who_does_not_come_back_after_a_release_is_missing(
 
 
 async def test_taken_back_after_a_restart_is_not_missing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A release outlives a restart, and so does what the battery said before it."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
     await entries[0].runtime_data.link.async_release()
     for entry in (bank, *entries):
         await hass.config_entries.async_unload(entry.entry_id)
     for entry in (bank, *entries):
         assert await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 60)
     assert shown(bank, hass, "battery_missing") == "off"
     changes: list[str] = []
 
@@ -105,17 +114,17 @@ async def test_taken_back_after_a_restart_is_not_missing(
 
     async_track_state_change_event(hass, entity(bank, hass, "battery_missing"), note)
     entries[0].runtime_data.link.async_take_back()
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert changes == []
 
 
 async def test_nobody_is_missing_during_a_firmware_update(
-    hass: HomeAssistant, world: World, tmp_path: Path
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Polling pauses, and the battery's own values stand, also until it is read again."""
     pair = packs(2)
     pair[0].firmware_receiver = FirmwareReceiver(restart_for=45.0)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     # On a real link the transfer itself takes minutes.
     hass.config_entries.async_update_entry(entry, options={"availability": 30})
@@ -123,12 +132,12 @@ async def test_nobody_is_missing_during_a_firmware_update(
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
     reporting = states_of(hass, entity(bank, hass, "batteries_reporting"))
     task = hass.async_create_task(install(hass, pair[0]))
-    await until(lambda: entry.runtime_data.firmware.is_running)
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 120)
+    await wait_until(lambda: entry.runtime_data.firmware.is_running)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 120)
     member = bank.runtime_data.presence[pair[0].address]
     assert member is Presence.UPDATING
     await task
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
     await asyncio.sleep(POLL)
     assert reporting == ["1", "2"]
     assert seen == []
@@ -136,11 +145,11 @@ async def test_nobody_is_missing_during_a_firmware_update(
 
 @pytest.mark.parametrize("taken_back", [False, True])
 async def test_who_was_tried_in_vain_for_a_while_is_missing(
-    hass: HomeAssistant, world: World, taken_back: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, taken_back: bool
 ) -> None:
     """However long its own values may stand."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     hass.config_entries.async_update_entry(entry, options={"availability": 1800})
     await settle(hass)
@@ -149,7 +158,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
         await link.async_release()
     else:
         await hass.config_entries.async_unload(entry.entry_id)
-    await world.peripherals[pair[0].address].stop()
+    await bluetooth_env.peripherals[pair[0].address].stop()
     if taken_back:
         await asyncio.sleep(1900)
         link.async_take_back()
@@ -158,22 +167,22 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     await asyncio.sleep(PATIENCE - 5)
     assert shown(bank, hass, "battery_missing") == ("off" if taken_back else "unknown")
     # Calls come at longer and longer intervals.
-    await until(lambda: shown(bank, hass, "battery_missing") == "on", 90)
+    await wait_until(lambda: shown(bank, hass, "battery_missing") == "on", 90)
     assert entry.runtime_data.health.missed
     await asyncio.sleep(600)
     assert shown(bank, hass, "battery_missing") == "on"
     assert value(hass, pair[0].address, "state_of_charge") == "50"
-    await world.peripherals[pair[0].address].start()
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 600)
+    await bluetooth_env.peripherals[pair[0].address].start()
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 600)
     assert shown(bank, hass, "battery_missing") == "off"
 
 
 async def test_who_waits_for_its_turn_is_not_missing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Many batteries connect one after the other: it counts that it was tried."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     hass.config_entries.async_update_entry(entry, options={"availability": 86400})
     await hass.config_entries.async_unload(entry.entry_id)
@@ -181,4 +190,4 @@ async def test_who_waits_for_its_turn_is_not_missing(
         assert await hass.config_entries.async_setup(entry.entry_id)
         await asyncio.sleep(3 * PATIENCE)
         assert shown(bank, hass, "battery_missing") == "unknown"
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)

@@ -12,23 +12,23 @@ from homeassistant.helpers.event import async_track_state_change_event
 from .common import (
     AGE,
     POLL,
+    async_setup_bank,
     attribute,
-    banked,
     device_of_bank,
     enable,
     entity,
     packs,
-    polled,
-    say,
+    set_reported,
     settle,
     shown,
+    wait_for_poll,
 )
 from .test_entities import EXTENSIVE, PROTECTED
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
-from tests.helpers import until, value
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import value, wait_until
 
 
 def everything(hass: HomeAssistant, bank: BankConfigEntry) -> dict[str, str]:
@@ -55,13 +55,15 @@ def watch(hass: HomeAssistant, entity_id: str) -> list[str]:
     return seen
 
 
-async def loaded(hass: HomeAssistant, world: World, **values: Any) -> BankConfigEntry:
+async def loaded(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, **values: Any
+) -> BankConfigEntry:
     """Return a bank of three under a steady load, with all that it can show."""
     trio = packs(3)
-    bank = await banked(hass, world, trio)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
     await enable(hass, bank)
     for pack in trio:
-        say(pack, current=-20.0, **values)
+        set_reported(pack, current=-20.0, **values)
     await asyncio.sleep(400)
     for key in EXTENSIVE:
         assert shown(bank, hass, key) != "unknown" or key == "time_to_full", key
@@ -76,10 +78,10 @@ async def release_all(hass: HomeAssistant) -> None:
 
 
 async def test_a_bank_that_is_released_keeps_its_values(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All of them, for as long as it lasts; and none is missing, or turns unavailable."""
-    bank = await loaded(hass, world)
+    bank = await loaded(hass, bluetooth_env)
     before = everything(hass, bank)
     charges = watch(hass, entity(bank, hass, "state_of_charge"))
     await hass.services.async_call(
@@ -94,7 +96,7 @@ async def test_a_bank_that_is_released_keeps_its_values(
     await asyncio.sleep(900 - 60)
     assert everything(hass, bank) == before
     assert before["battery_missing"] == before["battery_isolated"] == "off"
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
     assert charges == []
     # What was averaged before says nothing about now.
     assert shown(bank, hass, "current") == "-60.0"
@@ -103,14 +105,14 @@ async def test_a_bank_that_is_released_keeps_its_values(
 
 
 async def test_values_of_different_times_make_no_sum(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each battery's last word stands; together they never were true."""
-    bank = await loaded(hass, world)
+    bank = await loaded(hass, bluetooth_env)
     entries = async_batteries(hass)
     await entries[0].runtime_data.link.async_release()
-    for pack in world.peripherals.values():
-        say(pack.battery, state_of_charge=80)
+    for pack in bluetooth_env.peripherals.values():
+        set_reported(pack.battery, state_of_charge=80)
     await asyncio.sleep(600)
     for entry in entries[1:]:
         await entry.runtime_data.link.async_release()
@@ -123,10 +125,10 @@ async def test_values_of_different_times_make_no_sum(
 
 
 async def test_a_released_bank_stands_over_a_restart_as_its_batteries_do(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A release outlives it; times to empty are gone, as they are for a battery."""
-    bank = await loaded(hass, world)
+    bank = await loaded(hass, bluetooth_env)
     before = everything(hass, bank)
     await release_all(hass)
     entries = async_batteries(hass)
@@ -145,19 +147,21 @@ async def test_a_released_bank_stands_over_a_restart_as_its_batteries_do(
     charges = watch(hass, entity(bank, hass, "state_of_charge"))
     for entry in entries:
         entry.runtime_data.link.async_take_back()
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
     assert charges == []
 
 
 async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """That one is missing, whatever was planned for the others."""
-    bank = await loaded(hass, world)
+    bank = await loaded(hass, bluetooth_env)
     entries = async_batteries(hass)
-    await world.peripherals[str(entries[0].unique_id)].stop()
+    await bluetooth_env.peripherals[str(entries[0].unique_id)].stop()
     for entry in entries[1:]:
-        say(world.peripherals[str(entry.unique_id)].battery, state_of_charge=80)
+        set_reported(
+            bluetooth_env.peripherals[str(entry.unique_id)].battery, state_of_charge=80
+        )
     await asyncio.sleep(AGE + POLL)
     for entry in entries[1:]:
         await entry.runtime_data.link.async_release()
@@ -173,18 +177,18 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
 
 
 async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A time to empty that was shown before a battery was missing is no last value."""
-    bank = await loaded(hass, world)
+    bank = await loaded(hass, bluetooth_env)
     entries = async_batteries(hass)
-    peripheral = world.peripherals[str(entries[0].unique_id)]
+    peripheral = bluetooth_env.peripherals[str(entries[0].unique_id)]
     await peripheral.stop()
     await asyncio.sleep(AGE + POLL)
     for entry in entries[1:]:
         await entry.runtime_data.link.async_release()
     await peripheral.start()
-    await until(lambda: shown(bank, hass, "batteries_reporting") == "1", 40)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 40)
     await entries[0].runtime_data.link.async_release()
     await settle(hass)
     assert shown(bank, hass, "current") == "-60.0"
@@ -193,17 +197,17 @@ async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
 
 
 async def test_nobody_is_cut_off_by_what_was_said_before(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nor joined: who is isolated when all are let go stays so, and nobody else is."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
-    say(pair[0], current=-20.0)
-    await polled()
+    set_reported(pair[0], current=-20.0)
+    await wait_for_poll()
     await entries[0].runtime_data.link.async_release()
-    say(pair[1], **PROTECTED)
-    await polled()
+    set_reported(pair[1], **PROTECTED)
+    await wait_for_poll()
     await entries[1].runtime_data.link.async_release()
     await settle(hass)
     assert shown(bank, hass, "any_protection") == "on"
@@ -211,14 +215,14 @@ async def test_nobody_is_cut_off_by_what_was_said_before(
 
 
 async def test_who_is_taken_back_reports_alone(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With one of them back and one released, the sums are unknown as before."""
     pair = packs(2)
-    bank = await banked(hass, world, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
     await release_all(hass)
     assert shown(bank, hass, "current") == "0.0"
     for entry, current in zip(async_batteries(hass), ("unknown", "0.0"), strict=True):
         entry.runtime_data.link.async_take_back()
-        await polled()
+        await wait_for_poll()
         assert shown(bank, hass, "current") == current

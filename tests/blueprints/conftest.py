@@ -9,10 +9,10 @@ import pytest
 
 from homeassistant.core import HomeAssistant
 
-from .rv import Home, Rv
+from .harness import BatteryScenarioHarness, ScenarioHarness
 from simulator.clock import FastClock
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import battery
-from tests.world import World
 
 LOGGERS = ("homeassistant.components.automation", "homeassistant.helpers.template")
 
@@ -30,9 +30,11 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Generator[None]:
 
 
 @pytest.fixture
-async def rv(hass: HomeAssistant, world: World, quiet: None) -> AsyncGenerator[Rv]:
+async def rv(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, quiet: None
+) -> AsyncGenerator[BatteryScenarioHarness]:
     """Return an RV with a battery that has a heater, is half full and at 20 degrees."""
-    rv = await Rv.with_battery(hass, world, battery("idle"))
+    rv = await BatteryScenarioHarness.with_battery(hass, bluetooth_env, battery("idle"))
     await rv.report(state_of_charge=60)
     yield rv
     await rv.close()
@@ -41,9 +43,9 @@ async def rv(hass: HomeAssistant, world: World, quiet: None) -> AsyncGenerator[R
 @pytest.fixture
 async def home(
     hass: HomeAssistant, fast_clock: FastClock, quiet: None
-) -> AsyncGenerator[Home]:
+) -> AsyncGenerator[ScenarioHarness]:
     """Return the same without a battery, where only a date counts."""
-    home = Home(hass)
+    home = ScenarioHarness(hass)
     await home.set_up()
     yield home
     await home.close()

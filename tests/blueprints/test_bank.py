@@ -15,34 +15,46 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 
-from .rv import BLUEPRINTS, FILES, HOUR, MINUTE, OPTIONS, PHONE, SOON, Home
+from .harness import (
+    BLUEPRINTS,
+    FILES,
+    HOUR,
+    MINUTE,
+    OPTIONS,
+    PHONE,
+    SOON,
+    ScenarioHarness,
+)
 from .test_blueprints import filters, load
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from simulator.battery import OPERATING_STATES, SimulatedBattery
 from tests.bank.common import add_bank, add_batteries, entity, packs, shown
 from tests.bank.test_entities import PROTECTED
-from tests.helpers import entity_id, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import entity_id, wait_until
 
 CHARGER = "input_boolean.charger"
 INTERVAL = 60.0  # s, as in the options
 
 
-class BankedRv(Home):
+class BankedRv(ScenarioHarness):
     """An RV with two batteries in parallel, which it knows as a bank."""
 
     def __init__(
-        self, hass: HomeAssistant, world: World, batteries: list[SimulatedBattery]
+        self,
+        hass: HomeAssistant,
+        bluetooth_env: BluetoothEnvironment,
+        batteries: list[SimulatedBattery],
     ) -> None:
         """Take what there is; `set_up` does the rest."""
         super().__init__(hass)
-        self.world = world
+        self.bluetooth_env = bluetooth_env
         self.packs = batteries
         self.bank: BankConfigEntry
 
     async def add(self) -> None:
         """Add the batteries and the bank, and have them read less often than usual."""
-        await add_batteries(self.hass, self.world, self.packs)
+        await add_batteries(self.hass, self.bluetooth_env, self.packs)
         self.bank = await add_bank(self.hass, [pack.address for pack in self.packs])
         for entry in self.hass.config_entries.async_entries("voltgo_vlrv"):
             if entry is not self.bank:
@@ -77,10 +89,10 @@ class BankedRv(Home):
 
 @pytest.fixture
 async def rv(
-    hass: HomeAssistant, world: World, quiet: None
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, quiet: None
 ) -> AsyncGenerator[BankedRv]:
     """Return an RV with two batteries that have heaters, half full, at 20 degrees."""
-    rv = BankedRv(hass, world, packs(2))
+    rv = BankedRv(hass, bluetooth_env, packs(2))
     for pack in rv.packs:
         pack.hold = True
     await rv.add()
@@ -168,7 +180,7 @@ async def test_a_bank_does_not_recover_by_losing_its_emptiest_battery(
     await rv.report({"state_of_charge": 5}, {"state_of_charge": 34})
     await asyncio.sleep(SOON + MINUTE)
     assert rv.is_on("generator")
-    peripheral = rv.world.peripherals[rv.packs[0].address]
+    peripheral = rv.bluetooth_env.peripherals[rv.packs[0].address]
     if how == "away":
         await peripheral.stop()
     else:
@@ -201,14 +213,14 @@ async def test_no_charging_while_one_of_the_batteries_is_too_cold(rv: BankedRv) 
     assert rv.messages == [
         "House bank is too cold to be charged. The charger was switched off."
     ]
-    peripheral = rv.world.peripherals[rv.packs[1].address]
+    peripheral = rv.bluetooth_env.peripherals[rv.packs[1].address]
     await peripheral.stop()
     await asyncio.sleep(HOUR)
     assert rv.shows("too_cold_to_charge") == "unknown"
     assert not rv.is_on("charger")
     await peripheral.start()
     await rv.report({}, {"probe_temperatures": (8, 9)})
-    await until(lambda: rv.shows("too_cold_to_charge") == "off", 20 * MINUTE)
+    await wait_until(lambda: rv.shows("too_cold_to_charge") == "off", 20 * MINUTE)
     await asyncio.sleep(10 * MINUTE)
     assert rv.is_on("charger")
     assert len(rv.messages) == 1
@@ -240,7 +252,7 @@ async def test_each_battery_of_a_bank_is_missed(rv: BankedRv) -> None:
     )
     names = [pack.name for pack in rv.packs]
     for number, pack in enumerate(rv.packs, 1):
-        await rv.world.peripherals[pack.address].stop()
+        await rv.bluetooth_env.peripherals[pack.address].stop()
         await asyncio.sleep(20 * MINUTE)
         told = {text.split(" cannot")[0] for text in rv.messages}
         assert told == {*names[:number], *(["House bank"] if number == 2 else [])}
@@ -249,10 +261,10 @@ async def test_each_battery_of_a_bank_is_missed(rv: BankedRv) -> None:
 
 @pytest.fixture
 async def cold(
-    hass: HomeAssistant, world: World, quiet: None
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, quiet: None
 ) -> AsyncGenerator[BankedRv]:
     """Return an RV with two batteries that obey their heaters, with physics held."""
-    rv = BankedRv(hass, world, packs(2, state_of_charge=60.0, temperature=12.0))
+    rv = BankedRv(hass, bluetooth_env, packs(2, state_of_charge=60.0, temperature=12.0))
     for pack in rv.packs:
         pack.hold = True
     await rv.add()
@@ -316,7 +328,7 @@ async def test_a_heater_that_is_away_is_left_out(cold: BankedRv) -> None:
     """And gets its turn when its battery is back."""
     await heat_in_winter(cold)
     first, second = cold.packs
-    peripheral = cold.world.peripherals[first.address]
+    peripheral = cold.bluetooth_env.peripherals[first.address]
     await peripheral.stop()
     await asyncio.sleep(10 * MINUTE)
     second.cell_temperatures = [3.0, 8.0]
@@ -373,7 +385,7 @@ async def test_a_battery_that_is_away_at_departure_is_switched_off_later(
     cold: BankedRv,
 ) -> None:
     """The others in time."""
-    peripheral = cold.world.peripherals[cold.packs[0].address]
+    peripheral = cold.bluetooth_env.peripherals[cold.packs[0].address]
     await leave_in(cold, 1.5)
     await asyncio.sleep(40 * MINUTE)
     assert heating(cold) == [True, True]
@@ -394,7 +406,7 @@ async def test_a_heater_that_is_missing_keeps_no_other_on(
     await asyncio.sleep(40 * MINUTE)
     assert heating(cold) == [True, True]
     if not sold:
-        await cold.world.peripherals[cold.packs[0].address].stop()
+        await cold.bluetooth_env.peripherals[cold.packs[0].address].stop()
         await asyncio.sleep(7 * MINUTE)
     put_off(cold, 9 * 24)
     await asyncio.sleep(10)
@@ -406,7 +418,7 @@ async def test_a_low_bank_is_not_heated_though_one_is_away(cold: BankedRv) -> No
     first, second = cold.packs
     await leave_in(cold, 1.5)
     await asyncio.sleep(40 * MINUTE)
-    await cold.world.peripherals[first.address].stop()
+    await cold.bluetooth_env.peripherals[first.address].stop()
     await asyncio.sleep(7 * MINUTE)
     second.charge = second.capacity * 3600 * 0.25
     await cold.read()
@@ -419,7 +431,7 @@ async def test_a_heater_that_does_not_go_off_is_asked_again(
 ) -> None:
     """Also after an absence, of which there is no other sign later."""
     first = cold.packs[0]
-    peripheral = cold.world.peripherals[first.address]
+    peripheral = cold.bluetooth_env.peripherals[first.address]
     await leave_in(cold, 1.5)
     await asyncio.sleep(40 * MINUTE)
     await peripheral.stop()

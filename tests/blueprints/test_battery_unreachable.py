@@ -7,9 +7,9 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
-from .rv import MINUTE, OPTIONS, PHONE, SOON, Rv
+from .harness import MINUTE, OPTIONS, PHONE, SOON, BatteryScenarioHarness
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import add_discovered, battery, entity_id
-from tests.world import World
 
 BLUEPRINT = "battery_unreachable"
 FOR = 10 * MINUTE
@@ -17,7 +17,7 @@ FOR = 10 * MINUTE
 KEPT = 3 * MINUTE
 
 
-async def automate(rv: Rv, *more: str, **inputs: Any) -> None:
+async def automate(rv: BatteryScenarioHarness, *more: str, **inputs: Any) -> None:
     """Use the blueprint with what a test needs."""
     await rv.automate(
         BLUEPRINT,
@@ -28,7 +28,7 @@ async def automate(rv: Rv, *more: str, **inputs: Any) -> None:
     )
 
 
-async def test_told_once_until_it_is_back(rv: Rv) -> None:
+async def test_told_once_until_it_is_back(rv: BatteryScenarioHarness) -> None:
     """And anew when it is lost anew."""
     await automate(rv)
     await rv.vanish()
@@ -47,7 +47,7 @@ async def test_told_once_until_it_is_back(rv: Rv) -> None:
     assert len(rv.messages) == 2
 
 
-async def test_a_gap_is_not_told(rv: Rv) -> None:
+async def test_a_gap_is_not_told(rv: BatteryScenarioHarness) -> None:
     """However often there is one."""
     await automate(rv)
     for _ in range(3):
@@ -58,10 +58,12 @@ async def test_a_gap_is_not_told(rv: Rv) -> None:
     assert rv.messages == []
 
 
-async def test_each_battery_is_told(hass: HomeAssistant, world: World, rv: Rv) -> None:
+async def test_each_battery_is_told(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, rv: BatteryScenarioHarness
+) -> None:
     """By its name, the second one while the first is still missing."""
     other = battery("solar_charging")
-    peripheral = await world.add_battery(other)
+    peripheral = await bluetooth_env.add_battery(other)
     await add_discovered(hass, other.address)
     await automate(rv, entity_id(hass, other.address, "state_of_charge"))
     await rv.vanish()
@@ -76,7 +78,9 @@ async def test_each_battery_is_told(hass: HomeAssistant, world: World, rv: Rv) -
     assert set(rv.shown_here()) == {rv.pack.name, other.name}
 
 
-async def test_quiet_where_the_owner_let_the_battery_go(rv: Rv) -> None:
+async def test_quiet_where_the_owner_let_the_battery_go(
+    rv: BatteryScenarioHarness,
+) -> None:
     """With the switch of its link."""
     link = rv.entity("bluetooth_link", "switch")
     await automate(rv, links=[link])
@@ -93,7 +97,9 @@ async def test_quiet_where_the_owner_let_the_battery_go(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_old_values_are_told_though_they_are_still_shown(rv: Rv) -> None:
+async def test_old_values_are_told_though_they_are_still_shown(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Where the owner keeps them for long."""
     await rv.enable_all()
     (entry,) = rv.hass.config_entries.async_entries("voltgo_vlrv")
@@ -110,7 +116,7 @@ async def test_old_values_are_told_though_they_are_still_shown(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_after_a_restart_it_is_missed_again(rv: Rv) -> None:
+async def test_after_a_restart_it_is_missed_again(rv: BatteryScenarioHarness) -> None:
     """A battery that was gone already never changes to gone."""
     await automate(rv)
     await rv.vanish()

@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import yaml as yaml_util
 
-from .rv import FILES, ROOT, Rv
+from .harness import FILES, ROOT, BatteryScenarioHarness
 
 PAGE: Final = (
     "https://github.com/voltgo-vlrv/voltgo_vlrv/blob/main/"
@@ -88,7 +88,9 @@ def filters(field: dict[str, Any]) -> list[dict[str, Any]]:
     return rules if isinstance(rules, list) else [rules]
 
 
-async def test_the_forms_offer_what_a_battery_has(hass: HomeAssistant, rv: Rv) -> None:
+async def test_the_forms_offer_what_a_battery_has(
+    hass: HomeAssistant, rv: BatteryScenarioHarness
+) -> None:
     """Each list of entities of the integration has the one that its text names."""
     registry = er.async_get(hass)
     await rv.enable_all()

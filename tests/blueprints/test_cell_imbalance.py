@@ -9,13 +9,13 @@ import pytest
 
 from homeassistant.helpers import entity_registry as er
 
-from .rv import MINUTE, PHONE, SOON, Rv
+from .harness import MINUTE, PHONE, SOON, BatteryScenarioHarness
 
 BLUEPRINT = "cell_imbalance"
 FOR = 10 * MINUTE
 
 
-async def automate(rv: Rv, **inputs: Any) -> None:
+async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     """Use the blueprint with what a test needs."""
     await rv.automate(
         BLUEPRINT,
@@ -26,13 +26,13 @@ async def automate(rv: Rv, **inputs: Any) -> None:
     )
 
 
-async def differ(rv: Rv, millivolts: int, **changes: Any) -> None:
+async def differ(rv: BatteryScenarioHarness, millivolts: int, **changes: Any) -> None:
     """Let one cell be so much lower than the others."""
     low = round(3.300 - millivolts / 1000, 3)
     await rv.report(cell_voltages=(3.300, 3.300, low, 3.300), **changes)
 
 
-async def test_told_once_when_it_lasts(rv: Rv) -> None:
+async def test_told_once_when_it_lasts(rv: BatteryScenarioHarness) -> None:
     """And anew only after the cells have been together for as long."""
     await differ(rv, 20)
     await automate(rv)
@@ -58,7 +58,7 @@ async def test_told_once_when_it_lasts(rv: Rv) -> None:
     assert len(rv.messages) == 2
 
 
-async def test_a_difference_that_passes_is_not_told(rv: Rv) -> None:
+async def test_a_difference_that_passes_is_not_told(rv: BatteryScenarioHarness) -> None:
     """As under a strong load."""
     await automate(rv)
     for _ in range(3):
@@ -70,7 +70,9 @@ async def test_a_difference_that_passes_is_not_told(rv: Rv) -> None:
 
 
 @pytest.mark.parametrize("charge", [95, 10])
-async def test_quiet_where_all_cells_differ(rv: Rv, charge: int) -> None:
+async def test_quiet_where_all_cells_differ(
+    rv: BatteryScenarioHarness, charge: int
+) -> None:
     """Near full and near empty, until it is in between."""
     await automate(rv)
     await differ(rv, 200, state_of_charge=charge)
@@ -81,7 +83,7 @@ async def test_quiet_where_all_cells_differ(rv: Rv, charge: int) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_looked_at_always_where_wanted(rv: Rv) -> None:
+async def test_looked_at_always_where_wanted(rv: BatteryScenarioHarness) -> None:
     """The owner knows better."""
     await automate(rv, quiet_above=100, quiet_below=0)
     await differ(rv, 200, state_of_charge=100)
@@ -89,7 +91,7 @@ async def test_looked_at_always_where_wanted(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
+async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
     """A time that nobody saw does not count."""
     await automate(rv)
     await differ(rv, 70)
@@ -104,7 +106,9 @@ async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_the_owner_may_see_the_difference_in_volts(rv: Rv) -> None:
+async def test_the_owner_may_see_the_difference_in_volts(
+    rv: BatteryScenarioHarness,
+) -> None:
     """The limit stays in millivolts."""
     er.async_get(rv.hass).async_update_entity_options(
         rv.entity("cell_voltage_delta"), "sensor", {"unit_of_measurement": "V"}
@@ -119,7 +123,7 @@ async def test_the_owner_may_see_the_difference_in_volts(rv: Rv) -> None:
     assert rv.messages == [f"The cells of {rv.pack.name} differ by 60 mV."]
 
 
-async def test_after_a_restart_it_is_seen_again(rv: Rv) -> None:
+async def test_after_a_restart_it_is_seen_again(rv: BatteryScenarioHarness) -> None:
     """What is so by then needs no change."""
     await automate(rv)
     await differ(rv, 70)
@@ -130,7 +134,7 @@ async def test_after_a_restart_it_is_seen_again(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_a_small_limit_comes_to_an_end_too(rv: Rv) -> None:
+async def test_a_small_limit_comes_to_an_end_too(rv: BatteryScenarioHarness) -> None:
     """Though cells are never as close as the distance that is asked for."""
     await automate(rv, limit=10)
     for number in (1, 2):

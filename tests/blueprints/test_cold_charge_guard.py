@@ -9,7 +9,7 @@ import pytest
 
 from homeassistant.core import ServiceCall
 
-from .rv import HOUR, MINUTE, PHONE, SOON, Rv
+from .harness import HOUR, MINUTE, PHONE, SOON, BatteryScenarioHarness
 
 BLUEPRINT = "cold_charge_guard"
 COLD: dict[str, Any] = {"probe_temperatures": (-2, 3)}
@@ -18,7 +18,7 @@ CHARGER = "input_boolean.charger"
 PLUG = "switch.shore_plug"
 
 
-async def automate(rv: Rv, **inputs: Any) -> None:
+async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     """Use the blueprint with what a test needs."""
     await rv.switch("charger", "on")
     await rv.automate(
@@ -34,7 +34,9 @@ async def automate(rv: Rv, **inputs: Any) -> None:
     )
 
 
-async def test_the_charger_is_off_while_it_is_too_cold(rv: Rv) -> None:
+async def test_the_charger_is_off_while_it_is_too_cold(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Off at once, on again when it has been warm for long enough, and told once."""
     await automate(rv)
     await asyncio.sleep(SOON)
@@ -54,7 +56,7 @@ async def test_the_charger_is_off_while_it_is_too_cold(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_it_does_not_follow_every_change(rv: Rv) -> None:
+async def test_it_does_not_follow_every_change(rv: BatteryScenarioHarness) -> None:
     """Warm for a moment is not warm, and there is a shortest pause."""
     await automate(rv, warm_for={"minutes": 2})
     await rv.report(**COLD)
@@ -68,7 +70,7 @@ async def test_it_does_not_follow_every_change(rv: Rv) -> None:
     assert rv.is_on("charger")
 
 
-async def test_charging_begun_in_the_cold_is_ended(rv: Rv) -> None:
+async def test_charging_begun_in_the_cold_is_ended(rv: BatteryScenarioHarness) -> None:
     """Told once all the same; later cold is told anew."""
     await automate(rv)
     await rv.report(**COLD)
@@ -85,7 +87,7 @@ async def test_charging_begun_in_the_cold_is_ended(rv: Rv) -> None:
     assert len(rv.messages) == 2
 
 
-async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
+async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
     """Neither stopped nor resumed while it is away."""
     await automate(rv)
     await rv.vanish()
@@ -104,7 +106,9 @@ async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
     assert rv.is_on("charger")
 
 
-async def test_a_charger_switched_off_by_hand_stays_off(rv: Rv) -> None:
+async def test_a_charger_switched_off_by_hand_stays_off(
+    rv: BatteryScenarioHarness,
+) -> None:
     """In the warm nobody else decides, and what was off before is off afterwards."""
     await automate(rv, chargers=[CHARGER, "input_boolean.generator"])
     await rv.report(**COLD)
@@ -120,7 +124,7 @@ async def test_a_charger_switched_off_by_hand_stays_off(rv: Rv) -> None:
 @pytest.mark.parametrize("helper", [False, True])
 @pytest.mark.parametrize("then", [COLD, WARM], ids=["cold", "warm"])
 async def test_a_restart_does_not_leave_the_charger_off(
-    rv: Rv, helper: bool, then: dict[str, Any]
+    rv: BatteryScenarioHarness, helper: bool, then: dict[str, Any]
 ) -> None:
     """Whether it is still cold by then or not."""
     await automate(rv, memory="input_boolean.memory" if helper else [])
@@ -141,7 +145,7 @@ async def test_a_restart_does_not_leave_the_charger_off(
 
 
 async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
-    rv: Rv,
+    rv: BatteryScenarioHarness,
 ) -> None:
     """The charger was off by hand."""
     await automate(rv, memory="input_boolean.memory")
@@ -152,7 +156,9 @@ async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
     assert not rv.is_on("charger")
 
 
-async def test_the_batterys_own_protection_counts_too(rv: Rv) -> None:
+async def test_the_batterys_own_protection_counts_too(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Where its owner has switched that sensor on."""
     await rv.enable_all()
     await automate(rv, cold_sensors=[rv.entity("charge_utp", "binary_sensor")])
@@ -165,7 +171,9 @@ async def test_the_batterys_own_protection_counts_too(rv: Rv) -> None:
     assert rv.is_on("charger")
 
 
-async def test_a_sensor_that_is_there_no_more_holds_nothing_up(rv: Rv) -> None:
+async def test_a_sensor_that_is_there_no_more_holds_nothing_up(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Nor does a switch; but without any sensor nobody knows that it is warm."""
     await automate(
         rv,
@@ -184,7 +192,9 @@ async def test_a_sensor_that_is_there_no_more_holds_nothing_up(rv: Rv) -> None:
 
 
 @pytest.mark.parametrize("helper", [False, True])
-async def test_a_charger_that_is_away_keeps_no_other_off(rv: Rv, helper: bool) -> None:
+async def test_a_charger_that_is_away_keeps_no_other_off(
+    rv: BatteryScenarioHarness, helper: bool
+) -> None:
     """A plug on the shore line is silent on the road; it gets its turn when it is back."""
     rv.hass.states.async_set(PLUG, "off")
     await automate(
@@ -221,7 +231,9 @@ async def test_a_charger_that_is_away_keeps_no_other_off(rv: Rv, helper: bool) -
     assert len(rv.messages) == 2
 
 
-async def test_without_any_sensor_the_charger_stays_off(rv: Rv) -> None:
+async def test_without_any_sensor_the_charger_stays_off(
+    rv: BatteryScenarioHarness,
+) -> None:
     """As where the only battery was removed in the cold."""
     await automate(rv)
     await rv.report(**COLD)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from .rv import HOUR, MINUTE, PHONE, SOON, Rv
+from .harness import HOUR, MINUTE, PHONE, SOON, BatteryScenarioHarness
 
 BLUEPRINT = "low_state_of_charge"
 LOW_FOR = 1 * MINUTE
 
 
-async def automate(rv: Rv, **inputs: Any) -> None:
+async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     """Use the blueprint with what a test needs."""
     await rv.automate(
         BLUEPRINT,
@@ -22,7 +22,7 @@ async def automate(rv: Rv, **inputs: Any) -> None:
     )
 
 
-async def test_told_once_until_it_has_recovered(rv: Rv) -> None:
+async def test_told_once_until_it_has_recovered(rv: BatteryScenarioHarness) -> None:
     """With name and value, not before it is low, and anew only after a recovery."""
     await automate(rv)
     await rv.report(state_of_charge=20)
@@ -42,7 +42,7 @@ async def test_told_once_until_it_has_recovered(rv: Rv) -> None:
     assert len(rv.messages) == 2
 
 
-async def test_low_for_a_moment_is_not_low(rv: Rv) -> None:
+async def test_low_for_a_moment_is_not_low(rv: BatteryScenarioHarness) -> None:
     """The owner says how long."""
     await automate(rv, low_for={"minutes": 5})
     await rv.report(state_of_charge=10)
@@ -52,7 +52,9 @@ async def test_low_for_a_moment_is_not_low(rv: Rv) -> None:
     assert rv.messages == []
 
 
-async def test_low_already_when_the_automation_is_made(rv: Rv) -> None:
+async def test_low_already_when_the_automation_is_made(
+    rv: BatteryScenarioHarness,
+) -> None:
     """It need not fall for that."""
     await rv.report(state_of_charge=10)
     await automate(rv)
@@ -60,7 +62,7 @@ async def test_low_already_when_the_automation_is_made(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
+async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
     """Neither while it is away, nor because it comes back low again."""
     await rv.report(state_of_charge=10)
     await rv.vanish()
@@ -77,7 +79,9 @@ async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
     assert len(rv.messages) == 1
 
 
-async def test_a_generator_runs_from_low_to_recovered(rv: Rv) -> None:
+async def test_a_generator_runs_from_low_to_recovered(
+    rv: BatteryScenarioHarness,
+) -> None:
     """At least for its shortest run; loads are off meanwhile."""
     await rv.switch("boiler", "on")
     await automate(
@@ -101,7 +105,7 @@ async def test_a_generator_runs_from_low_to_recovered(rv: Rv) -> None:
     assert not rv.is_on("shore")
 
 
-async def has_one_run(rv: Rv) -> None:
+async def has_one_run(rv: BatteryScenarioHarness) -> None:
     """Check that a generator that began just now ends in an hour, and is not tried again.
 
     The battery is away at first, and as low as before when it is back.
@@ -115,7 +119,7 @@ async def has_one_run(rv: Rv) -> None:
     assert not rv.is_on("generator")
 
 
-async def test_a_generator_does_not_run_for_ever(rv: Rv) -> None:
+async def test_a_generator_does_not_run_for_ever(rv: BatteryScenarioHarness) -> None:
     """Where charging does not help, or the battery is not heard any more."""
     await automate(
         rv,
@@ -134,7 +138,7 @@ async def test_a_generator_does_not_run_for_ever(rv: Rv) -> None:
 @pytest.mark.parametrize("helper", [False, True])
 @pytest.mark.parametrize("charge", [15, 30, 60])
 async def test_a_restart_does_not_leave_the_generator_running(
-    rv: Rv, helper: bool, charge: int
+    rv: BatteryScenarioHarness, helper: bool, charge: int
 ) -> None:
     """Nor the loads off, whatever the charge is by then."""
     await rv.switch("boiler", "on")
@@ -169,7 +173,7 @@ async def test_a_restart_does_not_leave_the_generator_running(
 
 @pytest.mark.parametrize("helper", [False, True])
 async def test_a_generator_does_not_run_for_ever_after_a_restart(
-    rv: Rv, helper: bool
+    rv: BatteryScenarioHarness, helper: bool
 ) -> None:
     """Where the battery is not heard any more, nobody knows when it has recovered."""
     await automate(
@@ -192,7 +196,7 @@ async def test_a_generator_does_not_run_for_ever_after_a_restart(
 
 
 async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
-    rv: Rv,
+    rv: BatteryScenarioHarness,
 ) -> None:
     """The generator runs and the load is off by hand."""
     await automate(
@@ -211,7 +215,7 @@ async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
     assert not rv.is_on("boiler")
 
 
-async def test_the_owner_adds_what_else_is_done(rv: Rv) -> None:
+async def test_the_owner_adds_what_else_is_done(rv: BatteryScenarioHarness) -> None:
     """In own words, at both ends, and with nothing shown here."""
     await automate(
         rv,

@@ -13,10 +13,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
-from .rv import HOUR, MINUTE, SOON, Rv
+from .harness import HOUR, MINUTE, SOON, BatteryScenarioHarness
 from simulator.clock import FastClock
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import battery
-from tests.world import World
 
 BLUEPRINT = "preheat_before_departure"
 DATE = "input_datetime.departure"
@@ -34,8 +34,12 @@ def hour() -> int:
 
 @pytest.fixture
 async def rv(
-    hass: HomeAssistant, fast_clock: FastClock, world: World, quiet: None, hour: int
-) -> AsyncGenerator[Rv]:
+    hass: HomeAssistant,
+    fast_clock: FastClock,
+    bluetooth_env: BluetoothEnvironment,
+    quiet: None,
+    hour: int,
+) -> AsyncGenerator[BatteryScenarioHarness]:
     """Return an RV whose battery is cold and does as it is told."""
     fast_clock.limit = 2 * DAY
     start = dt_util.now().replace(hour=hour, minute=0, second=30, microsecond=0)
@@ -50,14 +54,14 @@ async def rv(
             }
         },
     )
-    rv = await Rv.with_battery(
-        hass, world, battery("idle", state_of_charge=60, temperature=2)
+    rv = await BatteryScenarioHarness.with_battery(
+        hass, bluetooth_env, battery("idle", state_of_charge=60, temperature=2)
     )
     yield rv
     await rv.close()
 
 
-async def automate(rv: Rv, **inputs: Any) -> None:
+async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     """Use the blueprint with what a test needs: one hour before, ten minutes after."""
     await rv.automate(
         BLUEPRINT,
@@ -70,7 +74,9 @@ async def automate(rv: Rv, **inputs: Any) -> None:
     )
 
 
-async def set_date(rv: Rv, at: datetime, entity: str = DATE) -> None:
+async def set_date(
+    rv: BatteryScenarioHarness, at: datetime, entity: str = DATE
+) -> None:
     """Have the owner choose a departure."""
     await rv.hass.services.async_call(
         "input_datetime",
@@ -81,7 +87,9 @@ async def set_date(rv: Rv, at: datetime, entity: str = DATE) -> None:
     )
 
 
-def plan(rv: Rv, at: datetime | None, message: str = "Trip to the sea") -> None:
+def plan(
+    rv: BatteryScenarioHarness, at: datetime | None, message: str = "Trip to the sea"
+) -> None:
     """Have a calendar with this event next, as its entity shows it."""
     attributes: dict[str, Any] = {}
     if at is not None:
@@ -94,7 +102,7 @@ def plan(rv: Rv, at: datetime | None, message: str = "Trip to the sea") -> None:
     rv.hass.states.async_set(CALENDAR, "on" if is_on else "off", attributes)
 
 
-def heats(rv: Rv) -> bool:
+def heats(rv: BatteryScenarioHarness) -> bool:
     """Return whether the battery has the heater allowed."""
     return rv.pack.heating_enabled
 
@@ -106,7 +114,7 @@ def soon(hours: float = 2) -> datetime:
 
 @pytest.mark.parametrize("hour", [12, 22], ids=["noon", "midnight"])
 @pytest.mark.parametrize("source", [DATE, DAILY, CALENDAR, ALARM, "daily_time"])
-async def test_on_before_and_off_after(rv: Rv, source: str) -> None:
+async def test_on_before_and_off_after(rv: BatteryScenarioHarness, source: str) -> None:
     """Whatever says when one leaves."""
     at = soon(2)
     if source in (DATE, DAILY):
@@ -129,7 +137,7 @@ async def test_on_before_and_off_after(rv: Rv, source: str) -> None:
     assert not heats(rv)
 
 
-async def test_not_on_other_days(rv: Rv) -> None:
+async def test_not_on_other_days(rv: BatteryScenarioHarness) -> None:
     """The owner works on weekdays only, or the other way round."""
     at = soon(1)
     today = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][at.weekday()]
@@ -141,7 +149,7 @@ async def test_not_on_other_days(rv: Rv) -> None:
     assert not heats(rv)
 
 
-async def test_only_events_with_the_word(rv: Rv) -> None:
+async def test_only_events_with_the_word(rv: BatteryScenarioHarness) -> None:
     """Written in whatever case."""
     plan(rv, soon(0.5), "Dentist")
     await automate(rv, departure=CALENDAR, word="trip")
@@ -153,7 +161,9 @@ async def test_only_events_with_the_word(rv: Rv) -> None:
 
 
 @pytest.mark.parametrize("source", [DATE, CALENDAR])
-async def test_a_departure_that_is_put_off_ends_it(rv: Rv, source: str) -> None:
+async def test_a_departure_that_is_put_off_ends_it(
+    rv: BatteryScenarioHarness, source: str
+) -> None:
     """At once, until it is time again."""
     await automate(rv, departure=source)
 
@@ -171,7 +181,7 @@ async def test_a_departure_that_is_put_off_ends_it(rv: Rv, source: str) -> None:
     assert not heats(rv)
 
 
-async def test_only_when_it_is_cold(rv: Rv) -> None:
+async def test_only_when_it_is_cold(rv: BatteryScenarioHarness) -> None:
     """Where the owner has chosen a temperature; once on, it stays on to the end."""
     rv.pack.cell_temperatures = [12.0, 12.0]
     await rv.refresh()
@@ -191,7 +201,7 @@ async def test_only_when_it_is_cold(rv: Rv) -> None:
     assert heats(rv)
 
 
-async def test_not_with_a_low_battery(rv: Rv) -> None:
+async def test_not_with_a_low_battery(rv: BatteryScenarioHarness) -> None:
     """Off below, on again only some way above."""
     await set_date(rv, soon(1))
     await automate(rv, departure=DATE)
@@ -204,7 +214,7 @@ async def test_not_with_a_low_battery(rv: Rv) -> None:
         assert heats(rv) is expected
 
 
-async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
+async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
     """Back too late, it is switched off then."""
     await set_date(rv, soon(1))
     await automate(rv, departure=DATE)
@@ -219,7 +229,9 @@ async def test_nothing_happens_without_the_battery(rv: Rv) -> None:
 
 
 @pytest.mark.parametrize("state", ["unknown", "unavailable", "tomorrow"])
-async def test_nothing_happens_without_a_departure(rv: Rv, state: str) -> None:
+async def test_nothing_happens_without_a_departure(
+    rv: BatteryScenarioHarness, state: str
+) -> None:
     """Whatever stands there instead."""
     rv.hass.states.async_set(ALARM, state)
     await automate(rv, departure=ALARM)
@@ -234,7 +246,9 @@ async def test_nothing_happens_without_a_departure(rv: Rv, state: str) -> None:
 
 
 @pytest.mark.parametrize("off_for", [0.25, 2.0], ids=["within", "beyond"])
-async def test_a_restart_does_not_leave_the_heater_on(rv: Rv, off_for: float) -> None:
+async def test_a_restart_does_not_leave_the_heater_on(
+    rv: BatteryScenarioHarness, off_for: float
+) -> None:
     """Neither one before departure nor one that lasts until after it."""
     await set_date(rv, soon(1))
     await automate(rv, departure=DATE)
@@ -254,7 +268,7 @@ async def test_a_restart_does_not_leave_the_heater_on(rv: Rv, off_for: float) ->
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("source", [CALENDAR, ALARM])
 async def test_a_departure_that_is_over_and_no_longer_shown(
-    rv: Rv, source: str, restart: bool
+    rv: BatteryScenarioHarness, source: str, restart: bool
 ) -> None:
     """By then the calendar and the phone tell of the next one only."""
 
@@ -282,7 +296,9 @@ async def test_a_departure_that_is_over_and_no_longer_shown(
     assert not heats(rv)
 
 
-async def test_a_heater_switched_on_by_hand_later_stays_on(rv: Rv) -> None:
+async def test_a_heater_switched_on_by_hand_later_stays_on(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Outside of its times the automation decides nothing."""
     await set_date(rv, soon(0.1))
     await automate(rv, departure=DATE)

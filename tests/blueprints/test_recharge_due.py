@@ -10,7 +10,7 @@ import pytest
 
 from homeassistant.util import dt as dt_util
 
-from .rv import HOUR, MINUTE, PHONE, Home
+from .harness import HOUR, MINUTE, PHONE, ScenarioHarness
 from simulator.clock import FastClock
 
 BLUEPRINT = "recharge_due"
@@ -27,7 +27,7 @@ async def morning(fast_clock: FastClock) -> None:
     await asyncio.sleep(((six - now).total_seconds() + DAY) % DAY)
 
 
-def due_in(home: Home, days: float, *, time: bool) -> None:
+def due_in(home: ScenarioHarness, days: float, *, time: bool) -> None:
     """Let the sensor show a date, or a point in time, so far from now."""
     at = dt_util.now() + timedelta(days=days)
     home.hass.states.async_set(
@@ -35,13 +35,17 @@ def due_in(home: Home, days: float, *, time: bool) -> None:
     )
 
 
-async def automate(home: Home, due: str | list[str] = SENSOR, **inputs: Any) -> None:
+async def automate(
+    home: ScenarioHarness, due: str | list[str] = SENSOR, **inputs: Any
+) -> None:
     """Use the blueprint with what a test needs."""
     await home.automate(BLUEPRINT, due=due, **{"notify_targets": [PHONE], **inputs})
 
 
 @pytest.mark.parametrize("time", [False, True], ids=["date", "timestamp"])
-async def test_reminded_each_day_from_the_day_on(home: Home, time: bool) -> None:
+async def test_reminded_each_day_from_the_day_on(
+    home: ScenarioHarness, time: bool
+) -> None:
     """At the time of the day, until it is done."""
     due_in(home, 2, time=time)
     await automate(home)
@@ -59,7 +63,7 @@ async def test_reminded_each_day_from_the_day_on(home: Home, time: bool) -> None
     assert len(home.messages) == 2
 
 
-async def test_earlier_and_less_often(home: Home) -> None:
+async def test_earlier_and_less_often(home: ScenarioHarness) -> None:
     """As the owner likes."""
     due_in(home, 5, time=False)
     await automate(home, days_before=3, every=2)
@@ -73,7 +77,7 @@ async def test_earlier_and_less_often(home: Home) -> None:
     assert len(home.messages) == 2
 
 
-async def test_a_binary_sensor_does_too(home: Home) -> None:
+async def test_a_binary_sensor_does_too(home: ScenarioHarness) -> None:
     """On means that it is time."""
     home.hass.states.async_set("binary_sensor.due", "off")
     await automate(home, "binary_sensor.due")
@@ -85,7 +89,9 @@ async def test_a_binary_sensor_does_too(home: Home) -> None:
 
 
 @pytest.mark.parametrize("state", ["unknown", "unavailable", "soon", None])
-async def test_nothing_happens_without_a_date(home: Home, state: str | None) -> None:
+async def test_nothing_happens_without_a_date(
+    home: ScenarioHarness, state: str | None
+) -> None:
     """Whatever stands there instead."""
     if state is not None:
         home.hass.states.async_set(SENSOR, state)
@@ -94,7 +100,9 @@ async def test_nothing_happens_without_a_date(home: Home, state: str | None) -> 
     assert home.messages == []
 
 
-async def test_a_missed_reminder_comes_later_and_none_comes_twice(home: Home) -> None:
+async def test_a_missed_reminder_comes_later_and_none_comes_twice(
+    home: ScenarioHarness,
+) -> None:
     """Home Assistant was off in the morning, and is started often after that."""
     due_in(home, -1, time=False)
     await automate(home)
@@ -111,7 +119,7 @@ async def test_a_missed_reminder_comes_later_and_none_comes_twice(home: Home) ->
     assert len(home.messages) == 2
 
 
-async def test_several_batteries_are_one_reminder(home: Home) -> None:
+async def test_several_batteries_are_one_reminder(home: ScenarioHarness) -> None:
     """With the names of those that are due, whatever the others are."""
     second, third = "sensor.recharge_due_2", "sensor.recharge_due_3"
     due_in(home, 0, time=True)

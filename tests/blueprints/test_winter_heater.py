@@ -12,9 +12,9 @@ import pytest
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.util import dt as dt_util
 
-from .rv import HOUR, MINUTE, SOON, Rv
+from .harness import HOUR, MINUTE, SOON, BatteryScenarioHarness
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import battery
-from tests.world import World
 
 BLUEPRINT = "winter_heater"
 COLD: dict[str, Any] = {"probe_temperatures": (3, 8)}
@@ -24,7 +24,7 @@ MIN_TIME = 5 * MINUTE
 SHORE = "input_boolean.shore"
 
 
-async def automate(rv: Rv, **inputs: Any) -> None:
+async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     """Use the blueprint with what a test needs; the heater is off at first."""
     await rv.automate(
         BLUEPRINT,
@@ -40,7 +40,7 @@ async def automate(rv: Rv, **inputs: Any) -> None:
     await asyncio.sleep(MIN_TIME + SOON)
 
 
-def heats(rv: Rv) -> bool:
+def heats(rv: BatteryScenarioHarness) -> bool:
     """Return whether the battery, not only Home Assistant, has the heater allowed."""
     state = rv.shows("heater", "switch")
     if state != "unavailable":
@@ -49,16 +49,20 @@ def heats(rv: Rv) -> bool:
 
 
 @pytest.fixture
-async def rv(hass: HomeAssistant, world: World, quiet: None) -> AsyncGenerator[Rv]:
+async def rv(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, quiet: None
+) -> AsyncGenerator[BatteryScenarioHarness]:
     """Return an RV whose battery does as it is told, with the physics held."""
-    rv = await Rv.with_battery(
-        hass, world, battery("idle", state_of_charge=60, temperature=12)
+    rv = await BatteryScenarioHarness.with_battery(
+        hass, bluetooth_env, battery("idle", state_of_charge=60, temperature=12)
     )
     yield rv
     await rv.close()
 
 
-async def set_to(rv: Rv, *, charge: float | None = None, **changes: Any) -> None:
+async def set_to(
+    rv: BatteryScenarioHarness, *, charge: float | None = None, **changes: Any
+) -> None:
     """Change the battery itself, so that it still answers its heater."""
     if charge is not None:
         rv.pack.charge = rv.pack.capacity * 3600 * charge / 100
@@ -68,7 +72,7 @@ async def set_to(rv: Rv, *, charge: float | None = None, **changes: Any) -> None
     await rv.refresh()
 
 
-async def test_on_below_and_off_above(rv: Rv) -> None:
+async def test_on_below_and_off_above(rv: BatteryScenarioHarness) -> None:
     """With a distance between the two, in which it stays as it is."""
     await automate(rv)
     assert not heats(rv)
@@ -86,7 +90,7 @@ async def test_on_below_and_off_above(rv: Rv) -> None:
     assert not heats(rv)
 
 
-async def test_it_stays_on_and_off_for_a_while(rv: Rv) -> None:
+async def test_it_stays_on_and_off_for_a_while(rv: BatteryScenarioHarness) -> None:
     """However quickly the temperature changes."""
     await automate(rv)
     await set_to(rv, **COLD)
@@ -104,7 +108,7 @@ async def test_it_stays_on_and_off_for_a_while(rv: Rv) -> None:
     assert heats(rv)
 
 
-async def test_off_at_once_when_the_battery_is_low(rv: Rv) -> None:
+async def test_off_at_once_when_the_battery_is_low(rv: BatteryScenarioHarness) -> None:
     """And on again only some way above."""
     await automate(rv, min_charge=30, margin=10)
     await set_to(rv, **COLD)
@@ -120,7 +124,9 @@ async def test_off_at_once_when_the_battery_is_low(rv: Rv) -> None:
     assert heats(rv)
 
 
-async def test_nothing_happens_without_the_battery_or_a_probe(rv: Rv) -> None:
+async def test_nothing_happens_without_the_battery_or_a_probe(
+    rv: BatteryScenarioHarness,
+) -> None:
     """What it did last stays."""
     await automate(rv)
     await set_to(rv, **COLD)
@@ -140,7 +146,7 @@ async def test_nothing_happens_without_the_battery_or_a_probe(rv: Rv) -> None:
     assert not heats(rv)
 
 
-async def test_shore_power_allows_it(rv: Rv) -> None:
+async def test_shore_power_allows_it(rv: BatteryScenarioHarness) -> None:
     """Only then, and then a low battery is heated too: it is being charged."""
     await automate(rv, shore=SHORE)
     await set_to(rv, charge=20, **COLD)
@@ -155,7 +161,7 @@ async def test_shore_power_allows_it(rv: Rv) -> None:
 
 
 async def test_shore_power_alone_is_a_reason_where_nothing_else_is_chosen(
-    rv: Rv,
+    rv: BatteryScenarioHarness,
 ) -> None:
     """The battery itself knows when it is cold."""
     await automate(rv, temperatures=[], shore=SHORE)
@@ -168,7 +174,7 @@ async def test_shore_power_alone_is_a_reason_where_nothing_else_is_chosen(
     assert not heats(rv)
 
 
-async def test_shore_power_as_a_further_reason(rv: Rv) -> None:
+async def test_shore_power_as_a_further_reason(rv: BatteryScenarioHarness) -> None:
     """Warm with shore power, cold without: both heat."""
     await automate(rv, shore=SHORE, shore_role="also")
     assert not heats(rv)
@@ -186,7 +192,7 @@ async def test_shore_power_as_a_further_reason(rv: Rv) -> None:
 @pytest.mark.parametrize("state", ["unknown", "unavailable"])
 @pytest.mark.parametrize("before", ["on", "off"])
 async def test_nothing_happens_where_shore_power_is_not_known(
-    rv: Rv, state: str, before: str
+    rv: BatteryScenarioHarness, state: str, before: str
 ) -> None:
     """Neither on nor off."""
     rv.hass.states.async_set("binary_sensor.shore", before)
@@ -203,7 +209,9 @@ async def test_nothing_happens_where_shore_power_is_not_known(
     assert not heats(rv)
 
 
-async def test_a_thermometer_that_was_removed_holds_nothing_up(rv: Rv) -> None:
+async def test_a_thermometer_that_was_removed_holds_nothing_up(
+    rv: BatteryScenarioHarness,
+) -> None:
     """The others decide; one that is only away is waited for."""
     rv.hass.states.async_set("sensor.locker", "7")
     await automate(
@@ -271,7 +279,7 @@ class Weather:
     ],
 )
 async def test_frost_in_the_forecast_is_a_reason(
-    rv: Rv, features: int, kind: str, key: str
+    rv: BatteryScenarioHarness, features: int, kind: str, key: str
 ) -> None:
     """Within the hours that the owner looks ahead."""
     weather = Weather(rv.hass, features)
@@ -286,7 +294,9 @@ async def test_frost_in_the_forecast_is_a_reason(
     assert not heats(rv)
 
 
-async def test_without_internet_the_temperature_decides(rv: Rv) -> None:
+async def test_without_internet_the_temperature_decides(
+    rv: BatteryScenarioHarness,
+) -> None:
     """And alone, a forecast that is not there decides nothing."""
     weather = Weather(rv.hass, 2)
     weather.expect(hours=1, low=-5.0, key="temperature")
@@ -301,7 +311,7 @@ async def test_without_internet_the_temperature_decides(rv: Rv) -> None:
 
 
 async def test_a_battery_that_does_not_obey_is_not_pestered(
-    rv: Rv, caplog: pytest.LogCaptureFixture
+    rv: BatteryScenarioHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is asked again after the shortest time."""
     rv.pack.heater_answer = "refuse"
@@ -317,7 +327,7 @@ async def test_a_battery_that_does_not_obey_is_not_pestered(
     assert heats(rv)
 
 
-async def test_a_restart_forgets_nothing(rv: Rv) -> None:
+async def test_a_restart_forgets_nothing(rv: BatteryScenarioHarness) -> None:
     """What was wanted before is looked at anew."""
     await automate(rv)
     await set_to(rv, **COLD)

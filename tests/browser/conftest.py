@@ -8,15 +8,15 @@ from pathlib import Path
 from playwright.async_api import Browser
 import pytest
 
-from .person import Person
-from simulator.homeassistant.batteries import MODELS, discovered
-from simulator.homeassistant.chromium import browser, page_of
-from simulator.homeassistant.client import HomeAssistant
-from simulator.homeassistant.demo import temporary_folder
-from simulator.homeassistant.folder import prepare
-from simulator.homeassistant.log import complaints
-from simulator.homeassistant.output import say
-from simulator.homeassistant.server import free_port, running
+from .user_session import UserSession
+from simulator.e2e.api import HomeAssistant
+from simulator.e2e.batteries import MODELS, discovered
+from simulator.e2e.chromium import browser, page_of
+from simulator.e2e.demo import temporary_folder
+from simulator.e2e.folder import prepare
+from simulator.e2e.log import complaints
+from simulator.e2e.output import print_line
+from simulator.e2e.server import free_port, running
 
 WIDTH = 1280
 HEIGHT = 900
@@ -47,19 +47,19 @@ async def chromium() -> AsyncGenerator[Browser]:
 
 
 @pytest.fixture
-async def person(
+async def user_session(
     demo: HomeAssistant,
     chromium: Browser,
     request: pytest.FixtureRequest,
     tmp_path: Path,
-) -> AsyncGenerator[Person]:
+) -> AsyncGenerator[UserSession]:
     """Sit before the login form; where a test fails, a picture is kept of its end."""
     failed = request.session.testsfailed
     async with page_of(chromium, WIDTH, HEIGHT) as page:
-        person = Person(page, demo)
-        await person.opens("/")
-        yield person
+        user_session = UserSession(page, demo)
+        await user_session.opens("/")
+        yield user_session
         if request.session.testsfailed > failed:
             file = tmp_path / "page.png"
             await page.screenshot(path=file)
-            say(f"what was on {page.url} is in {file}")
+            print_line(f"what was on {page.url} is in {file}")

@@ -35,9 +35,9 @@ from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
-from tests.chance import repeated, some_day
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import add_discovered, battery, device_of, set_options
-from tests.world import World
+from tests.seeding import random_instant, seeded_random
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -108,10 +108,12 @@ class Report:
 class Soak:
     """The batteries, the proxies, and chance."""
 
-    def __init__(self, hass: HomeAssistant, world: World, seed: int) -> None:
+    def __init__(
+        self, hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seed: int
+    ) -> None:
         """Prepare; the same seed brings the same events."""
         self._hass = hass
-        self._world = world
+        self._bluetooth_env = bluetooth_env
         self._random = Random(seed)
         self._packs: list[WatchedBattery] = []
         self._entries: list[VlrvConfigEntry] = []
@@ -154,7 +156,7 @@ class Soak:
                 state_of_charge=30.0 + 5 * number,
             )
             self._packs.append(watched(self._hass, pack))
-            await self._world.add_battery(pack, advertising_interval=2.0)
+            await self._bluetooth_env.add_battery(pack, advertising_interval=2.0)
         for number in range(1, PROXIES + 1):
             await self._plug(number)
         for pack in self._packs:
@@ -164,7 +166,9 @@ class Soak:
             self._watches.append(Watch(self._hass, entry, pack))
 
     async def _plug(self, number: int) -> None:
-        await self._world.add_adapter(f"02:00:00:00:01:{number:02X}", slots=SLOTS)
+        await self._bluetooth_env.add_adapter(
+            f"02:00:00:00:01:{number:02X}", slots=SLOTS
+        )
 
     def _load(self) -> None:
         """Follow the sun and the people: between a full charge and a full load."""
@@ -196,7 +200,7 @@ class Soak:
             self._busy.discard(pack.address)
 
     def _peripheral(self, pack: WatchedBattery) -> Peripheral:
-        return self._world.peripherals[pack.address]
+        return self._bluetooth_env.peripherals[pack.address]
 
     async def _wait(self) -> None:
         await asyncio.sleep(self._random.uniform(1.0, LONGEST_EVENT))
@@ -249,7 +253,7 @@ class Soak:
         self._watches[number].follow()
 
     async def _crowd(self, _pack: WatchedBattery) -> None:
-        adapters = [*self._world.adapters.values()]
+        adapters = [*self._bluetooth_env.adapters.values()]
         adapter = self._random.choice(adapters)
         adapter.faults.out_of_slots = True
         await self._wait()
@@ -257,8 +261,8 @@ class Soak:
 
     async def _unplug(self, _pack: WatchedBattery) -> None:
         self._busy.add("unplug")
-        source = self._random.choice([*self._world.adapters])
-        await self._world.remove_adapter(source)
+        source = self._random.choice([*self._bluetooth_env.adapters])
+        await self._bluetooth_env.remove_adapter(source)
         await self._wait()
         await self._plug(int(source[-2:], 16))
         self._busy.discard("unplug")
@@ -274,9 +278,9 @@ class Soak:
         """Let all go well again, and find out who does not come back."""
         if self._running:
             await asyncio.wait(set(self._running))
-        for peripheral in self._world.peripherals.values():
+        for peripheral in self._bluetooth_env.peripherals.values():
             peripheral.faults.clear()
-        for adapter in self._world.adapters.values():
+        for adapter in self._bluetooth_env.adapters.values():
             adapter.faults.out_of_slots = False
         for entry in self._entries:
             entry.runtime_data.link.async_take_back()
@@ -294,7 +298,9 @@ class Soak:
     async def _unowned(self) -> list[str]:
         """Return what is wrong with the slots that are taken, if it stays so."""
         for _ in range(round(LONGEST_CONNECT)):
-            held = sum(len(adapter.links) for adapter in self._world.adapters.values())
+            held = sum(
+                len(adapter.links) for adapter in self._bluetooth_env.adapters.values()
+            )
             ours = sum(
                 entry.runtime_data.client.is_connected for entry in self._entries
             )
@@ -310,12 +316,12 @@ class Soak:
         await asyncio.sleep(1)
         self.report.leaked += [
             f"{adapter.name} still has {adapter.slots - adapter.free_slots} links"
-            for adapter in self._world.adapters.values()
+            for adapter in self._bluetooth_env.adapters.values()
             if adapter.free_slots != adapter.slots
         ]
         self.report.leaked += [
             f"{peripheral.name} is still connected"
-            for peripheral in self._world.peripherals.values()
+            for peripheral in self._bluetooth_env.peripherals.values()
             if peripheral.is_connected
         ]
 
@@ -346,19 +352,21 @@ def _allocated() -> int:
 
 
 async def _main(hours: float, seed: int, interval: float) -> Report:
-    dice = Random(seed)
+    rng = Random(seed)
     with (
-        repeated(dice),
-        FastClock(limit=1e9, start=some_day(dice)),
+        seeded_random(rng),
+        FastClock(limit=1e9, start=random_instant(rng)),
         tempfile.TemporaryDirectory() as folder,
     ):
         async with async_test_home_assistant(config_dir=folder) as hass:
             hass.data.pop("custom_components", None)
             assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
             await hass.async_block_till_done()
-            world = World(hass)
-            report = await Soak(hass, world, seed).run(hours, interval, memory=True)
-            await world.close()
+            bluetooth_env = BluetoothEnvironment(hass)
+            report = await Soak(hass, bluetooth_env, seed).run(
+                hours, interval, memory=True
+            )
+            await bluetooth_env.close()
             await hass.async_stop(force=True)
     return report
 

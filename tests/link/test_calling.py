@@ -11,11 +11,11 @@ import pytest
 from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, callback
 
-from .test_sharing import Shared, shared
+from .test_sharing import SharedBattery, async_setup_shared
 from custom_components.voltgo_vlrv.vlrv.errors import ConnectionLostError
 from simulator.faults import FOREVER
-from tests.helpers import entity_id, set_options, until, value
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import entity_id, set_options, value, wait_until
 
 POLL = 10.0  # s
 MINUTE = 60.0
@@ -24,7 +24,9 @@ HOUR = 3600.0
 MOST_LINKS = 180
 
 
-def states_of(hass: HomeAssistant, one: Shared, key: str = "link_status") -> list[str]:
+def states_of(
+    hass: HomeAssistant, one: SharedBattery, key: str = "link_status"
+) -> list[str]:
     """Return a list that grows with the states of a battery's sensor from now."""
     wanted = entity_id(hass, one.pack.address, key)
     states = [value(hass, one.pack.address, key) or ""]
@@ -42,7 +44,7 @@ def states_of(hass: HomeAssistant, one: Shared, key: str = "link_status") -> lis
     return states
 
 
-def break_after_each_sample(one: Shared, seconds: float) -> Callable[[], None]:
+def break_after_each_sample(one: SharedBattery, seconds: float) -> Callable[[], None]:
     """Have the link break so many seconds after a good reading; return how to stop."""
     coordinator = one.entry.runtime_data
     samples = coordinator.health.samples
@@ -63,10 +65,13 @@ def break_after_each_sample(one: Shared, seconds: float) -> Callable[[], None]:
 @pytest.mark.parametrize("interval", [10, 600])
 @pytest.mark.parametrize("connection", ["automatic", "keep"])
 async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often(
-    hass: HomeAssistant, world: World, connection: str, interval: int
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    connection: str,
+    interval: int,
 ) -> None:
     """That a reading came through does not make the link worth hundreds of calls."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection, interval=interval)
     await asyncio.sleep(2 * MINUTE)
     stop = break_after_each_sample(one, 0.5)
@@ -85,42 +90,42 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
         assert one.peripheral.connections - connections <= 3 + HOUR / interval + 1
 
     stop()
-    await until(lambda: one.is_connected, max(5 * MINUTE, interval) + POLL)
+    await wait_until(lambda: one.is_connected, max(5 * MINUTE, interval) + POLL)
     await asyncio.sleep(max(2 * MINUTE, interval + POLL))
     assert one.status == "connected"
     # That link lived: the next loss is answered at once.
     one.peripheral.drop_link()
-    await until(lambda: not one.is_connected, 1)
-    await until(lambda: one.is_connected, 3)
+    await wait_until(lambda: not one.is_connected, 1)
+    await wait_until(lambda: one.is_connected, 3)
 
 
 async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often: values stay live, and nothing is called unreachable."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     lines = states_of(hass, one)
     for _ in range(10):
         await asyncio.sleep(2 * MINUTE)
         one.peripheral.drop_link()
-        await until(lambda: not one.is_connected, 1)
-        await until(lambda: one.is_connected, 3)
+        await wait_until(lambda: not one.is_connected, 1)
+        await wait_until(lambda: one.is_connected, 3)
     assert "unreachable" not in lines
     assert one.lost == []
 
 
 async def test_links_that_broke_hours_ago_are_forgotten(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that drives off after some bad links is called when it is back."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     stop = break_after_each_sample(one, 0.5)
     await asyncio.sleep(10 * MINUTE)
     stop()
     await one.peripheral.stop()
     await asyncio.sleep(HOUR)
     await one.peripheral.start()
-    await until(lambda: one.is_connected, 5)
+    await wait_until(lambda: one.is_connected, 5)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +139,13 @@ async def test_links_that_broke_hours_ago_are_forgotten(
 )
 async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     connection: str,
     read: str,
 ) -> None:
     """For an hour; what else it tells is read all the same."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection)
     await asyncio.sleep(2 * MINUTE)
     client = one.entry.runtime_data.client
@@ -187,11 +192,14 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     ("connection", "slots"), [("each_poll", 3), ("automatic", 1), ("keep", 3)]
 )
 async def test_handles_that_moved_are_found_again_in_each_mode(
-    hass: HomeAssistant, world: World, connection: str, slots: int
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    connection: str,
+    slots: int,
 ) -> None:
     """Also where each reading has its own link, which is over before anyone complains."""
-    one = await shared(hass, world, slots=slots)
-    (adapter,) = world.adapters.values()
+    one = await async_setup_shared(hass, bluetooth_env, slots=slots)
+    (adapter,) = bluetooth_env.adapters.values()
     await set_options(hass, one.entry, connection=connection)
     await asyncio.sleep(2 * POLL)
     moved = adapter.gatt_cache[one.pack.address]
@@ -202,7 +210,7 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
     one.peripheral.drop_link()
     health = one.entry.runtime_data.health
     samples = health.samples
-    await until(lambda: health.samples > samples, 2 * MINUTE)
+    await wait_until(lambda: health.samples > samples, 2 * MINUTE)
     assert adapter.gatt_cache[one.pack.address] is not moved
     # Three readings without an answer are not many to find out.
     assert health.missed <= 4
@@ -217,13 +225,13 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
 @pytest.mark.parametrize("connection", ["keep", "each_poll"])
 async def test_a_battery_without_usable_answers_is_called_silent(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     connection: str,
     says: str,
 ) -> None:
     """Neither connected nor idle, which mean that all is well; once, not at each call."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection)
     await asyncio.sleep(2 * POLL)
     good = one.status
@@ -245,19 +253,19 @@ async def test_a_battery_without_usable_answers_is_called_silent(
     one.peripheral.faults.clear()
     one.pack.override = None
     monkeypatch.undo()
-    await until(lambda: one.status == good, MINUTE)
+    await wait_until(lambda: one.status == good, MINUTE)
     assert lines == [good]
     assert one.shown("voltage") != STATE_UNAVAILABLE
 
 
 async def test_a_silent_battery_that_leaves_is_unreachable(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The status tells what is known last."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
-    await until(lambda: one.status == "silent", 2 * MINUTE)
+    await wait_until(lambda: one.status == "silent", 2 * MINUTE)
     await one.peripheral.stop()
-    await until(lambda: one.status == "unreachable", 5 * MINUTE)
+    await wait_until(lambda: one.status == "unreachable", 5 * MINUTE)
     await one.switch(False)
     assert one.status == "released"

@@ -13,13 +13,13 @@ import pytest
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 
-from .test_sharing import Shared, fleet, shared
+from .test_sharing import SharedBattery, async_setup_shared, fleet
 from .watch import Watch, watched
 from simulator.clock import FastClock
 from simulator.faults import FOREVER, LinkFaults
 from simulator.peripheral import Peripheral
-from tests.helpers import battery, issues, log_lines, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import battery, issues, log_lines, wait_until
 
 POLL = 10.0  # s
 MINUTE = 60.0
@@ -51,13 +51,18 @@ ON_CONNECTING: Final = {
 class Ordeal:
     """A battery of which every sample is held against the truth."""
 
-    def __init__(self, hass: HomeAssistant, world: World, one: Shared) -> None:
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        bluetooth_env: BluetoothEnvironment,
+        one: SharedBattery,
+    ) -> None:
         """Begin to watch."""
         self.one = one
         self.peripheral: Peripheral = one.peripheral
         self.faults = one.peripheral.faults
         self.health = one.entry.runtime_data.health
-        self._world = world
+        self._bluetooth_env = bluetooth_env
         pack = one.pack
         self.watch = Watch(hass, one.entry, watched(hass, pack))
 
@@ -65,11 +70,13 @@ class Ordeal:
         """Wait for a good sample, and return how long that took."""
         hass = self.one.hass
         start, samples = hass.loop.time(), self.health.samples
-        await until(lambda: self.health.samples > samples, within)
+        await wait_until(lambda: self.health.samples > samples, within)
         return hass.loop.time() - start
 
     def _held(self) -> int:
-        return sum(len(adapter.links) for adapter in self._world.adapters.values())
+        return sum(
+            len(adapter.links) for adapter in self._bluetooth_env.adapters.values()
+        )
 
     async def is_clean(self) -> None:
         """Nothing untrue was shown, nothing leaked, nothing grew."""
@@ -77,7 +84,7 @@ class Ordeal:
         assembler = self.one.entry.runtime_data.client._assembler
         assert len(assembler._buffer) <= LONGEST_BUFFER
         # A link that is just being made has its slot; one that leaked keeps it.
-        await until(lambda: self._held() == self.one.is_connected, CONNECTING)
+        await wait_until(lambda: self._held() == self.one.is_connected, CONNECTING)
 
     async def is_left(self) -> None:
         """After the entry is unloaded, no link and no slot is held."""
@@ -85,32 +92,38 @@ class Ordeal:
         assert await hass.config_entries.async_unload(self.one.entry.entry_id)
         await asyncio.sleep(1)
         assert not self.peripheral.is_connected
-        for adapter in self._world.adapters.values():
+        for adapter in self._bluetooth_env.adapters.values():
             assert adapter.free_slots == adapter.slots
 
 
-async def ordeal(hass: HomeAssistant, world: World, **adapter: Any) -> Ordeal:
+async def ordeal(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, **adapter: Any
+) -> Ordeal:
     """Return a battery under load that is being read."""
     return Ordeal(
-        hass, world, await shared(hass, world, battery("driving_load"), **adapter)
+        hass,
+        bluetooth_env,
+        await async_setup_shared(
+            hass, bluetooth_env, battery("driving_load"), **adapter
+        ),
     )
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_that_strikes_once_goes_unnoticed(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     fault: str,
 ) -> None:
     """The next good sample comes within half a minute, nothing turns unavailable."""
-    test = await ordeal(hass, world)
+    test = await ordeal(hass, bluetooth_env)
     setattr(test.faults, fault, 1)
     if fault in ON_CONNECTING:
         test.peripheral.drop_link()
-        await until(lambda: getattr(test.faults, fault) == 0, 30)
+        await wait_until(lambda: getattr(test.faults, fault) == 0, 30)
     else:
-        await until(lambda: getattr(test.faults, fault) == 0, POLL + 1)
+        await wait_until(lambda: getattr(test.faults, fault) == 0, POLL + 1)
     assert await test.back(30 + CONNECTING) <= 30
     await asyncio.sleep(MINUTE)
     assert test.one.lost == []
@@ -123,12 +136,12 @@ async def test_a_fault_that_strikes_once_goes_unnoticed(
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_that_lasts_ends_in_one_outage(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     fault: str,
 ) -> None:
     """Values that get old go, with one warning; they return soon after the fault."""
-    test = await ordeal(hass, world)
+    test = await ordeal(hass, bluetooth_env)
     connections = test.peripheral.connections
     setattr(test.faults, fault, FOREVER)
     if fault in ON_CONNECTING:
@@ -155,10 +168,10 @@ async def test_a_fault_that_lasts_ends_in_one_outage(
 
 
 async def test_a_link_that_says_nothing_is_no_source_of_values(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is cut after three silent polls and called anew, for as long as it takes."""
-    test = await ordeal(hass, world)
+    test = await ordeal(hass, bluetooth_env)
     connections = test.peripheral.connections
     test.faults.drop = FOREVER
     await asyncio.sleep(STALE + 2 * POLL)
@@ -173,10 +186,10 @@ async def test_a_link_that_says_nothing_is_no_source_of_values(
 
 async def occupy(test: Ordeal) -> None:
     """Have the phone app take the battery while nobody else can."""
-    (adapter,) = test._world.adapters.values()
+    (adapter,) = test._bluetooth_env.adapters.values()
     adapter.faults.out_of_slots = True
     test.peripheral.drop_link()
-    await until(lambda: test.peripheral.is_advertising, 1)
+    await wait_until(lambda: test.peripheral.is_advertising, 1)
     await test.peripheral.occupy()
     adapter.faults.out_of_slots = False
 
@@ -209,12 +222,12 @@ async def switch_on(test: Ordeal) -> None:
 
 async def unplug(test: Ordeal) -> None:
     """Take the only adapter away."""
-    await test._world.remove_adapter()
+    await test._bluetooth_env.remove_adapter()
 
 
 async def plug_in(test: Ordeal) -> None:
     """Put another one in."""
-    await test._world.add_adapter("02:00:00:00:00:77")
+    await test._bluetooth_env.add_adapter("02:00:00:00:00:77")
 
 
 type Step = Callable[[Ordeal], Any]
@@ -232,14 +245,14 @@ type Step = Callable[[Ordeal], Any]
 )
 async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     take: Step,
     give: Step,
     minutes: int,
 ) -> None:
     """Seconds after the battery is there again; one line in the log each way."""
-    test = await ordeal(hass, world)
+    test = await ordeal(hass, bluetooth_env)
     await take(test)
     await asyncio.sleep(minutes * MINUTE)
     assert test.one.shown("voltage") == STATE_UNAVAILABLE
@@ -253,10 +266,10 @@ async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
 
 
 async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One battery takes a minute to fail; the other is read on time."""
-    stuck, fine = await fleet(hass, world, 2, {"slots": 3})
+    stuck, fine = await fleet(hass, bluetooth_env, 2, {"slots": 3})
     await asyncio.sleep(30)
     stuck.peripheral.faults.refuse_connection = FOREVER
     stuck.peripheral.drop_link()
@@ -267,20 +280,22 @@ async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
     assert health.samples - samples >= 58
     fine.peripheral.drop_link()
     # It waits for its turn to connect, for one attempt of the other at most.
-    await until(lambda: fine.is_connected, CONNECTING + 5)
+    await wait_until(lambda: fine.is_connected, CONNECTING + 5)
 
 
-async def test_another_adapter_takes_over(hass: HomeAssistant, world: World) -> None:
+async def test_another_adapter_takes_over(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """The one that had the link is unplugged; the battery is heard by the other."""
-    test = await ordeal(hass, world)
-    await world.add_adapter("02:00:00:00:00:02")
+    test = await ordeal(hass, bluetooth_env)
+    await bluetooth_env.add_adapter("02:00:00:00:00:02")
     await asyncio.sleep(5)
     client = test.one.entry.runtime_data.client
     first = client.adapter
-    await world.remove_adapter(first)
+    await bluetooth_env.remove_adapter(first)
     assert await test.back(MINUTE) <= 30
     assert client.adapter != first
-    assert client.adapter in world.adapters
+    assert client.adapter in bluetooth_env.adapters
     assert test.one.lost == []
     await test.is_clean()
 
@@ -290,11 +305,11 @@ async def test_another_adapter_takes_over(hass: HomeAssistant, world: World) -> 
 
 @pytest.mark.parametrize("fault", ["drop", *sorted(ON_CONNECTING)])
 async def test_no_way_out_leaves_a_link_behind(
-    hass: HomeAssistant, world: World, fault: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """Unloading, reloading, releasing and stopping, whatever is going on."""
-    test = await ordeal(hass, world)
-    (adapter,) = world.adapters.values()
+    test = await ordeal(hass, bluetooth_env)
+    (adapter,) = bluetooth_env.adapters.values()
     for seconds in (0.01, 0.3, 1.1, 5.0, 12.0):
         setattr(test.faults, fault, FOREVER)
         test.peripheral.drop_link()
@@ -305,7 +320,7 @@ async def test_no_way_out_leaves_a_link_behind(
         assert not test.peripheral.is_connected
         test.faults.clear()
         assert await hass.config_entries.async_setup(test.one.entry.entry_id)
-        await until(lambda: test.one.is_connected, 30)
+        await wait_until(lambda: test.one.is_connected, 30)
         setattr(test.faults, fault, FOREVER)
         test.peripheral.drop_link()
         await asyncio.sleep(seconds)
@@ -314,7 +329,7 @@ async def test_no_way_out_leaves_a_link_behind(
         assert adapter.free_slots == adapter.slots
         test.faults.clear()
         await test.one.switch(True)
-        await until(lambda: test.one.is_connected, 30)
+        await wait_until(lambda: test.one.is_connected, 30)
         assert adapter.slots - adapter.free_slots == 1
 
 
@@ -322,10 +337,10 @@ async def test_no_way_out_leaves_a_link_behind(
 
 
 async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
-    hass: HomeAssistant, world: World, fast_clock: FastClock
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """Neither a gap, nor a release, nor an untrue sample, nor a clock that is set."""
-    test = await ordeal(hass, world)
+    test = await ordeal(hass, bluetooth_env)
     pack, energy = test.one.pack, test.one.entry.runtime_data.energy
     base = energy.total("discharged") - pack.discharge_energy_kwh
     measured = 0.0
@@ -346,7 +361,7 @@ async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
     await asyncio.sleep(HOUR + MINUTE)
     assert test.one.is_connected
     # The load of an hour is not known, and not counted.
-    load = abs(pack.truth()["power"]) / 1000
+    load = abs(pack.expected_values()["power"]) / 1000
     assert 0 < energy.total("discharged") - before < 2 * load / 60
     assert energy.total("charged") == 0
 
@@ -355,10 +370,12 @@ async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
 
 
 async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When one dies, its batteries are served by the others, or named in a notice."""
-    batteries = await fleet(hass, world, 8, {"slots": 3}, {"slots": 3}, {"slots": 3})
+    batteries = await fleet(
+        hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3}, {"slots": 3}
+    )
     await asyncio.sleep(2 * MINUTE)
     assert all(one.shown("voltage") != STATE_UNAVAILABLE for one in batteries)
     used = {one.entry.runtime_data.client.adapter for one in batteries} - {""}
@@ -366,7 +383,7 @@ async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
     dead = min(used)
     for one in batteries:
         one.lost.clear()
-    await world.remove_adapter(dead)
+    await bluetooth_env.remove_adapter(dead)
     await asyncio.sleep(2 * MINUTE)
     named = {
         issue.translation_placeholders["name"]
@@ -381,12 +398,12 @@ async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
 
 
 async def test_two_proxies_that_hear_the_same_battery_do_not_fight(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often the better heard one changes."""
-    test = await ordeal(hass, world)
-    second = await world.add_adapter("02:00:00:00:00:02")
-    first = world.adapters["02:00:00:00:00:01"]
+    test = await ordeal(hass, bluetooth_env)
+    second = await bluetooth_env.add_adapter("02:00:00:00:00:02")
+    first = bluetooth_env.adapters["02:00:00:00:00:01"]
     connections = test.peripheral.connections
     for number in range(30):
         better, worse = (first, second) if number % 2 else (second, first)

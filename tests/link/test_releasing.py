@@ -16,13 +16,13 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from .test_sharing import Shared, fleet, shared
+from .test_sharing import SharedBattery, async_setup_shared, fleet
 from custom_components.voltgo_vlrv.storage import KeptFile
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus
 from simulator.adapter import VirtualClient
 from simulator.clock import FastClock
-from tests.helpers import battery, device_of, enable_all, entity_id, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import battery, device_of, enable_all, entity_id, wait_until
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ SLOW_CARD = 0.5  # s to save a file
 SPINNING = 500  # calls of one timer in five minutes
 
 
-def slow_memory(monkeypatch: pytest.MonkeyPatch, one: Shared) -> None:
+def slow_memory(monkeypatch: pytest.MonkeyPatch, one: SharedBattery) -> None:
     """Have the SD card take its time."""
     file = one.entry.runtime_data.memory.file
     save: Callable[..., Awaitable[None]] = file.async_save
@@ -68,10 +68,12 @@ def slow_disconnect(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 
 async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No timer that is set again for a time that is over, until somebody takes back."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     coordinator = one.entry.runtime_data
     calls = 0
     on_age = coordinator._on_age
@@ -86,7 +88,7 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
     slow_memory(monkeypatch, one)
     one.peripheral.faults.delay = 0.3
     requests = coordinator.client.counters.requests
-    await until(lambda: coordinator.client.counters.requests > requests, POLL + 5)
+    await wait_until(lambda: coordinator.client.counters.requests > requests, POLL + 5)
     await one.switch(False)
     await asyncio.sleep(5 * MINUTE)
     assert calls <= 1
@@ -95,10 +97,10 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
 
 
 async def test_a_reading_that_ends_after_a_release_sets_no_timer(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whatever came before: while released, the age of the values is not watched."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     coordinator = one.entry.runtime_data
     await one.switch(False)
     coordinator._watch_age()
@@ -106,10 +108,12 @@ async def test_a_reading_that_ends_after_a_release_sets_no_timer(
 
 
 async def test_the_battery_is_free_before_the_card_is_written(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever lets go has the phone in the hand."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     slow_memory(monkeypatch, one)
     release = hass.async_create_task(one.switch(False))
     await asyncio.sleep(SLOW_CARD / 2)
@@ -120,10 +124,12 @@ async def test_the_battery_is_free_before_the_card_is_written(
 
 
 async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last word counts, for the link and for what is kept."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     file = one.entry.runtime_data.memory.file
     save = file.async_save
 
@@ -135,7 +141,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
     release = hass.async_create_task(one.release())
     await asyncio.sleep(1)
     await one.switch(True)
-    await until(lambda: one.is_connected, 3)
+    await wait_until(lambda: one.is_connected, 3)
     connections = one.peripheral.connections
     await release
     await asyncio.sleep(MINUTE)
@@ -145,16 +151,18 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
 
 
 async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is connected again after that, and not kept as released."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 4)
     release = hass.async_create_task(one.release())
     await asyncio.sleep(1)
     await one.switch(True)
     await release
-    await until(lambda: one.is_connected, 15)
+    await wait_until(lambda: one.is_connected, 15)
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
     assert not one.entry.runtime_data.memory._kept.released
@@ -165,14 +173,14 @@ async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
 
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_what_time_alone_changes_goes_on_while_released(
-    hass: HomeAssistant, world: World, restarted: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, restarted: bool
 ) -> None:
     """A battery in winter storage: when to recharge it is worked out all the same."""
     pack = battery("full", temperature=15.0, ambient=15.0)
     pack.cell_temperatures = [15.0, 15.0]
-    one = await shared(hass, world, pack)
+    one = await async_setup_shared(hass, bluetooth_env, pack)
     await enable_all(hass, pack.address)
-    await until(lambda: one.shown("recharge_due") not in {None, "unknown"}, MINUTE)
+    await wait_until(lambda: one.shown("recharge_due") not in {None, "unknown"}, MINUTE)
 
     def months() -> float:
         due = dt_util.parse_datetime(one.shown("recharge_due") or "")
@@ -197,7 +205,7 @@ async def test_what_time_alone_changes_goes_on_while_released(
     assert one.status == "released"
 
     await one.switch(True)
-    await until(lambda: one.is_connected, 5)
+    await wait_until(lambda: one.is_connected, 5)
     await asyncio.sleep(POLL / 2)
     polls = coordinator.health.polls
     await asyncio.sleep(10 * POLL)
@@ -208,15 +216,15 @@ async def test_what_time_alone_changes_goes_on_while_released(
 
 
 async def test_a_release_that_ended_while_off_does_not_come_back(
-    hass: HomeAssistant, world: World, fast_clock: FastClock
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """Not even where the clock is behind at a later start, as without a battery of it."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await asyncio.sleep(10 * MINUTE)
     assert await hass.config_entries.async_setup(one.entry.entry_id)
-    await until(lambda: one.is_connected, 10)
+    await wait_until(lambda: one.is_connected, 10)
     # A power cut: what is not written by now is lost.
     stored = await one.entry.runtime_data.memory.file._store.async_load()
     assert stored["released"] is False
@@ -224,7 +232,7 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     fast_clock.epoch -= 2 * HOUR
     assert await hass.config_entries.async_setup(one.entry.entry_id)
-    await until(lambda: one.is_connected, 10)
+    await wait_until(lambda: one.is_connected, 10)
     assert one.status == "connected"
 
 
@@ -232,12 +240,14 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
 
 
 async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that lets go slowly gives no firmware the time to begin on another."""
-    one, two = await fleet(hass, world, 2, {"slots": 3})
-    await one.settled()
-    await two.settled()
+    one, two = await fleet(hass, bluetooth_env, 2, {"slots": 3})
+    await one.wait_connected()
+    await two.wait_connected()
     slow_disconnect(monkeypatch, 6)
     action = hass.async_create_task(
         one.release(
@@ -261,10 +271,12 @@ async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
 
 
 async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a late answer brings is not written any more."""
-    one = await shared(hass, world, battery("driving_load"))
+    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
     coordinator = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
     kept = (coordinator.energy.file, coordinator.memory.file, coordinator.upkeep.file)
@@ -286,7 +298,7 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
             blocking=True,
         )
     )
-    await until(lambda: coordinator.client.counters.requests > requests, 5)
+    await wait_until(lambda: coordinator.client.counters.requests > requests, 5)
     await asyncio.sleep(0.2)
     await hass.config_entries.async_remove(one.entry.entry_id)
     with suppress(HomeAssistantError):
@@ -301,12 +313,12 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
 
 async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Home Assistant waits for ten seconds, and warns then."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await asyncio.sleep(2 * POLL)
     slow_disconnect(monkeypatch, HOUR)
     file = one.entry.runtime_data.memory.file
@@ -321,10 +333,12 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
 
 
 async def test_a_script_that_is_stopped_leaves_a_battery_released(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the middle of letting go: the link ends all the same, and stays ended."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 3.0)
     releasing = hass.async_create_task(one.entry.runtime_data.link.async_release())
     await asyncio.sleep(1)

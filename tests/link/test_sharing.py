@@ -25,18 +25,18 @@ from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.adapter import VirtualClient
 from simulator.battery import SimulatedBattery
 from simulator.peripheral import Peripheral
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import (
     add_discovered,
     battery,
-    be_held,
     device_of,
     entity_id,
+    hold_by_other_device,
     issues,
     set_options,
-    until,
     value,
+    wait_until,
 )
-from tests.world import World
 
 POLL = 10.0  # s
 MINUTE = 60.0
@@ -44,7 +44,7 @@ HOUR = 3600.0
 STATUS_READ = bytes.fromhex("0103000000298414")
 
 
-class Shared:
+class SharedBattery:
     """A battery that was added, and what its owner does with the link."""
 
     def __init__(
@@ -105,26 +105,26 @@ class Shared:
             data = {"device_id": device_of(self.hass, self.pack.address).id, **data}
         await self.hass.services.async_call(DOMAIN, "release_link", data, blocking=True)
 
-    async def settled(self) -> None:
+    async def wait_connected(self) -> None:
         """Wait for the link and what is read at its beginning."""
-        await until(lambda: self.is_connected)
+        await wait_until(lambda: self.is_connected)
         await asyncio.sleep(3)
 
 
-async def shared(
+async def async_setup_shared(
     hass: HomeAssistant,
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     pack: SimulatedBattery | None = None,
     **adapter: Any,
-) -> Shared:
+) -> SharedBattery:
     """Return a battery that was discovered and added, with its link."""
     pack = pack or battery("solar_charging", module_id=1)
-    peripheral = await world.add_battery(pack)
-    if not world.adapters:
-        await world.add_adapter(**adapter)
+    peripheral = await bluetooth_env.add_battery(pack)
+    if not bluetooth_env.adapters:
+        await bluetooth_env.add_adapter(**adapter)
     entry = await add_discovered(hass, pack.address)
-    one = Shared(hass, pack, peripheral, entry)
-    await one.settled()
+    one = SharedBattery(hass, pack, peripheral, entry)
+    await one.wait_connected()
     return one
 
 
@@ -132,14 +132,14 @@ async def shared(
 
 
 async def test_the_switch_hands_the_battery_to_the_phone_app(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For as long as it is off; the last values stand, and nothing is called lost."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     assert (one.status, one.shown("bluetooth_link", "switch")) == ("connected", "on")
     voltage = one.shown("voltage")
     await one.switch(False)
-    await until(lambda: one.peripheral.is_advertising, 1)
+    await wait_until(lambda: one.peripheral.is_advertising, 1)
     assert (one.status, one.shown("bluetooth_link", "switch")) == ("released", "off")
     await one.peripheral.occupy()
     connections = one.peripheral.connections
@@ -153,23 +153,25 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
     await one.switch(True)
     assert one.shown("bluetooth_link", "switch") == "on"
     switched = hass.loop.time()
-    await until(lambda: one.status == "connected", 5)
-    await until(lambda: one.entry.runtime_data.health.last_sample_time > switched, 5)
+    await wait_until(lambda: one.status == "connected", 5)
+    await wait_until(
+        lambda: one.entry.runtime_data.health.last_sample_time > switched, 5
+    )
     assert one.lost == []
 
 
 @pytest.mark.parametrize("by_entity", [False, True])
 async def test_the_action_releases_for_a_quarter_of_an_hour(
-    hass: HomeAssistant, world: World, by_entity: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by_entity: bool
 ) -> None:
     """And the battery comes back by itself."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     target = (
         {"entity_id": entity_id(hass, one.pack.address, "voltage")} if by_entity else {}
     )
     before = dt_util.utcnow()
     await one.release(**target)
-    await until(lambda: not one.peripheral.is_connected, 1)
+    await wait_until(lambda: not one.peripheral.is_connected, 1)
     state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
     assert state is not None
     assert state.state == "released"
@@ -188,10 +190,10 @@ async def test_the_action_releases_for_a_quarter_of_an_hour(
 
 
 async def test_a_second_release_replaces_the_first(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Longer, shorter, or without an end."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     await one.release(duration={"hours": 1})
     await asyncio.sleep(55 * MINUTE)
@@ -210,10 +212,10 @@ async def test_a_second_release_replaces_the_first(
     "duration", [{"seconds": 59}, {"hours": 24, "seconds": 1}, {"seconds": 0}]
 )
 async def test_no_other_duration_is_taken(
-    hass: HomeAssistant, world: World, duration: dict[str, int]
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, duration: dict[str, int]
 ) -> None:
     """A minute to a day; nothing is changed."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     with pytest.raises(ServiceValidationError, match="1 minute to 24 hours"):
         await one.release(duration=duration)
     assert one.is_connected
@@ -221,13 +223,13 @@ async def test_no_other_duration_is_taken(
 
 
 async def test_a_release_needs_a_battery_of_ours(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All that were named are released, or none."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     with pytest.raises(ServiceValidationError, match="None of the targets"):
         await one.release(entity_id="sun.sun")
-    second = await shared(hass, world, battery("winter"))
+    second = await async_setup_shared(hass, bluetooth_env, battery("winter"))
     device = device_of(hass, second.pack.address).id
     await hass.config_entries.async_unload(second.entry.entry_id)
     with pytest.raises(ServiceValidationError, match=second.entry.title):
@@ -241,10 +243,10 @@ async def test_a_release_needs_a_battery_of_ours(
 
 
 async def test_a_released_battery_is_not_asked(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Neither by a change nor by the button; both say why."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await one.switch(False)
     writes = len(one.peripheral.writes)
     for platform, action, key, data in (
@@ -263,9 +265,11 @@ async def test_a_released_battery_is_not_asked(
     assert one.lost == []
 
 
-async def test_a_release_outlives_a_restart(hass: HomeAssistant, world: World) -> None:
+async def test_a_release_outlives_a_restart(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """With its end, and with the last values."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     voltage = one.shown("voltage")
     await one.release(duration={"minutes": 30})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -283,23 +287,23 @@ async def test_a_release_outlives_a_restart(hass: HomeAssistant, world: World) -
 
 
 async def test_a_release_that_ended_meanwhile_is_over(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant was off for longer than that."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await asyncio.sleep(10 * MINUTE)
     assert await hass.config_entries.async_setup(one.entry.entry_id)
-    await until(lambda: one.is_connected, 5)
-    await until(lambda: one.status == "connected", 5)
+    await wait_until(lambda: one.is_connected, 5)
+    await wait_until(lambda: one.status == "connected", 5)
 
 
 async def test_a_phone_that_keeps_the_battery_is_waited_for(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The time is over, the app still open: the status says so, and nobody reloads."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await one.release(duration={"minutes": 1})
     await asyncio.sleep(5)
     await one.peripheral.occupy()
@@ -308,21 +312,21 @@ async def test_a_phone_that_keeps_the_battery_is_waited_for(
     assert one.shown("voltage") == STATE_UNAVAILABLE
     await asyncio.sleep(2 * HOUR)
     await one.peripheral.vacate()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
     assert one.status == "connected"
 
 
 async def test_a_release_while_connecting_gives_the_attempt_up(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whoever lets go does not want to wait for a timeout."""
-    one = await shared(hass, world)
-    await be_held(one.peripheral)
+    one = await async_setup_shared(hass, bluetooth_env)
+    await hold_by_other_device(one.peripheral)
     released = hass.loop.time()
     await one.switch(False)
     assert hass.loop.time() - released < 1
     assert one.status == "released"
-    (adapter,) = world.adapters.values()
+    (adapter,) = bluetooth_env.adapters.values()
     assert adapter.free_slots == adapter.slots
     one.peripheral.faults.clear()
     connections = one.peripheral.connections
@@ -331,11 +335,11 @@ async def test_a_release_while_connecting_gives_the_attempt_up(
 
 
 async def test_a_release_does_not_wait_for_the_heater(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Both are switches, and the heater may be trying to connect for a minute."""
-    one = await shared(hass, world)
-    await be_held(one.peripheral)
+    one = await async_setup_shared(hass, bluetooth_env)
+    await hold_by_other_device(one.peripheral)
     heater = {"entity_id": entity_id(hass, one.pack.address, "heater", "switch")}
     change = hass.async_create_task(
         hass.services.async_call("switch", "turn_on", heater, blocking=True)
@@ -351,15 +355,15 @@ async def test_a_release_does_not_wait_for_the_heater(
 
 
 async def test_a_release_while_waiting_for_a_slot_counts_too(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The slot that becomes free a moment later is not taken after all."""
-    one = await shared(hass, world)
-    (adapter,) = world.adapters.values()
+    one = await async_setup_shared(hass, bluetooth_env)
+    (adapter,) = bluetooth_env.adapters.values()
     adapter.slots = 0
     one.peripheral.drop_link()
-    await until(lambda: one.entry.runtime_data.link._attempt_began > 0)
-    await until(lambda: one.status == "connecting", 5)
+    await wait_until(lambda: one.entry.runtime_data.link._attempt_began > 0)
+    await wait_until(lambda: one.status == "connecting", 5)
     await asyncio.sleep(1)
     await one.switch(False)
     adapter.slots = 1
@@ -375,10 +379,10 @@ async def test_a_release_while_waiting_for_a_slot_counts_too(
 
 
 async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Applied at once, without a reload; values stay live, with one request a poll."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, connection="each_poll", interval=60)
     await asyncio.sleep(5)
     assert one.status == "idle"
@@ -394,7 +398,7 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
     )
     for count in range(1, 31):
         # Home Assistant's timer begins at a whole second after the poll before.
-        await until(lambda count=count: health.samples - samples == count, 65)
+        await wait_until(lambda count=count: health.samples - samples == count, 65)
         await asyncio.sleep(50)
         assert one.peripheral.is_advertising
     assert one.peripheral.connections - connections == 30
@@ -415,10 +419,10 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
 
 
 async def test_a_change_between_two_polls_connects_for_it(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And lets go again when it is confirmed."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, connection="each_poll", interval=600)
     await asyncio.sleep(5)
     await hass.services.async_call(
@@ -430,17 +434,17 @@ async def test_a_change_between_two_polls_connects_for_it(
         },
         blocking=True,
     )
-    await until(lambda: one.peripheral.is_advertising, 5)
+    await wait_until(lambda: one.peripheral.is_advertising, 5)
     await one.peripheral.power_cycle()
-    await until(lambda: one.shown("module_id", "select") == "3", 700)
+    await wait_until(lambda: one.shown("module_id", "select") == "3", 700)
     assert issues(hass) == []
 
 
 async def test_two_who_want_the_battery_at_once_share_its_connection(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who comes second does not wait for the slot that the first has just taken."""
-    one = await shared(hass, world, slots=1)
+    one = await async_setup_shared(hass, bluetooth_env, slots=1)
     await set_options(hass, one.entry, connection="each_poll", interval=600)
     await asyncio.sleep(5)
     assert not one.is_connected
@@ -465,11 +469,11 @@ async def test_two_who_want_the_battery_at_once_share_its_connection(
 
 
 async def test_the_last_slot_is_shared_automatically(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until there is another one."""
-    one = await shared(hass, world, slots=1)
-    (adapter,) = world.adapters.values()
+    one = await async_setup_shared(hass, bluetooth_env, slots=1)
+    (adapter,) = bluetooth_env.adapters.values()
     await asyncio.sleep(5)
     assert one.status == "idle"
     assert adapter.free_slots == 1
@@ -493,21 +497,26 @@ async def test_the_last_slot_is_shared_automatically(
 
 
 async def fleet(
-    hass: HomeAssistant, world: World, count: int, *adapters: dict[str, Any]
-) -> list[Shared]:
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    count: int,
+    *adapters: dict[str, Any],
+) -> list[SharedBattery]:
     """Return so many batteries behind these adapters."""
     packs = [
         battery("idle", address=f"A4:C1:37:00:01:{number:02X}", name=f"ZT-12V-{number}")
         for number in range(count)
     ]
     for pack in packs:
-        await world.add_battery(pack)
+        await bluetooth_env.add_battery(pack)
     for number, adapter in enumerate(adapters, 1):
-        await world.add_adapter(f"02:00:00:00:00:{number:02X}", **adapter)
+        await bluetooth_env.add_adapter(f"02:00:00:00:00:{number:02X}", **adapter)
     result = []
     for pack in packs:
         entry = await add_discovered(hass, pack.address)
-        result.append(Shared(hass, pack, world.peripherals[pack.address], entry))
+        result.append(
+            SharedBattery(hass, pack, bluetooth_env.peripherals[pack.address], entry)
+        )
     return result
 
 
@@ -531,25 +540,27 @@ def watch_attempts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_one_connection_at_a_time_is_made(
-    hass: HomeAssistant, world: World, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also when all batteries come back at once, over several proxies."""
-    batteries = await fleet(hass, world, 5, {"slots": 6}, {"slots": 6})
+    batteries = await fleet(hass, bluetooth_env, 5, {"slots": 6}, {"slots": 6})
     await asyncio.sleep(30)
     attempts = watch_attempts(monkeypatch)
     for one in batteries:
         one.peripheral.drop_link()
-    await until(lambda: not any(one.is_connected for one in batteries), 5)
-    await until(lambda: all(one.is_connected for one in batteries), 60)
+    await wait_until(lambda: not any(one.is_connected for one in batteries), 5)
+    await wait_until(lambda: all(one.is_connected for one in batteries), 60)
     assert len(attempts) >= 5
     assert set(attempts) == {1}
 
 
 async def test_polls_are_spread_over_the_interval(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Batteries that came at the same moment do not all want the radio at once."""
-    batteries = await fleet(hass, world, 5, {"slots": 6})
+    batteries = await fleet(hass, bluetooth_env, 5, {"slots": 6})
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
         one.peripheral.writes.clear()
@@ -560,10 +571,10 @@ async def test_polls_are_spread_over_the_interval(
 
 
 async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody is left out, and nothing has to be set for it."""
-    batteries = await fleet(hass, world, 8, {"slots": 3})
+    batteries = await fleet(hass, bluetooth_env, 8, {"slots": 3})
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
         one.lost.clear()
@@ -583,11 +594,11 @@ async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
 
 
 async def test_batteries_that_take_turns_do_not_flicker(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whose link is kept settles, though a slot is free each time somebody let go."""
-    batteries = await fleet(hass, world, 8, {"slots": 3}, {"slots": 3})
-    world.air.connection_interval = 0.05  # as slow as real ones
+    batteries = await fleet(hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3})
+    bluetooth_env.medium.connection_interval = 0.05  # as slow as real ones
     await asyncio.sleep(10 * MINUTE)
     changes: list[str] = []
     hass.bus.async_listen(
@@ -608,14 +619,14 @@ async def test_batteries_that_take_turns_do_not_flicker(
 
 
 async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It names who hears the battery, what is in use, and what to do."""
-    one = await shared(hass, world)
-    adapter = next(iter(world.adapters.values()))
+    one = await async_setup_shared(hass, bluetooth_env)
+    adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.faults.out_of_slots = True
     one.peripheral.drop_link()
-    await until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
+    await wait_until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
     (issue,) = issues(hass, "no_slot")
     assert issue.translation_placeholders == {
         "name": one.entry.title,
@@ -623,20 +634,20 @@ async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
     }
     assert one.status == "no_slot"
     adapter.faults.out_of_slots = False
-    await until(lambda: one.is_connected, 6 * MINUTE)
+    await wait_until(lambda: one.is_connected, 6 * MINUTE)
     assert issues(hass, "no_slot") == []
     assert one.status == "connected"
 
 
 async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_notice(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody could take it back any more."""
-    one = await shared(hass, world)
-    adapter = next(iter(world.adapters.values()))
+    one = await async_setup_shared(hass, bluetooth_env)
+    adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
     one.peripheral.drop_link()
-    await until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
+    await wait_until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
     await asyncio.sleep(MINUTE)
     button = {"entity_id": entity_id(hass, one.pack.address, "refresh", "button")}
     pressed = hass.async_create_task(
@@ -649,31 +660,33 @@ async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_not
     assert issues(hass) == []
 
 
-async def test_a_freed_slot_is_taken_at_once(hass: HomeAssistant, world: World) -> None:
+async def test_a_freed_slot_is_taken_at_once(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
     """Not after the pause of a battery that was called in vain for hours."""
-    one = await shared(hass, world)
-    adapter = next(iter(world.adapters.values()))
+    one = await async_setup_shared(hass, bluetooth_env)
+    adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
     one.peripheral.drop_link()
     await asyncio.sleep(HOUR / 2)
     assert one.status == "no_slot"
     adapter.slots = 1
     adapter._publish_allocations()
-    await until(lambda: one.is_connected, 10)
+    await wait_until(lambda: one.is_connected, 10)
 
 
 @pytest.mark.parametrize(
     "unique_id", ["A4:C1:37:43:A4:42", "a4:c1:37:43:a4:42", "a4c13743a442"]
 )
 async def test_another_integration_on_the_same_battery_is_named(
-    hass: HomeAssistant, world: World, unique_id: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, unique_id: str
 ) -> None:
     """With the entry to remove, by the names on the screen; gone when that is gone."""
     mock_integration(hass, MockModule("bms_ble"))
     integration = await async_get_integration(hass, "bms_ble")
     integration.manifest["name"] = "BLE Battery Management"
-    one = await shared(
-        hass, world, battery("solar_charging", address="A4:C1:37:43:A4:42")
+    one = await async_setup_shared(
+        hass, bluetooth_env, battery("solar_charging", address="A4:C1:37:43:A4:42")
     )
     assert issues(hass) == []
     stranger = MockConfigEntry(domain="bms_ble", title="JBD", unique_id="a4:c1:00:00")
@@ -695,25 +708,25 @@ async def test_another_integration_on_the_same_battery_is_named(
 
 
 async def test_a_rival_that_was_there_first_is_named_too(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And forgotten with the battery."""
     pack = battery("solar_charging")
     MockConfigEntry(
         domain="bms_ble", title="JBD BMS", unique_id=pack.address
     ).add_to_hass(hass)
-    one = await shared(hass, world, pack)
+    one = await async_setup_shared(hass, bluetooth_env, pack)
     assert issues(hass, "rival")
     await hass.config_entries.async_remove(one.entry.entry_id)
     assert issues(hass) == []
 
 
 async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Which may be an hour away; a moment without a slot is no reason yet."""
-    one = await shared(hass, world, slots=2)
-    (adapter,) = world.adapters.values()
+    one = await async_setup_shared(hass, bluetooth_env, slots=2)
+    (adapter,) = bluetooth_env.adapters.values()
     await set_options(hass, one.entry, interval=3600)
     await asyncio.sleep(5)
     assert one.status == "connected"
@@ -728,7 +741,7 @@ async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
 
     adapter.slots = 1
     adapter._publish_allocations()
-    await until(lambda: one.status == "idle", 15)
+    await wait_until(lambda: one.status == "idle", 15)
     assert not one.is_connected
     assert adapter.free_slots == 1
     await asyncio.sleep(10 * MINUTE)
@@ -737,13 +750,13 @@ async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
 
 
 async def test_of_several_batteries_one_gives_its_slot(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One is enough; the others keep theirs, and so does who wants to keep it."""
-    batteries = await fleet(hass, world, 4, {"slots": 5})
-    (adapter,) = world.adapters.values()
+    batteries = await fleet(hass, bluetooth_env, 4, {"slots": 5})
+    (adapter,) = bluetooth_env.adapters.values()
     for one in batteries:
-        await one.settled()
+        await one.wait_connected()
         await set_options(hass, one.entry, interval=3600)
     await set_options(hass, batteries[0].entry, connection="keep")
     await asyncio.sleep(30)

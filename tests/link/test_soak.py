@@ -7,15 +7,15 @@ import pytest
 from homeassistant.core import HomeAssistant
 
 from .soak import LONGEST_BUFFER, Soak
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 
 @pytest.mark.parametrize("seed", [1])
 async def test_hours_of_faults_leave_nothing_wrong_or_lost(
-    hass: HomeAssistant, world: World, seed: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seed: int
 ) -> None:
     """Every sample true, every link given back, every battery back in the end."""
-    report = await Soak(hass, world, seed).run(8, 300, memory=False)
+    report = await Soak(hass, bluetooth_env, seed).run(8, 300, memory=False)
     assert report.wrong == []
     assert report.leaked == []
     assert report.unrecovered == []

@@ -17,19 +17,19 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.util import dt as dt_util
 
-from .test_sharing import Shared, shared
+from .test_sharing import SharedBattery, async_setup_shared
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.faults import FOREVER
+from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import (
     battery,
     enable_all,
     entity_id,
     log_lines,
     set_options,
-    until,
     value,
+    wait_until,
 )
-from tests.world import World
 
 POLL = 10.0  # s
 MINUTE = 60.0
@@ -49,7 +49,7 @@ def memory_of(hass: HomeAssistant, entry: VlrvConfigEntry) -> Path:
 
 
 async def restart(
-    hass: HomeAssistant, one: Shared, *, off_for: float = 0.0, away: bool = False
+    hass: HomeAssistant, one: SharedBattery, *, off_for: float = 0.0, away: bool = False
 ) -> None:
     """Unload the battery and set it up again, as a restart does."""
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -64,10 +64,10 @@ async def restart(
 
 
 async def test_the_owner_chooses_how_long_values_stand(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Applied at once, to the sample that is shown, and empty means the default."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, availability=600)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(580)
@@ -75,7 +75,7 @@ async def test_the_owner_chooses_how_long_values_stand(
     await asyncio.sleep(30)
     assert one.shown("voltage") == STATE_UNAVAILABLE
     one.peripheral.faults.clear()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(200)
     assert one.shown("voltage") != STATE_UNAVAILABLE
@@ -97,10 +97,10 @@ async def empty_availability(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
 
 
 async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who lets them stand for an hour wants to know which were read just now."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await set_options(hass, one.entry, availability=3600)
 
     def is_live() -> bool:
@@ -114,14 +114,14 @@ async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
     assert not is_live()
     assert one.shown("voltage") != STATE_UNAVAILABLE
     one.peripheral.faults.clear()
-    await until(is_live, MINUTE)
+    await wait_until(is_live, MINUTE)
 
 
 async def test_an_age_shorter_than_two_intervals_is_refused(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One missed poll would make everything unavailable; what was typed stays."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     before = dict(one.entry.options)
     flow = await hass.config_entries.options.async_init(one.entry.entry_id)
     flow = await hass.config_entries.options.async_configure(
@@ -144,10 +144,10 @@ async def test_an_age_shorter_than_two_intervals_is_refused(
 
 
 async def test_a_battery_in_vain_is_called_less_and_less_often(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Twice the pause each time, five minutes at most."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await one.peripheral.stop()
     calls: list[float] = []
     connect = one.entry.runtime_data.client.connect
@@ -166,14 +166,16 @@ async def test_a_battery_in_vain_is_called_less_and_less_often(
     assert 290 <= max(pauses) <= 345  # an attempt takes up to 40 s itself
     assert 24 <= len(calls) <= 34
     await one.peripheral.start()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
 
 
 async def test_an_advertisement_ends_the_pause(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Out of range for an hour and a half, back within seconds; two lines in the log."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     for _ in range(3):
         caplog.clear()
         await one.peripheral.stop()
@@ -181,7 +183,7 @@ async def test_an_advertisement_ends_the_pause(
         assert one.shown("voltage") == STATE_UNAVAILABLE
         await one.peripheral.start()
         heard = hass.loop.time()
-        await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+        await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
         assert hass.loop.time() - heard < 5
         gone, back = log_lines(caplog, logging.INFO)
         assert one.entry.title in gone
@@ -189,21 +191,21 @@ async def test_an_advertisement_ends_the_pause(
 
 
 async def test_services_that_moved_are_found_again(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An adapter remembers those from before; nobody has to clear its cache."""
-    one = await shared(hass, world)
-    (adapter,) = world.adapters.values()
+    one = await async_setup_shared(hass, bluetooth_env)
+    (adapter,) = bluetooth_env.adapters.values()
     (services,) = adapter.gatt_cache.values()
-    foreign = await world.add_battery(
+    foreign = await bluetooth_env.add_battery(
         battery("idle", address="A4:C1:38:00:00:99", name="ZT-jbd"), profile="jbd"
     )
-    client = await world.connect(foreign.address)
+    client = await bluetooth_env.connect(foreign.address)
     await client.disconnect()
     adapter.gatt_cache[one.pack.address] = adapter.gatt_cache[foreign.address]
     one.peripheral.drop_link()
-    await until(lambda: not one.is_connected)
-    await until(lambda: one.is_connected, 30)
+    await wait_until(lambda: not one.is_connected)
+    await wait_until(lambda: one.is_connected, 30)
     await asyncio.sleep(1)
     assert adapter.gatt_cache[one.pack.address] is not services
     assert one.entry.runtime_data.health.missed <= 1
@@ -214,11 +216,11 @@ async def test_services_that_moved_are_found_again(
 
 
 async def test_a_battery_that_repeats_itself_is_called_anew(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The same bytes for half an hour while a current flows are no measurement."""
-    one = await shared(hass, world, battery("driving_load"))
-    assert one.pack.truth()["current"]
+    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    assert one.pack.expected_values()["current"]
     one.pack.hold = True
     connections = one.peripheral.connections
     health = one.entry.runtime_data.health
@@ -237,10 +239,10 @@ async def test_a_battery_that_repeats_itself_is_called_anew(
 
 
 async def test_a_battery_at_rest_may_say_the_same_all_day(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing flows, nothing changes."""
-    one = await shared(hass, world, battery("idle"))
+    one = await async_setup_shared(hass, bluetooth_env, battery("idle"))
     one.pack.hold = True
     one.pack.override = replace(one.pack.reported(), current=0.0)
     connections = one.peripheral.connections
@@ -253,12 +255,12 @@ async def test_a_battery_at_rest_may_say_the_same_all_day(
 
 
 async def test_the_last_values_are_there_at_once_after_a_restart(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Marked by when they came, and live soon after the first advertisement."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await enable_all(hass, one.pack.address)
-    await one.settled()
+    await one.wait_connected()
     shown = {
         key: one.shown(key)
         for key in ("voltage", "state_of_charge", "cell_1", "probe_1", "active_faults")
@@ -273,23 +275,23 @@ async def test_the_last_values_are_there_at_once_after_a_restart(
     assert one.shown("last_update") == updated
     started = dt_util.utcnow().replace(microsecond=0)
     await one.peripheral.start()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
     now = dt_util.parse_datetime(one.shown("last_update") or "")
     assert now is not None
     assert now >= started
 
 
 async def test_live_values_come_within_seconds_of_a_restart(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing turns unavailable on the way."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     await restart(hass, one, off_for=MINUTE)
     one.lost.clear()
     set_up = hass.loop.time()
     one.pack.demand_current = -60.0
     health = one.entry.runtime_data.health
-    await until(lambda: health.samples, 5)
+    await wait_until(lambda: health.samples, 5)
     assert hass.loop.time() - set_up < 5
     assert one.lost == []
 
@@ -333,10 +335,10 @@ async def test_live_values_come_within_seconds_of_a_restart(
     ],
 )
 async def test_a_damaged_memory_is_forgotten(
-    hass: HomeAssistant, world: World, content: str
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, content: str
 ) -> None:
     """Nothing of it is shown, and the battery is set up as ever."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await one.peripheral.stop()
     memory_of(hass, one.entry).write_text(content)
@@ -345,14 +347,14 @@ async def test_a_damaged_memory_is_forgotten(
     assert one.shown("voltage") == STATE_UNAVAILABLE
     assert one.shown("bluetooth_link", "switch") == "on"
     await one.peripheral.start()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 10)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 10)
 
 
 async def test_a_running_battery_is_saved_four_times_an_hour(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An SD card lives by what is not written to it."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     path = memory_of(hass, one.entry)
     contents: set[str] = set()
     for _ in range(120):
@@ -363,10 +365,10 @@ async def test_a_running_battery_is_saved_four_times_an_hour(
 
 
 async def test_the_memory_goes_with_the_battery(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whoever removes it wants nothing of it to stay."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     path = memory_of(hass, one.entry)
     assert path.exists()
@@ -379,10 +381,10 @@ async def test_the_memory_goes_with_the_battery(
 
 
 async def test_one_missed_poll_writes_nothing(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Peers turn all their entities unavailable for it."""
-    one = await shared(hass, world, battery("idle"))
+    one = await async_setup_shared(hass, bluetooth_env, battery("idle"))
     one.pack.hold = True
     await asyncio.sleep(2 * POLL)
     written: list[str] = []
@@ -404,10 +406,10 @@ async def test_one_missed_poll_writes_nothing(
 
 @pytest.mark.parametrize(("before", "after"), [(600, 10), (10, 600)])
 async def test_another_interval_loses_no_energy(
-    hass: HomeAssistant, world: World, before: int, after: int
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: int, after: int
 ) -> None:
     """What flowed since the last reading is judged by the interval it was read at."""
-    one = await shared(hass, world, battery("driving_load"))
+    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
     energy = one.entry.runtime_data.energy
     await set_options(hass, one.entry, interval=before)
     await asyncio.sleep(5)
@@ -420,10 +422,10 @@ async def test_another_interval_loses_no_energy(
 
 
 async def test_energy_over_a_release_is_not_counted_at_any_interval(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Where no reading would be missed, either: the phone app may have changed much."""
-    one = await shared(hass, world, battery("driving_load"))
+    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
     energy = one.entry.runtime_data.energy
     await set_options(hass, one.entry, interval=600)
     await asyncio.sleep(MINUTE)
@@ -437,10 +439,12 @@ async def test_energy_over_a_release_is_not_counted_at_any_interval(
 
 
 async def test_values_that_are_gone_come_back_by_a_reading_alone(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Neither by letting values stand for longer, nor by a release after that."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
@@ -452,7 +456,7 @@ async def test_values_that_are_gone_come_back_by_a_reading_alone(
     assert one.shown("voltage") == STATE_UNAVAILABLE
     assert len(log_lines(caplog, logging.INFO)) == 1
     one.peripheral.faults.clear()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, MINUTE)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, MINUTE)
     # And those that stand now may do so for a day.
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(2 * HOUR)
@@ -460,10 +464,12 @@ async def test_values_that_are_gone_come_back_by_a_reading_alone(
 
 
 async def test_a_firmware_update_brings_no_old_values_back(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Polls pause meanwhile, and what was gone stays so; what stood, stands."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     lock = one.entry.runtime_data.firmware._lock
     async with lock:
         await asyncio.sleep(5 * MINUTE)
@@ -477,14 +483,14 @@ async def test_a_firmware_update_brings_no_old_values_back(
         assert one.shown("voltage") == STATE_UNAVAILABLE
     assert len(log_lines(caplog, logging.INFO)) == 1
     one.peripheral.faults.clear()
-    await until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
+    await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
 
 
 async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also where each reading has a connection of its own."""
-    one = await shared(hass, world, battery("driving_load"))
+    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
     await set_options(hass, one.entry, connection="each_poll", interval=60)
     await asyncio.sleep(MINUTE)
     one.pack.hold = True
@@ -498,10 +504,12 @@ async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
 
 
 async def test_log_lines_use_the_name_of_today(
-    hass: HomeAssistant, world: World, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whoever renames a battery looks for it under its new name."""
-    one = await shared(hass, world)
+    one = await async_setup_shared(hass, bluetooth_env)
     old = one.entry.title
     hass.config_entries.async_update_entry(one.entry, title="Grandma")
     await asyncio.sleep(1)

@@ -43,7 +43,7 @@ class Reply(NamedTuple):
     """What was true when a battery answered."""
 
     time: float
-    truth: Mapping[str, Any]
+    expected_values: Mapping[str, Any]
 
 
 class WatchedBattery(SimulatedBattery):
@@ -56,7 +56,7 @@ class WatchedBattery(SimulatedBattery):
         """Answer as ever."""
         reply = super().handle(frame)
         if self.override is None:
-            self.replies.append(Reply(self.time(), self.truth()))
+            self.replies.append(Reply(self.time(), self.expected_values()))
         return reply
 
 
@@ -115,22 +115,22 @@ class Watch:
             if now - reply.time > OLDEST:
                 break
             found = [
-                f"{self._pack.name}: {key} is {reply.truth[key]}, taken for {read}"
+                f"{self._pack.name}: {key} is {reply.expected_values[key]}, taken for {read}"
                 for key, read in (
                     (key, value_fn(status)) for key, value_fn in FIELDS.items()
                 )
-                if read != reply.truth[key]
+                if read != reply.expected_values[key]
             ]
             if not found:
-                yield from self._not_shown(reply.truth)
+                yield from self._not_shown(reply.expected_values)
                 return
         yield from found or [f"{self._pack.name}: nothing true was answered lately"]
 
-    def _not_shown(self, truth: Mapping[str, Any]) -> Iterator[str]:
+    def _not_shown(self, expected_values: Mapping[str, Any]) -> Iterator[str]:
         for key in SHOWN:
             shown = value(self._hass, self._pack.address, key)
             # An entity hears of the sample after or before this listener does.
             if shown is not None and shown.lstrip("-").replace(".", "").isdigit():
-                known = [reply.truth[key] for reply in self._pack.replies]
+                known = [reply.expected_values[key] for reply in self._pack.replies]
                 if float(shown) not in known:
                     yield f"{self._pack.name} shows {key} {shown}, never true: {known}"

@@ -236,12 +236,14 @@ def test_one_voltage_and_sums_for_any_bank(bank: ParallelBank, demand: float) ->
     bank.demand_current = demand
     bank.advance(0)
 
-    truth = bank.truth()
+    expected_values = bank.expected_values()
     open_ways = 0
     for battery in bank.batteries:
         current = battery.current
         if battery not in bank.fastened:
-            assert current == pytest.approx(-battery.film_current(battery.rest_voltage))
+            assert current == pytest.approx(
+                -battery.heater_current(battery.rest_voltage)
+            )
             continue
         if not (battery.charge_blocked or battery.discharge_blocked):
             corroded = bank._corroded.get(battery, 0.0)
@@ -251,20 +253,25 @@ def test_one_voltage_and_sums_for_any_bank(bank: ParallelBank, demand: float) ->
         assert not (battery.charge_blocked and current > 0)
         assert not (battery.discharge_blocked and current < 0)
     total = fsum(battery.current for battery in bank.fastened)
-    films = fsum(
-        battery.film_current(battery.rest_voltage) for battery in bank.fastened
+    heater_currents = fsum(
+        battery.heater_current(battery.rest_voltage) for battery in bank.fastened
     )
     assert bank.current == total
-    if open_ways and demand <= films:
-        assert total == pytest.approx(demand - films, abs=1e-6)
+    if open_ways and demand <= heater_currents:
+        assert total == pytest.approx(demand - heater_currents, abs=1e-6)
     elif open_ways:
-        assert -1e-6 <= total <= demand - films + 1e-6
-        assert total >= demand - films - 1e-6 or bank.voltage >= bank.charger_voltage
+        assert -1e-6 <= total <= demand - heater_currents + 1e-6
+        assert (
+            total >= demand - heater_currents - 1e-6
+            or bank.voltage >= bank.charger_voltage
+        )
     shown = bank.connected or bank.batteries
-    assert truth["current"] == round(
+    assert expected_values["current"] == round(
         fsum(battery.reported().current for battery in shown), 1
     )
-    assert truth["full_capacity"] == sum(battery.capacity for battery in shown)
+    assert expected_values["full_capacity"] == sum(
+        battery.capacity for battery in shown
+    )
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -337,7 +344,9 @@ def test_the_order_of_the_batteries_does_not_matter(
 
     assert other.voltage == bank.voltage
     for battery in bank.batteries:
-        assert by_address[battery.address].truth() == battery.truth()
+        assert (
+            by_address[battery.address].expected_values() == battery.expected_values()
+        )
         assert by_address[battery.address].cell_charge == battery.cell_charge
 
 
@@ -402,12 +411,12 @@ def test_equalising_does_not_swing_where_the_curve_is_steep(
             capacity * charge / 100 for capacity in battery.cell_capacity
         ]
         # Protections are not what is tested.
-        for guard in ("cell_uv", "pack_uv"):
+        for rule in ("cell_uv", "pack_uv"):
             for level in ("protection", "release"):
-                battery.limits[f"{guard}_{level}"] = 0.0
-        for guard in ("cell_ov", "pack_ov", "charge_oc1", "discharge_oc1"):
+                battery.limits[f"{rule}_{level}"] = 0.0
+        for rule in ("cell_ov", "pack_ov", "charge_oc1", "discharge_oc1"):
             for level in ("_protection", "_release", ""):
-                battery.limits[f"{guard}{level}"] = 9999.0
+                battery.limits[f"{rule}{level}"] = 9999.0
         for level in ("charge_oc2", "discharge_oc2", "load_short"):
             battery.limits[level] = 9999.0
     bank.charger_voltage = 99.0
@@ -508,8 +517,8 @@ def test_a_high_battery_charges_a_low_one_without_a_load() -> None:
     high, low = bank.batteries
 
     assert high.reported().current == -low.reported().current < -20
-    assert high.truth()["operating_state"] == "discharging"
-    assert low.truth()["operating_state"] == "charging"
+    assert high.expected_values()["operating_state"] == "discharging"
+    assert low.expected_values()["operating_state"] == "charging"
     before = high.charge + low.charge
     bank.advance(4 * HOUR)
     assert high.charge + low.charge == pytest.approx(before)
@@ -531,7 +540,7 @@ def test_a_charger_of_less_voltage_changes_nothing() -> None:
 
     assert 0 < low.current < 5
     assert low.current == pytest.approx(-high.current)
-    assert low.truth()["operating_state"] == "charging"
+    assert low.expected_values()["operating_state"] == "charging"
     assert low.reported().state_of_charge == 60
 
 
@@ -541,11 +550,11 @@ def test_a_larger_battery_carries_more() -> None:
 
     assert currents(bank) == pytest.approx([-30, -60], rel=0.1)
     bank.advance(HOUR)
-    truth = bank.truth()
-    assert truth["full_capacity"] == 300
-    assert truth["remaining_capacity"] == pytest.approx(300 * 0.6 - 90, abs=2)
-    assert truth["state_of_charge_spread"] <= 2
-    assert truth["state_of_charge"] == pytest.approx(30, abs=1)
+    expected_values = bank.expected_values()
+    assert expected_values["full_capacity"] == 300
+    assert expected_values["remaining_capacity"] == pytest.approx(300 * 0.6 - 90, abs=2)
+    assert expected_values["state_of_charge_spread"] <= 2
+    assert expected_values["state_of_charge"] == pytest.approx(30, abs=1)
 
 
 def test_a_weak_battery_carries_less_and_sags_no_lower() -> None:
@@ -586,21 +595,23 @@ def test_a_loose_battery_knows_of_nothing() -> None:
     bank.loosen(loose)
 
     assert currents(bank) == pytest.approx([0.0, -40.0])
-    assert loose.truth()["operating_state"] == "standby"
-    assert loose.truth()["protections"] == ()
+    assert loose.expected_values()["operating_state"] == "standby"
+    assert loose.expected_values()["protections"] == ()
     bank.advance(0.5 * HOUR)
     assert (loose.charge, other.charge) == (60 * 3600, pytest.approx(40 * 3600))
-    truth = bank.truth()
-    assert truth["isolated"] == (loose.address,)
-    assert truth["fastened"] == truth["connected"] == (other.address,)
-    assert truth["state_of_charge"] == 40
-    assert truth["full_capacity"] == 100
+    expected_values = bank.expected_values()
+    assert expected_values["isolated"] == (loose.address,)
+    assert (
+        expected_values["fastened"] == expected_values["connected"] == (other.address,)
+    )
+    assert expected_values["state_of_charge"] == 40
+    assert expected_values["full_capacity"] == 100
 
     bank.fasten(loose)
     bank.demand_current = 0.0
     assert loose.current == pytest.approx(-other.current)
     assert loose.current < -1
-    assert bank.truth()["isolated"] == ()
+    assert bank.expected_values()["isolated"] == ()
 
 
 def test_a_loose_battery_feeds_its_own_film() -> None:
@@ -610,11 +621,11 @@ def test_a_loose_battery_feeds_its_own_film() -> None:
     )
     loose, other = bank.batteries
     assert loose.heating
-    film = loose.film_current(loose.rest_voltage)
-    assert bank.current == pytest.approx(-40 - film)
+    heater = loose.heater_current(loose.rest_voltage)
+    assert bank.current == pytest.approx(-40 - heater)
 
     bank.loosen(loose)
-    assert currents(bank) == pytest.approx([-film, -40.0])
+    assert currents(bank) == pytest.approx([-heater, -40.0])
     assert bank.current == other.current
 
 
@@ -625,17 +636,17 @@ def test_a_battery_cut_off_comes_back_when_it_has_cooled() -> None:
     bank.cut_off(hot)
 
     assert currents(bank) == pytest.approx([0.0, -40.0])
-    assert hot.truth()["protections"] == ("mos_ot",)
-    assert hot.truth()["pcb_temperature"] == 100 + OVERHEAT
+    assert hot.expected_values()["protections"] == ("mos_ot",)
+    assert hot.expected_values()["pcb_temperature"] == 100 + OVERHEAT
     bank.advance(HOUR)
-    assert hot.truth()["protections"] == ("mos_ot",)
-    assert bank.truth()["isolated"] == (hot.address,)
+    assert hot.expected_values()["protections"] == ("mos_ot",)
+    assert bank.expected_values()["isolated"] == (hot.address,)
     assert hot.charge == 60 * 3600
 
     bank.restore(hot)
-    assert hot.truth()["protections"] == ("mos_ot",)
+    assert hot.expected_values()["protections"] == ("mos_ot",)
     was, seconds = hot.pcb_temperature, 0
-    while hot.truth()["protections"]:
+    while hot.expected_values()["protections"]:
         assert (seconds := seconds + 1) < 300
         assert currents(bank) == pytest.approx([0.0, -40.0])
         was = hot.pcb_temperature
@@ -643,7 +654,7 @@ def test_a_battery_cut_off_comes_back_when_it_has_cooled() -> None:
     assert hot.pcb_temperature <= 80 < was
     # It is fuller than the other by now.
     assert currents(bank)[0] < -40
-    assert bank.truth()["isolated"] == ()
+    assert bank.expected_values()["isolated"] == ()
     assert other.charge < hot.charge
 
 
@@ -655,8 +666,8 @@ def test_a_battery_that_may_not_charge_still_gives() -> None:
     bank.advance(0)
 
     assert currents(bank) == pytest.approx([0.0, 40.0])
-    assert bank.truth()["charge_blocked"] == (blocked.address,)
-    assert bank.truth()["isolated"] == ()
+    assert bank.expected_values()["charge_blocked"] == (blocked.address,)
+    assert bank.expected_values()["isolated"] == ()
     # The battery knows that a charger is there.
     assert blocked.demand_current > 10
 
@@ -667,7 +678,7 @@ def test_a_battery_that_may_not_charge_still_gives() -> None:
     bank.demand_current = 40.0
     bank.advance(1)
     assert currents(bank) == pytest.approx([20.0, 20.0], abs=2)
-    assert other.truth()["protections"] == ()
+    assert other.expected_values()["protections"] == ()
 
 
 def test_an_empty_battery_is_charged_by_the_others() -> None:
@@ -679,15 +690,15 @@ def test_an_empty_battery_is_charged_by_the_others() -> None:
     empty.limits["cell_uv_protection"] = 3.0
     empty.limits["cell_uv_release"] = 3.2
     bank.advance(0)
-    assert empty.truth()["protections"] == ("cell_uv",)
+    assert empty.expected_values()["protections"] == ("cell_uv",)
 
     bank.fasten(empty)
     bank.demand_current = -20.0
     assert empty.current > 20
     assert other.current == pytest.approx(-20 - empty.current)
-    assert empty.truth()["protections"] == ("cell_uv",)
+    assert empty.expected_values()["protections"] == ("cell_uv",)
     bank.advance(600)
-    assert empty.truth()["protections"] == ()
+    assert empty.expected_values()["protections"] == ()
     assert min(empty.cell_voltages) >= 3.2
 
 
@@ -696,18 +707,18 @@ def test_a_tripped_battery_overloads_the_other() -> None:
     bank = build({}, {}, demand_current=-150.0)
     first, second = bank.batteries
     bank.advance(60)
-    assert bank.truth()["isolated"] == ()
+    assert bank.expected_values()["isolated"] == ()
 
     bank.cut_off(first)
     assert currents(bank) == pytest.approx([0.0, -150.0])
     bank.advance(2)
-    assert second.truth()["protections"] == ("discharge_oc",)
+    assert second.expected_values()["protections"] == ("discharge_oc",)
     assert currents(bank) == [0.0, 0.0]
     assert bank.voltage == 0
-    truth = bank.truth()
-    assert truth["discharge_blocked"] == (first.address, second.address)
-    assert truth["isolated"] == (first.address,)
-    assert truth["current"] == truth["power"] == 0
+    expected_values = bank.expected_values()
+    assert expected_values["discharge_blocked"] == (first.address, second.address)
+    assert expected_values["isolated"] == (first.address,)
+    assert expected_values["current"] == expected_values["power"] == 0
 
     bank.restore(first)
     bank.advance(300)
@@ -723,7 +734,7 @@ def test_the_delay_of_each_battery_is_kept(alone: int) -> None:
     bank.advance(30)
 
     battery = bank.batteries[alone]
-    assert battery.truth()["protections"] == ("discharge_oc",)
+    assert battery.expected_values()["protections"] == ("discharge_oc",)
     assert battery.charge == pytest.approx(60 * 3600 - 130 * 2)
 
 
@@ -731,7 +742,7 @@ def test_a_short_circuit_stays_until_it_is_taken_away() -> None:
     """Each battery sees it though nothing flows."""
     bank = build({}, {}, demand_current=-1000.0)
     bank.advance(60)
-    assert [battery.truth()["protections"] for battery in bank.batteries] == [
+    assert [battery.expected_values()["protections"] for battery in bank.batteries] == [
         ("short_circuit",)
     ] * 2
     assert [battery.charge for battery in bank.batteries] == [60 * 3600] * 2
@@ -759,11 +770,11 @@ def test_a_charger_tapers_and_all_are_full() -> None:
     assert max(voltages) <= bank.charger_voltage + TINY
     assert max(totals) <= 50 + TINY
     assert ended == list(bank.batteries)
-    assert [battery.truth()["operating_state"] for battery in bank.batteries] == [
-        "charge_limit"
-    ] * 2
-    assert bank.truth()["state_of_charge"] == 100
-    assert bank.truth()["current"] == 0
+    assert [
+        battery.expected_values()["operating_state"] for battery in bank.batteries
+    ] == ["charge_limit"] * 2
+    assert bank.expected_values()["state_of_charge"] == 100
+    assert bank.expected_values()["current"] == 0
 
 
 def test_a_heater_switched_on_is_fed_by_all() -> None:
@@ -773,9 +784,9 @@ def test_a_heater_switched_on_is_fed_by_all() -> None:
     cold.heating_enabled = True
     bank.advance(0)
 
-    film = cold.film_current(cold.rest_voltage)
-    assert cold.heating and film > 3
-    assert cold.current + other.current == pytest.approx(-film)
+    heater = cold.heater_current(cold.rest_voltage)
+    assert cold.heating and heater > 3
+    assert cold.current + other.current == pytest.approx(-heater)
     assert sum(cold.cell_voltages) == pytest.approx(sum(other.cell_voltages))
     assert other.current < -1
 
@@ -786,7 +797,7 @@ def test_a_power_cycle_of_one_is_felt_by_all() -> None:
     first, second = bank.batteries
     bank.loosen(second)
     bank.advance(5)
-    assert first.truth()["protections"] == ("discharge_oc",)
+    assert first.expected_values()["protections"] == ("discharge_oc",)
     bank.fasten(second)
     assert currents(bank) == pytest.approx([0.0, -150.0])
 
@@ -829,7 +840,7 @@ def test_a_day_with_a_weak_battery() -> None:
 
     live(bank, range(7, 17))
     assert all(battery.full for battery in bank.batteries)
-    assert bank.truth()["state_of_charge"] == 100
+    assert bank.expected_values()["state_of_charge"] == 100
 
     live(bank, range(17, 24))
     evening = [after - before for before, after in zip(night, out(), strict=True)]
@@ -838,8 +849,11 @@ def test_a_day_with_a_weak_battery() -> None:
         rel=0.1,
     )
     assert evening[0] < evening[1]
-    assert bank.truth()["isolated"] == ()
-    assert bank.truth()["highest_cell_voltage"] > bank.truth()["lowest_cell_voltage"]
+    assert bank.expected_values()["isolated"] == ()
+    assert (
+        bank.expected_values()["highest_cell_voltage"]
+        > bank.expected_values()["lowest_cell_voltage"]
+    )
     assert abs(weak.rest_voltage - other.rest_voltage) < 0.15
 
 
@@ -852,18 +866,18 @@ def test_a_day_on_which_one_trips_and_comes_back() -> None:
     live(bank, range(8, 12))
     assert tripped.reported().state_of_charge == 40
     assert other.reported().state_of_charge > 90
-    assert bank.truth()["state_of_charge"] == other.reported().state_of_charge
-    assert bank.truth()["state_of_charge_spread"] == 0
+    assert bank.expected_values()["state_of_charge"] == other.reported().state_of_charge
+    assert bank.expected_values()["state_of_charge_spread"] == 0
 
     bank.restore(tripped)
     bank.demand_current = 0.0
     bank.advance(600)
-    assert bank.truth()["state_of_charge_spread"] > 30
+    assert bank.expected_values()["state_of_charge_spread"] > 30
     assert tripped.current > 1
     assert other.current == pytest.approx(-tripped.current)
-    assert bank.truth()["current"] == 0
+    assert bank.expected_values()["current"] == 0
     live(bank, range(13, 18))
-    assert bank.truth()["state_of_charge"] == 100
+    assert bank.expected_values()["state_of_charge"] == 100
 
 
 # --- what should be shown -----------------------------------------------------
@@ -877,29 +891,34 @@ def test_the_truth_of_a_bank() -> None:
         demand_current=-60.0,
     )
     first, second = bank.batteries
-    truth = bank.truth()
+    expected_values = bank.expected_values()
 
-    assert truth["state_of_charge"] == (80 * 100 + 50 * 200) / 300 == 60
-    assert truth["state_of_charge_spread"] == 30
-    assert truth["current"] == -60
-    assert truth["currents"] == {
+    assert expected_values["state_of_charge"] == (80 * 100 + 50 * 200) / 300 == 60
+    assert expected_values["state_of_charge_spread"] == 30
+    assert expected_values["current"] == -60
+    assert expected_values["currents"] == {
         battery.address: battery.reported().current for battery in bank.batteries
     }
-    assert truth["power"] == pytest.approx(-60 * bank.voltage, abs=2)
-    assert truth["voltage"] == pytest.approx(bank.voltage, abs=0.01)
-    assert truth["terminal_voltage"] == round(bank.voltage, 2)
-    assert truth["remaining_capacity"] == 80 + 100
-    assert truth["full_capacity"] == truth["max_charge_current"] == 300
-    assert (truth["lowest_cell_battery"], truth["lowest_cell"]) == (first.address, 5)
+    assert expected_values["power"] == pytest.approx(-60 * bank.voltage, abs=2)
+    assert expected_values["voltage"] == pytest.approx(bank.voltage, abs=0.01)
+    assert expected_values["terminal_voltage"] == round(bank.voltage, 2)
+    assert expected_values["remaining_capacity"] == 80 + 100
+    assert (
+        expected_values["full_capacity"] == expected_values["max_charge_current"] == 300
+    )
+    assert (expected_values["lowest_cell_battery"], expected_values["lowest_cell"]) == (
+        first.address,
+        5,
+    )
     cells = first.reported().millivolts + second.reported().millivolts
-    assert truth["lowest_cell_voltage"] == min(cells) / 1000
-    assert truth["highest_cell_voltage"] == max(cells) / 1000
-    highest = truth["highest_cell_battery"], truth["highest_cell"]
+    assert expected_values["lowest_cell_voltage"] == min(cells) / 1000
+    assert expected_values["highest_cell_voltage"] == max(cells) / 1000
+    highest = expected_values["highest_cell_battery"], expected_values["highest_cell"]
     holder = {battery.address: battery for battery in bank.batteries}[highest[0]]
     assert holder.reported().millivolts[highest[1] - 1] == max(cells)
-    assert truth["cell_voltage_delta"] == max(cells) - min(cells)
-    assert truth["batteries"] == 2
-    assert truth["charging"] is False
+    assert expected_values["cell_voltage_delta"] == max(cells) - min(cells)
+    assert expected_values["batteries"] == 2
+    assert expected_values["charging"] is False
 
 
 def test_some_can_be_combined_alone() -> None:
@@ -919,10 +938,10 @@ def test_a_bank_of_which_all_is_isolated_shows_all() -> None:
     for battery in bank.batteries:
         bank.loosen(battery)
 
-    truth = bank.truth()
-    assert truth["connected"] == ()
-    assert truth["state_of_charge"] == 65
-    assert truth["terminal_voltage"] == 0
+    expected_values = bank.expected_values()
+    assert expected_values["connected"] == ()
+    assert expected_values["state_of_charge"] == 65
+    assert expected_values["terminal_voltage"] == 0
 
 
 # --- building -----------------------------------------------------------------
@@ -962,13 +981,17 @@ def test_sixteen_share_a_load() -> None:
 def test_the_pair_to_show_is_under_load_with_fresh_meters() -> None:
     """Two of the same model, told apart by name, address and charge."""
     bank = pair(clock=Clock())
-    truth = bank.truth()
+    expected_values = bank.expected_values()
 
     assert [battery.name for battery in bank.batteries] == [
         options["name"] for options in PAIR
     ]
-    assert truth["current"] == -24
-    assert truth["charge_energy_kwh"] == truth["discharge_energy_kwh"] == 0
-    assert 60 < truth["state_of_charge"] < 75
-    assert pair(clock=Clock()).truth() == truth
+    assert expected_values["current"] == -24
+    assert (
+        expected_values["charge_energy_kwh"]
+        == expected_values["discharge_energy_kwh"]
+        == 0
+    )
+    assert 60 < expected_values["state_of_charge"] < 75
+    assert pair(clock=Clock()).expected_values() == expected_values
     assert pair(cell_count=4, clock=Clock()).voltage == pytest.approx(13.2, abs=0.1)

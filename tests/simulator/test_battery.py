@@ -83,8 +83,8 @@ def ask(battery: SimulatedBattery, function: int, data: bytes = b"") -> bytes | 
 
 def pick(battery: SimulatedBattery, *keys: str) -> list[Any]:
     """Return some of the truth."""
-    truth = battery.truth()
-    return [truth[key] for key in keys]
+    expected_values = battery.expected_values()
+    return [expected_values[key] for key in keys]
 
 
 def advance_until(
@@ -97,7 +97,7 @@ def advance_until(
     """Move the physics until the condition holds and return the seconds it took."""
     elapsed = 0.0
     while not condition():
-        assert elapsed < limit, battery.truth()
+        assert elapsed < limit, battery.expected_values()
         battery.advance(step)
         elapsed += step
     return elapsed
@@ -289,7 +289,7 @@ def test_pack_voltage_is_the_cell_sum_rounded_down(cell_count: int) -> None:
         assert registers[0] == sum(registers[2:18]) // 10
         assert registers[2 + cell_count : 18] == [0] * (16 - cell_count)
         assert registers[36] == cell_count
-        assert battery.truth()["voltage"] == registers[0] / 100
+        assert battery.expected_values()["voltage"] == registers[0] / 100
 
 
 def test_negative_values_are_twos_complement() -> None:
@@ -367,7 +367,7 @@ def test_cycle_words_stand_in_the_order_of_the_model(
     )
 
     assert battery.registers(29, 2) == expected
-    assert battery.truth()["cycles"] == 7
+    assert battery.expected_values()["cycles"] == 7
 
 
 def test_capacities_have_their_scales() -> None:
@@ -466,12 +466,12 @@ def test_energy_is_metered_each_way(battery: SimulatedBattery) -> None:
     """The meters agree with voltage times current."""
     battery.demand_current = -10
     battery.advance(1800)
-    discharged = battery.truth()["discharge_energy_kwh"]
+    discharged = battery.expected_values()["discharge_energy_kwh"]
     assert discharged == pytest.approx(26.2 * 10 * 0.5 / 1000, rel=0.01)
 
     battery.demand_current = 10
     battery.advance(1800)
-    assert battery.truth()["discharge_energy_kwh"] == discharged
+    assert battery.expected_values()["discharge_energy_kwh"] == discharged
     assert battery.charge_energy_kwh > battery.discharge_energy_kwh
 
 
@@ -496,7 +496,7 @@ def test_a_full_discharge_is_one_cycle() -> None:
 
     battery.advance(3 * 3600)
 
-    assert battery.truth()["cycles"] == 10
+    assert battery.expected_values()["cycles"] == 10
 
 
 def test_the_clock_drives_the_battery_and_hold_stops_it() -> None:
@@ -506,18 +506,18 @@ def test_the_clock_drives_the_battery_and_hold_stops_it() -> None:
 
     clock.now += 1000
     battery.handle(STATUS_41)
-    assert battery.truth()["state_of_charge"] == 50
+    assert battery.expected_values()["state_of_charge"] == 50
 
     battery.hold = True
     clock.now += 1000
     battery.handle(STATUS_41)
     battery.hold = False
     battery.handle(STATUS_41)
-    assert battery.truth()["state_of_charge"] == 50
+    assert battery.expected_values()["state_of_charge"] == 50
 
     clock.now += 1000
     battery.update()
-    assert battery.truth()["state_of_charge"] == 40
+    assert battery.expected_values()["state_of_charge"] == 40
 
 
 def test_temperatures_follow_the_ambient(battery: SimulatedBattery) -> None:
@@ -545,11 +545,11 @@ def test_charging_stops_by_cooling_and_resumes_by_warming() -> None:
         temperature=4, ambient=-10, demand_current=5, clock=Clock()
     )
 
-    advance_until(battery, lambda: bool(battery.truth()["warnings"]))
+    advance_until(battery, lambda: bool(battery.expected_values()["warnings"]))
     assert pick(battery, "warnings", "protections") == [("charge_ut",), ()]
     assert 1.5 < battery.cell_temperatures[0] <= 2
 
-    advance_until(battery, lambda: bool(battery.truth()["protections"]))
+    advance_until(battery, lambda: bool(battery.expected_values()["protections"]))
     assert -0.5 < min(battery.cell_temperatures) <= 0
     assert pick(battery, "protections", "operating_state", "current", "probe_1") == [
         *(("charge_ut",), "protection", 0.0, 0)
@@ -557,13 +557,13 @@ def test_charging_stops_by_cooling_and_resumes_by_warming() -> None:
     assert battery.registers(25, 3) == [4, 0x0400, 0x0400]
 
     battery.demand_current = -5
-    assert battery.truth()["current"] == -5.0
+    assert battery.expected_values()["current"] == -5.0
 
     battery.demand_current = 5
     battery.ambient = 25
     advance_until(battery, lambda: battery.cell_temperatures[0] > 3)
-    assert battery.truth()["protections"] == ("charge_ut",)
-    advance_until(battery, lambda: not battery.truth()["protections"])
+    assert battery.expected_values()["protections"] == ("charge_ut",)
+    advance_until(battery, lambda: not battery.expected_values()["protections"])
     assert 5 <= battery.cell_temperatures[0] < 5.5
     assert pick(battery, "operating_state", "current") == ["charging", 5.0]
 
@@ -583,7 +583,7 @@ def test_temperature_limits_block_both_ways(
     """Protections trip exactly at their thresholds."""
     battery = SimulatedBattery(temperature=temperature, clock=Clock())
 
-    assert battery.truth()["protections"] == protections
+    assert battery.expected_values()["protections"] == protections
     battery.demand_current = -10
     assert (battery.current == 0) == (len(protections) == 2)
 
@@ -595,7 +595,7 @@ def test_a_hot_board_blocks_and_cools(battery: SimulatedBattery) -> None:
     battery.advance(0)
     assert pick(battery, "protections", "current") == [("mos_ot",), 0.0]
 
-    advance_until(battery, lambda: not battery.truth()["protections"], step=1)
+    advance_until(battery, lambda: not battery.expected_values()["protections"], step=1)
     assert 78 < battery.pcb_temperature <= 80
 
 
@@ -606,19 +606,23 @@ def test_a_drained_pack_stops_discharging_until_charged(cell_count: int) -> None
         cell_count=cell_count, state_of_charge=5, demand_current=-20, clock=Clock()
     )
 
-    advance_until(battery, lambda: bool(battery.truth()["protections"]), step=10)
+    advance_until(
+        battery, lambda: bool(battery.expected_values()["protections"]), step=10
+    )
     assert pick(battery, "protections", "state_of_charge", "current") == [
         *(("pack_uv",), 0, 0.0)
     ]
     assert "low_capacity" in pick(battery, "warnings")[0]
 
     battery.advance(600)
-    assert battery.truth()["protections"] == ("pack_uv",)
+    assert battery.expected_values()["protections"] == ("pack_uv",)
 
     battery.demand_current = 20
-    advance_until(battery, lambda: not battery.truth()["protections"], step=10)
+    advance_until(
+        battery, lambda: not battery.expected_values()["protections"], step=10
+    )
     assert pick(battery, "voltage")[0] >= 3.0 * cell_count
-    assert battery.truth()["operating_state"] == "charging"
+    assert battery.expected_values()["operating_state"] == "charging"
 
 
 def test_an_excessive_charger_trips_the_overvoltage_protection() -> None:
@@ -626,12 +630,16 @@ def test_an_excessive_charger_trips_the_overvoltage_protection() -> None:
     battery = SimulatedBattery(state_of_charge=98, demand_current=20, clock=Clock())
     battery.charger_voltage = 34
 
-    advance_until(battery, lambda: bool(battery.truth()["protections"]), step=10)
-    assert battery.truth()["protections"] == ("pack_ov",)
+    advance_until(
+        battery, lambda: bool(battery.expected_values()["protections"]), step=10
+    )
+    assert battery.expected_values()["protections"] == ("pack_ov",)
     assert pick(battery, "state_of_charge", "current") == [100, 0.0]
 
     battery.demand_current = -20
-    advance_until(battery, lambda: not battery.truth()["protections"], step=10)
+    advance_until(
+        battery, lambda: not battery.expected_values()["protections"], step=10
+    )
     assert pick(battery, "voltage", "current")[0] <= 28.8
 
 
@@ -643,7 +651,7 @@ def test_one_bad_cell_trips_the_cell_protections() -> None:
         demand_current=-20,
         clock=Clock(),
     )
-    advance_until(drained, lambda: bool(drained.truth()["protections"]))
+    advance_until(drained, lambda: bool(drained.expected_values()["protections"]))
     assert pick(drained, "protections", "lowest_cell") == [("cell_uv",), 3]
     assert pick(drained, "state_of_charge")[0] > 15
 
@@ -654,8 +662,8 @@ def test_one_bad_cell_trips_the_cell_protections() -> None:
         clock=Clock(),
     )
     charged.charger_voltage = 30
-    advance_until(charged, lambda: bool(charged.truth()["protections"]))
-    assert charged.truth()["protections"] == ("cell_ov",)
+    advance_until(charged, lambda: bool(charged.expected_values()["protections"]))
+    assert charged.expected_values()["protections"] == ("cell_ov",)
 
 
 @pytest.mark.parametrize(
@@ -676,14 +684,14 @@ def test_overcurrent_trips_after_its_delay_and_tries_again(
 
     battery.advance(delay - 0.5)
     assert pick(battery, "protections", "warnings") == [(), (name,)]
-    assert battery.truth()["current"] == demand
+    assert battery.expected_values()["current"] == demand
     battery.advance(0.5)
     assert pick(battery, "protections", "current") == [(name,), 0.0]
 
     battery.advance(59)
-    assert battery.truth()["protections"] == (name,)
+    assert battery.expected_values()["protections"] == (name,)
     battery.advance(1)
-    assert battery.truth()["current"] == demand
+    assert battery.expected_values()["current"] == demand
     battery.advance(3600)
     assert pick(battery, "state_of_charge")[0] == pytest.approx(60, abs=20)
 
@@ -696,20 +704,20 @@ def test_a_short_overload_is_forgotten(battery: SimulatedBattery) -> None:
         battery.demand_current = -50
         battery.advance(1)
 
-    assert battery.truth()["protections"] == ()
+    assert battery.expected_values()["protections"] == ()
 
 
 def test_a_short_circuit_is_cut_at_once(battery: SimulatedBattery) -> None:
     """No charge is lost, and the pack recovers with the load gone."""
     battery.demand_current = -1000
     battery.advance(60)
-    assert battery.truth()["protections"] == ("short_circuit",)
+    assert battery.expected_values()["protections"] == ("short_circuit",)
     assert battery.charge == 60 * 3600
     assert battery.registers(26, 2) == [0, 0x2000]
 
     battery.demand_current = -10
     battery.advance(1)
-    assert battery.truth()["protections"] == ()
+    assert battery.expected_values()["protections"] == ()
 
 
 def test_a_full_battery_ends_the_charge_and_takes_it_up_later() -> None:
@@ -719,7 +727,7 @@ def test_a_full_battery_ends_the_charge_and_takes_it_up_later() -> None:
 
     def full() -> bool:
         currents.append(battery.current)
-        return battery.truth()["operating_state"] == "charge_limit"
+        return battery.expected_values()["operating_state"] == "charge_limit"
 
     advance_until(battery, full, step=10)
     taper = [current for current in currents[:-1] if current < 30]
@@ -730,11 +738,11 @@ def test_a_full_battery_ends_the_charge_and_takes_it_up_later() -> None:
 
     battery.demand_current = -20
     battery.advance(300)
-    assert battery.truth()["operating_state"] == "discharging"
+    assert battery.expected_values()["operating_state"] == "discharging"
     battery.advance(600)
     battery.demand_current = 20
     battery.advance(1)
-    assert battery.truth()["operating_state"] == "charging"
+    assert battery.expected_values()["operating_state"] == "charging"
 
 
 def test_high_cells_are_balanced_while_charging() -> None:
@@ -745,7 +753,7 @@ def test_high_cells_are_balanced_while_charging() -> None:
 
     advance_until(battery, lambda: bool(battery.registers(38, 1)[0]), step=10)
     assert battery.registers(38, 1) == [0b100]
-    assert battery.truth()["balancing_cells"] == (3,)
+    assert battery.expected_values()["balancing_cells"] == (3,)
     battery.advance(60)
     assert battery.cell_charge[2] - battery.cell_charge[0] < before
 
@@ -766,12 +774,14 @@ def test_the_film_warms_a_cold_battery_until_it_may_charge() -> None:
     assert pick(battery, "heating", "heating_enabled") == [True, True]
     assert battery.registers(40, 1) == [0x0010]
     assert battery.registers(25, 1) == [0x8004]
-    assert battery.truth()["current"] == 0.0
+    assert battery.expected_values()["current"] == 0.0
 
-    advance_until(battery, lambda: battery.truth()["operating_state"] == "charging")
-    assert battery.truth()["heating"]
+    advance_until(
+        battery, lambda: battery.expected_values()["operating_state"] == "charging"
+    )
+    assert battery.expected_values()["heating"]
     assert 10 < pick(battery, "current")[0] < 19
-    advance_until(battery, lambda: not battery.truth()["heating"])
+    advance_until(battery, lambda: not battery.expected_values()["heating"])
     assert battery.cell_temperatures[0] >= 9.5
     assert pick(battery, "current", "heating_enabled") == [20.0, True]
 
@@ -788,7 +798,7 @@ def test_the_film_stops_at_once_when_switched_off() -> None:
 def test_a_warm_or_empty_battery_does_not_heat() -> None:
     """The film needs cold and something that feeds it."""
     warm = SimulatedBattery(temperature=6, heating_enabled=True, clock=Clock())
-    assert not warm.truth()["heating"]
+    assert not warm.expected_values()["heating"]
 
     empty = preset("empty", temperature=3.0, heating_enabled=True, clock=Clock())
     assert pick(empty, "heating", "protections") == [False, ("pack_uv",)]
@@ -797,7 +807,7 @@ def test_a_warm_or_empty_battery_does_not_heat() -> None:
 def test_a_heater_command_can_go_wrong_in_every_way() -> None:
     """Without a heater, silent, refused, or accepted without effect."""
     assert ask(SimulatedBattery(heater=False, clock=Clock()), 0x0A, b"\x01") is None
-    assert SimulatedBattery(heater=False).truth()["heating_enabled"] is None
+    assert SimulatedBattery(heater=False).expected_values()["heating_enabled"] is None
 
     battery = SimulatedBattery(clock=Clock())
     assert ask(battery, 0x0A, b"\x02") == b"\x01"
@@ -807,7 +817,7 @@ def test_a_heater_command_can_go_wrong_in_every_way() -> None:
     assert ask(battery, 0x0A, b"\x01") == b"\x01"
     battery.heater_answer = "ignore"
     assert ask(battery, 0x0A, b"\x01") == b"\x00"
-    assert battery.truth()["heating_enabled"] is False
+    assert battery.expected_values()["heating_enabled"] is False
 
 
 # --- settings -----------------------------------------------------------------
@@ -858,11 +868,11 @@ def test_values_out_of_range_are_refused(
     battery: SimulatedBattery, function: int, data: bytes
 ) -> None:
     """A refused value never takes effect."""
-    before = battery.truth(), battery.name
+    before = battery.expected_values(), battery.name
 
     assert ask(battery, function, data) == b"\x01"
     battery.power_cycle()
-    assert (battery.truth(), battery.name) == before
+    assert (battery.expected_values(), battery.name) == before
 
 
 def test_a_battery_may_offer_other_protocols() -> None:
@@ -876,7 +886,7 @@ def test_a_battery_may_offer_other_protocols() -> None:
     assert ask(battery, 0x03) == b"\x00\x00"
     assert ask(battery, 0x04) == b"\x00\x01P01-GRW\0\0\0"
     assert ask(battery, 0x05, b"\x00") == b"\x01"
-    assert battery.truth()["rs485_protocol"] is None
+    assert battery.expected_values()["rs485_protocol"] is None
 
     noark = SimulatedBattery(can_protocols=(*CAN_PROTOCOLS, "P12-NOA"), clock=Clock())
     assert len(ask(noark, 0x04) or b"") == 2 + 12 * 10
@@ -928,13 +938,17 @@ def test_presets_are_what_they_are_called(
 ) -> None:
     """Each shows its case by physics, with plausible values and fresh meters."""
     battery = preset(name, clock=Clock())
-    truth = battery.truth()
+    expected_values = battery.expected_values()
 
-    assert truth["operating_state"] == state
-    assert truth["protections"] == protections
+    assert expected_values["operating_state"] == state
+    assert expected_values["protections"] == protections
     assert charge[0] <= pick(battery, "state_of_charge")[0] <= charge[1]
     assert 2.3 < pick(battery, "lowest_cell_voltage")[0] < 3.6
-    assert truth["charge_energy_kwh"] == truth["discharge_energy_kwh"] == 0
+    assert (
+        expected_values["charge_energy_kwh"]
+        == expected_values["discharge_energy_kwh"]
+        == 0
+    )
     assert battery.registers(36, 1) == [battery.cell_count]
     nominal = f"{3.2 * battery.cell_count:.1f}V{battery.capacity:.0f}Ah"
     assert battery.name.startswith(f"ZT-{nominal}-")
@@ -954,7 +968,7 @@ def test_winter_is_minus_eight_and_the_charger_waits() -> None:
 
     assert pick(battery, "probe_1", "probe_2", "ambient_temperature") == [-8] * 3
     assert battery.demand_current > 0
-    assert battery.truth()["current"] == 0.0
+    assert battery.expected_values()["current"] == 0.0
 
 
 def test_the_failing_cell_stands_out() -> None:
@@ -970,14 +984,14 @@ def test_a_preset_can_be_changed() -> None:
     battery = preset("idle", name="Bow", seed=3, state_of_charge=50.0, clock=Clock())
 
     assert battery.name == "Bow"
-    assert battery.truth()["state_of_charge"] == 50
+    assert battery.expected_values()["state_of_charge"] == 50
 
 
 def test_the_seed_decides_the_cells() -> None:
     """The same seed gives the same battery."""
     one, same, other = (SimulatedBattery(seed=n, clock=Clock()) for n in (1, 1, 2))
 
-    assert one.truth() == same.truth()
+    assert one.expected_values() == same.expected_values()
     assert one.cell_voltages != other.cell_voltages
 
 

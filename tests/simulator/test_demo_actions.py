@@ -13,13 +13,13 @@ import yaml
 from homeassistant.core import HomeAssistant, ServiceCall
 
 from simulator.battery import HeaterAnswer, preset
-from simulator.homeassistant.custom_components import voltgo_simulator
-from simulator.homeassistant.custom_components.voltgo_simulator.actions import ACTIONS
-from simulator.homeassistant.custom_components.voltgo_simulator.const import DOMAIN
-from simulator.homeassistant.custom_components.voltgo_simulator.world import (
-    World as DemoWorld,
+from simulator.e2e.custom_components import voltgo_simulator
+from simulator.e2e.custom_components.voltgo_simulator.actions import ACTIONS
+from simulator.e2e.custom_components.voltgo_simulator.const import DOMAIN
+from simulator.e2e.custom_components.voltgo_simulator.environment import (
+    SimulatedEnvironment,
 )
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 FOLDER = Path(voltgo_simulator.__file__).parent
 FORMS: dict[str, Any] = yaml.safe_load(
@@ -41,10 +41,10 @@ def test_an_action_has_a_form_and_words_for_each_field(name: str) -> None:
 
 
 async def test_the_answer_of_the_heater_is_chosen(
-    hass: HomeAssistant, world: World
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every answer of the form reaches the battery, and there are no others."""
-    demo = DemoWorld(hass)
+    demo = SimulatedEnvironment(hass)
     battery = preset("winter")
     await demo.add(battery)
     action = ACTIONS["set_heater_answer"]

@@ -12,13 +12,13 @@ from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.exceptions import ServiceValidationError
 
 from simulator.bank import PAIR
-from simulator.homeassistant.batteries import BANK_MODELS, PORT, STARBOARD
-from simulator.homeassistant.custom_components.voltgo_simulator.actions import ACTIONS
-from simulator.homeassistant.custom_components.voltgo_simulator.const import DOMAIN
-from simulator.homeassistant.custom_components.voltgo_simulator.world import (
-    World as DemoWorld,
+from simulator.e2e.batteries import BANK_MODELS, PORT, STARBOARD
+from simulator.e2e.custom_components.voltgo_simulator.actions import ACTIONS
+from simulator.e2e.custom_components.voltgo_simulator.const import DOMAIN
+from simulator.e2e.custom_components.voltgo_simulator.environment import (
+    SimulatedEnvironment,
 )
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 
 class Demo:
@@ -27,14 +27,14 @@ class Demo:
     def __init__(self, hass: HomeAssistant) -> None:
         """Start with nobody on the air."""
         self.hass = hass
-        self.world = DemoWorld(hass)
+        self.bluetooth_env = SimulatedEnvironment(hass)
 
     async def act(self, name: str, **data: Any) -> Any:
         """Do what is offered under Developer tools, as Home Assistant would."""
         action = ACTIONS[name]
         checked = vol.Schema(action.fields)(data)
         return await action.run(
-            self.world, ServiceCall(self.hass, DOMAIN, name, checked)
+            self.bluetooth_env, ServiceCall(self.hass, DOMAIN, name, checked)
         )
 
     async def bank(self) -> Any:
@@ -43,8 +43,10 @@ class Demo:
 
 
 @pytest.fixture(name="empty")
-async def empty_fixture(hass: HomeAssistant, world: World) -> Demo:
-    """Return a world without anything; Home Assistant's Bluetooth is that of `world`."""
+async def empty_fixture(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> Demo:
+    """Return a world without anything; Home Assistant's Bluetooth is that of `bluetooth_env`."""
     return Demo(hass)
 
 
@@ -55,7 +57,7 @@ async def demo_fixture(empty: Demo) -> AsyncGenerator[Demo]:
     assert await demo.bank() is None
     await demo.act("add_bank")
     yield demo
-    for peripheral in demo.world.peripherals.values():
+    for peripheral in demo.bluetooth_env.peripherals.values():
         await peripheral.stop()
 
 
@@ -68,9 +70,9 @@ async def test_the_bank_is_two_more_batteries(demo: Demo) -> None:
         options["name"] for options in PAIR
     ]
     assert all(battery["on"] for battery in answer["batteries"])
-    truths = [battery["truth"] for battery in answer["batteries"]]
+    truths = [battery["expected_values"] for battery in answer["batteries"]]
     assert answer["bank"]["current"] == pytest.approx(
-        sum(truth["current"] for truth in truths)
+        sum(expected_values["current"] for expected_values in truths)
     )
     assert answer["bank"]["isolated"] == []
     with pytest.raises(ServiceValidationError):
@@ -86,7 +88,7 @@ async def test_the_bank_shares_a_current(demo: Demo) -> None:
         await demo.act("set_surroundings", address=PORT, demand_current=-5)
     assert (await demo.bank())["current"] == pytest.approx(50, abs=0.1)
     await demo.act("set_surroundings", address=PORT, ambient=-5)
-    assert demo.world.simulated(PORT).ambient == -5
+    assert demo.bluetooth_env.simulated(PORT).ambient == -5
 
 
 async def test_a_battery_of_the_bank_is_cut_off_and_comes_back(demo: Demo) -> None:
@@ -108,8 +110,8 @@ async def test_a_battery_of_the_bank_is_loosened_and_fastened(demo: Demo) -> Non
     """Its own truth knows of nothing."""
     await demo.act("loosen", address=STARBOARD, loose=True)
     assert (await demo.bank())["fastened"] == [PORT]
-    truth = demo.world.simulated(STARBOARD).truth()
-    assert (truth["current"], truth["protections"]) == (0, ())
+    expected_values = demo.bluetooth_env.simulated(STARBOARD).expected_values()
+    assert (expected_values["current"], expected_values["protections"]) == (0, ())
 
     await demo.act("loosen", address=STARBOARD, loose=False)
     assert (await demo.bank())["fastened"] == [PORT, STARBOARD]
@@ -123,9 +125,9 @@ async def test_a_battery_of_the_bank_is_weakened(demo: Demo) -> None:
     after = (await demo.bank())["currents"]
     assert after[PORT] == pytest.approx(before[PORT] / 2, abs=2)
     assert sum(after.values()) == pytest.approx(-24, abs=0.1)
-    assert demo.world.simulated(PORT).cell_capacity[0] > 100 * 3600
+    assert demo.bluetooth_env.simulated(PORT).cell_capacity[0] > 100 * 3600
     await demo.act("weaken", address=PORT, capacity=0.5)
-    assert demo.world.simulated(PORT).cell_capacity[0] < 51 * 3600
+    assert demo.bluetooth_env.simulated(PORT).cell_capacity[0] < 51 * 3600
 
 
 async def test_only_a_bank_that_is_there_obeys(empty: Demo) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.homeassistant.log import complaints
-from simulator.homeassistant.server import LOG
+from simulator.e2e.log import complaints
+from simulator.e2e.server import LOG
 
 PLACE = "(MainThread) [custom_components.voltgo_vlrv.coordinator]"
 LOST = (

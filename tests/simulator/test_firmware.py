@@ -27,7 +27,7 @@ from simulator.firmware import (
     build_image,
     image_version,
 )
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 BMS = 2
 COMM = 1
@@ -380,15 +380,17 @@ def test_a_restart_can_fail(
 class Central:
     """A connected client."""
 
-    def __init__(self, world: World, battery: SimulatedBattery) -> None:
+    def __init__(
+        self, bluetooth_env: BluetoothEnvironment, battery: SimulatedBattery
+    ) -> None:
         """Prepare."""
-        self.world = world
+        self.bluetooth_env = bluetooth_env
         self.battery = battery
         self.received: list[bytes] = []
 
     async def send(self, *requests: bytes) -> list[bytes]:
         """Connect, write the requests, and return what arrives within a second each."""
-        client = await self.world.connect(self.battery.address)
+        client = await self.bluetooth_env.connect(self.battery.address)
         await client.start_notify(
             NOTIFY, lambda _char, data: self.received.append(bytes(data))
         )
@@ -400,19 +402,19 @@ class Central:
 
 
 @pytest.fixture
-async def central(world: World) -> Central:
+async def central(bluetooth_env: BluetoothEnvironment) -> Central:
     """Put a battery on the air, and an adapter that hears it."""
     battery = SimulatedBattery()
-    await world.add_battery(battery)
-    await world.add_adapter()
-    return Central(world, battery)
+    await bluetooth_env.add_battery(battery)
+    await bluetooth_env.add_adapter()
+    return Central(bluetooth_env, battery)
 
 
 async def test_finish_is_answered_and_then_the_battery_is_gone_for_a_while(
-    world: World, central: Central, fast_clock: FastClock
+    bluetooth_env: BluetoothEnvironment, central: Central, fast_clock: FastClock
 ) -> None:
     """It comes back by itself, with the new version."""
-    peripheral = world.peripherals[central.battery.address]
+    peripheral = bluetooth_env.peripherals[central.battery.address]
     replies = await central.send(*conversation())
     assert replies[-1] == build_reply(bytes.fromhex("6405010000"))
     assert len(replies) == len(conversation())
@@ -426,13 +428,13 @@ async def test_finish_is_answered_and_then_the_battery_is_gone_for_a_while(
 
 
 async def test_a_link_lost_at_a_step_leaves_the_battery_running(
-    world: World, central: Central
+    bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """It can be found again at once."""
     receiver = central.battery.firmware_receiver
     assert receiver is not None
     receiver.faults["start"] = Fault("disconnect")
-    peripheral = world.peripherals[central.battery.address]
+    peripheral = bluetooth_env.peripherals[central.battery.address]
     assert await central.send(SYNC, start()) == [
         build_reply(bytes.fromhex("6401010000"))
     ]
@@ -441,13 +443,13 @@ async def test_a_link_lost_at_a_step_leaves_the_battery_running(
 
 
 async def test_a_battery_that_never_comes_back_stays_off(
-    world: World, central: Central
+    bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """Until it is switched on by hand."""
     receiver = central.battery.firmware_receiver
     assert receiver is not None
     receiver.comes_back = "never"
-    peripheral = world.peripherals[central.battery.address]
+    peripheral = bluetooth_env.peripherals[central.battery.address]
     await central.send(*conversation())
     await asyncio.sleep(3600)
     assert not peripheral.is_on
@@ -458,10 +460,10 @@ async def test_a_battery_that_never_comes_back_stays_off(
 
 
 async def test_a_battery_switched_off_while_it_restarts_stays_off(
-    world: World, central: Central
+    bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """Nothing brings it back behind the back of who did that."""
-    peripheral = world.peripherals[central.battery.address]
+    peripheral = bluetooth_env.peripherals[central.battery.address]
     await central.send(*conversation())
     await peripheral.stop()
     await asyncio.sleep(60)

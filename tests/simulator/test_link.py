@@ -32,7 +32,7 @@ from simulator.adapter import VirtualAdapter
 from simulator.clock import FastClock
 from simulator.faults import FOREVER, LinkFaults
 from simulator.peripheral import Peripheral
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 ADDRESS = "A4:C1:37:00:00:01"
 OTHER_ADDRESS = "A4:C1:37:00:00:02"
@@ -101,9 +101,11 @@ class Session:
         return list(self.received)
 
 
-async def open_session(world: World, address: str = ADDRESS) -> Session:
+async def open_session(
+    bluetooth_env: BluetoothEnvironment, address: str = ADDRESS
+) -> Session:
     """Connect and subscribe."""
-    session = Session(await world.connect(address))
+    session = Session(await bluetooth_env.connect(address))
     await session.subscribe()
     return session
 
@@ -120,25 +122,29 @@ def battery() -> CannedBattery:
 
 
 @pytest.fixture
-async def peripheral(world: World, battery: CannedBattery) -> Peripheral:
+async def peripheral(
+    bluetooth_env: BluetoothEnvironment, battery: CannedBattery
+) -> Peripheral:
     """Put a second generation battery on the air."""
-    return await world.add_battery(battery)
+    return await bluetooth_env.add_battery(battery)
 
 
 @pytest.fixture
-async def adapter(world: World, peripheral: Peripheral) -> VirtualAdapter:
+async def adapter(
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral
+) -> VirtualAdapter:
     """Give Home Assistant an adapter that hears the battery."""
-    return await world.add_adapter()
+    return await bluetooth_env.add_adapter()
 
 
 # Discovery
 
 
 async def test_a_battery_is_discovered_with_its_name(
-    world: World, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, adapter: VirtualAdapter
 ) -> None:
     """The advertisement carries name and service, from a public address."""
-    info = await world.heard(ADDRESS)
+    info = await bluetooth_env.heard(ADDRESS)
     assert info.name == NAME
     assert info.service_uuids == [uuid(0xFF00)]
     assert info.connectable
@@ -150,47 +156,51 @@ async def test_a_battery_is_discovered_with_its_name(
     ("mode", "name"), [("active", NAME), ("passive", ADDRESS), ("auto", ADDRESS)]
 )
 async def test_a_name_in_the_scan_response_needs_an_active_scan(
-    world: World, battery: CannedBattery, mode: str, name: str
+    bluetooth_env: BluetoothEnvironment, battery: CannedBattery, mode: str, name: str
 ) -> None:
     """Passive scanning never asks for the scan response."""
-    await world.add_battery(battery, name_in_scan_response=True)
-    await world.add_adapter(mode=mode)
+    await bluetooth_env.add_battery(battery, name_in_scan_response=True)
+    await bluetooth_env.add_adapter(mode=mode)
     await asyncio.sleep(2)
-    info = await world.heard(ADDRESS)
+    info = await bluetooth_env.heard(ADDRESS)
     assert info.name == name
     assert info.service_uuids == [uuid(0xFF00)]
 
 
 async def test_automatic_scanning_learns_the_name_in_an_active_window(
-    hass: HomeAssistant, world: World, battery: CannedBattery
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, battery: CannedBattery
 ) -> None:
     """An adapter in automatic mode scans actively on demand."""
-    await world.add_battery(battery, name_in_scan_response=True)
-    await world.add_adapter(mode="auto")
+    await bluetooth_env.add_battery(battery, name_in_scan_response=True)
+    await bluetooth_env.add_adapter(mode="auto")
     await bluetooth.async_request_active_scan(hass, 2)
-    assert (await world.heard(ADDRESS)).name == NAME
+    assert (await bluetooth_env.heard(ADDRESS)).name == NAME
 
 
-async def test_a_long_name_moves_to_the_scan_response(world: World) -> None:
+async def test_a_long_name_moves_to_the_scan_response(
+    bluetooth_env: BluetoothEnvironment,
+) -> None:
     """A legacy advertisement holds 31 bytes."""
     name = "ZT-25.6V100Ah-1238-house-bank"
-    await world.add_battery(CannedBattery(name))
-    await world.add_adapter()
+    await bluetooth_env.add_battery(CannedBattery(name))
+    await bluetooth_env.add_adapter()
     await asyncio.sleep(2)
-    assert (await world.heard(ADDRESS)).name == name
+    assert (await bluetooth_env.heard(ADDRESS)).name == name
 
 
-async def test_a_first_generation_battery_looks_different(world: World) -> None:
+async def test_a_first_generation_battery_looks_different(
+    bluetooth_env: BluetoothEnvironment,
+) -> None:
     """Its address is its manufacturer data; replies come in 75 bytes at most."""
     battery = CannedBattery("Z121000001", OLD_ADDRESS, generation=1)
-    peripheral = await world.add_battery(battery)
-    await world.add_adapter()
-    info = await world.heard(OLD_ADDRESS)
+    peripheral = await bluetooth_env.add_battery(battery)
+    await bluetooth_env.add_adapter()
+    info = await bluetooth_env.heard(OLD_ADDRESS)
     assert info.name == "Z121000001"
     assert info.service_uuids == [uuid(0x1000)]
     assert info.manufacturer_data == {0x6F80: bytes.fromhex("b0155e71")}
 
-    client = await world.connect(OLD_ADDRESS)
+    client = await bluetooth_env.connect(OLD_ADDRESS)
     write = client.services.get_characteristic(uuid(0x1001))
     assert write is not None
     assert "write-without-response" in write.properties
@@ -202,14 +212,14 @@ async def test_a_first_generation_battery_looks_different(world: World) -> None:
 
 
 async def test_a_foreign_pack_advertises_alike_but_has_other_services(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
 ) -> None:
     """0xFF00 proves nothing, neither does a name; the services do."""
     battery = CannedBattery("ZT-lookalike", FOREIGN_ADDRESS)
-    peripheral = await world.add_battery(battery, profile="jbd")
-    await world.add_adapter()
-    assert (await world.heard(FOREIGN_ADDRESS)).service_uuids == [uuid(0xFF00)]
-    client = await world.connect(FOREIGN_ADDRESS)
+    peripheral = await bluetooth_env.add_battery(battery, profile="jbd")
+    await bluetooth_env.add_adapter()
+    assert (await bluetooth_env.heard(FOREIGN_ADDRESS)).service_uuids == [uuid(0xFF00)]
+    client = await bluetooth_env.connect(FOREIGN_ADDRESS)
     assert client.services.get_service(uuid(0x1006)) is None
     await client.start_notify(uuid(0xFF01), lambda _char, _data: None)
     await client.write_gatt_char(uuid(0xFF02), b"?", response=False)
@@ -219,48 +229,48 @@ async def test_a_foreign_pack_advertises_alike_but_has_other_services(
 
 
 async def test_the_best_heard_adapter_connects(
-    world: World, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, adapter: VirtualAdapter
 ) -> None:
     """Home Assistant takes the strongest path; out of range there is none."""
-    second = await world.add_adapter(SECOND_PROXY)
+    second = await bluetooth_env.add_adapter(SECOND_PROXY)
     adapter.radio.rssi[ADDRESS] = -85
     second.radio.rssi[ADDRESS] = -50
     await asyncio.sleep(60)
-    client = await world.connect(ADDRESS)
+    client = await bluetooth_env.connect(ADDRESS)
     assert (list(adapter.links), list(second.links)) == ([], [ADDRESS])
     await client.disconnect()
 
     second.radio.rssi[ADDRESS] = None
     await asyncio.sleep(600)
-    info = await world.heard(ADDRESS)
+    info = await bluetooth_env.heard(ADDRESS)
     assert (info.source, info.rssi) == (adapter.source, -85)
-    await world.connect(ADDRESS)
+    await bluetooth_env.connect(ADDRESS)
     assert (list(adapter.links), list(second.links)) == ([ADDRESS], [])
 
 
 async def test_a_silent_battery_is_forgotten_in_time(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """Home Assistant's own ageing runs on the simulated clock."""
-    await world.heard(ADDRESS)
+    await bluetooth_env.heard(ADDRESS)
     await peripheral.silence()
     assert not peripheral.is_advertising
     await asyncio.sleep(60)
-    assert world.last_heard(ADDRESS) is not None
+    assert bluetooth_env.last_heard(ADDRESS) is not None
     await asyncio.sleep(1200)
-    assert world.last_heard(ADDRESS) is None
+    assert bluetooth_env.last_heard(ADDRESS) is None
     await peripheral.advertise()
-    assert await world.heard(ADDRESS)
+    assert await bluetooth_env.heard(ADDRESS)
 
 
 # One link
 
 
 async def test_a_status_reply_arrives_whole(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """87 bytes fit the battery's MTU of 160."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     characteristic = session.client.services.get_characteristic(WRITE)
     assert characteristic is not None
     assert characteristic.max_write_without_response_size == 160 - 3
@@ -273,37 +283,39 @@ async def test_a_status_reply_arrives_whole(
     assert [sent.data for sent in peripheral.notifications] == [STATUS]
 
 
-async def test_a_small_mtu_splits_a_reply(world: World, battery: CannedBattery) -> None:
+async def test_a_small_mtu_splits_a_reply(
+    bluetooth_env: BluetoothEnvironment, battery: CannedBattery
+) -> None:
     """At the default MTU of 23 a notification holds 20 bytes."""
-    await world.add_battery(battery, max_mtu=23)
-    await world.add_adapter()
-    session = await open_session(world)
+    await bluetooth_env.add_battery(battery, max_mtu=23)
+    await bluetooth_env.add_adapter()
+    session = await open_session(bluetooth_env)
     received = await session.ask()
     assert [len(data) for data in received] == [20, 20, 20, 20, 7]
     assert b"".join(received) == STATUS
 
 
 async def test_replies_take_their_time(
-    world: World, battery: CannedBattery, fast_clock: FastClock
+    bluetooth_env: BluetoothEnvironment, battery: CannedBattery, fast_clock: FastClock
 ) -> None:
     """The latency lies between the write and the notification."""
-    peripheral = await world.add_battery(battery, reply_latency=0.12)
-    await world.add_adapter()
-    session = await open_session(world)
+    peripheral = await bluetooth_env.add_battery(battery, reply_latency=0.12)
+    await bluetooth_env.add_adapter()
+    session = await open_session(bluetooth_env)
     assert await session.ask() == [STATUS]
     spent = peripheral.notifications[-1].time - peripheral.writes[-1].time
     assert spent == pytest.approx(0.12)
 
 
 async def test_a_connection_interval_spaces_notifications(
-    world: World, battery: CannedBattery
+    bluetooth_env: BluetoothEnvironment, battery: CannedBattery
 ) -> None:
     """Data moves at connection events only, a few packets in each."""
-    world.air.connection_interval = 0.03
-    world.air.packets_per_event = 2
-    await world.add_battery(battery, max_mtu=23)
-    await world.add_adapter()
-    client = await world.connect(ADDRESS)
+    bluetooth_env.medium.connection_interval = 0.03
+    bluetooth_env.medium.packets_per_event = 2
+    await bluetooth_env.add_battery(battery, max_mtu=23)
+    await bluetooth_env.add_adapter()
+    client = await bluetooth_env.connect(ADDRESS)
     loop = asyncio.get_running_loop()
     arrived: list[float] = []
     await client.start_notify(NOTIFY, lambda _char, _data: arrived.append(loop.time()))
@@ -314,10 +326,10 @@ async def test_a_connection_interval_spaces_notifications(
 
 
 async def test_the_battery_can_be_read(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The notify characteristic is a buffer, the other echoes; a silent one exists."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     await session.ask(b"last")
     assert len(await session.client.read_gatt_char(NOTIFY)) == 200
     assert await session.client.read_gatt_char(WRITE) == b"last"
@@ -325,49 +337,52 @@ async def test_the_battery_can_be_read(
 
 
 async def test_the_battery_takes_one_connection_and_hides(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter, fast_clock: FastClock
+    bluetooth_env: BluetoothEnvironment,
+    peripheral: Peripheral,
+    adapter: VirtualAdapter,
+    fast_clock: FastClock,
 ) -> None:
     """While connected it neither advertises nor lets anybody else in."""
-    second = await world.add_adapter(SECOND_PROXY)
-    await world.heard(ADDRESS)
-    client = await world.connect(ADDRESS)
+    second = await bluetooth_env.add_adapter(SECOND_PROXY)
+    await bluetooth_env.heard(ADDRESS)
+    client = await bluetooth_env.connect(ADDRESS)
     assert peripheral.is_connected
     assert not peripheral.is_advertising
     connected_at = fast_clock.now
     with pytest.raises(BleakNotFoundError):
-        await world.connect(ADDRESS, max_attempts=1)
+        await bluetooth_env.connect(ADDRESS, max_attempts=1)
     assert peripheral.connections == 1
-    seen = world.last_heard(ADDRESS)
+    seen = bluetooth_env.last_heard(ADDRESS)
     assert seen is not None
     assert seen.time <= connected_at
 
     await client.disconnect()
-    assert (await world.heard(ADDRESS, after=connected_at)).time > connected_at
+    assert (await bluetooth_env.heard(ADDRESS, after=connected_at)).time > connected_at
     assert not adapter.links
     assert not second.links
 
 
 async def test_a_phone_that_holds_the_link_locks_everybody_out(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The vendor's app wins until its owner closes it."""
-    await world.heard(ADDRESS)
+    await bluetooth_env.heard(ADDRESS)
     await peripheral.occupy()
     assert not peripheral.is_advertising
     with pytest.raises(BleakNotFoundError):
-        await world.connect(ADDRESS, max_attempts=1)
+        await bluetooth_env.connect(ADDRESS, max_attempts=1)
     await peripheral.vacate()
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 async def test_writes_in_quick_succession_are_lost(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
 ) -> None:
     """A write within 10 ms of the one before is not applied."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     for frame in (b"1", b"2", b"3"):
         await session.client.write_gatt_char(WRITE, frame, response=False)
     await asyncio.sleep(0.009)
@@ -409,14 +424,14 @@ CHUNKS = [STATUS[at : at + 20] for at in range(0, 87, 20)]
     ids=lambda value: repr(value) if isinstance(value, LinkFaults) else "",
 )
 async def test_a_reply_is_damaged_once(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
     faults: LinkFaults,
     expected: list[bytes],
 ) -> None:
     """A counted fault strikes as often as asked, and no more."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     peripheral.faults = faults
     assert await session.ask() == expected
     faults.chunk_size = None
@@ -424,13 +439,13 @@ async def test_a_reply_is_damaged_once(
 
 
 async def test_two_replies_can_share_a_notification(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
 ) -> None:
     """The battery holds one back."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     battery.reply = SHORT
     peripheral.faults.merge = 1
     assert await session.ask() == []
@@ -439,13 +454,13 @@ async def test_two_replies_can_share_a_notification(
 
 
 async def test_a_late_reply_is_overtaken(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
 ) -> None:
     """It arrives when another request is waiting."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     peripheral.faults.late = 1
     peripheral.faults.late_by = 5
     assert await session.ask(seconds=4) == []
@@ -454,13 +469,13 @@ async def test_a_late_reply_is_overtaken(
 
 
 async def test_a_silent_link_stays_connected(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
 ) -> None:
     """Until the faults are cleared."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     peripheral.faults.drop = FOREVER
     for _ in range(10):
         assert await session.ask(seconds=10) == []
@@ -471,17 +486,17 @@ async def test_a_silent_link_stays_connected(
 
 
 async def test_the_air_can_lose_packets(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
 ) -> None:
     """A lost write command never reaches the battery."""
-    session = await open_session(world)
-    world.air.lose = lambda sender, _data: sender is adapter.radio
+    session = await open_session(bluetooth_env)
+    bluetooth_env.medium.lose = lambda sender, _data: sender is adapter.radio
     assert await session.ask() == []
     assert not battery.frames
-    world.air.lose = None
+    bluetooth_env.medium.lose = None
     assert await session.ask() == [STATUS]
 
 
@@ -490,30 +505,33 @@ async def test_the_air_can_lose_packets(
 
 @pytest.mark.parametrize("fault", ["disconnect_on_connect", "refuse_connection"])
 async def test_a_failed_connection_is_tried_again(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter, fault: str
+    bluetooth_env: BluetoothEnvironment,
+    peripheral: Peripheral,
+    adapter: VirtualAdapter,
+    fault: str,
 ) -> None:
     """bleak_retry_connector sees an error it knows."""
     setattr(peripheral.faults, fault, 2)
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
     assert peripheral.connections == (3 if fault == "disconnect_on_connect" else 1)
     assert list(adapter.links) == [ADDRESS]
 
 
 async def test_a_battery_that_refuses_for_good_is_given_up(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """With an error, and no slot taken."""
     peripheral.faults.refuse_connection = FOREVER
     with pytest.raises(BleakError):
-        await world.connect(ADDRESS, max_attempts=2)
+        await bluetooth_env.connect(ADDRESS, max_attempts=2)
     assert not adapter.links
 
 
 async def test_a_refused_subscription_is_an_att_error(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The link stays, the next attempt works."""
-    session = Session(await world.connect(ADDRESS))
+    session = Session(await bluetooth_env.connect(ADDRESS))
     peripheral.faults.refuse_subscription = 1
     with pytest.raises(BleakGATTProtocolError):
         await session.subscribe()
@@ -522,10 +540,10 @@ async def test_a_refused_subscription_is_an_att_error(
 
 
 async def test_a_link_lost_on_subscribing_is_a_bleak_error(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """Not a cancellation."""
-    session = Session(await world.connect(ADDRESS))
+    session = Session(await bluetooth_env.connect(ADDRESS))
     peripheral.faults.disconnect_on_subscribe = 1
     with pytest.raises(BleakError, match="ESP_GATT_CONN_TIMEOUT"):
         await session.subscribe()
@@ -542,7 +560,7 @@ async def test_a_link_lost_on_subscribing_is_a_bleak_error(
     ],
 )
 async def test_a_link_lost_around_a_reply(  # noqa: PLR0917
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -552,7 +570,9 @@ async def test_a_link_lost_around_a_reply(  # noqa: PLR0917
 ) -> None:
     """The request was applied, the reply is missing or incomplete."""
     lost: list[BleakClient] = []
-    session = Session(await world.connect(ADDRESS, disconnected_callback=lost.append))
+    session = Session(
+        await bluetooth_env.connect(ADDRESS, disconnected_callback=lost.append)
+    )
     await session.subscribe()
     peripheral.faults = LinkFaults(chunk_size=chunk_size)
     setattr(peripheral.faults, fault, 1)
@@ -563,11 +583,11 @@ async def test_a_link_lost_around_a_reply(  # noqa: PLR0917
 
 
 async def test_a_link_lost_during_a_request_is_a_bleak_error(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The caller is not cancelled, and can connect again."""
-    client = await world.connect(ADDRESS)
-    world.air.lose = lambda _sender, _data: True
+    client = await bluetooth_env.connect(ADDRESS)
+    bluetooth_env.medium.lose = lambda _sender, _data: True
     asyncio.get_running_loop().call_later(3, peripheral.drop_link)
     with pytest.raises(BleakError, match="ESP_GATT_CONN_TIMEOUT"):
         await client.read_gatt_char(NOTIFY)
@@ -575,55 +595,55 @@ async def test_a_link_lost_during_a_request_is_a_bleak_error(
         await client.write_gatt_char(WRITE, b"?", response=False)
     await client.disconnect()
 
-    world.air.lose = None
-    assert await (await open_session(world)).ask() == [STATUS]
+    bluetooth_env.medium.lose = None
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
     assert peripheral.connections == 2
 
 
 async def test_a_power_cycle_breaks_the_link_and_renames(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
     fast_clock: FastClock,
 ) -> None:
     """Off, nothing is heard; on again, the battery has its new name."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     switched_off = fast_clock.now
     await peripheral.power_cycle(off_for=30)
     assert fast_clock.now == pytest.approx(switched_off + 30, abs=0.1)
     assert not session.client.is_connected
     assert battery.power_cycles == 1
-    info = await world.heard(ADDRESS, after=switched_off)
+    info = await bluetooth_env.heard(ADDRESS, after=switched_off)
     assert info.time >= switched_off + 30
     assert info.name == "Starboard house bank 2"
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 # Slots and services of the adapter
 
 
-async def test_no_free_slot_is_told_apart(world: World) -> None:
+async def test_no_free_slot_is_told_apart(bluetooth_env: BluetoothEnvironment) -> None:
     """Home Assistant and bleak_retry_connector recognise what proxies say."""
-    await world.add_battery(CannedBattery())
-    await world.add_battery(CannedBattery("ZT-other", OTHER_ADDRESS))
-    adapter = await world.add_adapter(slots=1)
-    first = await world.connect(ADDRESS)
+    await bluetooth_env.add_battery(CannedBattery())
+    await bluetooth_env.add_battery(CannedBattery("ZT-other", OTHER_ADDRESS))
+    adapter = await bluetooth_env.add_adapter(slots=1)
+    first = await bluetooth_env.connect(ADDRESS)
     assert adapter.scanner.get_allocations().free == 0
     with pytest.raises(BleakOutOfConnectionSlotsError):
-        await world.connect(OTHER_ADDRESS, max_attempts=1)
+        await bluetooth_env.connect(OTHER_ADDRESS, max_attempts=1)
     await first.disconnect()
-    second = await world.connect(OTHER_ADDRESS)
+    second = await bluetooth_env.connect(OTHER_ADDRESS)
     await second.disconnect()
 
     adapter.faults.out_of_slots = True
     with pytest.raises(BleakOutOfConnectionSlotsError):
-        await world.connect(ADDRESS, max_attempts=1)
+        await bluetooth_env.connect(ADDRESS, max_attempts=1)
     assert adapter.scanner.get_allocations().allocated == []
 
 
 async def test_services_are_remembered_until_cleared(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """A second connection costs fewer packets than the first."""
     packets: list[bytes] = []
@@ -632,11 +652,11 @@ async def test_services_are_remembered_until_cleared(
         packets.append(data)
         return False
 
-    world.air.lose = count
+    bluetooth_env.medium.lose = count
     costs = []
     for clear in (False, True, False):
         packets.clear()
-        client = await world.connect(ADDRESS)
+        client = await bluetooth_env.connect(ADDRESS)
         costs.append(len(packets))
         if clear:
             await client.clear_cache()
@@ -646,32 +666,35 @@ async def test_services_are_remembered_until_cleared(
 
 
 async def test_a_connection_timeout_leaves_nothing_behind(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
     fast_clock: FastClock,
 ) -> None:
     """A battery that has gone quiet costs 20 s per attempt and no slot."""
-    await world.heard(ADDRESS)
+    await bluetooth_env.heard(ADDRESS)
     await peripheral.silence()
     started = fast_clock.now
     with pytest.raises(BleakNotFoundError):
-        await world.connect(ADDRESS, max_attempts=2)
+        await bluetooth_env.connect(ADDRESS, max_attempts=2)
     assert 40 <= fast_clock.now - started < 50
     assert not adapter.links
     assert adapter.radio.pending_le_connection is None
     await peripheral.advertise()
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21])
 async def test_a_connection_cancelled_before_the_link_is_up(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter, turns: int
+    bluetooth_env: BluetoothEnvironment,
+    peripheral: Peripheral,
+    adapter: VirtualAdapter,
+    turns: int,
 ) -> None:
     """After some turns of the event loop; the battery is not there."""
-    await world.heard(ADDRESS)
+    await bluetooth_env.heard(ADDRESS)
     await peripheral.silence()
-    task = asyncio.create_task(world.connect(ADDRESS))
+    task = asyncio.create_task(bluetooth_env.connect(ADDRESS))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
@@ -680,55 +703,55 @@ async def test_a_connection_cancelled_before_the_link_is_up(
     assert not adapter.links
     assert adapter.radio.pending_le_connection is None
     await peripheral.advertise()
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 async def test_a_connection_cancelled_while_services_are_discovered(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """At whatever packet the caller gives up."""
-    await world.heard(ADDRESS)
+    await bluetooth_env.heard(ADDRESS)
     for packets in range(1, 28, 3):  # of some 30
-        task = asyncio.create_task(world.connect(ADDRESS))
-        world.air.lose = _cancel_at(packets, task)
+        task = asyncio.create_task(bluetooth_env.connect(ADDRESS))
+        bluetooth_env.medium.lose = _cancel_at(packets, task)
         with pytest.raises(asyncio.CancelledError):
             await task
-        world.air.lose = None
+        bluetooth_env.medium.lose = None
         await asyncio.sleep(0.1)
         assert not adapter.links
         assert not peripheral.is_connected
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 async def test_an_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
-    world: World, peripheral: Peripheral
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral
 ) -> None:
     """The battery notices that nobody is there, whatever the adapter knew by then."""
     for turns in range(0, 40, 3):
-        await world.add_adapter()
-        await world.heard(ADDRESS, after=asyncio.get_running_loop().time())
+        await bluetooth_env.add_adapter()
+        await bluetooth_env.heard(ADDRESS, after=asyncio.get_running_loop().time())
         linked = asyncio.Event()
         assert peripheral._device is not None
         peripheral._device.once("connection", lambda _link, now=linked: now.set())
-        connecting = asyncio.create_task(world.connect(ADDRESS))
+        connecting = asyncio.create_task(bluetooth_env.connect(ADDRESS))
         await linked.wait()
         for _ in range(turns):
             await asyncio.sleep(0)
-        await world.remove_adapter()
+        await bluetooth_env.remove_adapter()
         await asyncio.sleep(1)
         assert not peripheral.is_connected
         connecting.cancel()
         await asyncio.wait({connecting})
-    await world.add_adapter()
-    assert await (await open_session(world)).ask() == [STATUS]
+    await bluetooth_env.add_adapter()
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 @pytest.mark.usefixtures("adapter", "peripheral")
 async def test_an_adapter_that_remembers_services_forgets_who_used_them(
-    world: World,
+    bluetooth_env: BluetoothEnvironment,
 ) -> None:
     """Else memory would grow with each link, and be blamed on its user."""
-    session = await open_session(world)
+    session = await open_session(bluetooth_env)
     forgotten = weakref.ref(session)
     await session.client.disconnect()
     await asyncio.sleep(1)
@@ -738,10 +761,10 @@ async def test_an_adapter_that_remembers_services_forgets_who_used_them(
 
 
 async def test_a_link_that_comes_after_everybody_left_is_ended(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The task that connects dies without telling the controller, as at shutdown."""
-    await world.heard(ADDRESS)
+    await bluetooth_env.heard(ADDRESS)
     await peripheral.silence()
     attempt = asyncio.create_task(
         adapter.device.connect(hci.Address(f"{ADDRESS}/P"), timeout=None)
@@ -752,7 +775,7 @@ async def test_a_link_that_comes_after_everybody_left_is_ended(
     await asyncio.sleep(2)
     assert adapter.radio.pending_le_connection is None
     assert not peripheral.is_connected
-    assert await (await open_session(world)).ask() == [STATUS]
+    assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
 def _cancel_at(
@@ -769,13 +792,13 @@ def _cancel_at(
 
 
 async def test_a_battery_that_stops_answering_while_connecting_times_out(
-    world: World, peripheral: Peripheral, adapter: VirtualAdapter
+    bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The link is up, the services never come."""
-    await world.heard(ADDRESS)
-    world.air.lose = lambda _sender, _data: True
+    await bluetooth_env.heard(ADDRESS)
+    bluetooth_env.medium.lose = lambda _sender, _data: True
     with pytest.raises((BleakNotFoundError, BleakConnectionError)):
-        await world.connect(ADDRESS, max_attempts=1)
+        await bluetooth_env.connect(ADDRESS, max_attempts=1)
     await asyncio.sleep(1)
     assert not adapter.links
     assert not peripheral.is_connected

@@ -50,7 +50,7 @@ from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.firmware import FirmwareReceiver, build_image
 from simulator.peripheral import PROFILES, Battery, Peripheral
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 ADDRESS = "A4:C1:37:00:00:01"
 NAME = "House bank"
@@ -92,7 +92,7 @@ class ScriptedBattery(SimulatedBattery):
 class Link:
     """A battery, an adapter that hears it, and a client."""
 
-    world: World
+    bluetooth_env: BluetoothEnvironment
     clock: FastClock
     peripheral: Peripheral
     adapter: VirtualAdapter
@@ -156,7 +156,9 @@ type Build = Callable[..., Coroutine[Any, Any, Link]]
 
 
 @pytest.fixture(name="build")
-async def build_fixture(world: World, fast_clock: FastClock) -> Build:
+async def build_fixture(
+    bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
+) -> Build:
     """Return what makes a link of any kind; keywords are those of a peripheral."""
 
     async def build(
@@ -166,18 +168,22 @@ async def build_fixture(world: World, fast_clock: FastClock) -> Build:
         heard: bool = True,
         **kwargs: Any,
     ) -> Link:
-        peripheral = await world.add_battery(battery or ScriptedBattery(), **kwargs)
-        adapter = await world.add_adapter(SOURCE)
+        peripheral = await bluetooth_env.add_battery(
+            battery or ScriptedBattery(), **kwargs
+        )
+        adapter = await bluetooth_env.add_adapter(SOURCE)
         losses: list[float] = []
         client = VlrvClient(
             NAME,
-            lambda: bluetooth.async_ble_device_from_address(world.hass, ADDRESS, True),
+            lambda: bluetooth.async_ble_device_from_address(
+                bluetooth_env.hass, ADDRESS, True
+            ),
             on_disconnect=lambda: losses.append(fast_clock.now),
             timing=timing,
         )
         if heard:
-            await world.heard(ADDRESS)
-        return Link(world, fast_clock, peripheral, adapter, client, losses)
+            await bluetooth_env.heard(ADDRESS)
+        return Link(bluetooth_env, fast_clock, peripheral, adapter, client, losses)
 
     return build
 
@@ -345,13 +351,13 @@ async def test_a_failed_subscription_leaves_no_link(link: Link, fault: str) -> N
 async def test_a_subscription_that_is_never_answered_is_given_up(link: Link) -> None:
     """F7: after 10 s, and without a link."""
     # ATT write requests, behind the headers of L2CAP.
-    link.world.air.lose = lambda _sender, pdu: pdu[4] == 0x12
+    link.bluetooth_env.medium.lose = lambda _sender, pdu: pdu[4] == 0x12
     before = link.clock.now
     with pytest.raises(ConnectionLostError):
         await link.client.connect()
     assert 10 <= link.clock.now - before < 12
     await link.assert_free()
-    link.world.air.lose = None
+    link.bluetooth_env.medium.lose = None
     await link.assert_usable()
 
 
@@ -420,7 +426,7 @@ async def test_a_service_without_its_characteristics_is_foreign(
 
 
 async def test_services_from_before_an_update_are_forgotten_once(
-    build: Build, world: World
+    build: Build, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """F7: what the adapter remembers of the device may be out of date."""
     link = await build(profile="jbd")
@@ -428,7 +434,7 @@ async def test_services_from_before_an_update_are_forgotten_once(
         await link.client.connect()
     assert ADDRESS in link.adapter.gatt_cache
     await link.peripheral.stop()
-    link.peripheral = await world.add_battery(ScriptedBattery())
+    link.peripheral = await bluetooth_env.add_battery(ScriptedBattery())
     await link.client.connect()
     link.assert_held()
     assert link.peripheral.connections == 2
@@ -1152,7 +1158,7 @@ async def test_letting_go_gives_up_a_connection_that_is_being_made(
     link: Link, after: float
 ) -> None:
     """F8: nothing is held afterwards, wherever on its way it was."""
-    link.world.air.connection_interval = 0.05
+    link.bluetooth_env.medium.connection_interval = 0.05
     connecting = start(link.client.connect())
     await asyncio.sleep(after)
     assert not connecting.done()
@@ -1170,7 +1176,7 @@ async def test_letting_go_twice_of_a_connection_in_the_making_does_no_harm(
     link: Link,
 ) -> None:
     """F8: an unload and a stop may come together, also while it is given up."""
-    link.world.air.connection_interval = 0.05
+    link.bluetooth_env.medium.connection_interval = 0.05
     connecting = start(link.client.connect())
     await asyncio.sleep(0.3)
     assert not connecting.done()
@@ -1209,10 +1215,10 @@ async def test_whatever_a_dying_bluetooth_service_raises_is_a_lost_link(
 
 async def test_a_cancelled_connection_leaves_nothing(link: Link) -> None:
     """F8: wherever on its way it is cancelled, every 20 ms of it."""
-    link.world.air.connection_interval = 0.05
+    link.bluetooth_env.medium.connection_interval = 0.05
     steps = 0
     for steps in range(1, 500):
-        await link.world.heard(ADDRESS, after=link.clock.now)
+        await link.bluetooth_env.heard(ADDRESS, after=link.clock.now)
         connecting = start(link.client.connect())
         await asyncio.sleep(0.02 * steps)
         if connecting.done():
@@ -1308,7 +1314,7 @@ async def test_a_call_that_waits_its_turn_can_be_cancelled(build: Build) -> None
 
 async def test_a_cancelled_disconnection_leaves_no_slot_taken(connected: Link) -> None:
     """F8: the adapter has been told already."""
-    connected.world.air.connection_interval = 0.05
+    connected.bluetooth_env.medium.connection_interval = 0.05
     letting_go = start(connected.client.disconnect())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -1417,7 +1423,7 @@ async def test_a_foreign_battery_fails_the_proof(build: Build) -> None:
 async def test_a_cancelled_proof_leaves_nothing(build: Build) -> None:
     """F8: the owner closes the window."""
     link = await build(reply_latency=1.0)
-    link.world.air.connection_interval = 0.02
+    link.bluetooth_env.medium.connection_interval = 0.02
     for after in (0.0, 0.1, 0.3, 0.6, 1.0, 1.5, 2.0):
         proving = start(probe(link.client))
         await asyncio.sleep(after)

@@ -28,7 +28,7 @@ from custom_components.voltgo_vlrv.vlrv.trace import (
 from simulator.battery import SimulatedBattery, build_reply, status_reply
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
 
 SOURCE = "02:00:00:00:00:01"
 STATUS_READ = "0103000000298414"
@@ -47,22 +47,26 @@ def pack_fixture(fast_clock: object) -> SimulatedBattery:
 
 
 @pytest.fixture(name="peripheral")
-async def peripheral_fixture(world: World, pack: SimulatedBattery) -> Peripheral:
+async def peripheral_fixture(
+    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> Peripheral:
     """Return the battery on the air, heard by an adapter."""
-    peripheral = await world.add_battery(pack, reply_latency=LATENCY)
-    await world.add_adapter(SOURCE)
-    await world.heard(pack.address)
+    peripheral = await bluetooth_env.add_battery(pack, reply_latency=LATENCY)
+    await bluetooth_env.add_adapter(SOURCE)
+    await bluetooth_env.heard(pack.address)
     return peripheral
 
 
 @pytest.fixture(name="client")
 def client_fixture(
-    world: World, pack: SimulatedBattery, peripheral: Peripheral
+    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery, peripheral: Peripheral
 ) -> VlrvClient:
     """Return a client that is not connected yet."""
     return VlrvClient(
         pack.name,
-        lambda: bluetooth.async_ble_device_from_address(world.hass, pack.address, True),
+        lambda: bluetooth.async_ble_device_from_address(
+            bluetooth_env.hass, pack.address, True
+        ),
     )
 
 
@@ -255,13 +259,15 @@ async def test_a_refusal_is_kept_with_its_code(
 
 
 async def test_every_settings_frame_is_passed_on(
-    world: World, pack: SimulatedBattery, peripheral: Peripheral
+    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery, peripheral: Peripheral
 ) -> None:
     """Also one that comes twice; a status never."""
     passed: list[bytes] = []
     client = VlrvClient(
         pack.name,
-        lambda: bluetooth.async_ble_device_from_address(world.hass, pack.address, True),
+        lambda: bluetooth.async_ble_device_from_address(
+            bluetooth_env.hass, pack.address, True
+        ),
         on_settings_frame=passed.append,
     )
     await client.connect()

@@ -231,7 +231,7 @@ def test_no_preset_is_rejected_in_its_first_hours(name: str) -> None:
     for _ in range(24):
         decoded = decode_status(status_reply(battery.registers(0, 41)))
         assert implausibilities(decoded) == ()
-        truth = battery.truth()
+        expected_values = battery.expected_values()
         for field in (
             "state_of_charge",
             "voltage",
@@ -249,7 +249,7 @@ def test_no_preset_is_rejected_in_its_first_hours(name: str) -> None:
             "heating_enabled",
             "balancing_cells",
         ):
-            assert getattr(decoded, field) == truth[field], field
+            assert getattr(decoded, field) == expected_values[field], field
         battery.advance(600)
 
 

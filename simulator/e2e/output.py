@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import sys
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Print a line where errors go."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

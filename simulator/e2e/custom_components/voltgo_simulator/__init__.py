@@ -12,10 +12,10 @@ from homeassistant.helpers.typing import ConfigType
 
 from .actions import register_actions
 from .const import CONF_BATTERIES, DOMAIN
-from .world import World
+from .environment import SimulatedEnvironment
 from simulator.battery import PRESETS
 
-type SimulatorConfigEntry = ConfigEntry[World]
+type SimulatorConfigEntry = ConfigEntry[SimulatedEnvironment]
 
 # At run time Home Assistant has its own engine behind `vol`.
 CONFIG_SCHEMA = vol.Schema(
@@ -46,11 +46,11 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: SimulatorConfigEntry) -> bool:
     """Switch the radio and the batteries on."""
-    world = entry.runtime_data = World(hass)
-    await world.start(entry.data[CONF_BATTERIES], entry.entry_id)
+    environment = entry.runtime_data = SimulatedEnvironment(hass)
+    await environment.start(entry.data[CONF_BATTERIES], entry.entry_id)
 
     async def stop(_: Event) -> None:
-        await world.stop()
+        await environment.stop()
 
     # Entries are not unloaded when Home Assistant stops.
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop))

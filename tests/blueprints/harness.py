@@ -21,8 +21,8 @@ from homeassistant.setup import async_setup_component
 
 from simulator.battery import SimulatedBattery
 from simulator.peripheral import Peripheral
-from tests.helpers import add_discovered, enable_all, entity_id, until
-from tests.world import World
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import add_discovered, enable_all, entity_id, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 BLUEPRINTS: Final = ROOT / "blueprints" / "automation" / "voltgo_vlrv"
@@ -39,7 +39,7 @@ SWITCHES: Final = ("charger", "generator", "boiler", "shore", "memory")
 PHONE: Final = "notify.phone"
 
 
-class Home:
+class ScenarioHarness:
     """A Home Assistant with a few switches, a phone, and automations."""
 
     def __init__(self, hass: HomeAssistant) -> None:
@@ -135,33 +135,36 @@ class Home:
         return {str(note["title"]): note["message"] for note in notes.values()}
 
 
-class Rv(Home):
+class BatteryScenarioHarness(ScenarioHarness):
     """The same with a battery on the virtual radio."""
 
     def __init__(
         self,
         hass: HomeAssistant,
-        world: World,
+        bluetooth_env: BluetoothEnvironment,
         pack: SimulatedBattery,
         peripheral: Peripheral,
     ) -> None:
         """Take what there is."""
         super().__init__(hass)
-        self.world = world
+        self.bluetooth_env = bluetooth_env
         self.pack = pack
         self.peripheral = peripheral
 
     @classmethod
     async def with_battery(
-        cls, hass: HomeAssistant, world: World, pack: SimulatedBattery
-    ) -> Rv:
+        cls,
+        hass: HomeAssistant,
+        bluetooth_env: BluetoothEnvironment,
+        pack: SimulatedBattery,
+    ) -> BatteryScenarioHarness:
         """Add a battery that reports what `report` says."""
         pack.hold = True
-        peripheral = await world.add_battery(pack)
-        await world.add_adapter()
+        peripheral = await bluetooth_env.add_battery(pack)
+        await bluetooth_env.add_adapter()
         entry = await add_discovered(hass, pack.address)
         hass.config_entries.async_update_entry(entry, options=OPTIONS)
-        rv = cls(hass, world, pack, peripheral)
+        rv = cls(hass, bluetooth_env, pack, peripheral)
         await rv.set_up()
         return rv
 
@@ -198,12 +201,14 @@ class Rv(Home):
     async def vanish(self) -> None:
         """Take the battery away, and wait until that shows."""
         await self.peripheral.stop()
-        await until(lambda: self.shows("state_of_charge") == "unavailable", 10 * MINUTE)
+        await wait_until(
+            lambda: self.shows("state_of_charge") == "unavailable", 10 * MINUTE
+        )
 
     async def return_(self) -> None:
         """Bring the battery back, and wait until that shows."""
         await self.peripheral.start()
-        await until(
+        await wait_until(
             lambda: self.shows("state_of_charge") not in ("unavailable", "unknown"),
             20 * MINUTE,
         )

@@ -25,14 +25,14 @@ FIRST: Final = datetime(2027, 1, 1, tzinfo=UTC)
 YEAR: Final = timedelta(days=365)
 
 
-def some_day(dice: random.Random) -> datetime:
+def random_instant(rng: random.Random) -> datetime:
     """Return an instant within a year."""
-    return FIRST + dice.random() * YEAR
+    return FIRST + rng.random() * YEAR
 
 
 @contextmanager
-def repeated(dice: random.Random) -> Generator[None]:
-    """Have everything that asks for chance get it from `dice` meanwhile."""
+def seeded_random(rng: random.Random) -> Generator[None]:
+    """Have everything that asks for chance get it from `rng` meanwhile."""
 
     def ulid_now() -> str:
         milliseconds = int(time.time() * 1000)
@@ -40,9 +40,9 @@ def repeated(dice: random.Random) -> Generator[None]:
             milliseconds.to_bytes(6, "big") + ids.randbytes(10)
         )
 
-    ids = random.Random(dice.random())
+    ids = random.Random(rng.random())
     before = random.getstate()
-    random.seed(dice.random())
+    random.seed(rng.random())
     try:
         with patch.object(ulid_util, "ulid_now", ulid_now):
             yield

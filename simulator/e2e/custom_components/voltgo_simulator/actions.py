@@ -19,7 +19,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_admin_service
 
 from .const import DOMAIN
-from .world import World
+from .environment import SimulatedEnvironment
 from simulator.bank import ParallelBank
 from simulator.battery import HeaterAnswer, ReplayBattery, SimulatedBattery
 
@@ -45,15 +45,21 @@ HEATER_ANSWERS: Final = get_args(HeaterAnswer.__value__)
 type Response = dict[str, Any]
 
 
-async def _list_batteries(world: World, _call: ServiceCall) -> Response:
+async def _list_batteries(
+    environment: SimulatedEnvironment, _call: ServiceCall
+) -> Response:
     return {
-        "batteries": [world.describe(item) for item in world.peripherals.values()],
-        "bank": world.describe_bank(),
+        "batteries": [
+            environment.describe(item) for item in environment.peripherals.values()
+        ],
+        "bank": environment.describe_bank(),
     }
 
 
-async def _set_surroundings(world: World, call: ServiceCall) -> None:
-    battery = world.simulated(call.data[CONF_ADDRESS])
+async def _set_surroundings(
+    environment: SimulatedEnvironment, call: ServiceCall
+) -> None:
+    battery = environment.simulated(call.data[CONF_ADDRESS])
     if battery.bank is not None and CONF_DEMAND_CURRENT in call.data:
         raise ServiceValidationError(
             f"{battery.address} is in the bank: set the current of the bank"
@@ -66,8 +72,8 @@ async def _set_surroundings(world: World, call: ServiceCall) -> None:
     battery.advance(0)
 
 
-async def _advance(world: World, call: ServiceCall) -> None:
-    battery = world.simulated(call.data[CONF_ADDRESS])
+async def _advance(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    battery = environment.simulated(call.data[CONF_ADDRESS])
     battery.update()
     for _ in range(call.data[CONF_MINUTES]):
         battery.advance(60)
@@ -75,42 +81,48 @@ async def _advance(world: World, call: ServiceCall) -> None:
         await asyncio.sleep(0)
 
 
-async def _hold(world: World, call: ServiceCall) -> None:
-    for peripheral in world.peripherals.values():
+async def _hold(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    for peripheral in environment.peripherals.values():
         if isinstance(battery := peripheral.battery, SimulatedBattery):
             battery.update()
             battery.hold = call.data[CONF_HOLD]
 
 
-async def _drop_link(world: World, call: ServiceCall) -> None:
-    world.peripheral(call.data[CONF_ADDRESS]).drop_link()
+async def _drop_link(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    environment.peripheral(call.data[CONF_ADDRESS]).drop_link()
 
 
-async def _advertise(world: World, call: ServiceCall) -> None:
-    peripheral = world.peripheral(call.data[CONF_ADDRESS])
+async def _advertise(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    peripheral = environment.peripheral(call.data[CONF_ADDRESS])
     if call.data[CONF_ADVERTISE]:
         await peripheral.advertise()
     else:
         await peripheral.silence()
 
 
-async def _power_cycle(world: World, call: ServiceCall) -> None:
-    peripheral = world.peripheral(call.data[CONF_ADDRESS])
+async def _power_cycle(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    peripheral = environment.peripheral(call.data[CONF_ADDRESS])
     await peripheral.power_cycle(call.data[CONF_OFF_FOR])
 
 
-async def _set_heater_answer(world: World, call: ServiceCall) -> None:
-    world.simulated(call.data[CONF_ADDRESS]).heater_answer = call.data[CONF_ANSWER]
+async def _set_heater_answer(
+    environment: SimulatedEnvironment, call: ServiceCall
+) -> None:
+    environment.simulated(call.data[CONF_ADDRESS]).heater_answer = call.data[
+        CONF_ANSWER
+    ]
 
 
-async def _set_restart_time(world: World, call: ServiceCall) -> None:
-    receiver = world.simulated(call.data[CONF_ADDRESS]).firmware_receiver
+async def _set_restart_time(
+    environment: SimulatedEnvironment, call: ServiceCall
+) -> None:
+    receiver = environment.simulated(call.data[CONF_ADDRESS]).firmware_receiver
     assert receiver is not None
     receiver.restart_for = call.data[CONF_SECONDS]
 
 
-async def _replay(world: World, call: ServiceCall) -> None:
-    await world.add(
+async def _replay(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    await environment.add(
         ReplayBattery(
             [bytes.fromhex(frame) for frame in call.data[CONF_FRAMES]],
             identity=bytes.fromhex(call.data.get(CONF_IDENTITY, "")) or None,
@@ -120,45 +132,49 @@ async def _replay(world: World, call: ServiceCall) -> None:
     )
 
 
-async def _next_frame(world: World, call: ServiceCall) -> Response:
-    battery = world.replaying(call.data[CONF_ADDRESS])
+async def _next_frame(environment: SimulatedEnvironment, call: ServiceCall) -> Response:
+    battery = environment.replaying(call.data[CONF_ADDRESS])
     return {"moved": battery.next(), "frame": battery.current.hex()}
 
 
-async def _add_bank(world: World, _call: ServiceCall) -> None:
-    await world.add_bank()
+async def _add_bank(environment: SimulatedEnvironment, _call: ServiceCall) -> None:
+    await environment.add_bank()
 
 
-async def _set_bank_current(world: World, call: ServiceCall) -> None:
-    bank = world.parallel()
+async def _set_bank_current(
+    environment: SimulatedEnvironment, call: ServiceCall
+) -> None:
+    bank = environment.parallel()
     bank.update()
     bank.demand_current = call.data[CONF_DEMAND_CURRENT]
     # Protections follow at once, and the truth with them.
     bank.advance(0)
 
 
-def _member(world: World, call: ServiceCall) -> tuple[ParallelBank, SimulatedBattery]:
+def _member(
+    environment: SimulatedEnvironment, call: ServiceCall
+) -> tuple[ParallelBank, SimulatedBattery]:
     """Return the bank, up to date, and the battery in it that is meant."""
-    bank = world.parallel()
-    battery = world.simulated(call.data[CONF_ADDRESS])
+    bank = environment.parallel()
+    battery = environment.simulated(call.data[CONF_ADDRESS])
     if battery.bank is not bank:
         raise ServiceValidationError(f"{battery.address} is not in the bank")
     bank.update()
     return bank, battery
 
 
-async def _cut_off(world: World, call: ServiceCall) -> None:
-    bank, battery = _member(world, call)
+async def _cut_off(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    bank, battery = _member(environment, call)
     (bank.cut_off if call.data[CONF_CUT_OFF] else bank.restore)(battery)
 
 
-async def _loosen(world: World, call: ServiceCall) -> None:
-    bank, battery = _member(world, call)
+async def _loosen(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    bank, battery = _member(environment, call)
     (bank.loosen if call.data[CONF_LOOSE] else bank.fasten)(battery)
 
 
-async def _weaken(world: World, call: ServiceCall) -> None:
-    bank, battery = _member(world, call)
+async def _weaken(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    bank, battery = _member(environment, call)
     bank.weaken(
         battery,
         resistance=call.data[CONF_RESISTANCE],
@@ -169,7 +185,9 @@ async def _weaken(world: World, call: ServiceCall) -> None:
 class Action(NamedTuple):
     """One line of the table."""
 
-    run: Callable[[World, ServiceCall], Coroutine[Any, Any, Response | None]]
+    run: Callable[
+        [SimulatedEnvironment, ServiceCall], Coroutine[Any, Any, Response | None]
+    ]
     fields: dict[Any, Any]
     response: SupportsResponse = SupportsResponse.NONE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
+from .api import UNKNOWN, HomeAssistant, Json
 from .batteries import (
     BANK_MODELS,
     DRIVING,
@@ -13,22 +14,21 @@ from .batteries import (
     STARBOARD,
     add_bank,
     add_battery,
-    bank_truth,
     device_of,
     discovered,
     enable,
     entities_of,
+    expected_bank_values,
     holding,
     offered_banks,
-    polled,
+    wait_for_poll,
 )
-from .client import UNKNOWN, HomeAssistant, Json
-from .compare import Comparison
-from .compare_bank import ENERGY, EXTENSIVE, Bank, compare_bank
-from .diary import Diary
-from .owner import Owned
+from .battery_scenario import ShownBattery
+from .expected_bank_values import ENERGY, EXTENSIVE, Bank, compare_bank
+from .expected_values import Comparison
+from .polling import check, wait_until
 from .server import DemoError
-from .waiting import expect, until
+from .step_log import StepLog
 
 NAME: Final = "House bank"
 
@@ -49,33 +49,33 @@ LONGEST: Final = 60  # min, until a board has cooled down
 AVERAGED: Final = ("time_to_empty", "current_imbalance")
 
 
-async def build(api: HomeAssistant) -> Skipper:
+async def build(api: HomeAssistant) -> BankScenario:
     """Add two batteries and the bank that Home Assistant offers for them."""
-    skipper = Skipper(api, "the owner of two")
-    await skipper.adds_batteries()
-    await skipper.takes_the_offer()
-    return skipper
+    scenario = BankScenario(api, "the owner of two")
+    await scenario.adds_batteries()
+    await scenario.takes_the_offer()
+    return scenario
 
 
-async def live_with_bank(skipper: Skipper) -> int:
+async def run_bank_scenario(scenario: BankScenario) -> int:
     """Do the rest, and return how many values were compared on the way."""
     try:
-        compared = await skipper.looks()
-        await skipper.enables_all()
-        compared += await skipper.leaves_one_behind(STARBOARD)
-        compared += await skipper.gets_back(STARBOARD)
-        compared += await skipper.has_one_cut_off(PORT)
-        compared += await skipper.gets_joined(PORT)
+        compared = await scenario.looks()
+        await scenario.enables_all()
+        compared += await scenario.leaves_one_behind(STARBOARD)
+        compared += await scenario.test_resume(STARBOARD)
+        compared += await scenario.has_one_cut_off(PORT)
+        compared += await scenario.gets_joined(PORT)
     except DemoError:
-        skipper.report()
+        scenario.report()
         raise
     return compared
 
 
-class Skipper(Diary):
+class BankScenario(StepLog):
     """Who has two batteries in parallel."""
 
-    bank: Owned
+    bank: ShownBattery
     names: dict[str, str]
     counters: dict[str, list[str]]
 
@@ -110,7 +110,7 @@ class Skipper(Diary):
                 for option in fields["members"]["selector"]["select"]["options"]
             }
             # The third of the same model is in another place.
-            expect(
+            check(
                 form["step_id"] == "bank"
                 and offered >= {*BANK_MODELS, DRIVING}
                 and set(fields["members"]["description"]["suggested_value"])
@@ -121,11 +121,11 @@ class Skipper(Diary):
                 f"config/config_entries/flow/{flow['flow_id']}",
                 {"name": NAME, "members": list(BANK_MODELS), "inverter": False},
             )
-            expect(result["type"] == "create_entry", f"Submit led to {result}")
+            check(result["type"] == "create_entry", f"Submit led to {result}")
             entry = result["result"]
             device = await device_of(self._api, entry["entry_id"])
             entities = await entities_of(self._api, device)
-            self.bank = Owned(self._api, "", entry, entities)
+            self.bank = ShownBattery(self._api, "", entry, entities)
             await self._knows_the_members(device)
             enabled = sum(not entity["disabled_by"] for entity in entities.values())
             seen.append(f"{device['model']}: {enabled} of {len(entities)} enabled")
@@ -138,8 +138,8 @@ class Skipper(Diary):
             found[:] = await offered_banks(self._api)
             return bool(found)
 
-        await until(there, OFFERED, lambda: "no bank is discovered")
-        expect(len(found) == 1, f"it is discovered more than once: {found}")
+        await wait_until(there, OFFERED, lambda: "no bank is discovered")
+        check(len(found) == 1, f"it is discovered more than once: {found}")
         return found[0]
 
     async def _knows_the_members(self, device: Json) -> None:
@@ -147,7 +147,7 @@ class Skipper(Diary):
         self.counters = {key: [] for key in ENERGY}
         for address in BANK_MODELS:
             member = await device_of(self._api, address)
-            expect(
+            check(
                 member["via_device_id"] == device["id"],
                 f"{address} is not shown as a part of the bank",
             )
@@ -174,13 +174,13 @@ class Skipper(Diary):
             seen.append(f"{len(hidden)} accepted")
 
     async def _bank(self, missing: Collection[str]) -> Bank:
-        batteries = await polled(
+        batteries = await wait_for_poll(
             self._api, [one for one in BANK_MODELS if one not in missing], POLLED
         )
         return Bank(
-            await bank_truth(self._api),
+            await expected_bank_values(self._api),
             {
-                address: batteries[address]["truth"]
+                address: batteries[address]["expected_values"]
                 for address in BANK_MODELS
                 if address not in missing
             },
@@ -210,7 +210,7 @@ class Skipper(Diary):
                 ]
                 return not results[0].differences
 
-            await until(
+            await wait_until(
                 right,
                 SHOWN,
                 lambda: (
@@ -230,7 +230,7 @@ class Skipper(Diary):
             ]
             return not missing
 
-        await until(known, SETTLED, lambda: f"still unknown: {', '.join(missing)}")
+        await wait_until(known, SETTLED, lambda: f"still unknown: {', '.join(missing)}")
 
     async def _shown(self, *keys: str) -> str:
         """Return what some entities show."""
@@ -262,7 +262,7 @@ class Skipper(Diary):
             seen.append(await self._shown("state_of_charge"))
             return await self._compares(seen, missing=[address])
 
-    async def gets_back(self, address: str) -> int:
+    async def test_resume(self, address: str) -> int:
         """Come back into range, and wait for what takes a minute to be known."""
         async with self._does("is back in range") as seen:
             await self._simulator("advertise", address, advertise=True)
@@ -294,8 +294,8 @@ class Skipper(Diary):
         async with self._does("has it cooled down") as seen:
             await self._simulator("cut_off", address, cut_off=False)
             minutes = 0
-            while address in (await bank_truth(self._api))["isolated"]:
-                expect(minutes < LONGEST, f"nothing in {LONGEST} minutes")
+            while address in (await expected_bank_values(self._api))["isolated"]:
+                check(minutes < LONGEST, f"nothing in {LONGEST} minutes")
                 await self._simulator("advance", address, minutes=MINUTE)
                 minutes += MINUTE
             await self.bank.shows(POLLED, battery_isolated="off", any_protection="off")

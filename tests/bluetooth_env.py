@@ -16,18 +16,18 @@ from homeassistant.core import HomeAssistant
 
 from simulator.adapter import Detach, VirtualAdapter
 from simulator.peripheral import Battery, Peripheral
-from simulator.radio import Air
+from simulator.radio import RadioMedium
 
 POLL = 0.01  # s
 
 
-class World:
+class BluetoothEnvironment:
     """Handle for tests; everything in it runs on the virtual radio."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Start empty; the bluetooth integration must be set up."""
         self.hass = hass
-        self.air = Air()
+        self.medium = RadioMedium()
         self.peripherals: dict[str, Peripheral] = {}
         self.adapters: dict[str, VirtualAdapter] = {}
         self._detach: dict[str, Detach] = {}
@@ -36,7 +36,7 @@ class World:
         self, battery: Battery, *, start: bool = True, **kwargs: Any
     ) -> Peripheral:
         """Put a battery on the air; the keywords are those of `Peripheral`."""
-        peripheral = Peripheral(self.air, battery, **kwargs)
+        peripheral = Peripheral(self.medium, battery, **kwargs)
         self.peripherals[peripheral.address] = peripheral
         if start:
             await peripheral.start()
@@ -47,7 +47,7 @@ class World:
     ) -> VirtualAdapter:
         """Give Home Assistant an adapter; the keywords are those of `VirtualAdapter`."""
         adapter = VirtualAdapter(
-            self.air, source, name or f"proxy-{source[-2:]}", **kwargs
+            self.medium, source, name or f"proxy-{source[-2:]}", **kwargs
         )
         self.adapters[source] = adapter
         self._detach[source] = await adapter.attach(self.hass)
@@ -109,4 +109,4 @@ class World:
             await detach()
         for peripheral in self.peripherals.values():
             await peripheral.stop()
-        self.air.close()
+        self.medium.close()

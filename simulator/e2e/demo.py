@@ -13,11 +13,12 @@ import tempfile
 from typing import Final
 from zipfile import is_zipfile
 
-from .check import LOST, check
-from .client import HomeAssistant
+from .api import HomeAssistant
+from .check import LOST, run_checks
 from .folder import HOST, PASSWORD, ROOT, USERNAME, installed, prepare
 from .log import complaints
-from .output import complain, say
+from .output import print_error, print_line
+from .polling import check
 from .server import (
     CONSOLE,
     RESTART,
@@ -27,7 +28,6 @@ from .server import (
     is_free,
     running,
 )
-from .waiting import expect
 
 DEFAULT_PORT: Final = 8123
 ATTENTION: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,17 +38,19 @@ async def show(folder: Path, port: int, archive: Path | None) -> int:
     while True:
         prepare(folder, port, archive)
         async with running(folder) as process:
-            say(f"Starting Home Assistant in {folder} ...")
+            print_line(f"Starting Home Assistant in {folder} ...")
             async with HomeAssistant.connected(port, process) as api:
-                say(f"\n  {api.url}   login: {USERNAME} / {PASSWORD}\n")
-            say("Three batteries are discovered under Settings > Devices & services in")
-            say(
+                print_line(f"\n  {api.url}   login: {USERNAME} / {PASSWORD}\n")
+            print_line(
+                "Three batteries are discovered under Settings > Devices & services in"
+            )
+            print_line(
                 "a few seconds; click Add. What can be done to them is under Settings >"
             )
-            say(
+            print_line(
                 "Developer tools > Actions, 'Voltgo battery simulator'. Ctrl-C ends it."
             )
-            say("'Add a bank' there brings two more, in parallel.")
+            print_line("'Add a bank' there brings two more, in parallel.")
             code = await process.wait()
         if code != RESTART:
             return code
@@ -62,22 +64,22 @@ async def run_check(folder: Path, port: int, archive: Path | None) -> int:
             running(folder) as process,
             HomeAssistant.connected(port, process) as api,
         ):
-            summary = await check(api)
+            summary = await run_checks(api)
             # Home Assistant keeps compiled files beside what it has really run.
-            expect(
+            check(
                 archive is None or (installed(folder) / "__pycache__").is_dir(),
                 f"what ran was not what came out of {archive}",
             )
     except DemoError as err:
-        complain(f"\ndemo check: FAILED: {err}")
-        complain(f"\nThe end of what Home Assistant wrote:\n{console_tail(folder)}")
+        print_error(f"\ndemo check: FAILED: {err}")
+        print_error(f"\nThe end of what Home Assistant wrote:\n{console_tail(folder)}")
         return 1
     # Last, as stopping may complain, too.
     if found := complaints(folder, LOST):
-        complain("\ndemo check: FAILED: the log has complaints\n" + "\n".join(found))
+        print_error("\ndemo check: FAILED: the log has complaints\n" + "\n".join(found))
         return 1
-    say("\nLog: neither warnings nor errors of the integration")
-    say(f"\ndemo check: {summary}")
+    print_line("\nLog: neither warnings nor errors of the integration")
+    print_line(f"\ndemo check: {summary}")
     return 0
 
 
@@ -137,7 +139,7 @@ def run(work: Coroutine[None, None, int]) -> int:
     try:
         return asyncio.run(main())
     except DemoError as err:
-        complain(f"demo: {err}")
+        print_error(f"demo: {err}")
         return 1
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from playwright.async_api import Locator, Page, expect
 
-from simulator.homeassistant.batteries import DISCOVERY_TIMEOUT
-from simulator.homeassistant.client import HomeAssistant
-from simulator.homeassistant.folder import PASSWORD, USERNAME
+from simulator.e2e.api import HomeAssistant
+from simulator.e2e.batteries import DISCOVERY_TIMEOUT
+from simulator.e2e.folder import PASSWORD, USERNAME
 
 TIMEOUT = 30_000  # ms; a slow machine takes some seconds for the first page
 
 expect.set_options(timeout=TIMEOUT)
 
 
-class Person:
+class UserSession:
     """Sits before a browser; the methods return when the page shows the result."""
 
     def __init__(self, page: Page, api: HomeAssistant) -> None:

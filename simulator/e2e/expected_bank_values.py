@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from math import fsum
 from typing import Any, Final, NamedTuple
 
-from .client import UNKNOWN, Json
-from .compare import (
+from .api import UNKNOWN, Json
+from .expected_values import (
     LOW_BATTERY,
     NOMINAL_CELL_VOLTAGE,
     ROUNDING,
@@ -51,7 +51,7 @@ ENERGY_STEP: Final = 0.01  # kWh; the batteries' counters are cut, not rounded
 class Bank(NamedTuple):
     """What is true of a bank, as far as it can be known from those that report."""
 
-    truth: Mapping[str, Any]
+    expected_values: Mapping[str, Any]
     """See `simulator.bank.ParallelBank.truth`."""
     parts: Mapping[str, Mapping[str, Any]]
     """Truth of each battery that reports, by address."""
@@ -61,7 +61,11 @@ class Bank(NamedTuple):
     @property
     def isolated(self) -> list[str]:
         """Return who reports and has cut itself off."""
-        return [address for address in self.truth["isolated"] if address in self.parts]
+        return [
+            address
+            for address in self.expected_values["isolated"]
+            if address in self.parts
+        ]
 
     @property
     def missing(self) -> list[str]:
@@ -126,7 +130,9 @@ class Bank(NamedTuple):
 
     def _charge_and_voltage(self) -> tuple[float, float]:
         if not self.missing:
-            return self.truth["state_of_charge"], self.truth["voltage"]
+            return self.expected_values["state_of_charge"], self.expected_values[
+                "voltage"
+            ]
         (part,) = self.parts.values()
         return part["state_of_charge"], part["voltage"]
 
@@ -149,7 +155,7 @@ class Bank(NamedTuple):
         if self.missing:
             return dict.fromkeys(EXTENSIVE)
         parts = self.parts.values()
-        power = self.truth["power"]
+        power = self.expected_values["power"]
         joined = {
             key: fsum(
                 part[key]
@@ -158,10 +164,10 @@ class Bank(NamedTuple):
             )
             for key in ("remaining_capacity", "full_capacity")
         }
-        joined["current"] = self.truth["current"]
+        joined["current"] = self.expected_values["current"]
         return {
-            "current": self.truth["current"],
-            "charging": self.truth["charging"],
+            "current": self.expected_values["current"],
+            "charging": self.expected_values["charging"],
             "power": power,
             "charge_power": max(power, 0),
             "discharge_power": max(-power, 0),
@@ -177,8 +183,8 @@ class Bank(NamedTuple):
 
     def _imbalance(self) -> float | None:
         """Return by how much one is off its fair share of the current, in %."""
-        currents: Mapping[str, float] = self.truth["currents"]
-        total, whole = fsum(currents.values()), self.truth["full_capacity"]
+        currents: Mapping[str, float] = self.expected_values["currents"]
+        total, whole = fsum(currents.values()), self.expected_values["full_capacity"]
         if len(currents) < 2 or abs(total) < IMBALANCE_FROM:
             return None
         shares = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from .client import UNKNOWN, Json
+from .api import UNKNOWN, Json
 
 # Half of the last digit of a sensor whose true value has more digits.
 HALF_A_MILLIVOLT: Final = 0.0005
@@ -21,7 +21,7 @@ HISTORY_SENSORS: Final = frozenset({"last_full_charge", "recharge_due"})
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 
 # Sensors that need no counterpart in the truth.
-NOT_IN_TRUTH: Final = LINK_SENSORS | {LINK_STATUS} | HISTORY_SENSORS | ENERGY_SENSORS
+NOT_EXPECTED: Final = LINK_SENSORS | {LINK_STATUS} | HISTORY_SENSORS | ENERGY_SENSORS
 
 # Half of the step of 10 Wh, and half an Ah for boards that count more finely.
 STORED_ENERGY: Final = 5.0  # Wh
@@ -127,19 +127,24 @@ class Comparison(NamedTuple):
     differences: list[Difference]
 
 
-def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
+def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what each entity should show, by its key."""
-    shown = {key: value for key, value in truth.items() if key not in NO_ENTITY}
-    charge, state = truth["state_of_charge"], truth["operating_state"]
-    protections = set(truth["protections"])
+    shown = {
+        key: value for key, value in expected_values.items() if key not in NO_ENTITY
+    }
+    charge, state = (
+        expected_values["state_of_charge"],
+        expected_values["operating_state"],
+    )
+    protections = set(expected_values["protections"])
     active = [fault.name for name, fault in FAULTS.items() if name in protections]
-    if truth["error_word"]:
-        active.append(f"Error {truth['error_word']:04X}")
+    if expected_values["error_word"]:
+        active.append(f"Error {expected_values['error_word']:04X}")
     if state == "protection" and not active:
         active.append(UNNAMED)
     probes = [
         value
-        for key, value in truth.items()
+        for key, value in expected_values.items()
         if _is_numbered(key, "probe_") and value is not None
     ]
     shown |= {
@@ -150,46 +155,47 @@ def expected(truth: Mapping[str, Any]) -> dict[str, Any]:
     shown |= {
         "min_cell_temperature": min(probes, default=None),
         "active_faults": ", ".join(active) or NO_FAULTS,
-        "charge_power": max(truth["power"], 0),
-        "discharge_power": max(-truth["power"], 0),
-        "stored_energy": _stored_energy(truth),
-        **{key: hours(truth, sign) for key, sign in TIMES.items()},
-        "problem": bool(protections or truth["error_word"]) or state == "protection",
-        "warning": bool(truth["warning_word"]),
-        "error": bool(truth["error_word"]),
+        "charge_power": max(expected_values["power"], 0),
+        "discharge_power": max(-expected_values["power"], 0),
+        "stored_energy": _stored_energy(expected_values),
+        **{key: hours(expected_values, sign) for key, sign in TIMES.items()},
+        "problem": bool(protections or expected_values["error_word"])
+        or state == "protection",
+        "warning": bool(expected_values["warning_word"]),
+        "error": bool(expected_values["error_word"]),
         "low_battery": charge <= LOW_BATTERY,
         "full_charge": charge == 100 and state != "discharging",
         "full_discharge": LOW_CAPACITY in protections
         or (charge == 0 and state != "charging"),
         "too_cold_to_charge": "charge_ut" in protections
         or (min(probes) <= FREEZING if probes else None),
-        "heater": truth.get("heating_enabled"),
+        "heater": expected_values.get("heating_enabled"),
     }
-    if "firmware" in truth:
-        shown["bms_firmware"] = truth["firmware"]
+    if "firmware" in expected_values:
+        shown["bms_firmware"] = expected_values["firmware"]
         # The communication board tells its version over no known register.
         shown["comm_firmware"] = None
     for key in ("can_protocol", "rs485_protocol"):
-        if (code := truth.get(key)) is not None:
+        if (code := expected_values.get(key)) is not None:
             shown[key] = PROTOCOLS[code.partition("-")[2]]
-    if "module_id" in truth:
-        shown["module_id"] = str(truth["module_id"])
+    if "module_id" in expected_values:
+        shown["module_id"] = str(expected_values["module_id"])
     return shown
 
 
-def _stored_energy(truth: Mapping[str, Any]) -> float:
+def _stored_energy(expected_values: Mapping[str, Any]) -> float:
     """Return charge times nominal voltage, in Wh, not rounded."""
-    cells = sum(_is_numbered(key, "cell_") for key in truth)
-    energy: float = truth["remaining_capacity"] * cells * NOMINAL_CELL_VOLTAGE
+    cells = sum(_is_numbered(key, "cell_") for key in expected_values)
+    energy: float = expected_values["remaining_capacity"] * cells * NOMINAL_CELL_VOLTAGE
     return energy
 
 
-def hours(truth: Mapping[str, Any], sign: int) -> float | None:
+def hours(expected_values: Mapping[str, Any], sign: int) -> float | None:
     """Return how long the charge lasts, or needs to be full, in hours."""
-    current = sign * truth["current"]
-    left: float = truth["remaining_capacity"]
+    current = sign * expected_values["current"]
+    left: float = expected_values["remaining_capacity"]
     if sign > 0:
-        left = truth["full_capacity"] - left
+        left = expected_values["full_capacity"] - left
     if current < IDLE or left > current * LONGEST_TIME:
         return None
     time: float = left / current
@@ -197,7 +203,7 @@ def hours(truth: Mapping[str, Any], sign: int) -> float | None:
 
 
 def compare(
-    truth: Mapping[str, Any],
+    expected_values: Mapping[str, Any],
     entities: Mapping[str, Json],
     states: Mapping[str, Json],
     *,
@@ -212,12 +218,12 @@ def compare(
     """
     differences = []
     compared = 0
-    wanted = expected(truth)
+    wanted = expected(expected_values)
     for key, entity in entities.items():
         entity_id = entity["entity_id"]
         domain = entity_id.partition(".")[0]
         if key not in wanted:
-            if domain in {"sensor", "binary_sensor"} and key not in NOT_IN_TRUTH:
+            if domain in {"sensor", "binary_sensor"} and key not in NOT_EXPECTED:
                 differences.append(Difference(entity_id, "a value", "not in the truth"))
             continue
         if entity["disabled_by"] is not None:
@@ -227,7 +233,9 @@ def compare(
         if key == "average_cell_voltage":
             # Rounded once, from the cells: a tie may go either way.
             cells = [
-                value for name, value in truth.items() if _is_numbered(name, "cell_")
+                value
+                for name, value in expected_values.items()
+                if _is_numbered(name, "cell_")
             ]
             true = sum(cells) / len(cells)
         compared += 1

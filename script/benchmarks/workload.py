@@ -85,7 +85,7 @@ def _measured(state: ReportedState, random: Random) -> ReportedState:
     )
 
 
-def live(count: int = SAMPLES) -> list[bytes]:
+def record_workload(count: int = SAMPLES) -> list[bytes]:
     """Live through the day, or the begin of it, and return its samples."""
     random = Random(SEED)
     now = 0.0
@@ -113,7 +113,7 @@ def live(count: int = SAMPLES) -> list[bytes]:
     return samples
 
 
-class LivingBattery(SimulatedBattery):
+class WorkloadBattery(SimulatedBattery):
     """A battery that has the day behind it: it says what it said then."""
 
     def __init__(self, number: int, samples: Samples, now: Callable[[], float]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.bank import ParallelBank, pair
-from simulator.homeassistant.compare_bank import (
+from simulator.e2e.expected_bank_values import (
     ENERGY,
     EXTENSIVE,
     IMBALANCE,
@@ -23,10 +23,10 @@ def seen(parallel: ParallelBank, *, without: int | None = None) -> Bank:
     return Bank(
         {
             key: list(value) if isinstance(value, tuple) else value
-            for key, value in parallel.truth().items()
+            for key, value in parallel.expected_values().items()
         },
         {
-            battery.address: battery.truth()
+            battery.address: battery.expected_values()
             for number, battery in enumerate(parallel.batteries)
             if number != without
         },

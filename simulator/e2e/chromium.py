@@ -11,7 +11,7 @@ from typing import Final
 
 from playwright.async_api import Browser, Error, Page, async_playwright
 
-from .output import complain, say
+from .output import print_error, print_line
 from .server import DemoError
 
 PROGRAMS: Final = (
@@ -80,7 +80,7 @@ async def _install() -> None:
         raise DemoError(
             f"a browser is needed, one of {', '.join(PROGRAMS)}: please install it"
         )
-    say("Installing Chromium ...")
+    print_line("Installing Chromium ...")
     for arguments in (
         ("update",),
         ("install", "--yes", "--no-install-recommends", PACKAGE),
@@ -101,7 +101,7 @@ async def _install() -> None:
 
 if __name__ == "__main__":
     try:
-        say(asyncio.run(find_program()))
+        print_line(asyncio.run(find_program()))
     except DemoError as err:
-        complain(str(err))
+        print_error(str(err))
         raise SystemExit(1) from None

@@ -9,7 +9,8 @@ from typing import Final
 
 from homeassistant.util import dt as dt_util
 
-from .bank import build, live_with_bank
+from .api import UNAVAILABLE, HomeAssistant, Json
+from .bank_scenario import build, run_bank_scenario
 from .batteries import (
     BANK_MODELS,
     DRIVING,
@@ -24,19 +25,18 @@ from .batteries import (
     entities_of,
     first_values,
     holding,
-    polled,
     reload,
     simulated,
     texts,
+    wait_for_poll,
 )
-from .client import UNAVAILABLE, HomeAssistant, Json
-from .compare import LINK_SENSORS
-from .output import say, table
-from .owner import live_with
+from .battery_scenario import run_battery_scenario
+from .expected_values import LINK_SENSORS
+from .output import print_line, table
+from .polling import check, now, together, wait_until
 from .recordings import load
-from .replay import announce, replay
+from .replay_scenario import announce, replay
 from .server import DemoError
-from .waiting import expect, now, together, until
 from simulator.bank import PAIR
 
 MANUFACTURER: Final = "Voltgo"
@@ -54,13 +54,13 @@ FORM_VOLTAGE: Final = 0.05  # V
 NEW_LOAD: Final = -17.5  # A, unlike any before
 
 
-async def check(api: HomeAssistant) -> str:
+async def run_checks(api: HomeAssistant) -> str:
     """Do all of it, and return it in one line. Raises DemoError."""
     entries, slowest = await _discover_and_add(api)
-    skipper = await build(api)
+    scenario = await build(api)
     # A battery is missing after a minute only, so the rest is done meanwhile.
-    ours, banks = await together(_follow(api, entries), live_with_bank(skipper))
-    skipper.report()
+    ours, banks = await together(_follow(api, entries), run_bank_scenario(scenario))
+    scenario.report()
     return (
         f"{len(MODELS)} batteries, a bank of {len(BANK_MODELS)},"
         f" {ours + banks} sensors compared, 0 differences,"
@@ -70,7 +70,7 @@ async def check(api: HomeAssistant) -> str:
 
 async def _follow(api: HomeAssistant, entries: dict[str, Json]) -> int:
     """Do what follows the adding, and return how many values were compared."""
-    compared = await live_with(api, entries)
+    compared = await run_battery_scenario(api, entries)
     # Before more is enabled: Home Assistant reloads what was, 30 s later.
     await _lose_the_link(api)
     await _enable_and_reload(api, entries)
@@ -80,7 +80,7 @@ async def _follow(api: HomeAssistant, entries: dict[str, Json]) -> int:
     compared += await _compare_with_truth(api)
     await _check_link_sensors(api)
     if not recordings:
-        say("\nReplay: skipped, the recordings are not present")
+        print_line("\nReplay: skipped, the recordings are not present")
     return compared + await replay(api, recordings)
 
 
@@ -98,18 +98,18 @@ async def _discover_and_add(api: HomeAssistant) -> tuple[dict[str, Json], float]
         shown = await _check_form(api, flow, text)
         since, started = len(api.events), now()
         entries[address] = await add_battery(api, flow)
-        truth = (await simulated(api))[address]["truth"]
+        expected_values = (await simulated(api))[address]["expected_values"]
         entities = await entities_of(api, await device_of(api, address))
         own = {
             entity["entity_id"]
             for key, entity in entities.items()
             if entity["disabled_by"] is None
             and entity["entity_id"].startswith("sensor.")
-            and truth.get(key) is not None
+            and expected_values.get(key) is not None
         }
         events = await first_values(api, own, since, ALL_VALUES)
         first, last = events[0].time - started, events[-1].time - started
-        expect(
+        check(
             first <= FIRST_VALUE,
             f"{address}: the first value came {first:.2f} s after Confirm",
         )
@@ -121,10 +121,10 @@ async def _discover_and_add(api: HomeAssistant) -> tuple[dict[str, Json], float]
                 *(f"{first:.3f} s", f"{last:.3f} s"),
             )
         )
-    say("Add: what the form shows, and the time from Confirm to values")
+    print_line("Add: what the form shows, and the time from Confirm to values")
     header = ("Discovered", "Model", "SOC", "Voltage", "First value", "All values")
-    say(table(header, rows))
-    say(f"  worst first value after Confirm: {max(times):.3f} s")
+    print_line(table(header, rows))
+    print_line(f"  worst first value after Confirm: {max(times):.3f} s")
     return entries, max(times)
 
 
@@ -132,18 +132,18 @@ async def _check_form(api: HomeAssistant, flow: Json, text: str) -> dict[str, st
     """Check that a person sees which battery it is, and return what is shown."""
     form = await api.get(f"config/config_entries/flow/{flow['flow_id']}")
     address = flow["context"]["unique_id"]
-    truth = (await simulated(api))[address]["truth"]
+    expected_values = (await simulated(api))[address]["expected_values"]
     shown: dict[str, str] = form["description_placeholders"]
     used = set(re.findall(r"{(\w+)}", text))
-    expect(
+    check(
         form["step_id"] == "confirm" and used == shown.keys(),
         f"the form's text uses {used}, the flow gives {shown}",
     )
-    expect(
+    check(
         shown["model"] == MODELS[address]
-        and abs(int(shown["state_of_charge"]) - truth["state_of_charge"]) <= 1
-        and abs(float(shown["voltage"]) - truth["voltage"]) <= FORM_VOLTAGE,
-        f"the form shows {shown}, true is {truth}",
+        and abs(int(shown["state_of_charge"]) - expected_values["state_of_charge"]) <= 1
+        and abs(float(shown["voltage"]) - expected_values["voltage"]) <= FORM_VOLTAGE,
+        f"the form shows {shown}, true is {expected_values}",
     )
     return shown
 
@@ -161,7 +161,7 @@ async def _enable_and_reload(api: HomeAssistant, entries: dict[str, Json]) -> No
             for key, entity in entities.items()
             if entity["disabled_by"] == "integration"
         ]
-        expect(
+        check(
             {entities[key]["entity_id"] for key in LINK_SENSORS}
             <= {entity["entity_id"] for entity in hidden},
             "the sensors of the link are not off by default",
@@ -173,8 +173,8 @@ async def _enable_and_reload(api: HomeAssistant, entries: dict[str, Json]) -> No
         own = {entities["voltage"]["entity_id"]}
         (event,) = await first_values(api, own, since, FIRST_SAMPLE)
         rows.append((entry["title"], f"{event.time - started:.3f} s", len(hidden)))
-    say("\nReload: the time until a live sample is shown, with a new connection")
-    say(table(("Battery", "First live sample", "Entities enabled"), rows))
+    print_line("\nReload: the time until a live sample is shown, with a new connection")
+    print_line(table(("Battery", "First live sample", "Entities enabled"), rows))
 
 
 # --- following ------------------------------------------------------------------------
@@ -184,44 +184,52 @@ async def _compare_with_truth(api: HomeAssistant) -> int:
     """Compare every entity, after a poll that nobody asked for; return how many."""
     async with holding(api):
         rows, compared = [], 0
-        for address, battery in (await polled(api, MODELS, FRESH)).items():
+        for address, battery in (await wait_for_poll(api, MODELS, FRESH)).items():
             if address not in MODELS:
                 continue
             device = await device_of(api, address)
             entities = await entities_of(api, device)
-            truth = battery["truth"]
-            result = await compare_all(api, truth, entities, SHOWN)
+            expected_values = battery["expected_values"]
+            result = await compare_all(api, expected_values, entities, SHOWN)
             _check_device(address, device, battery)
             compared += result.compared
             rows.append(
                 (
                     battery["name"],
-                    *(f"{truth['voltage']:.2f} V", f"{truth['current']:.1f} A"),
-                    *(f"{truth['state_of_charge']} %", truth["operating_state"]),
-                    f"{truth['max_cell_temperature']} °C",
-                    ", ".join(truth["protections"]) or "-",
+                    *(
+                        f"{expected_values['voltage']:.2f} V",
+                        f"{expected_values['current']:.1f} A",
+                    ),
+                    *(
+                        f"{expected_values['state_of_charge']} %",
+                        expected_values["operating_state"],
+                    ),
+                    f"{expected_values['max_cell_temperature']} °C",
+                    ", ".join(expected_values["protections"]) or "-",
                     *(result.compared, len(result.differences)),
                 )
             )
-    say("\nCompare: every entity and the device's entry with the simulated battery")
+    print_line(
+        "\nCompare: every entity and the device's entry with the simulated battery"
+    )
     header = ("Battery", "Voltage", "Current", "SOC", "State", "Warmest cell")
-    say(table((*header, "Protection", "Compared", "Different"), rows))
+    print_line(table((*header, "Protection", "Compared", "Different"), rows))
     return compared
 
 
 def _check_device(address: str, device: Json, battery: Json) -> None:
-    truth = battery["truth"]
+    expected_values = battery["expected_values"]
     expected = {
         "name": battery["name"],
         "manufacturer": MANUFACTURER,
         "model": MODELS[address],
-        "model_id": truth["model"],
-        "serial_number": truth["serial"],
-        "sw_version": truth["firmware"],
+        "model_id": expected_values["model"],
+        "serial_number": expected_values["serial"],
+        "sw_version": expected_values["firmware"],
         "connections": [["bluetooth", address]],
     }
     shown = {key: device[key] for key in expected}
-    expect(shown == expected, f"the device says {shown}, true is {expected}")
+    check(shown == expected, f"the device says {shown}, true is {expected}")
 
 
 async def _check_link_sensors(api: HomeAssistant) -> None:
@@ -231,10 +239,10 @@ async def _check_link_sensors(api: HomeAssistant) -> None:
     shown = {key: states[entities[key]["entity_id"]]["state"] for key in LINK_SENSORS}
     updated = datetime.fromisoformat(shown["last_update"])
     age = (dt_util.utcnow() - updated).total_seconds()
-    expect(0 <= age <= FRESH, f"the last update was {age:.1f} s ago")
+    check(0 <= age <= FRESH, f"the last update was {age:.1f} s ago")
     strength = int(shown["signal_strength"])
-    expect(-100 <= strength <= -20, f"the signal strength is {strength} dBm")
-    say(f"\nLink: last update {age:.1f} s ago, signal strength {strength} dBm")
+    check(-100 <= strength <= -20, f"the signal strength is {strength} dBm")
+    print_line(f"\nLink: last update {age:.1f} s ago, signal strength {strength} dBm")
 
 
 async def _lose_the_link(api: HomeAssistant) -> None:
@@ -254,7 +262,7 @@ async def _lose_the_link(api: HomeAssistant) -> None:
         battery = (await simulated(api))[DRIVING]
         return bool(battery["connected"] and battery["connections"] > connections)
 
-    await until(back, RECONNECT, lambda: "the link does not come back")
+    await wait_until(back, RECONNECT, lambda: "the link does not come back")
     connected = now() - started
     try:
         async with asyncio.timeout(RECONNECT - connected):
@@ -266,14 +274,14 @@ async def _lose_the_link(api: HomeAssistant) -> None:
             )
     except TimeoutError:
         raise DemoError("no newer sample after the link was lost") from None
-    expect(
+    check(
         not any(
             event.entity_id in own and event.state == UNAVAILABLE
             for event in api.events[since:]
         ),
         "entities became unavailable while the link was lost",
     )
-    say(
+    print_line(
         f"\nLost link: connected again after {connected:.2f} s, a newer sample shown"
         f" after {event.time - started:.2f} s, nothing became unavailable"
     )

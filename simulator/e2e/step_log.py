@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from .client import HomeAssistant
-from .output import say, table
+from .api import HomeAssistant
+from .output import print_line, table
+from .polling import now
 from .server import DemoError
-from .waiting import now
 
 
-class Diary:
+class StepLog:
     """Who does it; `rows` says what was done so far."""
 
     def __init__(self, api: HomeAssistant, who: str) -> None:
@@ -34,6 +34,6 @@ class Diary:
 
     def tell(self, title: str) -> None:
         """Print all of it, or what was done before it failed."""
-        say(f"\n{title}")
+        print_line(f"\n{title}")
         header = (f"What {self._who} does", "What was seen", "Seconds")
-        say(table(header, self.rows))
+        print_line(table(header, self.rows))

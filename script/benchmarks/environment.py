@@ -34,7 +34,7 @@ from homeassistant.helpers.recorder import async_initialize_recorder
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.setup import async_setup_component
 
-from .day import DAY, LivingBattery, Samples
+from .workload import DAY, Samples, WorkloadBattery
 
 # Before Home Assistant looks for it in its folder.
 import custom_components  # noqa: F401
@@ -44,7 +44,7 @@ from simulator.adapter import Detach, VirtualAdapter
 from simulator.battery import read_request
 from simulator.clock import FastClock
 from simulator.peripheral import PROFILES, Peripheral
-from simulator.radio import Air
+from simulator.radio import RadioMedium
 
 OURS: Final = "ours"
 BARE: Final = "bare"
@@ -145,7 +145,7 @@ class Meter(selectors.DefaultSelector):
         return shares
 
 
-class MeteredAir(Air):
+class MeteredMedium(RadioMedium):
     """The medium, which counts and tells the meter who is on it."""
 
     def __init__(self, meter: Meter) -> None:
@@ -245,7 +245,7 @@ def _uuid(short: int) -> str:
     return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
 
 
-class World:
+class BenchmarkEnvironment:
     """One Home Assistant, one adapter, and the batteries around it.
 
     `midnight` is the loop's time at which the batteries' day begins, `changes` the
@@ -259,7 +259,7 @@ class World:
         self.hass = hass
         self.clock = clock
         self.meter = meter
-        self.air = MeteredAir(meter)
+        self.medium = MeteredMedium(meter)
         self.midnight = clock.now
         self.changes = 0
         self._samples = samples
@@ -270,7 +270,7 @@ class World:
 
     async def start(self) -> None:
         """Switch the adapter on."""
-        adapter = VirtualAdapter(self.air, ADAPTER, "adapter", slots=SLOTS)
+        adapter = VirtualAdapter(self.medium, ADAPTER, "adapter", slots=SLOTS)
         self._detach = await adapter.attach(self.hass)
 
         @callback
@@ -281,12 +281,12 @@ class World:
 
     async def add_battery(self, number: int, owner: str) -> Peripheral:
         """Put a battery on the air, and wait until it is heard."""
-        battery = LivingBattery(
+        battery = WorkloadBattery(
             number, self._samples, lambda: self.clock.now - self.midnight
         )
-        self.air.owners[battery.address] = owner
-        self.air.traffic[battery.address] = Traffic()
-        peripheral = Peripheral(self.air, battery)
+        self.medium.owners[battery.address] = owner
+        self.medium.traffic[battery.address] = Traffic()
+        peripheral = Peripheral(self.medium, battery)
         self._peripherals[battery.address] = peripheral
         await peripheral.start()
         async with asyncio.timeout(30):
@@ -348,12 +348,12 @@ class World:
     def take_traffic(self, owner: str) -> Traffic:
         """Return what went over the air since this was called last."""
         total = Traffic()
-        for address, traffic in self.air.traffic.items():
-            if self.air.owners[address] == owner:
+        for address, traffic in self.medium.traffic.items():
+            if self.medium.owners[address] == owner:
                 total.packets += traffic.packets
                 total.size += traffic.size
                 total.requests += traffic.requests
-                self.air.traffic[address] = Traffic()
+                self.medium.traffic[address] = Traffic()
         return total
 
     def entries(self) -> list[VlrvConfigEntry]:
@@ -389,7 +389,7 @@ class World:
             await self._detach()
         for peripheral in self._peripherals.values():
             await peripheral.stop()
-        self.air.close()
+        self.medium.close()
 
 
 @asynccontextmanager
@@ -412,9 +412,9 @@ async def _home_assistant(
 
 
 @asynccontextmanager
-async def open_world(
+async def open_environment(
     meter: Meter, folder: Path, samples: Samples, *, with_recorder: bool = True
-) -> AsyncGenerator[World]:
+) -> AsyncGenerator[BenchmarkEnvironment]:
     """Start Home Assistant on a simulated clock, with its database in the folder.
 
     The running loop's selector must be the meter.
@@ -430,13 +430,13 @@ async def open_world(
             instance = recorder.get_instance(hass)
             # The recorder would otherwise do its work within later instants.
             meter.is_busy = lambda: instance.backlog > 0
-        world = World(hass, clock, meter, samples)
+        environment = BenchmarkEnvironment(hass, clock, meter, samples)
         try:
-            await world.start()
-            yield world
+            await environment.start()
+            yield environment
         finally:
             meter.is_busy = lambda: False
-            await world.close()
+            await environment.close()
 
 
 def run_metered[ResultT](

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from homeassistant.util import dt as dt_util
 
+from .api import UNAVAILABLE, UNKNOWN, CommandError, HomeAssistant, Json
 from .batteries import (
     DOMAIN,
     DRIVING,
@@ -26,11 +27,10 @@ from .batteries import (
     simulated,
     texts,
 )
-from .client import UNAVAILABLE, UNKNOWN, CommandError, HomeAssistant, Json
-from .compare import FAULTS, LINK_STATUS, NO_FAULTS, TIMES, hours, is_near
-from .diary import Diary
+from .expected_values import FAULTS, LINK_STATUS, NO_FAULTS, TIMES, hours, is_near
+from .polling import check, wait_until
 from .server import DemoError
-from .waiting import expect, until
+from .step_log import StepLog
 from simulator.firmware import build_image
 
 MOST_ENTITIES: Final = 30  # enabled ones, of a battery with four cells
@@ -68,11 +68,11 @@ REFUSAL: Final = 70  # characters that are printed
 UTP: Final = FAULTS["charge_ut"]
 
 
-async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
+async def run_battery_scenario(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
     """Do all of it, and return how many values were compared on the way."""
-    owner = Owner(api, "the owner")
+    owner = BatteryScenario(api, "the owner")
     driving, solar, winter = [
-        await Owned.known(api, address, entries[address])
+        await ShownBattery.known(api, address, entries[address])
         for address in (DRIVING, SOLAR, WINTER)
     ]
     try:
@@ -80,16 +80,16 @@ async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
         await owner.enables(solar, UTP.key)
         await owner.sets_module_id(driving)
         await owner.sets_protocol(driving)
-        await owner.heats(winter)
+        await owner.test_heater(winter)
         await owner.uploads_firmware(driving)
         await owner.installs_firmware(driving)
         await owner.downloads_diagnostics(driving)
         await owner.sees_how_long_it_lasts(driving)
         since = await owner.releases(driving)
         await owner.waits_for(solar, UTP.key)
-        compared = await owner.lets_freeze(solar)
+        compared = await owner.test_cold_protection(solar)
         compared += await owner.lets_thaw(solar)
-        await owner.gets_back(driving, since)
+        await owner.test_resume(driving, since)
         await owner.switches_the_link(driving)
     finally:
         owner.tell(
@@ -98,7 +98,7 @@ async def live_with(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
     return compared
 
 
-class Owned:
+class ShownBattery:
     """A battery as Home Assistant shows it."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Owned:
             entities.update(await entities_of(api, device))
             return "rs485_protocol" in entities
 
-        await until(complete, POLLED, lambda: f"{address} has no settings")
+        await wait_until(complete, POLLED, lambda: f"{address} has no settings")
         return cls(api, address, entry, entities)
 
     def entity_id(self, key: str) -> str:
@@ -149,7 +149,7 @@ class Owned:
                 shown[key] = None if state is None else state["state"]
             return shown == wanted
 
-        await until(
+        await wait_until(
             right, within, lambda: f"{self.name} shows {shown}, wanted is {wanted}"
         )
 
@@ -161,10 +161,12 @@ class Owned:
         """Do something to the battery itself."""
         await self.api.act(f"{SIMULATOR}.{action}", {"address": self.address, **data})
 
-    async def truth(self) -> Json:
+    async def expected_values(self) -> Json:
         """Return what is true of the battery."""
-        truth: Json = (await simulated(self.api))[self.address]["truth"]
-        return truth
+        expected_values: Json = (await simulated(self.api))[self.address][
+            "expected_values"
+        ]
+        return expected_values
 
     async def issues(self) -> list[Json]:
         """Return what Home Assistant wants to have repaired of the battery."""
@@ -180,7 +182,7 @@ class Owned:
         await self.simulator("power_cycle", off_for=OFF)
 
 
-class Owner(Diary):
+class BatteryScenario(StepLog):
     """Who owns the three batteries."""
 
     # --- entities -------------------------------------------------------------------
@@ -195,26 +197,26 @@ class Owner(Diary):
                 enabled = sum(not entity["disabled_by"] for entity in entities.values())
                 cells = len([key for key in entities if re.match(r"cell_\d+$", key)])
                 seen.append(f"{cells} cells: {enabled} of {len(entities)} enabled")
-                expect(
+                check(
                     address not in FOUR_CELLS
                     or (cells == 4 and enabled <= MOST_ENTITIES),
                     f"{address} with {cells} cells has {enabled} entities enabled,"
                     f" wanted are at most {MOST_ENTITIES}",
                 )
 
-    async def enables(self, battery: Owned, key: str) -> None:
+    async def enables(self, battery: ShownBattery, key: str) -> None:
         """Switch on what is off; Home Assistant brings it some time later."""
         async with self._does(
             f'enables "{battery.entities[key]["original_name"]}"'
         ) as seen:
-            expect(
+            check(
                 battery.entities[key]["disabled_by"] == "integration",
                 "it is not off by default",
             )
             await enable(self._api, [battery.entities[key]])
             seen.append("accepted")
 
-    async def waits_for(self, battery: Owned, key: str) -> None:
+    async def waits_for(self, battery: ShownBattery, key: str) -> None:
         """Wait until Home Assistant has set up the battery anew for an entity."""
         async with self._does("waits for the enabled entity") as seen:
             await _wait_for_reload(battery, key)
@@ -222,7 +224,7 @@ class Owner(Diary):
 
     # --- settings -------------------------------------------------------------------
 
-    async def sets_module_id(self, battery: Owned) -> None:
+    async def sets_module_id(self, battery: ShownBattery) -> None:
         """Set the module ID, and switch the battery off and on."""
         async with self._does("sets the module ID to 2") as seen:
             await battery.act("select.select_option", "module_id", option="2")
@@ -233,15 +235,15 @@ class Owner(Diary):
         async with self._does("switches the battery off and on") as seen:
             await self._apply(battery, module_id="2")
             seen.append("2 shown, issue gone")
-            expect((await battery.truth())["module_id"] == 2, "it is not 2")
+            check((await battery.expected_values())["module_id"] == 2, "it is not 2")
 
-    async def sets_protocol(self, battery: Owned) -> None:
+    async def sets_protocol(self, battery: ShownBattery) -> None:
         """Set the inverter, which needs the module ID to be 1."""
         async with self._does("sets the CAN protocol to Victron") as seen:
             text = (await texts(self._api, "exceptions"))[
                 f"{NEEDS_MODULE_ID}.message"
             ].format(name=battery.name, setting="CAN protocol")
-            expect("module ID is 1" in text, f"no explanation: {text}")
+            check("module ID is 1" in text, f"no explanation: {text}")
             before = (await battery.state("can_protocol"))["state"]
             try:
                 await battery.act(
@@ -249,7 +251,7 @@ class Owner(Diary):
                 )
             except CommandError as err:
                 # Home Assistant takes the last full stop off.
-                expect(
+                check(
                     err.key == NEEDS_MODULE_ID and text.rstrip(".") in str(err),
                     f"{err!s} is not {text!r}",
                 )
@@ -257,7 +259,7 @@ class Owner(Diary):
                 raise DemoError("it is not refused while the module ID is 2")
             seen.append(_refusal(text))
             await battery.shows(0, can_protocol=before)
-            expect(not await battery.issues(), "there is an issue for it")
+            check(not await battery.issues(), "there is an issue for it")
         async with self._does("sets the module ID to 1, off and on") as seen:
             await battery.act("select.select_option", "module_id", option="1")
             await self._apply(battery, module_id="1")
@@ -272,16 +274,16 @@ class Owner(Diary):
         async with self._does("switches the battery off and on") as seen:
             await self._apply(battery, can_protocol="Victron")
             seen.append("Victron shown, issue gone")
-            expect(
-                (await battery.truth())["can_protocol"].endswith("-VCT"),
+            check(
+                (await battery.expected_values())["can_protocol"].endswith("-VCT"),
                 "it is not Victron",
             )
 
-    async def _power_cycle_issue(self, battery: Owned, line: str) -> str:
+    async def _power_cycle_issue(self, battery: ShownBattery, line: str) -> str:
         """Return what asks the owner to switch the battery off and on."""
         issues = await battery.issues()
         wanted = {"name": battery.name, "settings": line}
-        expect(
+        check(
             len(issues) == 1
             and issues[0]["translation_key"] == "power_cycle"
             and issues[0]["translation_placeholders"] == wanted,
@@ -289,7 +291,7 @@ class Owner(Diary):
         )
         return f'issue "{line.removeprefix("- ")}" to be applied'
 
-    async def _apply(self, battery: Owned, **wanted: str) -> None:
+    async def _apply(self, battery: ShownBattery, **wanted: str) -> None:
         """Switch off and on, and wait until this is shown and nothing is to be done."""
         await battery.restart()
         await battery.shows(RECONNECTED, **wanted)
@@ -297,11 +299,11 @@ class Owner(Diary):
         async def gone() -> bool:
             return not await battery.issues()
 
-        await until(gone, POLLED, lambda: "the issue does not go away")
+        await wait_until(gone, POLLED, lambda: "the issue does not go away")
 
     # --- heater ---------------------------------------------------------------------
 
-    async def heats(self, battery: Owned) -> None:
+    async def test_heater(self, battery: ShownBattery) -> None:
         """Let the battery heat itself, and forbid it again."""
         for action, state in (("turn_on", "on"), ("turn_off", "off")):
             async with self._does(f"turns {state} the heater of the cold one") as seen:
@@ -311,15 +313,17 @@ class Owner(Diary):
                 seen.append(f"{state}, confirmed by the battery")
                 await battery.shows(POLLED, heating=state)
                 seen.append(f"heating {state}")
-                truth = await battery.truth()
-                expect(
-                    truth["heating_enabled"] is truth["heating"] is (state == "on"),
+                expected_values = await battery.expected_values()
+                check(
+                    expected_values["heating_enabled"]
+                    is expected_values["heating"]
+                    is (state == "on"),
                     f"the battery's heater is not {state}",
                 )
 
     # --- the link -------------------------------------------------------------------
 
-    async def releases(self, battery: Owned) -> int:
+    async def releases(self, battery: ShownBattery) -> int:
         """Let go of the battery for a minute; return where the events begin."""
         async with self._does("releases a battery for a minute") as seen:
             since = len(self._api.events)
@@ -333,11 +337,11 @@ class Owner(Diary):
             left = (
                 dt_util.parse_datetime(until_, raise_on_error=True) - dt_util.utcnow()
             )
-            expect(0 < left.total_seconds() <= 60 * RELEASED, f"{left} are left")
+            check(0 < left.total_seconds() <= 60 * RELEASED, f"{left} are left")
             seen.append(f"until {until_[11:19]} UTC")
         return since
 
-    async def gets_back(self, battery: Owned, since: int) -> None:
+    async def test_resume(self, battery: ShownBattery, since: int) -> None:
         """See the battery come back by itself; nothing was unavailable meanwhile."""
         async with self._does("gets the released battery back") as seen:
             await self._link(
@@ -353,10 +357,10 @@ class Owner(Diary):
                 for event in self._api.events[since:]
                 if event.entity_id in own and event.state == UNAVAILABLE
             ]
-            expect(not lost, f"unavailable meanwhile: {lost}")
+            check(not lost, f"unavailable meanwhile: {lost}")
             seen.append("nothing was unavailable")
 
-    async def switches_the_link(self, battery: Owned) -> None:
+    async def switches_the_link(self, battery: ShownBattery) -> None:
         """Let go by the switch, and take the battery back by it."""
         for action, status in (("turn_off", "released"), ("turn_on", "connected")):
             async with self._does(f'uses "Bluetooth link": {action}') as seen:
@@ -367,25 +371,27 @@ class Owner(Diary):
                 )
                 seen.append(status)
 
-    async def _link(self, battery: Owned, *, connected: bool, within: float) -> None:
+    async def _link(
+        self, battery: ShownBattery, *, connected: bool, within: float
+    ) -> None:
         async def right() -> bool:
             simulated_ = (await simulated(self._api))[battery.address]
             return bool(simulated_["connected"] is connected)
 
-        await until(
+        await wait_until(
             right, within, lambda: f"the battery is not {connected=} in {within:g} s"
         )
 
     # --- protections ----------------------------------------------------------------
 
-    async def lets_freeze(self, battery: Owned) -> int:
+    async def test_cold_protection(self, battery: ShownBattery) -> int:
         """Leave a warm battery in the frost, and return how much was compared."""
         async with self._does(f"leaves it at {FROST:g} °C, no sun") as seen:
             return await self._protection(
                 battery, seen, FROST, tripped=True, active=UTP.name
             )
 
-    async def lets_thaw(self, battery: Owned) -> int:
+    async def lets_thaw(self, battery: ShownBattery) -> int:
         """Warm it, and return how much was compared."""
         async with self._does(f"warms it at {HEAT:g} °C") as seen:
             compared = await self._protection(
@@ -398,7 +404,7 @@ class Owner(Diary):
 
     async def _protection(
         self,
-        battery: Owned,
+        battery: ShownBattery,
         seen: list[str],
         ambient: float,
         *,
@@ -409,8 +415,10 @@ class Owner(Diary):
         start = dt_util.utcnow()
         await battery.simulator("set_surroundings", ambient=ambient, demand_current=0)
         minutes = 0
-        while ("charge_ut" in (await battery.truth())["protections"]) is not tripped:
-            expect(minutes < LONGEST, f"nothing in {LONGEST} minutes")
+        while (
+            "charge_ut" in (await battery.expected_values())["protections"]
+        ) is not tripped:
+            check(minutes < LONGEST, f"nothing in {LONGEST} minutes")
             await battery.simulator("advance", minutes=STEP)
             minutes += STEP
         async with holding(self._api):
@@ -423,13 +431,13 @@ class Owner(Diary):
             seen.append(f"{UTP.key}, problem and too_cold {state}")
             wanted = f"{UTP.key}_{'tripped' if tripped else 'cleared'}"
             event = (await battery.state("protection"))["attributes"]["event_type"]
-            expect(event == wanted, f"the event is {event}, wanted is {wanted}")
+            check(event == wanted, f"the event is {event}, wanted is {wanted}")
             seen.append(f"event {event}")
-            truth = await battery.truth()
+            expected_values = await battery.expected_values()
             compared = (
                 await compare_all(
                     self._api,
-                    truth,
+                    expected_values,
                     await entities_of(
                         self._api, await device_of(self._api, battery.address)
                     ),
@@ -440,7 +448,9 @@ class Owner(Diary):
         seen += ["both in the logbook", f"{compared} entities right"]
         return compared
 
-    async def _logged(self, battery: Owned, start: str, event: str, state: str) -> None:
+    async def _logged(
+        self, battery: ShownBattery, start: str, event: str, state: str
+    ) -> None:
         """Wait until the logbook has the event and the change of the binary sensor."""
         wanted = {
             (battery.entity_id("protection"), event),
@@ -457,22 +467,22 @@ class Owner(Diary):
                 found.add((line["entity_id"], word))
             return wanted <= found
 
-        await until(
+        await wait_until(
             there, WRITTEN, lambda: f"the logbook has {found}, wanted is {wanted}"
         )
 
     # --- firmware -------------------------------------------------------------------
 
-    async def uploads_firmware(self, battery: Owned) -> None:
+    async def uploads_firmware(self, battery: ShownBattery) -> None:
         """Upload firmware in the options, after two mistakes."""
         image = build_image(VERSION, SIZE)
         words = await texts(self._api, "options")
         flows = "config/config_entries/options/flow"
         menu = await self._api.post(flows, {"handler": battery.entry_id})
-        expect("firmware_upload" in menu["menu_options"], f"the menu is {menu}")
+        check("firmware_upload" in menu["menu_options"], f"the menu is {menu}")
         flow = f"{flows}/{menu['flow_id']}"
         form = await self._api.post(flow, {"next_step_id": "firmware_upload"})
-        expect(form["step_id"] == "firmware_upload", f"the form is {form}")
+        check(form["step_id"] == "firmware_upload", f"the form is {form}")
 
         async def submit(name: str, file_id: str, password: str) -> Json:
             data = {"component": "bms", "file": file_id, "password": password}
@@ -480,7 +490,7 @@ class Owner(Diary):
             return answer
 
         def refused(answer: Json, field: str, error: str) -> str:
-            expect(
+            check(
                 answer["type"] == "form" and answer["errors"] == {field: error},
                 f"wanted is the error {error} of {field}: {answer}",
             )
@@ -504,7 +514,7 @@ class Owner(Diary):
                 "version": VERSION,
             }
             text = words["step.firmware_confirm.description"]
-            expect(
+            check(
                 answer.get("step_id") == "firmware_confirm"
                 and answer["description_placeholders"] == wanted
                 and set(re.findall(r"{(\w+)}", text)) == wanted.keys(),
@@ -512,18 +522,18 @@ class Owner(Diary):
             )
             seen.append(f"SHA-256 {wanted['sha256'][:8]}... to confirm")
             answer = await self._api.post(flow)
-            expect(answer["type"] == "create_entry", f"Submit led to {answer}")
+            check(answer["type"] == "create_entry", f"Submit led to {answer}")
             await battery.shows(1, bms_firmware="on")
             old, new = await self._versions(battery)
-            expect(new == VERSION != old, f"the update is from {old} to {new}")
+            check(new == VERSION != old, f"the update is from {old} to {new}")
             seen.append(f"update from {old} to {new} offered")
 
-    async def _versions(self, battery: Owned) -> tuple[str, str]:
+    async def _versions(self, battery: ShownBattery) -> tuple[str, str]:
         """Return the version that runs, as shown, and the one that is there."""
         attributes = (await battery.state("bms_firmware"))["attributes"]
         return attributes["installed_version"], attributes["latest_version"]
 
-    async def installs_firmware(self, battery: Owned) -> None:
+    async def installs_firmware(self, battery: ShownBattery) -> None:
         """Install what was uploaded, and wait until the battery is back with it."""
         async with self._does("presses Install") as seen:
             await battery.simulator("set_restart_time", seconds=RESTART)
@@ -537,7 +547,7 @@ class Owner(Diary):
                 and (percentage := event.attributes.get("update_percentage"))
                 is not None
             ]
-            expect(
+            check(
                 len(set(percentages)) >= PERCENTAGES
                 and percentages == sorted(percentages),
                 f"the progress is {percentages}",
@@ -547,10 +557,10 @@ class Owner(Diary):
             )
             await battery.shows(1, bms_firmware="off")
             versions = await self._versions(battery)
-            expect(versions == (VERSION, VERSION), f"the versions are {versions}")
+            check(versions == (VERSION, VERSION), f"the versions are {versions}")
             shown = (await device_of(self._api, battery.address))["sw_version"]
-            true = (await battery.truth())["firmware"]
-            expect(
+            true = (await battery.expected_values())["firmware"]
+            check(
                 shown == true == VERSION,
                 f"the device says {shown}, true is {true}, wanted is {VERSION}",
             )
@@ -558,17 +568,17 @@ class Owner(Diary):
 
     # --- times ----------------------------------------------------------------------
 
-    async def sees_how_long_it_lasts(self, battery: Owned) -> None:
+    async def sees_how_long_it_lasts(self, battery: ShownBattery) -> None:
         """Look at the time to empty; it is under the same load since it was added."""
         async with self._does("looks how long it lasts") as seen:
 
             async def known() -> bool:
                 return bool((await battery.state("time_to_empty"))["state"] != UNKNOWN)
 
-            await until(known, SETTLED, lambda: "the time to empty stays unknown")
+            await wait_until(known, SETTLED, lambda: "the time to empty stays unknown")
             shown = (await battery.state("time_to_empty"))["state"]
-            true = hours(await battery.truth(), TIMES["time_to_empty"])
-            expect(
+            true = hours(await battery.expected_values(), TIMES["time_to_empty"])
+            check(
                 true is not None and is_near(shown, true),
                 f"the time to empty is {shown} h, true is {true}",
             )
@@ -576,12 +586,12 @@ class Owner(Diary):
 
     # --- diagnostics ----------------------------------------------------------------
 
-    async def downloads_diagnostics(self, battery: Owned) -> None:
+    async def downloads_diagnostics(self, battery: ShownBattery) -> None:
         """Download what is attached to a report; the address is nobody's business."""
         async with self._does("downloads the diagnostics") as seen:
             answer = await self._api.get(f"diagnostics/config_entry/{battery.entry_id}")
             text = json.dumps(answer)
-            expect(bool(answer["data"]), "they are empty")
+            check(bool(answer["data"]), "they are empty")
             lower = text.lower()
             pairs = battery.address.lower().split(":")
             found = [
@@ -590,7 +600,7 @@ class Owner(Diary):
                 for separator in (":", "-", "_", " ", "")
                 if (word := separator.join(pair)) in lower
             ]
-            expect(not found, f"the address is in it: {found}")
+            check(not found, f"the address is in it: {found}")
             seen.append(f"{len(text) // 1024} KiB, no address in it")
 
 
@@ -599,11 +609,11 @@ def _refusal(text: str) -> str:
     return f'refused: "{shorten(text, REFUSAL, placeholder=" ...")}"'
 
 
-async def _wait_for_reload(battery: Owned, key: str) -> None:
+async def _wait_for_reload(battery: ShownBattery, key: str) -> None:
     """Wait until an entity that was enabled has a value, which it has after a reload."""
 
     async def there() -> bool:
         state = (await battery.api.states()).get(battery.entity_id(key))
         return state is not None and state["state"] in {"on", "off"}
 
-    await until(there, SET_UP, lambda: f"{battery.entity_id(key)} does not come")
+    await wait_until(there, SET_UP, lambda: f"{battery.entity_id(key)} does not come")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .api import HomeAssistant, Json
 from .batteries import (
     SIMULATOR,
     add_battery,
@@ -16,11 +17,10 @@ from .batteries import (
     reload,
     simulated,
 )
-from .client import HomeAssistant, Json
-from .compare import LINK_SENSORS
-from .output import say, table
+from .expected_values import LINK_SENSORS
+from .output import print_line, table
+from .polling import check, wait_until
 from .recordings import Recording, decode
-from .waiting import expect, until
 
 # A board that answers neither 41 registers nor an identity takes its time.
 PATIENCE: Final = 40.0  # s
@@ -84,11 +84,11 @@ async def _replay_one(api: HomeAssistant, recording: Recording, flow: Json) -> i
         result = await compare_all(api, values, entities, PATIENCE, steady=False)
         compared += result.compared
         rows.append((number, *_row(values), result.compared, len(result.differences)))
-    say(
+    print_line(
         f"\nReplay: {recording.name}, {recording.frames[0][2] // 2} registers,"
         f" shown as {device['manufacturer']} {device['model']}"
     )
-    say(table((*HEADER, "Cycles", "State", "Compared", "Different"), rows))
+    print_line(table((*HEADER, "Cycles", "State", "Compared", "Different"), rows))
     await api.delete(f"config/config_entries/entry/{entry['entry_id']}")
     # It stays on the air and is discovered again: a connection to one that has gone
     # would keep the adapter, which makes one at a time, from the others for long.
@@ -97,7 +97,7 @@ async def _replay_one(api: HomeAssistant, recording: Recording, flow: Json) -> i
         for entity in await api.call("config/entity_registry/list")
         if entity["config_entry_id"] == entry["entry_id"]
     ]
-    expect(not left, f"left over after deleting the battery: {left}")
+    check(not left, f"left over after deleting the battery: {left}")
     return compared
 
 
@@ -110,7 +110,7 @@ async def _show_next(api: HomeAssistant, address: str, entity_id: str) -> None:
         return bool((await simulated(api))[address]["requests"] > before)
 
     await api.act("homeassistant.update_entity", {"entity_id": [entity_id]})
-    await until(read, PATIENCE, lambda: f"{address} is not read")
+    await wait_until(read, PATIENCE, lambda: f"{address} is not read")
 
 
 def _row(values: Mapping[str, Any]) -> tuple[object, ...]:

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from typing import Final
 
-from .client import Event, HomeAssistant, Json
-from .compare import Comparison, compare
+from .api import Event, HomeAssistant, Json
+from .expected_values import Comparison, compare
+from .polling import wait_until
 from .server import DemoError
-from .waiting import until
 
 DOMAIN: Final = "voltgo_vlrv"
 SIMULATOR: Final = "voltgo_simulator"
@@ -63,13 +63,13 @@ async def offered_banks(api: HomeAssistant) -> list[Json]:
     ]
 
 
-async def bank_truth(api: HomeAssistant) -> Json:
+async def expected_bank_values(api: HomeAssistant) -> Json:
     """Return what is true of the bank; see `simulator.bank.ParallelBank.truth`."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
-    truth: Json | None = answer["bank"]
-    if truth is None:
+    expected_values: Json | None = answer["bank"]
+    if expected_values is None:
         raise DemoError("the bank was not added")
-    return truth
+    return expected_values
 
 
 async def texts(api: HomeAssistant, category: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ async def discovered(
                 flows[address] = flow
         return flows.keys() == addresses
 
-    await until(
+    await wait_until(
         found,
         within,
         lambda: f"not discovered: {', '.join(sorted(addresses - flows.keys()))}",
@@ -155,7 +155,7 @@ async def reload(api: HomeAssistant, entry: Json) -> None:
     await api.post(f"config/config_entries/entry/{entry['entry_id']}/reload")
 
 
-async def polled(
+async def wait_for_poll(
     api: HomeAssistant, addresses: Collection[str], within: float
 ) -> dict[str, Json]:
     """Wait until each of these was read once more, and return all batteries."""
@@ -169,7 +169,9 @@ async def polled(
             for address in addresses
         )
 
-    await until(read, within, lambda: f"not all of {', '.join(addresses)} are polled")
+    await wait_until(
+        read, within, lambda: f"not all of {', '.join(addresses)} are polled"
+    )
     return found
 
 
@@ -185,13 +187,15 @@ async def first_values(
                 found.setdefault(event.entity_id, event)
         return len(found) == len(own)
 
-    await until(all_there, within, lambda: f"no value of {sorted(own - found.keys())}")
+    await wait_until(
+        all_there, within, lambda: f"no value of {sorted(own - found.keys())}"
+    )
     return sorted(found.values(), key=lambda event: event.time)
 
 
 async def compare_all(
     api: HomeAssistant,
-    truth: Json,
+    expected_values: Json,
     entities: dict[str, Json],
     within: float,
     *,
@@ -201,10 +205,12 @@ async def compare_all(
     results: list[Comparison] = []
 
     async def right() -> bool:
-        results[:] = [compare(truth, entities, await api.states(), steady=steady)]
+        results[:] = [
+            compare(expected_values, entities, await api.states(), steady=steady)
+        ]
         return not results[0].differences
 
-    await until(
+    await wait_until(
         right,
         within,
         lambda: "differences:\n  " + "\n  ".join(map(str, results[0].differences)),

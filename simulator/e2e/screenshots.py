@@ -16,6 +16,7 @@ from playwright.async_api import Error, FloatRect, Page
 
 from homeassistant.util import dt as dt_util
 
+from .api import UNKNOWN, HomeAssistant, Json
 from .batteries import (
     BANK_MODELS,
     DOMAIN,
@@ -32,12 +33,11 @@ from .batteries import (
     simulated,
 )
 from .chromium import browser, page_of
-from .client import UNKNOWN, HomeAssistant, Json
 from .demo import run, temporary_folder
 from .folder import ROOT, prepare
-from .output import say
+from .output import print_line
+from .polling import wait_until
 from .server import DemoError, free_port, running
-from .waiting import until
 from simulator.battery import SimulatedBattery
 
 WIDTH: Final = 1280  # pixels
@@ -106,7 +106,7 @@ class Album:
                     before, picture = picture, await self.page.screenshot(clip=clip)
         size = len(picture)
         await asyncio.to_thread(_save, file, picture)
-        say(f"{self.page.url} -> {file}, {size // 1000} kB")
+        print_line(f"{self.page.url} -> {file}, {size // 1000} kB")
         if size > LARGEST:
             raise DemoError(f"{file} has {size} bytes, more than {LARGEST}")
 
@@ -246,7 +246,7 @@ async def take_fault(album: Album, api: HomeAssistant) -> None:
         {"address": SOLAR, "ambient": FROST, "demand_current": 0},
     )
     for _ in range(LONGEST // STEP):
-        if UTP in (await simulated(api))[SOLAR]["truth"]["protections"]:
+        if UTP in (await simulated(api))[SOLAR]["expected_values"]["protections"]:
             break
         await api.act(f"{SIMULATOR}.advance", {"address": SOLAR, "minutes": STEP})
     device = await device_of(api, SOLAR)
@@ -335,7 +335,7 @@ async def _time_known(api: HomeAssistant, address: str, key: str) -> None:
     async def known() -> bool:
         return bool((await api.states())[sensor]["state"] != UNKNOWN)
 
-    await until(known, FOLLOWED, lambda: f"{sensor} stays unknown")
+    await wait_until(known, FOLLOWED, lambda: f"{sensor} stays unknown")
 
 
 def parse() -> argparse.Namespace:

@@ -13,7 +13,7 @@ from simulator.adapter import Detach, VirtualAdapter
 from simulator.bank import ParallelBank, pair
 from simulator.battery import ReplayBattery, SimulatedBattery, preset
 from simulator.peripheral import Battery, Peripheral
-from simulator.radio import Air
+from simulator.radio import RadioMedium
 
 CONNECTION_INTERVAL: Final = 0.030  # s, what a battery and a proxy agree on
 ADVERTISING_INTERVAL: Final = 0.5  # s
@@ -25,15 +25,15 @@ SIGNAL_STRENGTHS: Final = (-56, -67, -81)
 BANK_SIGNAL_STRENGTHS: Final = (-62, -64)
 
 
-class World:
+class SimulatedEnvironment:
     """Everything of the demo that is simulated."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Start with nobody on the air; needs the bluetooth integration set up."""
         self._hass = hass
-        self._air = Air(CONNECTION_INTERVAL)
+        self._medium = RadioMedium(CONNECTION_INTERVAL)
         self._adapter = VirtualAdapter(
-            self._air, ADAPTER, "Simulated Bluetooth proxy", slots=SLOTS
+            self._medium, ADAPTER, "Simulated Bluetooth proxy", slots=SLOTS
         )
         self._detach: Detach | None = None
         self.peripherals: dict[str, Peripheral] = {}
@@ -63,14 +63,14 @@ class World:
         await detach()
         for peripheral in self.peripherals.values():
             await peripheral.stop()
-        self._air.close()
+        self._medium.close()
 
     async def add(self, battery: Battery) -> None:
         """Put a battery on the air."""
         if battery.address in self.peripherals:
             raise ServiceValidationError(f"{battery.address} is on the air already")
         peripheral = Peripheral(
-            self._air, battery, advertising_interval=ADVERTISING_INTERVAL
+            self._medium, battery, advertising_interval=ADVERTISING_INTERVAL
         )
         self.peripherals[battery.address] = peripheral
         await peripheral.start()
@@ -120,7 +120,9 @@ class World:
             "connected": peripheral.is_connected,
             "connections": peripheral.connections,
             "requests": len(peripheral.writes),
-            "truth": _truth(battery) if isinstance(battery, SimulatedBattery) else None,
+            "expected_values": _expected_values(battery)
+            if isinstance(battery, SimulatedBattery)
+            else None,
             "replays": battery.current.hex()
             if isinstance(battery, ReplayBattery)
             else None,
@@ -128,21 +130,21 @@ class World:
 
     def describe_bank(self) -> dict[str, Any] | None:
         """Return what is true of the bank, as JSON can say it, None where none is."""
-        return None if self.bank is None else _listed(self.bank.truth())
+        return None if self.bank is None else _listed(self.bank.expected_values())
 
 
-def _listed(truth: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(expected_values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: list(value) if isinstance(value, tuple) else value
-        for key, value in truth.items()
+        for key, value in expected_values.items()
     }
 
 
-def _truth(battery: SimulatedBattery) -> dict[str, Any]:
+def _expected_values(battery: SimulatedBattery) -> dict[str, Any]:
     """Return what an owner should see, and the words behind the names of faults."""
     state = battery.reported()
     return {
-        **_listed(battery.truth()),
+        **_listed(battery.expected_values()),
         "bluetooth_name": battery.name,
         "warning_word": state.warning,
         "protection_word": state.protection,

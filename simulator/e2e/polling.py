@@ -16,13 +16,13 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def expect(fact: bool, otherwise: str) -> None:
+def check(fact: bool, otherwise: str) -> None:
     """Fail unless something is so."""
     if not fact:
         raise DemoError(otherwise)
 
 
-async def until(
+async def wait_until(
     done: Callable[[], Awaitable[bool]], within: float, otherwise: Callable[[], str]
 ) -> None:
     """Wait until something is so, looking again and again; fail after some seconds."""
