@@ -19,6 +19,7 @@ from homeassistant.setup import async_setup_component
 
 from .bluetooth_env import BluetoothEnvironment
 from .seeding import SEED, random_instant, seeded_random
+from .translation_check import TranslationCheck, watched_translations
 
 # Before the test package's own folder of the same name comes into the search path.
 import custom_components  # noqa: F401
@@ -79,6 +80,14 @@ def usage_reports() -> Generator[list[str]]:
     yield handler.reports
     logger.removeHandler(handler)
     assert handler.reports == []
+
+
+@pytest.fixture(autouse=True)
+def check_translations() -> Generator[TranslationCheck]:
+    """Fail where a flow, an issue or an exception has no text, or not all placeholders."""
+    with watched_translations() as check:
+        yield check
+    assert not check.problems
 
 
 @pytest.fixture

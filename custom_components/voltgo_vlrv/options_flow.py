@@ -190,8 +190,6 @@ class VlrvOptionsFlow(OptionsFlow):
                         _COMPONENTS[user_input[CONF_COMPONENT]],
                     )
                 except ImageError as err:
-                    # texts: wrong_name, wrong_component, empty, too_small, too_large
-                    # texts: archive, web_page, text, blank
                     errors[CONF_FILE] = err.reason
                 else:
                     typed = user_input.get(CONF_VERSION, "").strip()
@@ -303,7 +301,7 @@ class VlrvOptionsFlow(OptionsFlow):
                 {
                     vol.Required(CONF_COMPONENT): SelectSelector(
                         SelectSelectorConfig(
-                            options=list(stored),  # texts: bms, comm
+                            options=list(stored),
                             translation_key=CONF_COMPONENT,
                         )
                     )

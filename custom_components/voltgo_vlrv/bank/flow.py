@@ -76,9 +76,7 @@ class BankSteps(ConfigFlow):
                     data={CONF_KIND: KIND_BANK, CONF_MEMBERS: members},
                     options={CONF_INVERTER: user_input[CONF_INVERTER]},
                 )
-            errors[CONF_MEMBERS] = (
-                problem  # texts: too_few_members, too_many_members, different_voltage, taken
-            )
+            errors[CONF_MEMBERS] = problem
         suggested = user_input or {
             CONF_NAME: words(self.hass).bank["name"],
             CONF_MEMBERS: [
@@ -124,9 +122,7 @@ class BankSteps(ConfigFlow):
                     title=self._bank_title(user_input),
                     data={**entry.data, CONF_MEMBERS: members},
                 )
-            errors[CONF_MEMBERS] = (
-                problem  # texts: too_few_members, too_many_members, different_voltage, taken
-            )
+            errors[CONF_MEMBERS] = problem
         suggested = user_input or {
             CONF_NAME: entry.title,
             CONF_MEMBERS: list(members_of(entry)),

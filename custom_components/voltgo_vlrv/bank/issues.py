@@ -59,7 +59,6 @@ class BankIssues:
                     issue_id,
                     is_fixable=False,
                     severity=notice.severity,
-                    # texts: bank_isolated, bank_module_ids, bank_mixed, bank_too_small
                     translation_key=notice.key,
                     translation_placeholders=notice.placeholders,
                 )
