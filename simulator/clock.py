@@ -37,7 +37,7 @@ import selectors
 import sys
 import time
 from types import ModuleType, TracebackType
-from typing import Any, Final, NoReturn, Self, cast
+from typing import Any, Final, NamedTuple, NoReturn, Self, cast
 
 import bluetooth_data_tools
 
@@ -55,7 +55,7 @@ FOLLOWERS: Final = (
 """Packages whose clock functions are replaced under any name they have there."""
 
 DAY: Final = 86_400.0  # s
-PATIENCE: Final = 200_000
+MAX_TURNS_AT_ONE_INSTANT: Final = 200_000
 """Turns of the loop at one instant; connecting takes some hundred."""
 
 REAL_TIME_SLICE: Final = 0.02  # s; how long to wait for an executor job at a time
@@ -89,6 +89,14 @@ def _now(time_zone: tzinfo | None = None) -> datetime:
     return datetime.fromtimestamp(_time(), time_zone or dt_util.DEFAULT_TIME_ZONE)
 
 
+class _Originals(NamedTuple):
+    """What a clock replaces in its loop, as it was before."""
+
+    select: Callable[[float | None], _Events]
+    run_in_executor: Callable[..., asyncio.Future[Any]]
+    time: Callable[[], float]
+
+
 class FastClock:
     """Simulated time on one event loop; use `install()` or as a context manager.
 
@@ -110,9 +118,9 @@ class FastClock:
         self._start = start
         self._loop = loop or asyncio.get_running_loop()
         self._selector = cast("selectors.BaseSelector", vars(self._loop)["_selector"])
-        self._select = self._selector.select
-        self._run_in_executor = self._loop.run_in_executor
-        self._loop_time = self._loop.time
+        self._originals = _Originals(
+            self._selector.select, self._loop.run_in_executor, self._loop.time
+        )
         self._replaced: list[tuple[ModuleType, str, object]] = []
         self._jobs = 0
         self._job_news = 0.0
@@ -133,7 +141,7 @@ class FastClock:
         global _active  # noqa: PLW0603
         if _active is not None:
             raise RuntimeError("A simulated clock is installed already")
-        self.now = self._loop_time()
+        self.now = self._originals.time()
         if self._start is None:
             self.epoch = _real_time() - self.now
         else:
@@ -156,11 +164,11 @@ class FastClock:
             setattr(module, name, original)
         self._replaced.clear()
         _active = None
-        real_time, gained = self._loop_time, self.now - self._loop_time()
+        real_time, gained = self._originals.time, self.now - self._originals.time()
         loop = cast("Any", self._loop)
         loop.time = lambda: real_time() + gained
-        loop.run_in_executor = self._run_in_executor
-        cast("Any", self._selector).select = self._select
+        loop.run_in_executor = self._originals.run_in_executor
+        cast("Any", self._selector).select = self._originals.select
 
     def __enter__(self) -> Self:
         """Install."""
@@ -189,11 +197,11 @@ class FastClock:
         """Stand in for the selector of the loop, which waits `timeout` seconds."""
         self._turns += 1
         if timeout is not None and timeout <= 0:
-            if self._turns > PATIENCE:
+            if self._turns > MAX_TURNS_AT_ONE_INSTANT:
                 self._give_up("Something waits for time to pass but never sleeps")
-            return self._select(timeout)
+            return self._originals.select(timeout)
         self._turns = 0
-        if events := self._select(0):
+        if events := self._originals.select(0):
             return events
         if timeout is None or self._jobs or self._holds:
             return self._really_select(timeout)
@@ -209,7 +217,7 @@ class FastClock:
 
     def _really_select(self, timeout: float | None) -> _Events:
         started = time.perf_counter()
-        events = self._select(
+        events = self._originals.select(
             timeout if timeout is None else min(timeout, REAL_TIME_SLICE)
         )
         done = time.perf_counter()
@@ -220,7 +228,7 @@ class FastClock:
     def _count_in_executor(
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        future = self._run_in_executor(executor, func, *args)
+        future = self._originals.run_in_executor(executor, func, *args)
         self._jobs += 1
         self._job_news = time.perf_counter()
         future.add_done_callback(self._job_done)

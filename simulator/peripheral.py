@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 import logging
 from typing import Any, Final, Protocol
 
 from bumble import att, hci
-from bumble.core import AdvertisingData, BaseBumbleError
+from bumble.core import AdvertisingData
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from .faults import ARRIVAL, LinkFaults
+from .phone import PhoneApp
+from .profiles import COMMAND, PROFILES, Profile
 from .radio import Radio, RadioHost, RadioMedium
 
 _LOGGER = logging.getLogger(__name__)
@@ -29,8 +30,6 @@ MAX_LEGACY_ADVERTISEMENT: Final = 31  # bytes
 # Why a link broke, as in the Bluetooth specification, volume 1, part F.
 SUPERVISION_TIMEOUT: Final = 0x08
 TERMINATED_BY_PEER: Final = 0x13
-
-PHONE_ADDRESS: Final = "5C:17:CF:00:00:01"
 
 
 class Battery(Protocol):
@@ -57,57 +56,6 @@ class Battery(Protocol):
         """Answer what was written; None stays silent."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Profile:
-    """How a pack looks on the air (protocol chapter 1); 16-bit UUIDs."""
-
-    advertised: int
-    service: int
-    notify: int
-    write: int
-    max_mtu: int
-    write_properties: Characteristic.Properties
-    address_as_manufacturer_data: bool = False
-    silent_service: int | None = None
-    answers: bool = True
-
-
-_WRITE = Characteristic.Properties.WRITE
-_COMMAND = Characteristic.Properties.WRITE_WITHOUT_RESPONSE
-
-PROFILES: Final = {
-    # 83 bytes were seen as 75 + 8, hence the MTU.
-    "v1": Profile(
-        advertised=0x1000,
-        service=0x1000,
-        notify=0x1002,
-        write=0x1001,
-        max_mtu=78,
-        write_properties=_COMMAND,
-        address_as_manufacturer_data=True,
-    ),
-    "v2": Profile(
-        advertised=0xFF00,
-        service=0x1006,
-        notify=0x1007,
-        write=0x1008,
-        max_mtu=160,
-        write_properties=_WRITE | _COMMAND,
-        silent_service=0xFA00,
-    ),
-    # Somebody else's battery, which advertises what a v2 pack does.
-    "jbd": Profile(
-        advertised=0xFF00,
-        service=0xFF00,
-        notify=0xFF01,
-        write=0xFF02,
-        max_mtu=247,
-        write_properties=_WRITE | _COMMAND,
-        answers=False,
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Write:
     """A frame that arrived at the battery; `time` is the event loop's."""
@@ -123,6 +71,75 @@ class Notification:
 
     time: float
     data: bytes
+
+
+class Traffic:
+    """What went over the air, newest last, and when the battery was last written to."""
+
+    def __init__(self) -> None:
+        """Start with no traffic."""
+        self.writes: deque[Write] = deque(maxlen=TRAFFIC_LIMIT)
+        self.notifications: deque[Notification] = deque(maxlen=TRAFFIC_LIMIT)
+        self.connections = 0
+        self._last_write = float("-inf")
+
+    def record_write(self, now: float, data: bytes) -> bool:
+        """Record a write at a loop time, and return whether the battery applies it."""
+        # Half a microsecond of grace: loop times are sums of floats.
+        applied = now - self._last_write > WRITE_SPACING - 5e-7
+        self._last_write = now
+        self.writes.append(Write(now, data, applied))
+        return applied
+
+
+class Advertising:
+    """What a battery advertises; `interval` is in seconds."""
+
+    def __init__(self, interval: float, *, name_in_scan_response: bool) -> None:
+        """Start in range."""
+        self.interval = interval
+        self.name_in_scan_response = name_in_scan_response
+        self.is_in_range = True
+        self._lock = asyncio.Lock()
+
+    async def update(
+        self,
+        device: Callable[[], Device | None],
+        is_connected: Callable[[], bool],
+    ) -> None:
+        """Advertise while in range and not connected."""
+        async with self._lock:
+            if (module := device()) is None:
+                return
+            if self.is_in_range and not is_connected():
+                await module.start_advertising(
+                    own_address_type=hci.OwnAddressType.PUBLIC
+                )
+            else:
+                await module.stop_advertising()
+
+    def payload(self, battery: Battery, profile: Profile) -> tuple[bytes, bytes]:
+        """Return the advertising data and the scan response."""
+        types = AdvertisingData.Type
+        name = (types.COMPLETE_LOCAL_NAME, battery.name.encode())
+        data = [
+            (types.FLAGS, b"\x06"),
+            (
+                types.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
+                profile.advertised.to_bytes(2, "little"),
+            ),
+        ]
+        if profile.address_as_manufacturer_data:
+            data.append(
+                (
+                    types.MANUFACTURER_SPECIFIC_DATA,
+                    bytes.fromhex(battery.address.replace(":", "")),
+                )
+            )
+        whole = bytes(AdvertisingData([*data, name]))
+        if self.name_in_scan_response or len(whole) > MAX_LEGACY_ADVERTISEMENT:
+            return bytes(AdvertisingData([*data])), bytes(AdvertisingData([name]))
+        return whole, b""
 
 
 class Peripheral:
@@ -151,24 +168,35 @@ class Peripheral:
         self.medium = medium
         self.battery = battery
         self.profile = PROFILES[profile or f"v{battery.generation}"]
-        self.advertising_interval = advertising_interval
         self.max_mtu = max_mtu or self.profile.max_mtu
-        self.name_in_scan_response = name_in_scan_response
         self.reply_latency = reply_latency
         self.faults = faults or LinkFaults()
-        self.writes: deque[Write] = deque(maxlen=TRAFFIC_LIMIT)
-        self.notifications: deque[Notification] = deque(maxlen=TRAFFIC_LIMIT)
-        self.connections = 0
-        self._audible = True
-        self._advertising_lock = asyncio.Lock()
+        self.traffic = Traffic()
+        self._advertising = Advertising(
+            advertising_interval, name_in_scan_response=name_in_scan_response
+        )
         self._radio: Radio | None = None
         self._device: Device | None = None
         self._connection: Connection | None = None
         self._notify: Characteristic[bytes] | None = None
         self._phone: PhoneApp | None = None
-        self._last_write = float("-inf")
         self._tasks: set[asyncio.Task[None]] = set()
         self._restart: asyncio.Task[None] | None = None
+
+    @property
+    def writes(self) -> deque[Write]:
+        """Return the frames that arrived at the battery, newest last."""
+        return self.traffic.writes
+
+    @property
+    def notifications(self) -> deque[Notification]:
+        """Return the notifications that left the battery, newest last."""
+        return self.traffic.notifications
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections were made so far."""
+        return self.traffic.connections
 
     @property
     def name(self) -> str:
@@ -235,12 +263,12 @@ class Peripheral:
 
     async def silence(self) -> None:
         """Stop advertising, as out of range; an existing link stays."""
-        self._audible = False
+        self._advertising.is_in_range = False
         await self._update_advertising()
 
     async def advertise(self) -> None:
         """Advertise again; while connected, after the link has ended."""
-        self._audible = True
+        self._advertising.is_in_range = True
         await self._update_advertising()
 
     def drop_link(self, reason: int = SUPERVISION_TIMEOUT) -> None:
@@ -261,46 +289,18 @@ class Peripheral:
         if phone is not None:
             await phone.disconnect()
 
-    # Advertising
-
     async def _update_advertising(self) -> None:
-        async with self._advertising_lock:
-            if self._device is None:
-                return
-            if self._audible and self._connection is None:
-                await self._device.start_advertising(
-                    own_address_type=hci.OwnAddressType.PUBLIC
-                )
-            else:
-                await self._device.stop_advertising()
-
-    def _advertisement(self) -> tuple[bytes, bytes]:
-        """Return the advertising data and the scan response."""
-        types = AdvertisingData.Type
-        name = (types.COMPLETE_LOCAL_NAME, self.name.encode())
-        data = [
-            (types.FLAGS, b"\x06"),
-            (
-                types.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
-                self.profile.advertised.to_bytes(2, "little"),
-            ),
-        ]
-        if self.profile.address_as_manufacturer_data:
-            data.append(
-                (
-                    types.MANUFACTURER_SPECIFIC_DATA,
-                    bytes.fromhex(self.address.replace(":", "")),
-                )
-            )
-        whole = bytes(AdvertisingData([*data, name]))
-        if self.name_in_scan_response or len(whole) > MAX_LEGACY_ADVERTISEMENT:
-            return bytes(AdvertisingData([*data])), bytes(AdvertisingData([name]))
-        return whole, b""
+        await self._advertising.update(
+            lambda: self._device, lambda: self._connection is not None
+        )
 
     # GATT
 
     def _build(self, radio: Radio) -> Device:
-        advertising_data, scan_response_data = self._advertisement()
+        advertising_data, scan_response_data = self._advertising.payload(
+            self.battery, self.profile
+        )
+        interval = self._advertising.interval * 1000  # ms
         device = Device(
             config=DeviceConfiguration(
                 name=self.name,
@@ -308,8 +308,8 @@ class Peripheral:
                 address=hci.Address(f"F0{self.address[2:]}"),
                 advertising_data=advertising_data,
                 scan_response_data=scan_response_data,
-                advertising_interval_min=self.advertising_interval * 1000,
-                advertising_interval_max=self.advertising_interval * 1000,
+                advertising_interval_min=interval,
+                advertising_interval_max=interval,
             ),
             host=RadioHost(radio, radio),
         )
@@ -333,7 +333,7 @@ class Peripheral:
                         _notify_characteristic(silent + 1),
                         Characteristic(
                             f"{silent + 2:04X}",
-                            _COMMAND,
+                            COMMAND,
                             Characteristic.WRITEABLE,
                             CharacteristicValue(write=lambda _connection, _value: None),
                         ),
@@ -344,7 +344,7 @@ class Peripheral:
 
     def _on_connected(self, connection: Connection) -> None:
         self._connection = connection
-        self.connections += 1
+        self.traffic.connections += 1
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnected)
         if self.faults.take("disconnect_on_connect"):
             self.drop_link(TERMINATED_BY_PEER)
@@ -374,10 +374,7 @@ class Peripheral:
 
     def _on_write(self, connection: Connection, value: bytes) -> None:
         now = asyncio.get_running_loop().time()
-        # Half a microsecond of grace: loop times are sums of floats.
-        applied = now - self._last_write > WRITE_SPACING - 5e-7
-        self._last_write = now
-        self.writes.append(Write(now, bytes(value), applied))
+        applied = self.traffic.record_write(now, bytes(value))
         if not applied or not self.profile.answers:
             return
         reply = self.battery.handle(bytes(value))
@@ -424,36 +421,6 @@ class Peripheral:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class PhoneApp:
-    """The vendor's app on the owner's phone: a second central that keeps the link."""
-
-    def __init__(self, medium: RadioMedium) -> None:
-        """Bring the phone near."""
-        self._radio = Radio("phone", medium, PHONE_ADDRESS)
-        self._device = Device(
-            config=DeviceConfiguration(
-                name="phone", address=hci.Address(f"F2{PHONE_ADDRESS[2:]}")
-            ),
-            host=RadioHost(self._radio, self._radio),
-        )
-        self._connection: Connection | None = None
-
-    async def connect(self, address: str) -> None:
-        """Connect at the next advertisement."""
-        await self._device.power_on()
-        self._connection = await self._device.connect(
-            hci.Address(address, hci.AddressType.PUBLIC_DEVICE), timeout=None
-        )
-
-    async def disconnect(self) -> None:
-        """Let go and leave."""
-        if self._connection is not None:
-            with suppress(BaseBumbleError, hci.HCI_Error):
-                await self._connection.disconnect()
-        self._radio.leave()
-        await self._device.power_off()
 
 
 def _notify_characteristic(uuid: int) -> Characteristic[bytes]:

@@ -43,7 +43,8 @@ from custom_components.voltgo_vlrv.coordinator import CONF_INTERVAL, VlrvConfigE
 from simulator.adapter import Detach, VirtualAdapter
 from simulator.battery import read_request
 from simulator.clock import FastClock
-from simulator.peripheral import PROFILES, Peripheral
+from simulator.peripheral import Peripheral
+from simulator.profiles import PROFILES
 from simulator.radio import RadioMedium
 
 OURS: Final = "ours"

@@ -19,7 +19,7 @@ from homeassistant.util import dt as dt_util
 from .test_sharing import SharedBattery, async_setup_shared, fleet
 from custom_components.voltgo_vlrv.storage import KeptFile
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus
-from simulator.adapter import VirtualClient
+from simulator.bleak_client import VirtualClient
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import battery, device_of, enable_all, entity_id, wait_until

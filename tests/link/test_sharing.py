@@ -22,8 +22,8 @@ from homeassistant.util import dt as dt_util
 
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
-from simulator.adapter import VirtualClient
 from simulator.battery import SimulatedBattery
+from simulator.bleak_client import VirtualClient
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import (

@@ -9,17 +9,9 @@ from hypothesis import given, settings, strategies as st
 import pytest
 
 from .test_battery import Clock
-from simulator.bank import (
-    OVERHEAT,
-    PAIR,
-    Branch,
-    ParallelBank,
-    bus_voltage,
-    combined,
-    pair,
-    total_current,
-)
+from simulator.bank import OVERHEAT, PAIR, ParallelBank, combined, pair
 from simulator.battery import SimulatedBattery, read_request
+from simulator.circuit import Branch, bus_voltage, total_current
 
 STATUS = read_request(0, 41)
 HOUR = 3600.0

@@ -38,7 +38,7 @@ from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from custom_components.voltgo_vlrv.vlrv.probe import ProbeResult, probe
 from custom_components.voltgo_vlrv.vlrv.settings import set_module_id
-from simulator.adapter import VirtualAdapter, VirtualClient
+from simulator.adapter import VirtualAdapter
 from simulator.battery import (
     ReplayBattery,
     SimulatedBattery,
@@ -46,10 +46,12 @@ from simulator.battery import (
     settings_frame,
     status_reply,
 )
+from simulator.bleak_client import VirtualClient
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.firmware import FirmwareReceiver, build_image
-from simulator.peripheral import PROFILES, Battery, Peripheral
+from simulator.peripheral import Battery, Peripheral
+from simulator.profiles import PROFILES
 from tests.bluetooth_env import BluetoothEnvironment
 
 ADDRESS = "A4:C1:37:00:00:01"
