@@ -30,7 +30,7 @@ from custom_components.voltgo_vlrv.dashboard import (
     async_setup_dashboard,
     make_dashboard,
 )
-from custom_components.voltgo_vlrv.texts import async_load_words
+from custom_components.voltgo_vlrv.localization import async_load_translations
 
 CORE_CARDS: Final = {
     "gauge",
@@ -74,7 +74,7 @@ async def add(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, *packs: Any
 ) -> None:
     """Add batteries, with graphs to be had."""
-    await async_load_words(hass)
+    await async_load_translations(hass)
     hass.config.components |= {"history", "recorder"}
     for pack in packs:
         await bluetooth_env.add_battery(pack)
@@ -188,7 +188,7 @@ async def test_a_battery_that_is_switched_off_is_left_out(hass: HomeAssistant) -
     await hass.config_entries.async_set_disabled_by(
         entry.entry_id, ConfigEntryDisabler.USER
     )
-    await async_load_words(hass)
+    await async_load_translations(hass)
     (view,) = make_dashboard(hass)["views"]
     (card,) = view["cards"]
     assert card["type"] == "markdown"

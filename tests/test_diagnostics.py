@@ -26,6 +26,7 @@ from .bluetooth_env import BluetoothEnvironment
 from .helpers import battery, wait_until
 from .test_coordinator import IDENTITY_READ, POLL, STATUS_READ, async_setup_battery
 from .vlrv.samples import status
+from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.diagnostics import (
@@ -33,9 +34,8 @@ from custom_components.voltgo_vlrv.diagnostics import (
     _Redaction,
     async_get_config_entry_diagnostics,
 )
-from custom_components.voltgo_vlrv.evidence import Evidence
-from custom_components.voltgo_vlrv.facts import BatteryFacts
-from custom_components.voltgo_vlrv.records import _RECORDS
+from custom_components.voltgo_vlrv.history.diagnostic_log import _RECORDS
+from custom_components.voltgo_vlrv.history.observations import Evidence
 from simulator.battery import status_reply
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
@@ -284,7 +284,7 @@ async def test_a_failing_set_up_tells_why(
     async def fail(*_: Any) -> None:
         raise ConfigEntryNotReady(f"{pack.address} is haunted")
 
-    monkeypatch.setattr("custom_components.voltgo_vlrv.async_load_words", fail)
+    monkeypatch.setattr("custom_components.voltgo_vlrv.async_load_translations", fail)
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     found = await download(hass, entry)
@@ -315,7 +315,7 @@ async def test_without_any_sample_it_works(
 ) -> None:
     """A battery that was never heard again."""
     pack = battery("idle")
-    facts = BatteryFacts.from_proof(pack.name, status(), None)
+    facts = BatteryInfo.from_proof(pack.name, status(), None)
     entry = MockConfigEntry(
         domain=DOMAIN,
         title=pack.name,

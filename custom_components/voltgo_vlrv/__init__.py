@@ -10,20 +10,20 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
-from .bank.members import async_drop_member, is_bank
-from .bank.offer import async_review_offers
+from .bank.discovery import async_review_offers
 from .bank.setup import async_remove_bank, async_setup_bank, async_unload_bank
+from .battery.firmware_files import FirmwareStore
+from .battery.settings import power_cycle_issue
 from .const import DOMAIN
-from .controls import power_cycle_issue
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .dashboard import async_setup_dashboard
-from .energy import EnergyCounter
-from .firmware_store import FirmwareStore
-from .memory import Memory
-from .records import async_remove_records
+from .entries import async_drop_member, is_bank
+from .history.diagnostic_log import async_remove_diagnostic_log
+from .history.energy import EnergyCounter
+from .history.last_status import Memory
+from .history.maintenance import ChargeMaintenance
+from .localization import async_load_translations
 from .services import async_setup_actions
-from .texts import async_load_words
-from .upkeep import Upkeep
 
 PLATFORMS: Final = (
     Platform.BINARY_SENSOR,
@@ -51,7 +51,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     """Set up one battery, whether it is in range or not, or a bank of them."""
     if is_bank(entry):
         return await async_setup_bank(hass, entry)
-    await async_load_words(hass)
+    await async_load_translations(hass)
     coordinator = VlrvCoordinator(hass, entry)
     entry.runtime_data = coordinator
     await coordinator.evidence.async_load()
@@ -83,9 +83,9 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     async_review_offers(hass)
     ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
-    await async_remove_records(hass, entry.entry_id)
+    await async_remove_diagnostic_log(hass, entry.entry_id)
     await EnergyCounter(hass, entry.entry_id).file.async_remove()
-    await Upkeep(hass, entry.entry_id).file.async_remove()
+    await ChargeMaintenance(hass, entry.entry_id).file.async_remove()
     await Memory(hass, entry.entry_id).file.async_remove()
     if bluetooth.DOMAIN in hass.config.components:
         # By itself, Home Assistant does that only for what it had discovered.

@@ -16,11 +16,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.binary_sensor import async_add_bank_binary_sensors
-from .bank.members import is_bank
 from .base import OnOffEntity
 from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .entity import VlrvEntity
+from .entries import is_bank
 from .vlrv.faults import FAULTS, Fault, OperatingState, Protections
 from .vlrv.registers import BatteryStatus
 

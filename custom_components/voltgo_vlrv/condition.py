@@ -18,8 +18,7 @@ from homeassistant.helpers.condition import (
     EntityConditionBase,
 )
 
-from .sensor import LIVE, PROTECTIONS
-from .targets import (
+from .automation import (
     LINK_UP,
     PROTECTION,
     PROTECTION_KEYS,
@@ -27,6 +26,7 @@ from .targets import (
     BatteryTarget,
     protection_key,
 )
+from .sensor import LIVE, PROTECTIONS
 
 
 class _BatteryCondition(BatteryTarget, EntityConditionBase):

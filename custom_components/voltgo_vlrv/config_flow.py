@@ -26,16 +26,16 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util.hass_dict import HassKey
 
-from .bank.flow import BankSteps
-from .bank.members import FEWEST_MEMBERS, async_free_batteries, is_bank
+from .bank.config_flow import BankSteps
 from .bank.options_flow import BankOptionsFlow
+from .battery.info import BatteryInfo
+from .battery.initial_reading import store_initial_reading
+from .connection.errors import error_detail, error_reason
 from .const import DOMAIN
 from .coordinator import CONF_FACTS, VlrvConfigEntry
-from .facts import BatteryFacts
-from .failures import failure_detail, failure_reason
+from .entries import MIN_MEMBERS, async_free_batteries, is_bank
+from .localization import without_markup
 from .options_flow import VlrvOptionsFlow
-from .proof import keep_proof
-from .texts import without_markup
 from .vlrv.client import VlrvClient
 from .vlrv.discovery import match_score
 from .vlrv.errors import NotVlrvError, VlrvError
@@ -122,7 +122,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             if not isinstance(err, NotVlrvError):
                 _offer_again_later(self.hass, self._address)
             return self.async_abort(
-                reason=failure_reason(self.hass, self._address, err),
+                reason=error_reason(self.hass, self._address, err),
                 description_placeholders=self._failure_placeholders(err),
             )
         self._abort_if_unique_id_configured()
@@ -135,10 +135,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for a battery at once, unless there are enough of them for a bank."""
-        if (
-            user_input is None
-            and len(async_free_batteries(self.hass)) >= FEWEST_MEMBERS
-        ):
+        if user_input is None and len(async_free_batteries(self.hass)) >= MIN_MEMBERS:
             return await self.async_step_add()
         return await self.async_step_battery(user_input)
 
@@ -172,7 +169,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         placeholders = {"name": self._name, "adapters": "", "detail": "", "error": ""}
         if (error := self._error) is not None:
             self._error = None
-            errors["base"] = failure_reason(self.hass, self._address, error)
+            errors["base"] = error_reason(self.hass, self._address, error)
             placeholders = self._failure_placeholders(error)
         return self.async_show_form(
             step_id="user",
@@ -222,7 +219,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         """Show what was found, and add it."""
         assert self._proof is not None
         status, identity = self._proof
-        facts = BatteryFacts.from_proof(self._advertised, status, identity)
+        facts = BatteryInfo.from_proof(self._advertised, status, identity)
         if user_input is not None:
             return self.async_create_entry(
                 title=self._title(),
@@ -265,7 +262,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
 
         async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
             proof = await probe(VlrvClient(self._title(), find_device))
-        keep_proof(self.hass, self._address, proof)
+        store_initial_reading(self.hass, self._address, proof)
         if not self._advertised and (
             info := bluetooth.async_last_service_info(self.hass, self._address, True)
         ):
@@ -293,7 +290,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
     def _failure_placeholders(self, err: VlrvError) -> dict[str, str]:
         return {
             "name": self._name,
-            **failure_detail(self.hass, self._address, err),
+            **error_detail(self.hass, self._address, err),
         }
 
 

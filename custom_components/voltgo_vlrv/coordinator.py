@@ -26,34 +26,34 @@ from homeassistant.helpers.event import async_call_at, async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .bank.members import async_name, is_bank, may_rename
+from .battery.firmware import FirmwareInstaller
+from .battery.info import BatteryInfo
+from .battery.initial_reading import take_initial_reading
+from .battery.settings import CAN, RS485, SettingsCoordinator
+from .battery.statistics import PollStatistics
+from .connection.errors import error_reason
+from .connection.manager import ConnectionManager
 from .const import (
     DOMAIN,
     ENERGY_GAP,
     ENERGY_GAP_INTERVALS,
-    FATAL_READS,
-    FROZEN_AFTER,
-    FROZEN_SAMPLES,
     MAX_AGE,
     MAX_AGE_INTERVALS,
+    MAX_DROPS_PER_READ,
+    MAX_UNANSWERED_POLLS,
+    METADATA_MAX_AGE,
     POLL_INTERVAL,
-    PORTRAIT_AGE,
-    REST_INTERVAL,
-    SILENT_POLLS,
+    RELEASED_INTERVAL,
+    STUCK_AFTER,
+    STUCK_SAMPLES,
 )
-from .controls import CAN, RS485, VlrvControls
-from .energy import EnergyCounter
-from .estimates import Runtime, charge_of
-from .facts import BatteryFacts
-from .failures import failure_reason
-from .firmware_update import FirmwareUpdates
-from .health import DataHealth
-from .link import VlrvLink
-from .memory import Memory
-from .proof import take_proof
-from .records import async_records
-from .repairs import async_watch_rivals
-from .upkeep import Upkeep
+from .entries import async_name, is_bank, may_rename
+from .history.diagnostic_log import async_diagnostic_log
+from .history.energy import EnergyCounter
+from .history.last_status import Memory
+from .history.maintenance import ChargeMaintenance
+from .history.runtime import Runtime, charge_of
+from .issues import async_watch_competing_entries
 from .vlrv.client import VlrvClient
 from .vlrv.errors import (
     ConnectionLostError,
@@ -103,13 +103,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             ),
         )
         self.address: str = entry.data[CONF_ADDRESS]
-        self.facts = BatteryFacts.from_data(entry.data[CONF_FACTS])
-        self.health = DataHealth()
+        self.facts = BatteryInfo.from_data(entry.data[CONF_FACTS])
+        self.health = PollStatistics()
         self.energy = EnergyCounter(hass, entry.entry_id)
         self.runtime = Runtime()
-        self.upkeep = Upkeep(hass, entry.entry_id)
+        self.upkeep = ChargeMaintenance(hass, entry.entry_id)
         self.memory = Memory(hass, entry.entry_id)
-        trace, self.evidence = async_records(hass, entry.entry_id)
+        trace, self.evidence = async_diagnostic_log(hass, entry.entry_id)
         self.client = VlrvClient(
             entry.title,
             self._find_device,
@@ -118,7 +118,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             status_register_count=self.facts.status_count,
             trace=trace,
         )
-        self.apply_options()
+        self._apply_options()
         self._poll_listeners: list[CALLBACK_TYPE] = []
         self._cancel_expiry: CALLBACK_TYPE | None = None
         # On the event loop's clock, in s: from when on the shown sample may stand, and
@@ -137,9 +137,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._fatal_reads: dict[str, tuple[int, float]] = {}
         self._was_away = False
         self._advertised: bluetooth.BluetoothServiceInfoBleak | None = None
-        self.link = VlrvLink(self)
-        self.controls = VlrvControls(self)
-        self.firmware = FirmwareUpdates(self)
+        self.link = ConnectionManager(self)
+        self.controls = SettingsCoordinator(self)
+        self.firmware = FirmwareInstaller(self)
         self._last_error: VlrvError = NotReachableError()
 
     # --- for entities ---------------------------------------------------------------
@@ -175,7 +175,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
 
     @property
-    def longest_age(self) -> timedelta:
+    def max_age(self) -> timedelta:
         """Return for how long a sample may be shown without another one."""
         seconds = self.config_entry.options.get(CONF_AVAILABILITY)
         if seconds is None:
@@ -196,7 +196,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
 
     @callback
-    def apply_options(self) -> None:
+    def _apply_options(self) -> None:
         """Take over the owner's options and name; the link need not be dropped."""
         self.name = self.client.name = async_name(self.hass, self.config_entry)
         self.client.current_scale = int(
@@ -204,7 +204,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
 
     @callback
-    def show_options(self) -> None:
+    def async_options_updated(self) -> None:
         """Take over changed options, and let them show at once."""
         self._show_name()
         if self._cancel_expiry is not None and self._stands:
@@ -214,18 +214,18 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._watch_age()
         self.async_update_listeners()
         # The next poll sets the time of those that follow.
-        self.refresh_soon()
+        self.request_refresh()
 
     @callback
     def _show_name(self, _event: Event[Any] | None = None) -> None:
         """Take over what the owner calls the battery, also in a notice that stands."""
-        self.apply_options()
+        self._apply_options()
         self.controls.show_name()
 
     @property
     def last_failure(self) -> str:
         """Return the key of the text that tells why the last poll failed."""
-        return failure_reason(self.hass, self.address, self._last_error)
+        return error_reason(self.hass, self.address, self._last_error)
 
     @property
     def device_info(self) -> DeviceInfo:
@@ -266,13 +266,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def async_start(self) -> None:
         """Begin to follow the battery, in the background."""
         entry = self.config_entry
-        if (proof := take_proof(self.hass, self.address)) is not None:
+        if (proof := take_initial_reading(self.hass, self.address)) is not None:
             # The battery was read when it was added, moments ago.
             self._accept(proof.status, proof.when, proof.time)
             self.data = proof.status
         if self._stands:
             self._watch_age()
-        entry.async_on_unload(async_watch_rivals(self.hass, entry))
+        entry.async_on_unload(async_watch_competing_entries(self.hass, entry))
         entry.async_on_unload(
             get_manager().async_register_allocation_callback(self._on_allocations)
         )
@@ -312,7 +312,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         await self.memory.file.async_close()
 
     @callback
-    def refresh_soon(self) -> None:
+    def request_refresh(self) -> None:
         """Poll in the background, as soon as that is possible."""
         if self.firmware.is_running or self._shutdown_requested:
             return  # a transfer connects by itself, when the restart is over
@@ -376,7 +376,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._portrait_wanted = (
             self._portrait_at is None
             or bool(self.controls.pending)
-            or self.hass.loop.time() - self._portrait_at >= PORTRAIT_AGE.total_seconds()
+            or self.hass.loop.time() - self._portrait_at
+            >= METADATA_MAX_AGE.total_seconds()
         )
         if self._was_away:
             self._was_away = False
@@ -398,7 +399,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._stands_from = self.hass.loop.time()
             self._watch_age()
         self.update_interval = self.interval
-        self.refresh_soon()
+        self.request_refresh()
 
     @callback
     def _on_settings_frame(self, frame: bytes) -> None:
@@ -441,7 +442,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
         They only tell the listeners that time has passed.
         """
-        self.update_interval = REST_INTERVAL
+        self.update_interval = RELEASED_INTERVAL
         return self._keep(self._last_error)
 
     def _keep(self, err: VlrvError) -> BatteryStatus:
@@ -472,7 +473,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def _failure(self, err: VlrvError) -> UpdateFailed:
         return UpdateFailed(
             translation_domain=DOMAIN,
-            translation_key=failure_reason(self.hass, self.address, err),
+            translation_key=error_reason(self.hass, self.address, err),
             translation_placeholders={"name": self.name},
         )
 
@@ -490,7 +491,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Return until when, on the event loop's clock, the last sample is young."""
         if self._stands_from is None:
             return -inf
-        return self._stands_from + self.longest_age.total_seconds()
+        return self._stands_from + self.max_age.total_seconds()
 
     @callback
     def _watch_age(self) -> None:
@@ -537,7 +538,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._accept(status, dt_util.utcnow(), self.hass.loop.time())
             self.link.note_sample()
             self._watch_age()
-            self._learn(self.facts.learn_status(status))
+            self._learn(self.facts.with_status(status))
             if self._portrait_wanted:
                 self._portrait_wanted = False
                 self._portrait_at = self.hass.loop.time()
@@ -562,14 +563,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._same_samples == 1:
             self._same_since = time
         return (
-            self._same_samples >= FROZEN_SAMPLES
-            and time - self._same_since >= FROZEN_AFTER.total_seconds()
+            self._same_samples >= STUCK_SAMPLES
+            and time - self._same_since >= STUCK_AFTER.total_seconds()
         )
 
     async def _note_silence(self) -> None:
         """Count a poll without an answer; a link that stays silent is cut."""
         self.health.silent_polls += 1
-        if self.health.silent_polls >= SILENT_POLLS:
+        if self.health.silent_polls >= MAX_UNANSWERED_POLLS:
             self.health.silent_polls = 0
             await self._cut()
 
@@ -642,13 +643,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """
         count, when = self._fatal_reads.get(read, (0, 0.0))
         return (
-            count >= FATAL_READS
-            and self.hass.loop.time() - when < PORTRAIT_AGE.total_seconds()
+            count >= MAX_DROPS_PER_READ
+            and self.hass.loop.time() - when < METADATA_MAX_AGE.total_seconds()
         )
 
     async def async_read_identity(self) -> None:
         """Read who the battery is, and keep what is new; raises VlrvError."""
-        self._learn(self.facts.learn_identity(await self.client.read_identity()))
+        self._learn(self.facts.with_identity(await self.client.read_identity()))
 
     async def _read_limits(self) -> None:
         limits = await self.client.read_thresholds()
@@ -685,7 +686,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return self.link.note_failure(err)
 
     @callback
-    def _learn(self, facts: BatteryFacts) -> None:
+    def _learn(self, facts: BatteryInfo) -> None:
         """Keep what is new about the battery, in the entry and the device registry."""
         if facts == self.facts:
             return
@@ -706,4 +707,4 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
 
 async def _show_options(_hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
-    entry.runtime_data.show_options()
+    entry.runtime_data.async_options_updated()

@@ -19,9 +19,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.loader import async_get_integration
 
-from .bank.members import is_bank
 from .const import DOMAIN
-from .texts import async_load_words, words
+from .entries import is_bank
+from .localization import async_load_translations, words
 from .vlrv.faults import FAULTS
 
 SCRIPT: Final = Path(__file__).with_suffix(".js")
@@ -122,7 +122,7 @@ async def _answer(
     connection: websocket_api.ActiveConnection,
     message: dict[str, Any],
 ) -> None:
-    await async_load_words(hass)
+    await async_load_translations(hass)
     connection.send_result(message["id"], make_dashboard(hass))
 
 

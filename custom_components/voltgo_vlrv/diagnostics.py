@@ -16,10 +16,10 @@ from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant, callback
 
 from .bank.diagnostics import bank_report
-from .bank.members import is_bank, members_of
 from .coordinator import CONF_CURRENT_SCALE, VlrvConfigEntry, VlrvCoordinator
-from .energy import DIRECTIONS
-from .records import async_records
+from .entries import is_bank, members_of
+from .history.diagnostic_log import async_diagnostic_log
+from .history.energy import DIRECTIONS
 from .vlrv.registers import CURRENT_SCALE, BatteryStatus
 
 SECRET_KEYS: Final = frozenset(
@@ -40,7 +40,7 @@ async def async_get_config_entry_diagnostics(
     if is_bank(entry):
         report = {"entry": _entry(entry), **bank_report(hass, entry)}
         return _cleaned(hass, report, members_of(entry))
-    trace, evidence = async_records(hass, entry.entry_id)
+    trace, evidence = async_diagnostic_log(hass, entry.entry_id)
     await evidence.async_load()
     coordinator: VlrvCoordinator | None = getattr(entry, "runtime_data", None)
     found = {

@@ -10,7 +10,7 @@ from homeassistant.components.sensor import SensorDeviceClass, SensorEntityDescr
 from homeassistant.const import UnitOfTime
 
 from .base import ValueSensor
-from .estimates import Runtime, as_hours, shown_minutes
+from .history.runtime import Runtime, as_hours, shown_minutes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .base import SharedEntity
+from .battery.info import BatteryInfo
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
-from .facts import BatteryFacts
 
 
 class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
@@ -75,16 +75,16 @@ class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
             self.async_write_ha_state()
 
 
-def add_when_known[DescriptionT: EntityDescription](
+def async_add_supported_entities[DescriptionT: EntityDescription](
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
-    descriptions: Callable[[BatteryFacts], Iterable[DescriptionT]],
+    descriptions: Callable[[BatteryInfo], Iterable[DescriptionT]],
     entity: Callable[[DescriptionT], Entity],
 ) -> None:
     """Add what the battery is known to have, and later what it turns out to have."""
     coordinator = entry.runtime_data
     added: list[str] = []
-    known: BatteryFacts | None = None
+    known: BatteryInfo | None = None
 
     @callback
     def add_new() -> None:

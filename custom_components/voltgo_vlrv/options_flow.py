@@ -25,13 +25,15 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
+from .battery.firmware_files import CONF_FIRMWARE, FirmwareStore, note_of
+from .connection.manager import CONF_CONNECTION, ConnectionMode
 from .const import (
-    LEAST_AGE_INTERVALS,
-    LONGEST_AGE,
-    LONGEST_INTERVAL,
+    MAX_AGE_OPTION,
+    MAX_INTERVAL,
+    MIN_AGE_INTERVALS,
+    MIN_AGE_OPTION,
+    MIN_INTERVAL,
     POLL_INTERVAL,
-    SHORTEST_AGE,
-    SHORTEST_INTERVAL,
 )
 from .coordinator import (
     CONF_AVAILABILITY,
@@ -40,8 +42,6 @@ from .coordinator import (
     CONF_LOW_BATTERY,
     DEFAULT_LOW_BATTERY,
 )
-from .firmware_store import CONF_FIRMWARE, FirmwareStore, note_of
-from .link import CONF_CONNECTION, ConnectionMode
 from .vlrv.firmware import (
     COMPONENTS,
     MAX_SIZE,
@@ -89,8 +89,8 @@ class VlrvOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             if (
-                user_input.get(CONF_AVAILABILITY, LONGEST_AGE.total_seconds())
-                < LEAST_AGE_INTERVALS * user_input[CONF_INTERVAL]
+                user_input.get(CONF_AVAILABILITY, MAX_AGE_OPTION.total_seconds())
+                < MIN_AGE_INTERVALS * user_input[CONF_INTERVAL]
             ):
                 errors[CONF_AVAILABILITY] = "availability_too_short"
             else:
@@ -115,8 +115,8 @@ class VlrvOptionsFlow(OptionsFlow):
                             ),
                         ): NumberSelector(
                             NumberSelectorConfig(
-                                min=SHORTEST_INTERVAL.total_seconds(),
-                                max=LONGEST_INTERVAL.total_seconds(),
+                                min=MIN_INTERVAL.total_seconds(),
+                                max=MAX_INTERVAL.total_seconds(),
                                 step=1,
                                 unit_of_measurement=UnitOfTime.SECONDS,
                                 mode=NumberSelectorMode.BOX,
@@ -135,8 +135,8 @@ class VlrvOptionsFlow(OptionsFlow):
                         ),
                         vol.Optional(CONF_AVAILABILITY): NumberSelector(
                             NumberSelectorConfig(
-                                min=SHORTEST_AGE.total_seconds(),
-                                max=LONGEST_AGE.total_seconds(),
+                                min=MIN_AGE_OPTION.total_seconds(),
+                                max=MAX_AGE_OPTION.total_seconds(),
                                 step=1,
                                 unit_of_measurement=UnitOfTime.SECONDS,
                                 mode=NumberSelectorMode.BOX,

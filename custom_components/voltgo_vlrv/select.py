@@ -12,10 +12,10 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls import CAN, MODULE_ID, RS485, VlrvControls
+from .battery.info import BatteryInfo
+from .battery.settings import CAN, MODULE_ID, RS485, SettingsCoordinator
 from .coordinator import VlrvConfigEntry
-from .entity import VlrvEntity, add_when_known
-from .facts import BatteryFacts
+from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import MODULE_IDS, brand_names
 
 # A battery is told one thing at a time.
@@ -26,10 +26,10 @@ PARALLEL_UPDATES = 1
 class VlrvSelectDescription(SelectEntityDescription):
     """A setting with a list of values."""
 
-    options_fn: Callable[[BatteryFacts], list[str]]
+    options_fn: Callable[[BatteryInfo], list[str]]
     """The values; the battery has no such setting while there are none."""
-    current_fn: Callable[[VlrvControls], str | None]
-    select_fn: Callable[[VlrvControls, str], Awaitable[None]]
+    current_fn: Callable[[SettingsCoordinator], str | None]
+    select_fn: Callable[[SettingsCoordinator, str], Awaitable[None]]
 
 
 # Every battery has the same, and those of a kind the same brands: made once.
@@ -41,7 +41,7 @@ def _brands(codes: tuple[str, ...]) -> list[str]:
     return list(brand_names(codes))
 
 
-def _module_id(controls: VlrvControls) -> str | None:
+def _module_id(controls: SettingsCoordinator) -> str | None:
     return None if controls.module_id is None else str(controls.module_id)
 
 
@@ -80,7 +80,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the settings that the battery has told of."""
     coordinator = entry.runtime_data
-    add_when_known(
+    async_add_supported_entities(
         entry,
         async_add_entities,
         lambda facts: [select for select in SELECTS if select.options_fn(facts)],

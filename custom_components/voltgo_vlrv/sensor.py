@@ -26,19 +26,19 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .bank.members import is_bank
 from .bank.sensor import async_add_bank_sensors
 from .base import ValueSensor
+from .battery.info import BatteryInfo
+from .connection.manager import ConnectionState
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .durations import DURATIONS, DurationSensor
-from .energy import EnergyCounter
-from .entity import VlrvEntity, add_when_known
-from .estimates import charge_of, stored_energy
-from .facts import BatteryFacts
-from .link import LinkState
-from .texts import fault_list, words
+from .entity import VlrvEntity, async_add_supported_entities
+from .entries import is_bank
+from .history.energy import EnergyCounter
+from .history.maintenance import ChargeMaintenance
+from .history.runtime import charge_of, stored_energy
+from .localization import fault_list, words
 from .totals import TOTALS, TotalSensor
-from .upkeep import Upkeep
 from .vlrv.faults import OperatingState, active_faults
 from .vlrv.registers import BatteryStatus
 from .vlrv.thresholds import THRESHOLDS
@@ -59,7 +59,7 @@ class VlrvSensorDescription(SensorEntityDescription):
     """A sensor and how it is read off a sample."""
 
     value_fn: Callable[[BatteryStatus], float | int | str | None]
-    exists_fn: Callable[[BatteryFacts], bool] = lambda _: True
+    exists_fn: Callable[[BatteryInfo], bool] = lambda _: True
     placeholders: dict[str, str] | None = None
 
 
@@ -90,7 +90,7 @@ def _temperature(
     *,
     translation_key: str | None = None,
     category: EntityCategory | None = None,
-    exists_fn: Callable[[BatteryFacts], bool] = lambda _: True,
+    exists_fn: Callable[[BatteryInfo], bool] = lambda _: True,
     placeholders: dict[str, str] | None = None,
     enabled: bool = True,
 ) -> VlrvSensorDescription:
@@ -348,7 +348,7 @@ LINK_STATUS: Final = SensorEntityDescription(
     key="link_status",
     translation_key="link_status",
     device_class=SensorDeviceClass.ENUM,
-    options=[state.value for state in LinkState],
+    options=[state.value for state in ConnectionState],
     entity_category=EntityCategory.DIAGNOSTIC,
 )
 
@@ -357,11 +357,11 @@ LINK_STATUS: Final = SensorEntityDescription(
 class VlrvUpkeepDescription(SensorEntityDescription):
     """A date in the life of a battery."""
 
-    value_fn: Callable[[Upkeep], datetime | None]
+    value_fn: Callable[[ChargeMaintenance], datetime | None]
 
 
 def _date(
-    key: str, value_fn: Callable[[Upkeep], datetime | None]
+    key: str, value_fn: Callable[[ChargeMaintenance], datetime | None]
 ) -> VlrvUpkeepDescription:
     return VlrvUpkeepDescription(
         key=key,
@@ -388,7 +388,7 @@ _LIMIT_CLASSES: Final = {
 }
 
 
-def limit_descriptions(facts: BatteryFacts) -> Iterator[SensorEntityDescription]:
+def limit_descriptions(facts: BatteryInfo) -> Iterator[SensorEntityDescription]:
     """Yield a sensor for each threshold that the battery reports."""
     for limit in THRESHOLDS:
         if limit.key in facts.limits:
@@ -428,7 +428,7 @@ def _cell(number: int, *, enabled: bool) -> VlrvSensorDescription:
     )
 
 
-def descriptions(facts: BatteryFacts) -> Iterator[VlrvSensorDescription]:
+def descriptions(facts: BatteryInfo) -> Iterator[VlrvSensorDescription]:
     """Yield the sensors of a battery: only what is fitted in it."""
     yield from (sensor for sensor in SENSORS if sensor.exists_fn(facts))
     yield from RAW_WORDS
@@ -448,13 +448,13 @@ async def async_setup_entry(
         async_add_bank_sensors(entry, async_add_entities)
         return
     coordinator = entry.runtime_data
-    add_when_known(
+    async_add_supported_entities(
         entry,
         async_add_entities,
         descriptions,
         lambda description: VlrvSensor(coordinator, description),
     )
-    add_when_known(
+    async_add_supported_entities(
         entry,
         async_add_entities,
         limit_descriptions,

@@ -14,9 +14,9 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_extract_config_entry_ids
 
-from .bank.members import async_banks, async_batteries, async_name, members_of
-from .const import DEFAULT_RELEASE, DOMAIN, LONGEST_RELEASE, SHORTEST_RELEASE
+from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
 from .coordinator import VlrvCoordinator
+from .entries import async_banks, async_batteries, async_name, members_of
 
 RELEASE_LINK: Final = "release_link"
 DURATION: Final = "duration"
@@ -38,7 +38,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 async def _release_link(call: ServiceCall) -> None:
     """Let go of the batteries named, all of them or, where one cannot be, none."""
     duration: timedelta = call.data[DURATION]
-    if not SHORTEST_RELEASE <= duration <= LONGEST_RELEASE:
+    if not MIN_RELEASE <= duration <= MAX_RELEASE:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="release_duration"
         )

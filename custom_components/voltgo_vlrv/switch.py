@@ -13,7 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .base import OnOffEntity
 from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
-from .entity import VlrvEntity, add_when_known
+from .entity import VlrvEntity, async_add_supported_entities
 
 # A battery is told one thing at a time.
 PARALLEL_UPDATES = 1
@@ -34,7 +34,7 @@ async def async_setup_entry(
     """Add the switches; that of the heater where the battery reports one."""
     coordinator = entry.runtime_data
     async_add_entities([VlrvLinkSwitch(coordinator, LINK)])
-    add_when_known(
+    async_add_supported_entities(
         entry,
         async_add_entities,
         lambda facts: [HEATER] if facts.heater else [],
@@ -87,7 +87,7 @@ class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Take the battery back."""
-        self.coordinator.link.async_take_back()
+        self.coordinator.link.async_resume()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:

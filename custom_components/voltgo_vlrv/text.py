@@ -9,9 +9,9 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .controls import NAME
+from .battery.settings import NAME
 from .coordinator import VlrvConfigEntry
-from .entity import VlrvEntity, add_when_known
+from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import NAME_MAX
 
 # A battery is told one thing at a time.
@@ -35,7 +35,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the name where the battery answers settings at all."""
     coordinator = entry.runtime_data
-    add_when_known(
+    async_add_supported_entities(
         entry,
         async_add_entities,
         lambda facts: [BLUETOOTH_NAME] if facts.module_id else [],

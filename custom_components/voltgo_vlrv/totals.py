@@ -16,7 +16,7 @@ from homeassistant.components.sensor import (
 from homeassistant.const import UnitOfEnergy
 
 from .base import ValueSensor
-from .energy import CHARGED, DISCHARGED, in_steps
+from .history.energy import CHARGED, DISCHARGED, in_steps
 
 
 @dataclass(frozen=True, kw_only=True)

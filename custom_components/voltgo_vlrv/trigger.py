@@ -26,9 +26,7 @@ from homeassistant.helpers.trigger import (
     TriggerConfig,
 )
 
-from .event import CLEARED, TRIPPED
-from .link import LinkState
-from .targets import (
+from .automation import (
     LINK_LOST,
     LINK_UP,
     PROTECTION,
@@ -36,6 +34,8 @@ from .targets import (
     PROTECTION_OPTIONS,
     BatteryTarget,
 )
+from .connection.manager import ConnectionState
+from .event import CLEARED, TRIPPED
 
 if TYPE_CHECKING:
     from homeassistant.helpers.trigger import NotTriggeredReasonReporter
@@ -199,7 +199,7 @@ class _LinkTrigger(_ChangeTrigger):
     _meanings = {
         **dict.fromkeys(LINK_UP, _UP),
         **dict.fromkeys(LINK_LOST, _LOST),
-        LinkState.RELEASED: _RELEASED,
+        ConnectionState.RELEASED: _RELEASED,
     }
 
 

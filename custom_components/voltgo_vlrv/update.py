@@ -15,12 +15,12 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .battery.firmware import BMS, COMM
+from .battery.firmware_files import is_installed, noted
 from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
 from .entity import VlrvEntity
-from .firmware_store import is_installed, noted
-from .firmware_update import BMS, COMM
-from .texts import words
+from .localization import words
 
 # A battery takes one firmware at a time, and says so: an installation that waited for its
 # turn would begin by itself after one that failed.

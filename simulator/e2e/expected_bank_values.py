@@ -44,7 +44,7 @@ TOLERANCES: Final = {
     "full_capacity": 0.05,
 }
 IMBALANCE: Final = 4.0  # %; an average over minutes, in which it drifts
-IMBALANCE_FROM: Final = 5.0  # A
+MIN_IMBALANCE_CURRENT: Final = 5.0  # A
 ENERGY_STEP: Final = 0.01  # kWh; the batteries' counters are cut, not rounded
 
 
@@ -185,7 +185,7 @@ class Bank(NamedTuple):
         """Return by how much one is off its fair share of the current, in %."""
         currents: Mapping[str, float] = self.expected_values["currents"]
         total, whole = fsum(currents.values()), self.expected_values["full_capacity"]
-        if len(currents) < 2 or abs(total) < IMBALANCE_FROM:
+        if len(currents) < 2 or abs(total) < MIN_IMBALANCE_CURRENT:
             return None
         shares = {
             key: total * self.parts[key]["full_capacity"] / whole for key in currents

@@ -26,11 +26,11 @@ from .common import (
     settle,
     wait_for_poll,
 )
-from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.entries import async_batteries
+from tests.automations.test_triggers import CONDITIONS, TRIGGERS, automate
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import device_of
-from tests.test_triggers import CONDITIONS, TRIGGERS, automate
 
 # What a bank has an entity of its own for.
 COLD_TRIGGERS = {"charging_blocked_by_cold", "charging_no_longer_blocked_by_cold"}

@@ -11,8 +11,8 @@ from homeassistant.core import HomeAssistant
 from .common import async_setup_bank, packs, set_reported, settle
 from .test_entities import PROTECTED
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
-from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
+from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
 
 

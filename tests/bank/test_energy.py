@@ -30,8 +30,8 @@ from .common import (
     shown,
 )
 from custom_components.voltgo_vlrv.bank.energy import BankEnergy
-from custom_components.voltgo_vlrv.bank.members import async_batteries
-from custom_components.voltgo_vlrv.energy import (
+from custom_components.voltgo_vlrv.entries import async_batteries
+from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,

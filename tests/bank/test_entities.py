@@ -26,10 +26,10 @@ from .common import (
     shown,
     wait_for_poll,
 )
-from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.energy import CHARGED, DISCHARGED
-from custom_components.voltgo_vlrv.estimates import SETTLING
+from custom_components.voltgo_vlrv.entries import async_batteries
+from custom_components.voltgo_vlrv.history.energy import CHARGED, DISCHARGED
+from custom_components.voltgo_vlrv.history.runtime import SETTLING
 from simulator.battery import OPERATING_STATES
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import value, wait_until
@@ -279,7 +279,7 @@ async def test_without_one_battery_sums_are_unknown_and_not_smaller(
     if missing == "on":
         await bluetooth_env.peripherals[gone].start()
     for entry in async_batteries(hass):
-        entry.runtime_data.link.async_take_back()
+        entry.runtime_data.link.async_resume()
     await wait_until(lambda: shown(bank, hass, "current") == "-60.0", 120)
     assert shown(bank, hass, "battery_missing") == "off"
     assert shown(bank, hass, "any_protection") == "off"

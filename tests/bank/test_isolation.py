@@ -24,11 +24,11 @@ from .common import (
     wait_for_poll,
 )
 from .test_entities import EXTENSIVE, PROTECTED
-from .test_issues import issues
+from .test_notices import issues
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.bank.isolation import SAVE_DELAY, Isolation
-from custom_components.voltgo_vlrv.bank.issues import ISOLATED_FOR
-from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.bank.notices import ISOLATED_FOR
+from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment

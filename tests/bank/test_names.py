@@ -17,9 +17,9 @@ from .common import (
     shown,
     wait_for_poll,
 )
-from .test_issues import issues
-from custom_components.voltgo_vlrv.bank.members import async_batteries
+from .test_notices import issues
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import device_of, wait_until
 

@@ -23,13 +23,13 @@ from .common import (
 )
 from .test_entities import states_of
 from custom_components.voltgo_vlrv.bank.coordinator import PATIENCE, Presence
-from custom_components.voltgo_vlrv.bank.members import async_batteries
+from custom_components.voltgo_vlrv.connection.manager import _CONNECTING as CONNECTING
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.link import _CONNECTING as CONNECTING
+from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.firmware import FirmwareReceiver
+from tests.battery.test_firmware import install, upload
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import value, wait_until
-from tests.test_firmware_update import install, upload
 
 
 async def test_who_is_taken_back_is_not_missing(
@@ -42,7 +42,7 @@ async def test_who_is_taken_back_is_not_missing(
     link = async_batteries(hass)[0].runtime_data.link
     await link.async_release()
     await asyncio.sleep(900)
-    link.async_take_back()
+    link.async_resume()
     await settle(hass)
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
     await link.async_release(timedelta(minutes=5))
@@ -82,7 +82,7 @@ async def test_who_does_not_come_back_after_a_release_is_missing(
     await link.async_release()
     await bluetooth_env.peripherals[pair[0].address].stop()
     await asyncio.sleep(900)
-    link.async_take_back()
+    link.async_resume()
     await wait_for_poll()
     assert value(hass, pair[0].address, "state_of_charge") == "50"
     assert shown(bank, hass, "battery_missing") == "off"
@@ -113,7 +113,7 @@ async def test_taken_back_after_a_restart_is_not_missing(
         changes.append("" if state is None else state.state)
 
     async_track_state_change_event(hass, entity(bank, hass, "battery_missing"), note)
-    entries[0].runtime_data.link.async_take_back()
+    entries[0].runtime_data.link.async_resume()
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert changes == []
 
@@ -161,7 +161,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     await bluetooth_env.peripherals[pair[0].address].stop()
     if taken_back:
         await asyncio.sleep(1900)
-        link.async_take_back()
+        link.async_resume()
     else:
         assert await hass.config_entries.async_setup(entry.entry_id)
     await asyncio.sleep(PATIENCE - 5)

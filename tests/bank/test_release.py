@@ -25,8 +25,8 @@ from .common import (
 )
 from .test_entities import EXTENSIVE, PROTECTED
 from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
-from custom_components.voltgo_vlrv.bank.members import async_batteries
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import value, wait_until
 
@@ -146,7 +146,7 @@ async def test_a_released_bank_stands_over_a_restart_as_its_batteries_do(
     }
     charges = watch(hass, entity(bank, hass, "state_of_charge"))
     for entry in entries:
-        entry.runtime_data.link.async_take_back()
+        entry.runtime_data.link.async_resume()
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
     assert charges == []
 
@@ -223,6 +223,6 @@ async def test_who_is_taken_back_reports_alone(
     await release_all(hass)
     assert shown(bank, hass, "current") == "0.0"
     for entry, current in zip(async_batteries(hass), ("unknown", "0.0"), strict=True):
-        entry.runtime_data.link.async_take_back()
+        entry.runtime_data.link.async_resume()
         await wait_for_poll()
         assert shown(bank, hass, "current") == current

@@ -16,7 +16,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ..base import OnOffEntity
 from ..const import LOW_BATTERY_HYSTERESIS
-from .coordinator import BankConfigEntry, Presence, VlrvBank
+from .coordinator import BankConfigEntry, BankCoordinator, Presence
 from .entity import BankEntity
 
 
@@ -28,11 +28,11 @@ class BankBinarySensorDescription(BinarySensorEntityDescription):
     batteries that it is about.
     """
 
-    value_fn: Callable[[VlrvBank, bool | None], bool | None]
-    names_fn: Callable[[VlrvBank], list[str]] | None = None
+    value_fn: Callable[[BankCoordinator, bool | None], bool | None]
+    names_fn: Callable[[BankCoordinator], list[str]] | None = None
 
 
-def _low(bank: VlrvBank, before: bool | None) -> bool | None:
+def _low(bank: BankCoordinator, before: bool | None) -> bool | None:
     """Return whether the state of charge is at the owner's threshold or below.
 
     It has to rise by the hysteresis before that ends.
@@ -44,7 +44,7 @@ def _low(bank: VlrvBank, before: bool | None) -> bool | None:
     return charge <= bank.low_battery
 
 
-def _missing(bank: VlrvBank, _before: bool | None) -> bool | None:
+def _missing(bank: BankCoordinator, _before: bool | None) -> bool | None:
     """Return whether a battery is missing that should be there.
 
     One that the owner has let go is not: it does not report, but for a known reason.
@@ -54,7 +54,7 @@ def _missing(bank: VlrvBank, _before: bool | None) -> bool | None:
     return None if Presence.AWAITED in bank.presence.values() else False
 
 
-def _isolated(bank: VlrvBank, _before: bool | None) -> bool | None:
+def _isolated(bank: BankCoordinator, _before: bool | None) -> bool | None:
     """Return whether a battery has cut itself off; unknown while one does not report.
 
     One that has, and is not heard any more, still has.

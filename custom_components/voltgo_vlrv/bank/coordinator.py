@@ -24,6 +24,7 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
+from ..battery.info import DEFAULT_MANUFACTURER, BatteryInfo
 from ..const import DOMAIN
 from ..coordinator import (
     CONF_FACTS,
@@ -32,19 +33,18 @@ from ..coordinator import (
     VlrvConfigEntry,
     VlrvCoordinator,
 )
-from ..energy import CHARGED, DISCHARGED, Flow
-from ..estimates import Runtime, charge_of
-from ..facts import DEFAULT_MANUFACTURER, BatteryFacts
-from .arithmetic import BankReading, MemberReading, imbalance, read_bank
-from .averages import Average
+from ..entries import CONF_INVERTER, async_batteries, async_name, may_rename, members_of
+from ..history.energy import CHARGED, DISCHARGED, Flow
+from ..history.runtime import Runtime, charge_of
+from .aggregate import BankReading, MemberReading, imbalance, read_bank
 from .energy import BankEnergy
 from .isolation import Isolation
-from .issues import BankIssues
-from .members import CONF_INVERTER, async_batteries, async_name, may_rename, members_of
+from .moving_average import Average
+from .notices import BankIssues
 
 _LOGGER = logging.getLogger(__name__)
 
-type BankConfigEntry = ConfigEntry[VlrvBank]
+type BankConfigEntry = ConfigEntry[BankCoordinator]
 
 AVERAGED: Final = 60.0
 """s that have to be in a mean before an imbalance is told from it."""
@@ -98,13 +98,13 @@ class Member:
     stop: list[CALLBACK_TYPE] = field(default_factory=list)
 
     @property
-    def facts(self) -> BatteryFacts | None:
+    def facts(self) -> BatteryInfo | None:
         """Return what is known of the battery without asking it."""
         if self.coordinator is not None:
             return self.coordinator.facts
         if self.entry is None:
             return None
-        return BatteryFacts.from_data(self.entry.data[CONF_FACTS])
+        return BatteryInfo.from_data(self.entry.data[CONF_FACTS])
 
     def pending(self, setting: str) -> int | None:
         """Return what a setting was set to and has not become yet."""
@@ -134,7 +134,7 @@ class Member:
         # A first sample is told some moments before its values are there.
         age = None if coordinator.data is None else coordinator.health.age(time)
         stands = coordinator.last_update_success
-        longest = coordinator.longest_age.total_seconds()
+        longest = coordinator.max_age.total_seconds()
         if age is not None and age <= longest and stands:
             self.awaited = None
             return Presence.REPORTS
@@ -188,7 +188,7 @@ class Member:
         )
 
 
-class VlrvBank:
+class BankCoordinator:
     """What the entities of a bank read."""
 
     def __init__(self, hass: HomeAssistant, entry: BankConfigEntry) -> None:
@@ -199,7 +199,7 @@ class VlrvBank:
         self.presence: dict[str, Presence] = {}
         self.readings: list[MemberReading] = []
         """Of those that report; where all were let go, what they reported last."""
-        self.is_kept = False
+        self.shows_last_values = False
         """Whether all were let go."""
         self.reading: BankReading = read_bank([], len(members_of(entry)))
         self.imbalance: int | None = None
@@ -368,12 +368,16 @@ class VlrvBank:
         self.presence = {
             address: member.presence(time) for address, member in self.members.items()
         }
-        self.is_kept = self._is_let_go
+        self.shows_last_values = self._is_let_go
         used = [
             self.members[address]
             for address, presence in self.presence.items()
             if presence is Presence.REPORTS
-            or (self.is_kept and presence in _KEPT and self.members[address].stands)
+            or (
+                self.shows_last_values
+                and presence in _KEPT
+                and self.members[address].stands
+            )
         ]
         self.readings = [member.reading() for member in used]
         before = frozenset(self.isolation.since.keys() & self.members.keys())
@@ -381,8 +385,8 @@ class VlrvBank:
             self.readings,
             len(self.members),
             before,
-            kept=self.is_kept,
-            together=not self.is_kept or _together(used),
+            kept=self.shows_last_values,
+            together=not self.shows_last_values or _together(used),
         )
         for address in sorted(reading.isolated ^ before):
             _LOGGER.info(
@@ -434,7 +438,7 @@ class VlrvBank:
         reading = self.reading
         if not self._whole_is_last:
             self._whole = (Runtime(), None)
-        if self.is_kept and reading.is_complete:
+        if self.shows_last_values and reading.is_complete:
             # They were of the same values, however one after the other they were let go.
             self.runtime, self.imbalance = self._whole
             self._shares = {}
@@ -486,7 +490,7 @@ def _together(members: Sequence[Member]) -> bool:
         when for item in coordinators if (when := item.health.last_sample) is not None
     ]
     return len(times) == len(coordinators) > 0 and max(times) - min(times) <= max(
-        item.longest_age for item in coordinators
+        item.max_age for item in coordinators
     )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
 
-from ..energy import DIRECTIONS
-from .coordinator import BankConfigEntry, VlrvBank
-from .members import async_batteries, members_of
+from ..entries import async_batteries, members_of
+from ..history.energy import DIRECTIONS
+from .coordinator import BankConfigEntry, BankCoordinator
 
 
 @callback
@@ -18,7 +18,7 @@ def bank_report(hass: HomeAssistant, entry: BankConfigEntry) -> dict[str, Any]:
     Members have numbers, so that they can be told apart without their addresses.
     """
     members = members_of(entry)
-    bank: VlrvBank | None = getattr(entry, "runtime_data", None)
+    bank: BankCoordinator | None = getattr(entry, "runtime_data", None)
     batteries = {battery.unique_id: battery for battery in async_batteries(hass)}
     return {
         "members": {
@@ -35,7 +35,7 @@ def bank_report(hass: HomeAssistant, entry: BankConfigEntry) -> dict[str, Any]:
     }
 
 
-def _member(hass: HomeAssistant, bank: VlrvBank, address: str) -> dict[str, Any]:
+def _member(hass: HomeAssistant, bank: BankCoordinator, address: str) -> dict[str, Any]:
     if (member := bank.members.get(address)) is None:
         return {}
     coordinator = member.coordinator
@@ -55,7 +55,7 @@ def _member(hass: HomeAssistant, bank: VlrvBank, address: str) -> dict[str, Any]
     }
 
 
-def _bank(bank: VlrvBank, members: tuple[str, ...]) -> dict[str, Any]:
+def _bank(bank: BankCoordinator, members: tuple[str, ...]) -> dict[str, Any]:
     reading = bank.reading
     numbers = {address: number for number, address in enumerate(members, 1)}
     cells = {

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 
-from ..energy import DIRECTIONS, SAVE_DELAY, Flow, is_total
-from ..storage import KeptFile
+from ..history.energy import DIRECTIONS, SAVE_DELAY, Flow, is_total
+from ..history.store import EntryStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,7 +27,9 @@ class BankEnergy:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` brings back what was counted before."""
-        self.file = KeptFile(hass, "bank_energy", entry_id, self._as_stored, SAVE_DELAY)
+        self.file = EntryStore(
+            hass, "bank_energy", entry_id, self._as_stored, SAVE_DELAY
+        )
         self._seen: dict[str, Flow] = {}
         self._offset = dict.fromkeys(DIRECTIONS, 0.0)
         # What was shown before the start, of which the file may not know yet.

@@ -9,7 +9,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 
 from ..base import SharedEntity
-from .coordinator import VlrvBank
+from .coordinator import BankCoordinator
 
 
 class BankEntity(SharedEntity):
@@ -23,7 +23,7 @@ class BankEntity(SharedEntity):
 
     _attr_has_entity_name = True
 
-    def __init__(self, bank: VlrvBank, description: EntityDescription) -> None:
+    def __init__(self, bank: BankCoordinator, description: EntityDescription) -> None:
         """Identify the entity by the bank's entry and the description's key."""
         self.bank = bank
         self.entity_description = description

@@ -13,7 +13,7 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from ..storage import KeptFile, as_time
+from ..history.store import EntryStore, as_time
 
 SAVE_DELAY: Final = 5.0
 """s; it seldom changes, and in trouble the power is soon cut."""
@@ -24,7 +24,7 @@ class Isolation:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start with nobody; `async_load` brings back who was isolated before."""
-        self.file = KeptFile(
+        self.file = EntryStore(
             hass, "bank_isolated", entry_id, self._as_stored, SAVE_DELAY
         )
         self._loop = hass.loop

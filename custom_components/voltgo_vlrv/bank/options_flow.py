@@ -16,7 +16,7 @@ from homeassistant.helpers.selector import (
 )
 
 from ..coordinator import CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
-from .members import CONF_INVERTER
+from ..entries import CONF_INVERTER
 
 
 class BankOptionsFlow(OptionsFlowWithReload):

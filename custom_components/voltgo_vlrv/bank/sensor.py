@@ -26,10 +26,10 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ..base import ValueSensor
 from ..durations import DURATIONS, DurationSensor
-from ..texts import words
+from ..localization import words
 from ..totals import TOTALS, TotalSensor
-from .arithmetic import Cell
-from .coordinator import BankConfigEntry, VlrvBank
+from .aggregate import Cell
+from .coordinator import BankConfigEntry, BankCoordinator
 from .energy import BankEnergy
 from .entity import BankEntity
 
@@ -40,13 +40,13 @@ AMPERE_HOURS: Final = "Ah"
 class BankSensorDescription(SensorEntityDescription):
     """A sensor and how it is read off a bank."""
 
-    value_fn: Callable[[VlrvBank], float | int | str | None]
+    value_fn: Callable[[BankCoordinator], float | int | str | None]
 
 
 def _power(
     key: str, value_fn: Callable[[int], int], *, enabled: bool = False
 ) -> BankSensorDescription:
-    def value(bank: VlrvBank) -> int | None:
+    def value(bank: BankCoordinator) -> int | None:
         power = bank.reading.power
         return None if power is None else value_fn(power)
 
@@ -64,7 +64,7 @@ def _power(
 
 def _charge(
     key: str,
-    value_fn: Callable[[VlrvBank], float | None],
+    value_fn: Callable[[BankCoordinator], float | None],
     *,
     enabled: bool,
     precision: int = 0,
@@ -83,7 +83,7 @@ def _charge(
 
 
 def _temperature(
-    key: str, value_fn: Callable[[VlrvBank], int | None]
+    key: str, value_fn: Callable[[BankCoordinator], int | None]
 ) -> BankSensorDescription:
     return BankSensorDescription(
         key=key,
@@ -97,9 +97,9 @@ def _temperature(
 
 
 def _cell_voltage(
-    key: str, value_fn: Callable[[VlrvBank], Cell | None]
+    key: str, value_fn: Callable[[BankCoordinator], Cell | None]
 ) -> BankSensorDescription:
-    def value(bank: VlrvBank) -> float | None:
+    def value(bank: BankCoordinator) -> float | None:
         cell = value_fn(bank)
         return None if cell is None else round(cell.millivolts / 1000, 3)
 
@@ -116,9 +116,9 @@ def _cell_voltage(
 
 
 def _cell_place(
-    key: str, value_fn: Callable[[VlrvBank], Cell | None]
+    key: str, value_fn: Callable[[BankCoordinator], Cell | None]
 ) -> BankSensorDescription:
-    def value(bank: VlrvBank) -> str | None:
+    def value(bank: BankCoordinator) -> str | None:
         cell = value_fn(bank)
         if cell is None:
             return None

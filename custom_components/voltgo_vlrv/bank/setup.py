@@ -7,19 +7,19 @@ from typing import Final
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 
-from ..texts import async_load_words
-from .coordinator import BankConfigEntry, VlrvBank
+from ..localization import async_load_translations
+from .coordinator import BankConfigEntry, BankCoordinator
+from .discovery import async_decline, async_review_offers
 from .energy import BankEnergy
 from .isolation import Isolation
-from .offer import async_decline, async_review_offers
 
 PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
 
 
 async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
     """Set up a bank, whether its members are there or not."""
-    await async_load_words(hass)
-    bank = VlrvBank(hass, entry)
+    await async_load_translations(hass)
+    bank = BankCoordinator(hass, entry)
     entry.runtime_data = bank
     await bank.energy.async_load()
     await bank.isolation.async_load()

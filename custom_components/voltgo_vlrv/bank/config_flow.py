@@ -1,0 +1,192 @@
+"""Adding and changing a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, override
+
+import voluptuous as vol
+
+from homeassistant.config_entries import ConfigFlow, ConfigFlowResult
+from homeassistant.const import CONF_NAME
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
+from homeassistant.helpers.typing import DiscoveryInfoType
+from homeassistant.util.ulid import ulid_now
+
+from ..battery.info import BatteryInfo
+from ..coordinator import CONF_FACTS, VlrvConfigEntry
+from ..entries import (
+    CONF_INVERTER,
+    CONF_KIND,
+    CONF_MEMBERS,
+    KIND_BANK,
+    MAX_MEMBERS,
+    MIN_MEMBERS,
+    async_free_batteries,
+    async_name,
+    is_bank,
+    members_of,
+)
+from ..localization import async_load_translations, words
+from .discovery import CONF_MODEL, model_of, offer_id
+
+
+class BankSteps(ConfigFlow):
+    """The steps that are about a bank; those of a battery are added to them."""
+
+    _offered_model: str | None = None
+
+    @override
+    async def async_step_integration_discovery(
+        self, discovery_info: DiscoveryInfoType
+    ) -> ConfigFlowResult:
+        """Offer a bank of batteries of the same model."""
+        model: str = discovery_info[CONF_MODEL]
+        await self.async_set_unique_id(offer_id(model))
+        self._abort_if_unique_id_configured()
+        await async_load_translations(self.hass)
+        self._offered_model = model
+        name = words(self.hass).bank["name"]
+        self.context["title_placeholders"] = {"name": f"{name} ({model})"}
+        return await self.async_step_bank()
+
+    async def async_step_bank(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the name and the members of a new bank."""
+        await async_load_translations(self.hass)
+        choice = async_free_batteries(self.hass)
+        if len(choice) < MIN_MEMBERS:
+            return self.async_abort(reason="too_few_batteries")
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            members: list[str] = user_input[CONF_MEMBERS]
+            if (problem := _problem(choice, members)) is None:
+                await self._identify(choice, members)
+                return self.async_create_entry(
+                    title=self._bank_title(user_input),
+                    data={CONF_KIND: KIND_BANK, CONF_MEMBERS: members},
+                    options={CONF_INVERTER: user_input[CONF_INVERTER]},
+                )
+            errors[CONF_MEMBERS] = problem
+        suggested = user_input or {
+            CONF_NAME: words(self.hass).bank["name"],
+            CONF_MEMBERS: [
+                entry.unique_id
+                for entry in choice
+                if self._offered_model in (None, model_of(entry))
+                and not entry.disabled_by
+            ],
+        }
+        return self.async_show_form(
+            step_id="bank",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(  # type: ignore[arg-type]
+                    {
+                        vol.Required(CONF_NAME): TextSelector(),
+                        vol.Required(CONF_MEMBERS): _selector(self.hass, choice),
+                        vol.Required(CONF_INVERTER, default=False): BooleanSelector(),
+                    }
+                ),
+                suggested,
+            ),
+            errors=errors,
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for another name and other members of a bank."""
+        entry = self._get_reconfigure_entry()
+        if not is_bank(entry):
+            return self.async_abort(
+                reason="battery_not_reconfigured",
+                description_placeholders={"name": entry.title},
+            )
+        await async_load_translations(self.hass)
+        choice = async_free_batteries(self.hass, besides=entry)
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            members: list[str] = user_input[CONF_MEMBERS]
+            if (problem := _problem(choice, members)) is None:
+                return self.async_update_reload_and_abort(
+                    entry,
+                    title=self._bank_title(user_input),
+                    data={**entry.data, CONF_MEMBERS: members},
+                )
+            errors[CONF_MEMBERS] = problem
+        suggested = user_input or {
+            CONF_NAME: entry.title,
+            CONF_MEMBERS: list(members_of(entry)),
+        }
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(  # type: ignore[arg-type]
+                    {
+                        vol.Required(CONF_NAME): TextSelector(),
+                        vol.Required(CONF_MEMBERS): _selector(self.hass, choice),
+                    }
+                ),
+                suggested,
+            ),
+            errors=errors,
+        )
+
+    def _bank_title(self, user_input: dict[str, Any]) -> str:
+        return user_input[CONF_NAME].strip() or words(self.hass).bank["name"]
+
+    async def _identify(
+        self, choice: Sequence[VlrvConfigEntry], members: Collection[str]
+    ) -> None:
+        """Take the unique ID of the offer, so that it is not made again, if it is free."""
+        if self.unique_id is None:
+            model = next(
+                model_of(entry) for entry in choice if entry.unique_id in members
+            )
+            taken = self._async_current_ids(include_ignore=False)
+            unique_id = offer_id(model)
+            await self.async_set_unique_id(
+                f"bank_{ulid_now()}" if unique_id in taken else unique_id,
+                raise_on_progress=False,
+            )
+        self._abort_if_unique_id_configured()
+
+
+def _problem(choice: Sequence[VlrvConfigEntry], members: Collection[str]) -> str | None:
+    """Return the key of the text that tells why these cannot be a bank, if so."""
+    chosen = [entry for entry in choice if entry.unique_id in members]
+    if len(chosen) < len(set(members)):
+        return "taken"
+    if len(chosen) < MIN_MEMBERS:
+        return "too_few_members"
+    if len(chosen) > MAX_MEMBERS:
+        return "too_many_members"
+    cells = {
+        BatteryInfo.from_data(entry.data[CONF_FACTS]).cell_count for entry in chosen
+    }
+    return "different_voltage" if len(cells) > 1 else None
+
+
+def _selector(hass: HomeAssistant, choice: Sequence[VlrvConfigEntry]) -> SelectSelector:
+    return SelectSelector(
+        SelectSelectorConfig(
+            options=[
+                SelectOptionDict(
+                    value=str(entry.unique_id),
+                    label=f"{async_name(hass, entry)} ({model_of(entry)})",
+                )
+                for entry in choice
+            ],
+            multiple=True,
+            mode=SelectSelectorMode.LIST,
+        )
+    )

@@ -1,0 +1,77 @@
+"""Offering a bank by itself, when two batteries of the same model are there.
+
+Once: an owner who deletes a bank does not want it. That is noted with each battery of the
+model, so a further one brings the offer back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import discovery_flow
+
+from ..battery.info import BatteryInfo
+from ..const import DOMAIN
+from ..coordinator import CONF_FACTS, VlrvConfigEntry
+from ..entries import MIN_MEMBERS, async_batteries, async_free_batteries, members_of
+
+CONF_MODEL: Final = "model"
+CONF_DECLINED: Final = "bank_declined"
+"""In the data of a battery: a bank of its model was deleted while it was there."""
+
+
+def offer_id(model: str) -> str:
+    """Return the unique ID of an offer: one for each model, so "ignore" is kept."""
+    return f"bank_{model}"
+
+
+def model_of(entry: VlrvConfigEntry) -> str:
+    """Return the model of a battery, whether it is loaded or not."""
+    return BatteryInfo.from_data(entry.data[CONF_FACTS]).model
+
+
+@callback
+def async_review_offers(hass: HomeAssistant) -> None:
+    """Offer what can be a bank, and take back what cannot be one any more."""
+    free = [entry for entry in async_free_batteries(hass) if not entry.disabled_by]
+    models = Counter(map(model_of, free))
+    new = {model_of(entry) for entry in free if not entry.data.get(CONF_DECLINED)}
+    possible = {
+        offer_id(model): model
+        for model, count in models.items()
+        if count >= MIN_MEMBERS and model in new
+    }
+    settled = {entry.unique_id for entry in hass.config_entries.async_entries(DOMAIN)}
+    pending = {
+        flow["context"].get("unique_id"): flow["flow_id"]
+        for flow in hass.config_entries.flow.async_progress_by_handler(
+            DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
+        )
+    }
+    # One that became an entry is about to end by itself.
+    for unique_id in pending.keys() - possible.keys() - settled:
+        hass.config_entries.flow.async_abort(pending[unique_id])
+    # The flow knows whether there is such a bank, or the offer was ignored.
+    for unique_id in possible.keys() - pending.keys():
+        discovery_flow.async_create_flow(
+            hass,
+            DOMAIN,
+            context={"source": SOURCE_INTEGRATION_DISCOVERY},
+            data={CONF_MODEL: possible[unique_id]},
+        )
+
+
+@callback
+def async_decline(hass: HomeAssistant, bank: ConfigEntry[Any]) -> None:
+    """Note that a bank was deleted, with all batteries that could be in one like it."""
+    batteries = async_batteries(hass)
+    members = members_of(bank)
+    models = {model_of(entry) for entry in batteries if entry.unique_id in members}
+    for entry in batteries:
+        if model_of(entry) in models and not entry.data.get(CONF_DECLINED):
+            hass.config_entries.async_update_entry(
+                entry, data={**entry.data, CONF_DECLINED: True}
+            )

@@ -1,0 +1,1 @@
+"""What is known of one battery, and what is done to it."""

@@ -1,0 +1,206 @@
+"""Installing firmware: what must hold before, during and after a transfer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.exceptions import HomeAssistantError
+
+from ..connection.manager import ReleasedError
+from ..const import DOMAIN
+from ..localization import words
+from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
+from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
+from .firmware_files import FirmwareStore, with_installed
+
+if TYPE_CHECKING:
+    from ..coordinator import VlrvCoordinator
+
+BMS: Final = "bms"
+COMM: Final = "comm"
+
+# A battery that dies in the middle of it may be lost.
+MIN_STATE_OF_CHARGE: Final = 30  # %
+MIN_SIGNAL: Final = -80  # dBm
+RESTART_STEP: Final = 5.0  # s between two looks whether it is back
+
+
+_FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
+    (FirmwareFailure.NO_ANSWER, "firmware_no_answer"),
+    (FirmwareFailure.CONNECTION_LOST, "firmware_link_lost"),
+    (FirmwareFailure.REFUSED, "firmware_refused"),
+    (FirmwareFailure.BAD_REPLY, "firmware_bad_reply"),
+    (FirmwareFailure.WRONG_PACKAGE, "firmware_wrong_package"),
+)
+
+
+def _failure_text(failed: FirmwareFailure) -> str:
+    """Return the key of the text that tells an owner why a transfer stopped."""
+    for failure, text in _FAILURES:
+        if failure is failed:
+            return text
+    raise ValueError(failed)
+
+
+class FirmwareInstaller:
+    """Transfers firmware to one battery, one board at a time."""
+
+    def __init__(self, coordinator: VlrvCoordinator) -> None:
+        """Start without a transfer."""
+        self._coordinator = coordinator
+        self._lock = asyncio.Lock()
+        self.store = FirmwareStore(coordinator.hass, coordinator.config_entry.entry_id)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether a transfer is under way, or its restart awaited."""
+        return self._lock.locked()
+
+    async def async_install(
+        self, component: str, progress: Callable[[int], None]
+    ) -> None:
+        """Transfer the uploaded file for a board; polling pauses meanwhile.
+
+        Raises HomeAssistantError, translated, when it is refused or fails.
+        """
+        async with AsyncExitStack() as stack:
+            # A change that has begun is confirmed first: the battery has to be asked.
+            async with self._coordinator.controls.changing:
+                if self.is_running:
+                    raise self._error("firmware_under_way")
+                await stack.enter_async_context(self._lock)
+            image = await self._load(component)
+            try:
+                await stack.enter_async_context(self._coordinator.link.use())
+            except ReleasedError as err:
+                raise self._error("firmware_released") from err
+            except VlrvError as err:
+                raise self._error("firmware_unreachable") from err
+            await self._check()
+            # What was read some time ago proves nothing; not every battery tells.
+            with suppress(VlrvError):
+                await self._coordinator.async_read_identity()
+            before = self._coordinator.facts.firmware
+            unconfirmed: FirmwareError | None = None
+            try:
+                await self._coordinator.client.transfer_firmware(image, progress)
+            except FirmwareError as err:
+                if not err.may_restart:
+                    raise self._error(
+                        _failure_text(err.reason),
+                        step=words(self._coordinator.hass).firmware_steps[err.step],
+                        code="–" if err.code is None else str(err.code),
+                    ) from err
+                unconfirmed = err
+            # While a BMS tells its old version it may not have restarted yet.
+            is_new = component == BMS and before != image.version
+            await self._await_restart(before if is_new else None)
+            is_told = component == BMS and bool(
+                before or self._coordinator.facts.firmware
+            )
+            if is_told:
+                self._compare(image, before)
+            # Without its answer only a version that is new tells that it was taken.
+            if unconfirmed and not (is_told and is_new):
+                raise self._error("firmware_not_confirmed") from unconfirmed
+            if not is_told:
+                self._note_installed(image)
+
+    async def async_finish(self) -> None:
+        """Wait for the end of a transfer and its restart, if there is one."""
+        async with self._lock:
+            pass
+
+    async def _load(self, component: str) -> FirmwareImage:
+        """Return the uploaded file."""
+        options = self._coordinator.config_entry.options
+        if (image := await self.store.async_load(options, component)) is None:
+            raise self._error("firmware_no_file")
+        return image
+
+    async def _check(self) -> None:
+        """Make sure that everything that a transfer needs is given."""
+        coordinator = self._coordinator
+        try:
+            status = await coordinator.client.read_status()
+        except VlrvError as err:
+            raise self._error("firmware_unreachable") from err
+        if status.state_of_charge < MIN_STATE_OF_CHARGE:
+            raise self._error(
+                "firmware_low_charge",
+                charge=str(status.state_of_charge),
+                wanted=str(MIN_STATE_OF_CHARGE),
+            )
+        if (
+            status.protections
+            or status.errors
+            # Recorded (A), unlike any bit of a protection (B).
+            or status.in_protection
+        ):
+            raise self._error("firmware_protection")
+        signal = coordinator.signal_strength
+        if signal is None or signal < MIN_SIGNAL:
+            raise self._error(
+                "firmware_weak_signal",
+                signal="?" if signal is None else str(signal),
+                wanted=str(MIN_SIGNAL),
+            )
+        if coordinator.client.max_write_size < MAX_REQUEST_SIZE:
+            raise self._error("firmware_small_packets")
+
+    async def _await_restart(self, old: str | None) -> None:
+        """Wait until the battery has restarted and tells who it is.
+
+        As long as its version is `old`, another one is waited for, too: then it is back
+        at the end of the time if it answered last.
+        """
+        coordinator = self._coordinator
+        loop = coordinator.hass.loop
+        coordinator.note_away()
+        await coordinator.client.disconnect()
+        deadline = loop.time() + RESTART_LIMIT
+        is_back = False
+        # A link that is closed, as when Home Assistant stops, does not come back.
+        while loop.time() < deadline and not coordinator.link.is_closed:
+            is_back = False
+            await asyncio.sleep(RESTART_STEP)
+            try:
+                await coordinator.link.async_connect()
+                await coordinator.async_read_identity()
+            except VlrvError:
+                continue
+            is_back = True
+            if coordinator.facts.firmware != old:
+                break
+        if not is_back:
+            raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
+
+    def _note_installed(self, image: FirmwareImage) -> None:
+        """Keep in mind that a file needs no offer, where no version says so."""
+        coordinator = self._coordinator
+        entry = coordinator.config_entry
+        coordinator.hass.config_entries.async_update_entry(
+            entry, options=with_installed(entry.options, image)
+        )
+
+    def _compare(self, image: FirmwareImage, before: str) -> None:
+        now = self._coordinator.facts.firmware
+        if now != image.version:
+            raise self._error(
+                "firmware_same_version" if now == before else "firmware_other_version",
+                version=now or words(self._coordinator.hass).versions["not_reported"],
+                wanted=image.version,
+            )
+
+    def _error(self, key: str, **placeholders: str) -> HomeAssistantError:
+        return HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=key,
+            translation_placeholders={
+                "name": self._coordinator.name,
+                **placeholders,
+            },
+        )

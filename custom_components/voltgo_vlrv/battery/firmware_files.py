@@ -1,0 +1,121 @@
+"""The firmware files that an owner uploaded for one battery.
+
+They lie in Home Assistant's own storage, so that an update of the integration keeps
+them. What is installed is checked against the checksum noted at the upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from os import fsync
+from pathlib import Path
+import shutil
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import STORAGE_DIR
+
+from ..const import DOMAIN
+from ..vlrv.firmware import FirmwareImage, ImageError, check_image
+
+CONF_FIRMWARE: Final = "firmware"
+_INSTALLED: Final = "installed"  # SHA-256; what an upload notes has none
+
+
+def noted(options: Mapping[str, Any], component: str) -> Mapping[str, str] | None:
+    """Return what is noted of the file for a board, None when there is none."""
+    note: Mapping[str, str] | None = options.get(CONF_FIRMWARE, {}).get(component)
+    return note
+
+
+def note_of(image: FirmwareImage) -> dict[str, str]:
+    """Return what to note of a file in the options."""
+    return {"name": image.name, "version": image.version, "sha256": image.sha256}
+
+
+def with_installed(options: Mapping[str, Any], image: FirmwareImage) -> dict[str, Any]:
+    """Return the options with a note that this file was installed, if it lies there."""
+    component = image.component.key
+    if (note := noted(options, component)) is None:
+        return dict(options)
+    firmware = options[CONF_FIRMWARE]
+    return {
+        **options,
+        CONF_FIRMWARE: {**firmware, component: {**note, _INSTALLED: image.sha256}},
+    }
+
+
+def is_installed(note: Mapping[str, str]) -> bool:
+    """Return whether the noted file was installed since it was uploaded."""
+    return note.get(_INSTALLED) == note["sha256"]
+
+
+class FirmwareStore:
+    """Files of one config entry, one for each board at most."""
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        """Find the folder; nothing is read or made yet."""
+        self._hass = hass
+        self._folder = Path(hass.config.path(STORAGE_DIR, DOMAIN, entry_id))
+
+    def _path(self, component: str) -> Path:
+        return self._folder / f"{component}.bin"
+
+    async def async_save(self, image: FirmwareImage) -> None:
+        """Keep a file in place of the one before.
+
+        Raises OSError; then that one is still there, and nothing of the new one.
+        """
+
+        def save() -> None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(image.component.key)
+            new = path.with_suffix(".new")
+            try:
+                with new.open("wb") as file:
+                    file.write(image.data)
+                    file.flush()
+                    fsync(file.fileno())  # a full disk may say so only here
+                new.replace(path)
+            except OSError:
+                with suppress(OSError):
+                    new.unlink(missing_ok=True)
+                raise
+
+        await self._hass.async_add_executor_job(save)
+
+    async def async_load(
+        self, options: Mapping[str, Any], component: str
+    ) -> FirmwareImage | None:
+        """Return the file for a board, None when it is gone or no longer the same."""
+        if (note := noted(options, component)) is None:
+            return None
+
+        def load() -> FirmwareImage | None:
+            try:
+                data = self._path(component).read_bytes()
+                image = check_image(note["name"], data)
+            except OSError, ImageError:
+                return None
+            same = (image.component.key, image.sha256) == (component, note["sha256"])
+            return image if same else None
+
+        image = await self._hass.async_add_executor_job(load)
+        return None if image is None else replace(image, version=note["version"])
+
+    async def async_remove(self, component: str) -> None:
+        """Delete the file for a board; one that stays is not used without its note."""
+
+        def remove() -> None:
+            with suppress(OSError):
+                self._path(component).unlink(missing_ok=True)
+
+        await self._hass.async_add_executor_job(remove)
+
+    async def async_remove_all(self) -> None:
+        """Delete all files."""
+        await self._hass.async_add_executor_job(
+            lambda: shutil.rmtree(self._folder, ignore_errors=True)
+        )

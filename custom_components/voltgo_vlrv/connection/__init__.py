@@ -1,0 +1,1 @@
+"""The one Bluetooth connection of a battery."""

@@ -1,0 +1,1 @@
+"""What follows from samples over time, and what survives a restart."""

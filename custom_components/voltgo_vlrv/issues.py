@@ -1,0 +1,117 @@
+"""Notices for the owner about what only a person can put right.
+
+None of them can be fixed by a click; each goes away by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+)
+from homeassistant.const import CONF_ADDRESS
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integration
+
+from .connection.errors import describe_adapters
+from .const import DOMAIN
+from .entries import async_name
+
+# Integrations that take these batteries for another brand's, and connect to them.
+COMPETING_INTEGRATIONS: Final = frozenset({"bms_ble"})
+
+
+def _slot_issue(entry: ConfigEntry) -> str:
+    return f"no_slot_{entry.entry_id}"
+
+
+@callback
+def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Say that nothing that hears the battery has a connection left for it."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _slot_issue(entry),
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="no_slot",
+        translation_placeholders={
+            "name": async_name(hass, entry),
+            "adapters": describe_adapters(hass, entry.data[CONF_ADDRESS]),
+        },
+    )
+
+
+@callback
+def async_clear_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Take that back."""
+    ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
+
+
+@callback
+def async_watch_competing_entries(
+    hass: HomeAssistant, entry: ConfigEntry
+) -> CALLBACK_TYPE:
+    """Report whoever else is set up to connect to the battery, as long as it is."""
+    issue_id = f"rival_{entry.entry_id}"
+    address = _digits(entry.data[CONF_ADDRESS])
+
+    @callback
+    def look() -> None:
+        rivals = [
+            other
+            for domain in sorted(COMPETING_INTEGRATIONS)
+            for other in hass.config_entries.async_entries(
+                domain, include_ignore=False, include_disabled=False
+            )
+            if _digits(other.unique_id or "") == address
+        ]
+        if not rivals:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+            return
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            issue_id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            translation_key="rival",
+            translation_placeholders={
+                "name": async_name(hass, entry),
+                "rival": rivals[0].title,
+                "integration": _name(hass, rivals[0].domain),
+            },
+        )
+
+    @callback
+    def on_change(_change: ConfigEntryChange, changed: ConfigEntry) -> None:
+        if changed.domain in COMPETING_INTEGRATIONS:
+            look()
+
+    disconnect = async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, on_change)
+
+    @callback
+    def stop() -> None:
+        disconnect()
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+    look()
+    return stop
+
+
+def _name(hass: HomeAssistant, domain: str) -> str:
+    """Return what an integration is called on the screen."""
+    try:
+        return async_get_loaded_integration(hass, domain).name
+    except IntegrationNotLoaded:
+        return domain
+
+
+def _digits(address: str) -> str:
+    """Return an address without what different ways of writing it differ in."""
+    return "".join(digit for digit in address.lower() if digit.isalnum())

@@ -1,0 +1,218 @@
+"""Home Assistant's own battery triggers work on the device, without templates."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeassistant.components.automation import DOMAIN as AUTOMATION
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.setup import async_setup_component
+
+from tests.battery.test_firmware import upload
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import (
+    add_discovered,
+    battery,
+    device_of,
+    entity_id,
+    value,
+    wait_until,
+)
+
+POLL = 10.0  # s
+
+
+async def automate(
+    hass: HomeAssistant, device: str, trigger: dict[str, Any]
+) -> list[str]:
+    """Make an automation with a trigger; return what it has done.
+
+    The target is the device, unless the trigger has one.
+    """
+    done: list[str] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        done.append(event.data["trigger"])
+
+    hass.bus.async_listen("it_happened", note)
+    name = trigger["trigger"]
+    assert await async_setup_component(
+        hass,
+        AUTOMATION,
+        {
+            AUTOMATION: {
+                "alias": "test",
+                "triggers": [{"target": {"device_id": device}, **trigger}],
+                "actions": [{"event": "it_happened", "event_data": {"trigger": name}}],
+            }
+        },
+    )
+    await hass.async_block_till_done()
+    return done
+
+
+@pytest.mark.parametrize(
+    ("trigger", "before", "after"),
+    [
+        (
+            {"trigger": "battery.became_low"},
+            {"state_of_charge": 50},
+            {"state_of_charge": 19},
+        ),
+        (
+            {"trigger": "battery.no_longer_low"},
+            {"state_of_charge": 19},
+            {"state_of_charge": 30},
+        ),
+        (
+            {"trigger": "battery.started_charging"},
+            {"current": 0.0, "operating_state": 0},
+            {"current": 12.0, "operating_state": 1},
+        ),
+        (
+            {"trigger": "battery.stopped_charging"},
+            {"current": 12.0, "operating_state": 1},
+            {"current": -3.0, "operating_state": 2},
+        ),
+        (
+            {
+                "trigger": "battery.level_changed",
+                "options": {"threshold": {"type": "any"}},
+            },
+            {"state_of_charge": 50},
+            {"state_of_charge": 49},
+        ),
+        (
+            {
+                "trigger": "battery.level_crossed_threshold",
+                "options": {"threshold": {"type": "below", "value": {"number": 30}}},
+            },
+            {"state_of_charge": 30},
+            {"state_of_charge": 29},
+        ),
+        (
+            {
+                "trigger": "temperature.crossed_threshold",
+                # Of the battery's temperatures, the first that crosses.
+                "options": {
+                    "behavior": "first",
+                    "threshold": {
+                        "type": "below",
+                        "value": {"number": 3, "unit_of_measurement": "°C"},
+                    },
+                },
+            },
+            {"probe_temperatures": (3, 9), "max_cell_temperature": 9},
+            {"probe_temperatures": (2, 9), "max_cell_temperature": 9},
+        ),
+    ],
+    ids=lambda item: item.get("trigger", ""),
+)
+async def test_home_assistants_battery_triggers_fire(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    trigger: dict[str, Any],
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """Once, for the device as a whole, and not before anything happened."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), **before)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    done = await automate(hass, device_of(hass, pack.address).id, trigger)
+    await asyncio.sleep(3 * POLL)
+    assert done == []
+    pack.override = replace(pack.reported(), **after)
+    await asyncio.sleep(POLL + 1)
+    assert done == [trigger["trigger"]]
+    await asyncio.sleep(3 * POLL)
+    assert len(done) == 1
+
+
+async def test_a_protection_is_waited_for_by_its_event(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Each fault and each way has an event type of its own."""
+    pack = battery("idle")
+    pack.hold = True
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    done = await automate(
+        hass,
+        device_of(hass, pack.address).id,
+        {
+            "trigger": "event.received",
+            "options": {"event_type": ["charge_utp_tripped"]},
+        },
+    )
+    pack.override = replace(pack.reported(), protection=0x0800)
+    await asyncio.sleep(POLL + 1)
+    assert done == []
+    pack.override = replace(pack.reported(), protection=0x0C00)
+    await asyncio.sleep(POLL + 1)
+    assert done == ["event.received"]
+
+
+async def test_a_firmware_file_is_an_update_that_became_available(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """On the entity: Home Assistant looks for no updates behind a device."""
+    pack = battery("idle")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    done = await automate(
+        hass,
+        device_of(hass, pack.address).id,
+        {
+            "trigger": "update.became_available",
+            "target": {
+                "entity_id": entity_id(hass, pack.address, "bms_firmware", "update")
+            },
+        },
+    )
+    await asyncio.sleep(3 * POLL)
+    assert done == []
+    await upload(hass, entry, tmp_path)
+    assert done == ["update.became_available"]
+
+
+async def test_a_battery_that_was_away_has_not_crossed(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Away and back is no crossing."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), state_of_charge=10)
+    peripheral = await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    done = await automate(
+        hass,
+        device_of(hass, pack.address).id,
+        {
+            "trigger": "battery.level_crossed_threshold",
+            "options": {"threshold": {"type": "below", "value": {"number": 30}}},
+        },
+    )
+    await peripheral.silence()
+    peripheral.drop_link()
+    await wait_until(
+        lambda: value(hass, pack.address, "state_of_charge") == "unavailable", 120
+    )
+    await peripheral.advertise()
+    await wait_until(lambda: value(hass, pack.address, "state_of_charge") == "10", 120)
+    await asyncio.sleep(POLL)
+    assert done == []

@@ -1,0 +1,519 @@
+"""What a bank is: plain numbers in, plain numbers out, and where others got it wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import assume, given, settings, strategies as st
+import pytest
+
+from custom_components.voltgo_vlrv.bank.aggregate import (
+    MIN_IMBALANCE_CURRENT,
+    BankReading,
+    Cell,
+    MemberReading,
+    imbalance,
+    read_bank,
+)
+from custom_components.voltgo_vlrv.history.runtime import (
+    SETTLING,
+    Charge,
+    Runtime,
+    stored_energy,
+)
+
+FEW = settings(max_examples=40)
+POLL = 10.0  # s
+
+
+def charge(left: float | None, full: float | None = 100.0) -> Charge | None:
+    """Return what a battery that counts in whole Ah has left."""
+    return None if left is None else Charge(left, left, left + 1, full)
+
+
+def member(key: str = "A", **changes: Any) -> MemberReading:
+    """Return a reading of a 12.8 V 100 Ah battery, half full, under no load."""
+    left = changes.get("remaining_capacity", 50.0)
+    return replace(
+        MemberReading(
+            key=key,
+            state_of_charge=50,
+            voltage=13.2,
+            current=0.0,
+            cells=(3300, 3301, 3302, 3303),
+            lowest_temperature=18,
+            highest_temperature=21,
+            state_of_health=100,
+            remaining_capacity=50.0,
+            full_capacity=100.0,
+            charge=charge(left, changes.get("full_capacity", 100.0)),
+            protected=False,
+            too_cold=False,
+        ),
+        **changes,
+    )
+
+
+@st.composite
+def banks(draw: st.DrawFn, smallest: int = 1) -> list[MemberReading]:
+    """Return the readings of some members, as far apart as they can be."""
+    count = draw(st.integers(smallest, 6))
+    probes = st.none() | st.integers(-39, 120)
+    lefts = st.none() | st.integers(0, 400).map(float)
+    fulls = st.none() | st.integers(90, 4000).map(lambda x: x / 10)
+    capacities = [(draw(lefts), draw(fulls)) for _ in range(count)]
+    return [
+        MemberReading(
+            key=f"A4:C1:37:00:00:{number:02X}",
+            state_of_charge=draw(st.integers(0, 100)),
+            voltage=draw(st.integers(800, 5840)) / 100,
+            current=draw(st.integers(-3000, 3000)) / 10,
+            cells=tuple(
+                draw(st.lists(st.integers(1500, 4200), min_size=4, max_size=4))
+            ),
+            lowest_temperature=draw(probes),
+            highest_temperature=draw(probes),
+            state_of_health=draw(st.integers(0, 100)),
+            remaining_capacity=left,
+            full_capacity=full,
+            charge=charge(left, full),
+            protected=draw(st.booleans()),
+            too_cold=draw(st.none() | st.booleans()),
+        )
+        for number, (left, full) in enumerate(capacities)
+    ]
+
+
+# --- what must hold for every bank -----------------------------------------------------
+
+
+@FEW
+@given(banks(), st.data())
+def test_no_value_depends_on_the_order_of_the_members(
+    readings: list[MemberReading], data: st.DataObject
+) -> None:
+    """Nor on who is listed first in a tie."""
+    before = data.draw(st.sets(st.sampled_from([item.key for item in readings])))
+    shuffled = data.draw(st.permutations(readings))
+    for members in (len(readings), len(readings) + 1):
+        assert read_bank(shuffled, members, before) == read_bank(
+            readings, members, before
+        )
+
+
+@FEW
+@given(banks())
+def test_the_state_of_charge_lies_between_the_members(
+    readings: list[MemberReading],
+) -> None:
+    """Of those that are not isolated."""
+    bank = read_bank(readings, len(readings))
+    joined = [r.state_of_charge for r in readings if r.key not in bank.isolated]
+    assert bank.state_of_charge is not None
+    assert min(joined) <= bank.state_of_charge <= max(joined)
+
+
+@FEW
+@given(banks())
+def test_totals_are_the_sums(readings: list[MemberReading]) -> None:
+    """To the resolution that is shown."""
+    bank = read_bank(readings, len(readings))
+    assert bank.current == pytest.approx(sum(r.current for r in readings), abs=0.05001)
+    assert bank.power == pytest.approx(
+        sum(r.voltage * r.current for r in readings), abs=0.51
+    )
+    for shown, parts in (
+        (bank.remaining_capacity, [r.remaining_capacity for r in readings]),
+        (bank.full_capacity, [r.full_capacity for r in readings]),
+    ):
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            assert shown is None
+        else:
+            assert shown == pytest.approx(sum(known), abs=0.05001)
+    energies = [
+        None if r.charge is None else stored_energy(r.charge, len(r.cells))
+        for r in readings
+    ]
+    known = [energy for energy in energies if energy is not None]
+    assert bank.stored_energy == (None if None in energies else sum(known))
+
+
+@FEW
+@given(banks(), st.integers(1, 15))
+def test_without_one_member_no_sum_is_shown(
+    readings: list[MemberReading], missing: int
+) -> None:
+    """Unknown, and not smaller; and nobody says that all is well."""
+    bank = read_bank(readings, len(readings) + missing)
+    assert not bank.is_complete
+    assert {
+        bank.current,
+        bank.power,
+        bank.charging,
+        bank.remaining_capacity,
+        bank.full_capacity,
+        bank.stored_energy,
+        bank.usable,
+    } == {None}
+    assert bank.protected is not False
+    assert bank.too_cold is not False
+    assert bank.state_of_charge is not None
+
+
+@FEW
+@given(banks(smallest=2))
+def test_one_member_more_changes_nothing_but_what_it_brings(
+    readings: list[MemberReading],
+) -> None:
+    """Extremes of the whole are the extremes of the parts."""
+    whole = read_bank(readings, len(readings))
+    parts = [read_bank([reading], 1) for reading in readings]
+    assert whole.lowest_cell is not None
+    assert whole.highest_cell is not None
+    assert whole.lowest_cell.millivolts == min(
+        part.lowest_cell.millivolts for part in parts if part.lowest_cell
+    )
+    assert whole.highest_cell.millivolts == max(
+        part.highest_cell.millivolts for part in parts if part.highest_cell
+    )
+    assert whole.cell_delta == max(part.cell_delta or 0 for part in parts)
+    assert whole.state_of_health == min(r.state_of_health for r in readings)
+    assert whole.spread == max(r.state_of_charge for r in readings) - min(
+        r.state_of_charge for r in readings
+    )
+
+
+@FEW
+@given(banks(smallest=2))
+def test_somebody_is_never_isolated(readings: list[MemberReading]) -> None:
+    """One is cut off only from others that carry the current."""
+    bank = read_bank(readings, len(readings))
+    assert len(bank.isolated) < len(readings)
+    assert bank.voltage is not None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("ABCDEFGH"),
+        st.tuples(st.floats(-200, 200), st.floats(10, 400)),
+        min_size=2,
+    )
+)
+def test_imbalance_is_the_same_in_every_unit_and_direction(
+    parts: dict[str, tuple[float, float]],
+) -> None:
+    """Charging or discharging, capacities in Ah or in Wh."""
+    currents = {key: current for key, (current, _) in parts.items()}
+    capacities: dict[str, float | None] = {
+        key: full for key, (_, full) in parts.items()
+    }
+    found = imbalance(currents, capacities)
+    assert found == imbalance({key: -a for key, a in currents.items()}, capacities)
+    assert found is None or found >= 0
+    if abs(sum(currents.values())) < MIN_IMBALANCE_CURRENT - 1e-6:
+        assert found is None
+
+
+# --- where others got it wrong ------------------------------------------------------------
+
+
+def test_nobody_reports() -> None:
+    """Then nothing is known but how many there are."""
+    assert read_bank([], 3) == BankReading(members=3, reporting=0)
+    assert not read_bank([], 0).is_complete
+
+
+def test_the_divisor_is_how_many_report() -> None:
+    """Not how many there are, nor how many there could be."""
+    bank = read_bank([member("A"), member("B", state_of_charge=70)], 4)
+    assert (bank.state_of_charge, bank.voltage) == (60.0, 13.2)
+    assert (bank.reporting, bank.members) == (2, 4)
+
+
+def test_a_larger_battery_counts_more() -> None:
+    """90 % of 300 Ah and 10 % of 100 Ah are 280 of 400 Ah."""
+    bank = read_bank(
+        [
+            member(
+                "A", state_of_charge=90, full_capacity=300.0, remaining_capacity=270.0
+            ),
+            member(
+                "B", state_of_charge=10, full_capacity=100.0, remaining_capacity=10.0
+            ),
+        ],
+        2,
+    )
+    assert bank.state_of_charge == 70.0
+    assert (bank.remaining_capacity, bank.full_capacity) == (280.0, 400.0)
+    # Each battery's own, which is rounded to 10 Wh: as if they were added by hand.
+    assert bank.stored_energy == 3460 + 130
+
+
+def test_without_a_capacity_all_count_the_same() -> None:
+    """A weight of nothing for one would be a guess."""
+    bank = read_bank(
+        [member("A", state_of_charge=90, full_capacity=None), member("B")], 2
+    )
+    assert bank.state_of_charge == 70.0
+    assert bank.full_capacity is None
+    assert bank.usable == Charge(100.0, 100.0, 102.0, None)
+
+
+def test_a_charge_that_is_not_measured_follows_from_the_state_of_charge() -> None:
+    """For energy and time; the sum of what is measured stays unknown."""
+    blind = member("B", remaining_capacity=None, charge=Charge(50, 49.5, 50.5, 100))
+    bank = read_bank([member("A"), blind], 2)
+    assert bank.remaining_capacity is None
+    assert bank.stored_energy == 1280
+    assert bank.usable == Charge(100, 99.5, 101.5, 200)
+    assert read_bank([member("A"), replace(blind, charge=None)], 2).usable is None
+
+
+def test_the_weakest_cell_is_named() -> None:
+    """With the battery it is in; the smaller key where two are the same."""
+    bank = read_bank(
+        [
+            member("B", cells=(3300, 3100, 3302, 3400)),
+            member("A", cells=(3300, 3301, 3400, 3100)),
+        ],
+        2,
+    )
+    assert bank.lowest_cell == Cell("A", 4, 3100)
+    assert bank.highest_cell == Cell("A", 3, 3400)
+    assert bank.cell_delta == 300
+
+
+def test_cells_of_different_batteries_make_no_difference() -> None:
+    """What balancing has to even out lies within one pack."""
+    bank = read_bank([member("A"), member("B", cells=(3400, 3401, 3401, 3402))], 2)
+    assert bank.cell_delta == 3
+
+
+def test_a_battery_without_probes_is_not_at_zero_degrees() -> None:
+    """It says nothing about the temperature of the bank, or whether it is too cold."""
+    blind = member(
+        "B", lowest_temperature=None, highest_temperature=None, too_cold=None
+    )
+    bank = read_bank([member("A"), blind], 2)
+    assert (bank.lowest_temperature, bank.highest_temperature) == (18, 21)
+    assert bank.too_cold is None
+    assert read_bank([member("A", too_cold=True), blind], 2).too_cold is True
+    assert read_bank([blind], 1).lowest_temperature is None
+
+
+def test_one_protection_is_enough() -> None:
+    """Also while another member does not report."""
+    readings = [member("A"), member("B", protected=True)]
+    assert read_bank(readings, 2).protected is True
+    assert read_bank(readings, 3).protected is True
+    assert read_bank(readings[:1], 1).protected is False
+
+
+# --- isolated members ---------------------------------------------------------------------
+
+EMPTY = {"state_of_charge": 0, "voltage": 10.0, "remaining_capacity": 0.0}
+
+
+def test_a_pack_that_cut_itself_off_does_not_drag_the_bank_down() -> None:
+    """Its 0 % is not the bank's 40 %, nor are its 10 V."""
+    readings = [
+        member("A", state_of_charge=80, current=-30.0),
+        member("B", state_of_charge=80, current=-28.0),
+        member("C", protected=True, **EMPTY),
+    ]
+    bank = read_bank(readings, 3)
+    assert bank.isolated == {"C"}
+    assert (bank.state_of_charge, bank.voltage) == (80.0, 13.2)
+    assert bank.spread == 80
+    assert bank.current == -58.0
+    assert bank.usable == Charge(100, 100, 102, 200)
+    assert bank.full_capacity == 300.0
+    assert bank.joined == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "others"),
+    [
+        ({"protected": False, "current": 0.0}, -30.0),
+        ({"protected": True, "current": -0.5}, -30.0),
+        ({"protected": True, "current": 25.0}, -30.0),
+        ({"protected": True, "current": 0.0}, -1.9),
+        ({"protected": True, "current": 0.0}, 0.0),
+    ],
+)
+def test_who_carries_current_or_is_not_protected_is_not_isolated(
+    change: dict[str, Any], others: float
+) -> None:
+    """And nobody is while the others carry nothing that could tell."""
+    readings = [member("A", current=others), member("B", **change)]
+    assert read_bank(readings, 2).isolated == frozenset()
+    assert read_bank(readings, 2).state_of_charge == 50.0
+
+
+def test_many_small_shares_prove_nothing() -> None:
+    """Each battery may read 0 below about an ampere: a share has to be larger."""
+    others = [member(key, current=-1.9) for key in "ABCDE"]
+    cut_off = member("F", protected=True)
+    assert read_bank([*others, cut_off], 6).isolated == frozenset()
+    others = [member(key, current=-2.0) for key in "ABCDE"]
+    assert read_bank([*others, cut_off], 6).isolated == {"F"}
+
+
+def test_isolated_stays_isolated_until_it_takes_part_again() -> None:
+    """Also over night, when nobody carries anything."""
+    idle = [member("A"), member("B", protected=True)]
+    assert read_bank(idle, 2).isolated == frozenset()
+    assert read_bank(idle, 2, {"B"}).isolated == {"B"}
+    assert read_bank([member("A"), member("B")], 2, {"B"}).isolated == frozenset()
+    working = [member("A", current=-9.0), member("B", protected=True, current=-9.0)]
+    assert read_bank(working, 2, {"B"}).isolated == frozenset()
+
+
+def test_isolated_stays_isolated_while_it_does_not_report() -> None:
+    """That nobody hears it says nothing about whether it is back."""
+    for others in (0.0, -30.0):
+        bank = read_bank([member("A", current=others)], 2, {"B"})
+        assert bank.isolated == {"B"}
+        assert bank.joined == 1
+        assert bank.state_of_charge == 50.0
+        assert bank.current is bank.usable is None
+    assert read_bank([], 2, {"B"}) == BankReading(
+        members=2, reporting=0, isolated=frozenset("B")
+    )
+
+
+def test_nobody_left() -> None:
+    """An isolated member alone is no bank with a state of charge."""
+    bank = read_bank([member("B", protected=True)], 2, {"B"})
+    assert bank.state_of_charge is bank.voltage is None
+    assert bank.lowest_cell is not None
+
+
+# --- imbalance ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("currents", "capacities", "expected"),
+    [
+        ((-20.0, -20.0), (100.0, 100.0), 0),
+        ((-30.0, -10.0), (100.0, 100.0), 50),
+        ((30.0, 10.0), (100.0, 100.0), 50),
+        ((-30.0, -10.0), (300.0, 100.0), 0),
+        ((-20.0, -20.0), (300.0, 100.0), 100),
+        ((-30.0, -10.0), (None, 100.0), 50),
+        ((-30.0, 10.0), (100.0, 100.0), 200),
+        ((-40.0, 0.0), (100.0, 100.0), 100),
+        ((-3.0, -1.9), (100.0, 100.0), None),
+        ((-3.0, -2.0), (100.0, 100.0), 20),
+        ((50.0, -50.0), (100.0, 100.0), None),
+        ((-50.0,), (100.0,), None),
+    ],
+)
+def test_imbalance_is_the_deviation_from_a_fair_share(
+    currents: tuple[float, ...],
+    capacities: tuple[float | None, ...],
+    expected: int | None,
+) -> None:
+    """Fair is by capacity, and too little current tells nothing."""
+    assert (
+        imbalance(
+            dict(zip("ABC", currents, strict=False)),
+            dict(zip("ABC", capacities, strict=False)),
+        )
+        == expected
+    )
+
+
+# --- times --------------------------------------------------------------------------------
+
+
+def runtime(readings: list[MemberReading], members: int | None = None) -> Runtime:
+    """Return the times after a while under the same load."""
+    bank = read_bank(readings, members or len(readings))
+    assert bank.current is not None
+    found = Runtime()
+    for number in range(int(2 * SETTLING / POLL)):
+        found.add(number * POLL, bank.current, bank.usable, POLL, bank.joined)
+    return found
+
+
+LOADS = st.lists(
+    st.tuples(st.integers(10, 2000), st.integers(5, 95)), min_size=1, max_size=6
+)
+
+
+@FEW
+@given(LOADS, st.sampled_from([-1, 1]))
+def test_the_bank_lasts_no_longer_than_its_last_and_as_long_as_its_first(
+    loads: list[tuple[int, int]], sign: int
+) -> None:
+    """A time of the bank lies between those of its members."""
+    readings = [
+        member(
+            f"A{number}",
+            current=sign * tenths / 10,
+            state_of_charge=percent,
+            remaining_capacity=float(percent),
+        )
+        for number, (tenths, percent) in enumerate(loads)
+    ]
+    bank = runtime(readings)
+    parts = [runtime([reading]) for reading in readings]
+    if sign < 0:
+        whole, each = bank.minutes_to_empty, [part.minutes_to_empty for part in parts]
+        assert bank.minutes_to_full is None
+    else:
+        whole, each = bank.minutes_to_full, [part.minutes_to_full for part in parts]
+        assert bank.minutes_to_empty is None
+    known = [minutes for minutes in each if minutes is not None]
+    assert len(known) == len(readings)
+    assert whole is not None
+    # The charge is counted within its steps, which are wider for all than for one.
+    assume(min(known) > 0)
+    assert min(known) * 0.9 <= whole <= max(known) * 1.1
+
+
+@FEW
+@given(st.integers(1, 16), st.integers(10, 2000), st.integers(5, 95))
+def test_many_equal_batteries_last_as_long_as_one(
+    count: int, tenths: int, percent: int
+) -> None:
+    """However many: also what counts as idle goes with their number."""
+    readings = [
+        member(f"A{number:02}", current=-tenths / 10, remaining_capacity=float(percent))
+        for number in range(count)
+    ]
+    assert runtime(readings).minutes_to_empty == pytest.approx(
+        runtime(readings[:1]).minutes_to_empty
+    )
+
+
+def test_below_an_ampere_a_battery_a_bank_is_idle() -> None:
+    """Each may read 0 below about an ampere, so less tells nothing."""
+    nearly = [member("A", current=-1.9), member("B")]
+    assert runtime(nearly).minutes_to_empty is None
+    assert runtime(nearly[:1]).minutes_to_empty is not None
+    enough = [member("A", current=-2.0), member("B")]
+    assert runtime(enough).minutes_to_empty is not None
+
+
+def test_what_cannot_flow_lengthens_no_estimate() -> None:
+    """An isolated battery gives nothing and takes nothing."""
+    others = [
+        member("A", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
+        member("C", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
+    ]
+    cut_off = member("B", protected=True, remaining_capacity=100.0)
+    assert (
+        runtime([*others, cut_off]).minutes_to_empty == runtime(others).minutes_to_empty
+    )
+
+
+def test_who_is_left_alone_is_judged_alone() -> None:
+    """With all others isolated, an ampere and a half is a load."""
+    bank = read_bank(
+        [member("A", current=-2.0), member("B", protected=True)], 2, frozenset()
+    )
+    assert (bank.isolated, bank.joined) == ({"B"}, 1)

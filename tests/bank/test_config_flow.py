@@ -1,0 +1,560 @@
+"""Adding, offering, changing and removing a bank: what a person sees."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from homeassistant.config_entries import (
+    SOURCE_IGNORE,
+    SOURCE_RECONFIGURE,
+    ConfigEntryDisabler,
+    ConfigEntryState,
+    ConfigFlowResult,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+
+from .common import (
+    POLL,
+    add_bank,
+    add_batteries,
+    async_setup_bank,
+    device_of_bank,
+    offers,
+    open_add,
+    packs,
+    settle,
+    shown,
+    wait_for_poll,
+)
+from custom_components.voltgo_vlrv.bank import config_flow as bank_flow
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.entries import async_batteries, members_of
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import (
+    add_discovered,
+    battery,
+    device_of,
+    finish_progress,
+    value,
+    wait_until,
+)
+
+
+def choices(result: ConfigFlowResult) -> list[str]:
+    """Return the members on offer."""
+    schema = result["data_schema"]
+    assert schema is not None
+    return [option["value"] for option in schema.schema["members"].config["options"]]
+
+
+def suggested(result: ConfigFlowResult) -> list[str]:
+    """Return the members that are ticked already."""
+    schema = result["data_schema"]
+    assert schema is not None
+    (key,) = (key for key in schema.schema if key == "members")
+    return list(key.description["suggested_value"])
+
+
+async def reconfigure(
+    hass: HomeAssistant, entry: Any, user_input: dict[str, Any] | None = None
+) -> ConfigFlowResult:
+    """Open "Reconfigure", and fill the form in."""
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN,
+        context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id},
+    )
+    if user_input is not None:
+        result = await hass.config_entries.flow.async_configure(
+            result["flow_id"], user_input
+        )
+        await settle(hass)
+    return result
+
+
+# --- by hand ----------------------------------------------------------------------------
+
+
+async def test_with_two_batteries_adding_asks_what_and_with_one_it_does_not(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Whoever has one battery never hears of banks."""
+    pair = packs(2)
+    await add_batteries(hass, bluetooth_env, pair[:1])
+    await bluetooth_env.add_battery(pair[1])
+    await bluetooth_env.heard(pair[1].address)
+    result = await open_add(hass)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+    await add_discovered(hass, pair[1].address)
+    result = await open_add(hass)
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "add")
+
+
+async def test_the_menu_leads_to_another_battery(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Also after a battery that could not be reached: not back to the menu."""
+    await add_batteries(hass, bluetooth_env, packs(2))
+    third = battery("driving_load")
+    peripheral = await bluetooth_env.add_battery(third)
+    await bluetooth_env.heard(third.address)
+    result = await open_add(hass)
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "add")
+    assert result["menu_options"] == ["battery", "bank"]
+    flow = hass.config_entries.flow
+    result = await flow.async_configure(result["flow_id"], {"next_step_id": "battery"})
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    await peripheral.stop()
+    pick = {"address": third.address}
+    result = await finish_progress(
+        hass, await flow.async_configure(result["flow_id"], pick)
+    )
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    assert result["errors"]
+    await peripheral.start()
+    await bluetooth_env.heard(third.address, after=hass.loop.time())
+    result = await finish_progress(
+        hass, await flow.async_configure(result["flow_id"], pick)
+    )
+    assert result["step_id"] == "confirm"
+
+
+async def test_a_bank_is_an_entry_and_a_service_and_its_members_belong_to_it(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """And no connection is made for it."""
+    pair = packs(2)
+    await add_batteries(hass, bluetooth_env, pair)
+    connections = [item.connections for item in bluetooth_env.peripherals.values()]
+    result = await open_add(hass)
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "bank"}
+    )
+    addresses = [pack.address for pack in pair]
+    assert choices(result) == suggested(result) == addresses
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+    bank = await add_bank(hass, addresses)
+    assert bank.state is ConfigEntryState.LOADED
+    assert bank.title == "House bank"
+    device = device_of_bank(hass, bank)
+    assert device.entry_type is dr.DeviceEntryType.SERVICE
+    assert (device.name, device.manufacturer) == ("House bank", "Voltgo")
+    assert device.model == "2 × VLRV1280A"
+    assert not device.connections
+    for address in addresses:
+        assert device_of(hass, address).via_device_id == device.id
+    await wait_for_poll()
+    assert [
+        item.connections for item in bluetooth_env.peripherals.values()
+    ] == connections
+    assert offers(hass) == []
+
+
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        ([0], "too_few_members"),
+        ([], "too_few_members"),
+        ([0, 1, 2], "different_voltage"),
+        ([0, 3], "taken"),
+    ],
+)
+async def test_what_cannot_be_a_bank_is_refused_with_a_reason(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    members: list[int],
+    error: str,
+) -> None:
+    """And the form keeps what was filled in."""
+    pair = packs(2)
+    other = battery("driving_load")
+    await add_batteries(hass, bluetooth_env, [*pair, other])
+    addresses = [*(pack.address for pack in [*pair, other]), "A4:C1:37:00:0A:99"]
+    result = await open_add(hass)
+    flow = hass.config_entries.flow
+    result = await flow.async_configure(result["flow_id"], {"next_step_id": "bank"})
+    picked = [addresses[number] for number in members]
+    if error == "taken":
+        # It was there when the form was opened.
+        (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
+        picked = [pair[0].address, other.address]
+        await hass.config_entries.async_remove(entry.entry_id)
+        await hass.async_block_till_done()
+        handler = flow._progress[result["flow_id"]]
+        result = await handler.async_step_bank(
+            {"name": "x", "members": picked, "inverter": False}
+        )
+    else:
+        result = await flow.async_configure(
+            result["flow_id"], {"name": "x", "members": picked, "inverter": False}
+        )
+    assert result["errors"] == {"members": error}
+    assert suggested(result) == picked
+
+
+async def test_a_bank_has_no_more_batteries_than_there_are_module_ids(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The form says so, instead of making a bank that cannot be numbered."""
+    assert bank_flow.MAX_MEMBERS == 16
+    # Fewer do, so that not 17 batteries have to be added.
+    monkeypatch.setattr(bank_flow, "MAX_MEMBERS", 2)
+    trio = packs(3)
+    await add_batteries(hass, bluetooth_env, trio)
+    result = await open_add(hass)
+    flow = hass.config_entries.flow
+    result = await flow.async_configure(result["flow_id"], {"next_step_id": "bank"})
+    picked = [pack.address for pack in trio]
+    filled = {"name": "x", "members": picked, "inverter": False}
+    result = await flow.async_configure(result["flow_id"], filled)
+    assert result["errors"] == {"members": "too_many_members"}
+    result = await flow.async_configure(
+        result["flow_id"], {**filled, "members": picked[:2]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_battery_is_in_one_bank_at_most(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Those of another bank are not on offer; with less than two left, no bank is."""
+    four = packs(4)
+    await add_batteries(hass, bluetooth_env, four)
+    addresses = [pack.address for pack in four]
+    first = await add_bank(hass, addresses[:2])
+    result = await open_add(hass)
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "bank"}
+    )
+    assert choices(result) == addresses[2:]
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    result = await reconfigure(hass, first)
+    assert choices(result) == addresses
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+    second = await add_bank(hass, addresses[2:])
+    assert second.unique_id != first.unique_id
+    other = await bluetooth_env.add_battery(battery("driving_load"))
+    await bluetooth_env.heard(other.address)
+    result = await open_add(hass)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "user")
+    handler = hass.config_entries.flow._progress[result["flow_id"]]
+    result = await handler.async_step_bank()
+    assert (result["type"], result["reason"]) == (
+        FlowResultType.ABORT,
+        "too_few_batteries",
+    )
+
+
+# --- offered ----------------------------------------------------------------------------
+
+
+async def test_the_second_battery_of_a_model_brings_one_offer(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Not the first one, and not a battery of another model; a third one is included."""
+    three = packs(3)
+    await add_batteries(hass, bluetooth_env, [three[0], battery("driving_load")])
+    assert offers(hass) == []
+    await add_batteries(hass, bluetooth_env, three[1:2])
+    (offer,) = offers(hass)
+    assert offer["context"]["unique_id"] == "bank_VLRV1280A"
+    assert offer["context"]["title_placeholders"] == {
+        "name": "Battery bank (VLRV1280A)"
+    }
+    await add_batteries(hass, bluetooth_env, three[2:])
+    (offer,) = offers(hass)
+    result = await hass.config_entries.flow.async_configure(offer["flow_id"])
+    assert result["step_id"] == "bank"
+    addresses = [pack.address for pack in three]
+    assert suggested(result) == addresses
+    result = await hass.config_entries.flow.async_configure(
+        offer["flow_id"], {"name": " ", "members": addresses, "inverter": True}
+    )
+    await settle(hass)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Battery bank"
+    assert result["result"].unique_id == "bank_VLRV1280A"
+    assert result["result"].options == {"inverter": True}
+    assert offers(hass) == []
+    # Neither a restart of a battery nor one more brings it back.
+    for entry in async_batteries(hass):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass)
+    assert offers(hass) == []
+
+
+async def test_an_ignored_offer_stays_away(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Also after a restart; and a bank can still be added by hand."""
+    pair = packs(2)
+    await add_batteries(hass, bluetooth_env, pair)
+    (offer,) = offers(hass)
+    await hass.config_entries.flow.async_init(
+        DOMAIN,
+        context={"source": SOURCE_IGNORE},
+        data={"unique_id": offer["context"]["unique_id"], "title": "Battery bank"},
+    )
+    await settle(hass)
+    assert offers(hass) == []
+    for entry in async_batteries(hass):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass)
+    assert offers(hass) == []
+    bank = await add_bank(hass, [pack.address for pack in pair])
+    assert bank.state is ConfigEntryState.LOADED
+
+
+async def test_an_offer_goes_when_there_is_nothing_left_to_offer(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Because a battery was removed, or is in a bank that was made by hand."""
+    three = packs(3)
+    await add_batteries(hass, bluetooth_env, three[:2])
+    assert len(offers(hass)) == 1
+    await hass.config_entries.async_remove(async_batteries(hass)[0].entry_id)
+    await settle(hass)
+    assert offers(hass) == []
+    await add_batteries(hass, bluetooth_env, three[2:])
+    assert len(offers(hass)) == 1
+    await add_bank(hass, [pack.address for pack in three[1:]])
+    assert offers(hass) == []
+
+
+async def test_after_a_bank_was_deleted_it_is_not_offered_again(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Until there is one more battery; by hand it can be added at any time."""
+    four = packs(4)
+    addresses = [pack.address for pack in four]
+    await add_batteries(hass, bluetooth_env, four[:3])
+    bank = await add_bank(hass, addresses[:2])
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    for entry in async_batteries(hass):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass)
+    # The third was there when the owner decided.
+    assert offers(hass) == []
+    bank = await add_bank(hass, addresses[:2])
+    assert bank.state is ConfigEntryState.LOADED
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    await add_batteries(hass, bluetooth_env, four[3:])
+    (offer,) = offers(hass)
+    result = await hass.config_entries.flow.async_configure(offer["flow_id"])
+    assert suggested(result) == addresses
+    # Without the one that is new, it is as it was.
+    await hass.config_entries.async_remove(async_batteries(hass)[3].entry_id)
+    await settle(hass)
+    assert offers(hass) == []
+
+
+async def test_a_battery_that_is_switched_off_is_not_offered(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """It is no part of anything; when it is switched on again, it counts."""
+    pair = packs(2)
+    await add_batteries(hass, bluetooth_env, pair[:1])
+    (first,) = async_batteries(hass)
+    await hass.config_entries.async_set_disabled_by(
+        first.entry_id, ConfigEntryDisabler.USER
+    )
+    await add_batteries(hass, bluetooth_env, pair[1:])
+    assert offers(hass) == []
+    result = await open_add(hass)
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "bank"}
+    )
+    assert choices(result) == [pack.address for pack in pair]
+    assert suggested(result) == [pair[1].address]
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.config_entries.async_set_disabled_by(first.entry_id, None)
+    await settle(hass)
+    assert len(offers(hass)) == 1
+
+
+# --- changed and removed ------------------------------------------------------------------
+
+
+async def test_reconfigure_changes_name_and_members(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The entities keep their names, and who has left belongs to it no more."""
+    three = packs(3)
+    addresses = [pack.address for pack in three]
+    await add_batteries(hass, bluetooth_env, three)
+    bank = await add_bank(hass, addresses[:2])
+    registry = er.async_get(hass)
+
+    def entities() -> set[str]:
+        return {
+            item.entity_id
+            for item in er.async_entries_for_config_entry(registry, bank.entry_id)
+        }
+
+    before = entities()
+    result = await reconfigure(
+        hass, bank, {"name": "Starter", "members": addresses[1:]}
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert bank.title == "Starter"
+    assert members_of(bank) == tuple(addresses[1:])
+    assert entities() == before
+    device = device_of_bank(hass, bank)
+    assert device.name == "Starter"
+    assert device_of(hass, addresses[0]).via_device_id is None
+    assert device_of(hass, addresses[2]).via_device_id == device.id
+    assert shown(bank, hass, "batteries_reporting") == "2"
+
+    result = await reconfigure(hass, bank, {"name": "x", "members": addresses[:1]})
+    assert result["errors"] == {"members": "too_few_members"}
+
+
+async def test_a_battery_has_nothing_to_reconfigure(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The button is there for all entries of an integration."""
+    await add_batteries(hass, bluetooth_env, packs(1))
+    (entry,) = async_batteries(hass)
+    result = await reconfigure(hass, entry)
+    assert (result["type"], result["reason"]) == (
+        FlowResultType.ABORT,
+        "battery_not_reconfigured",
+    )
+
+
+async def test_options_of_a_bank_and_of_a_battery_differ(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The bank's apply at once."""
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    assert shown(bank, hass, "low_battery") == "off"
+    options = hass.config_entries.options
+    result = await options.async_init(bank.entry_id)
+    assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "bank")
+    await options.async_configure(
+        result["flow_id"], {"inverter": True, "low_battery": 55}
+    )
+    await settle(hass)
+    assert bank.options == {"inverter": True, "low_battery": 55}
+    assert shown(bank, hass, "low_battery") == "on"
+    assert bank.runtime_data.has_inverter
+    result = await options.async_init(async_batteries(hass)[0].entry_id)
+    assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "init")
+
+
+async def test_removing_the_bank_leaves_the_batteries(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    hass_storage: dict[str, Any],
+) -> None:
+    """With their links, their values and nothing that points to it."""
+    pair = packs(2)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    # Unloading saves what there is to save.
+    await hass.config_entries.async_unload(bank.entry_id)
+    assert [key for key in hass_storage if bank.entry_id in key]
+    await hass.config_entries.async_remove(bank.entry_id)
+    await settle(hass)
+    for pack in pair:
+        assert device_of(hass, pack.address).via_device_id is None
+        assert value(hass, pack.address, "state_of_charge") == "50"
+    assert not [
+        item
+        for item in er.async_get(hass).entities.values()
+        if item.config_entry_id == bank.entry_id
+    ]
+    assert not dr.async_entries_for_config_entry(dr.async_get(hass), bank.entry_id)
+    assert not [key for key in hass_storage if bank.entry_id in key]
+    pair[0].demand_current = -20.0
+    await wait_for_poll()
+    assert value(hass, pair[0].address, "current") == "-20.0"
+
+
+async def test_removing_a_battery_leaves_the_bank(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Which goes on with the rest, also when that is only one."""
+    three = packs(3)
+    bank = await async_setup_bank(hass, bluetooth_env, three)
+    for pack, left in ((three[0], 2), (three[1], 1), (three[2], 0)):
+        (entry,) = (e for e in async_batteries(hass) if e.unique_id == pack.address)
+        await hass.config_entries.async_remove(entry.entry_id)
+        await settle(hass)
+        assert bank.state is ConfigEntryState.LOADED
+        assert len(members_of(bank)) == left
+        assert shown(bank, hass, "batteries_reporting") == str(left)
+        assert shown(bank, hass, "remaining_capacity") == (
+            f"{50.0 * left}" if left else "unavailable"
+        )
+    assert shown(bank, hass, "battery_missing") == "off"
+
+
+async def test_a_bank_loads_before_its_members_and_without_them(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """It follows them when they come, go and come back."""
+    pair = packs(2)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    entries = async_batteries(hass)
+    for entry in (bank, *entries):
+        await hass.config_entries.async_unload(entry.entry_id)
+    assert await hass.config_entries.async_setup(bank.entry_id)
+    await settle(hass)
+    assert shown(bank, hass, "batteries_reporting") == "0"
+    assert shown(bank, hass, "state_of_charge") == "unavailable"
+    # Nobody has tried them yet: nothing is known to be missing.
+    assert shown(bank, hass, "battery_missing") == "unknown"
+    for entry in entries:
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    assert shown(bank, hass, "battery_missing") == "off"
+    assert shown(bank, hass, "remaining_capacity") == "100.0"
+
+    await hass.config_entries.async_reload(entries[0].entry_id)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+
+    await hass.config_entries.async_set_disabled_by(
+        entries[0].entry_id, ConfigEntryDisabler.USER
+    )
+    await settle(hass)
+    assert shown(bank, hass, "batteries_reporting") == "1"
+    assert shown(bank, hass, "battery_missing") == "on"
+    assert shown(bank, hass, "remaining_capacity") == "unknown"
+    await hass.config_entries.async_set_disabled_by(entries[0].entry_id, None)
+    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    assert shown(bank, hass, "remaining_capacity") == "100.0"
+
+
+async def test_batteries_keep_their_beat_and_actions_their_targets(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A bank is no battery: it takes no turn, and stands for its members."""
+    pair = packs(2)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    await asyncio.sleep(60)
+    first, second = (
+        entry.runtime_data.health.last_sample_time or 0.0
+        for entry in async_batteries(hass)
+    )
+    assert (second - first) % POLL == pytest.approx(POLL / 2, abs=1.0)
+    assert not any(e.runtime_data.link.is_released for e in async_batteries(hass))
+    await hass.services.async_call(
+        DOMAIN,
+        "release_link",
+        {"device_id": device_of_bank(hass, bank).id},
+        blocking=True,
+    )
+    await settle(hass)
+    assert all(e.runtime_data.link.is_released for e in async_batteries(hass))

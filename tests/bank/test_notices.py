@@ -1,0 +1,294 @@
+"""Notices about a bank: raised when only a person can help, gone by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, strategies as st
+import pytest
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .common import async_setup_bank, packs, set_reported, settle, wait_for_poll
+from .test_entities import PROTECTED
+from custom_components.voltgo_vlrv.bank.module_ids import (
+    FIRST,
+    LAST,
+    ModuleId,
+    is_conflict,
+    plan,
+)
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.entries import async_batteries
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import discovered, wait_until
+
+
+def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:
+    """Return the notices about banks by their key, with what they name."""
+    return {
+        str(issue.translation_key): issue.translation_placeholders or {}
+        for issue in ir.async_get(hass).issues.values()
+        if issue.domain == DOMAIN and issue.issue_id.startswith("bank_")
+    }
+
+
+# --- module IDs, plain ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        ([], {}),
+        ([1], {}),
+        ([1, 2], {}),
+        ([2, 1, 7], {}),
+        ([1, 1], {"B": 2}),
+        ([1, 1, 1], {"B": 2, "C": 3}),
+        ([1, 2, 2], {"C": 3}),
+        ([2, 1, 1], {"C": 3}),
+        ([2, 3], {"A": 1}),
+        ([2, 2], {"B": 1}),
+        ([3, 3], {"B": 1}),
+        ([None, 3], {}),
+        ([None, 1], {}),
+        ([None, None], {}),
+        # Nobody takes 1 from the one that may have it.
+        ([None, 3, 3], {"C": 2}),
+        ([None, 2, 2], {"C": 3}),
+        ([1, None, 1], {"C": 2}),
+    ],
+)
+def test_who_has_to_be_set_to_what(
+    reported: list[int | None], expected: dict[str, int]
+) -> None:
+    """As few as can be; what is not known is neither blamed nor counted on."""
+    members = [
+        ModuleId(key, number) for key, number in zip("ABC", reported, strict=False)
+    ]
+    assert plan(members) == expected
+
+
+def test_what_was_set_already_is_kept() -> None:
+    """It waits for its power cycle; another proposal would send the owner in circles."""
+    assert plan([ModuleId("A", 1), ModuleId("B", 1, 9)]) == {"B": 9}
+    assert plan([ModuleId("A", 1, 5), ModuleId("B", 1)]) == {"A": 5}
+    assert plan([ModuleId("A", 2, 5), ModuleId("B", 2, 5)]) == {"A": 5, "B": 1}
+
+
+def test_the_first_id_is_left_to_who_has_not_told_its_own() -> None:
+    """After a restart with battery 1 away: the same answer as when it is back."""
+    away = [ModuleId("A", None), ModuleId("B", 2), ModuleId("C", 2)]
+    assert plan(away) == plan([ModuleId("A", 1), *away[1:]]) == {"C": 3}
+    # What the owner has set already stays.
+    assert plan([*away[:2], ModuleId("C", 2, 1)]) == {"C": 1}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.integers(FIRST, LAST), st.none() | st.integers(FIRST, LAST)
+        ),
+        max_size=LAST,
+    )
+)
+def test_who_follows_the_plan_has_no_conflict(
+    numbers: list[tuple[int | None, int | None]],
+) -> None:
+    """And there is a plan exactly when there is a conflict."""
+    members = [ModuleId(str(index), *number) for index, number in enumerate(numbers)]
+    changes = plan(members)
+    assert bool(changes) is is_conflict(members)
+    after = [
+        ModuleId(member.key, changes.get(member.key, member.reported))
+        for member in members
+    ]
+    assert not is_conflict(after)
+    assert all(FIRST <= number <= LAST for number in changes.values())
+
+
+# --- module IDs, in Home Assistant -------------------------------------------------------------
+
+
+async def test_without_an_inverter_module_ids_do_not_matter(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """All have 1 when they come out of the box (manual 6: no further action)."""
+    await async_setup_bank(hass, bluetooth_env, packs(2, module_id=1))
+    await wait_for_poll()
+    assert issues(hass) == {}
+
+
+async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """With what to set; and gone when the battery reports it, not when it was sent."""
+    pair = packs(2, module_id=1)
+    bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
+    await wait_for_poll()
+    expected = {
+        "bank_module_ids": {
+            "bank": "House bank",
+            "changes": "- ZT-12.8V100Ah-0002: 1 → 2",
+        }
+    }
+    assert issues(hass) == expected
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[1].address)
+    # A battery that is set up anew has not told its ID yet; it is still the same.
+    removed: list[str] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        if event.data["action"] == "remove":
+            removed.append(event.data["issue_id"])
+
+    hass.bus.async_listen(ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, note)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await wait_until(lambda: entry.runtime_data.controls.module_id is not None)
+    await settle(hass)
+    assert issues(hass) == expected
+    assert not [issue for issue in removed if issue.startswith("bank_")]
+    await entry.runtime_data.controls.async_set_module_id(7)
+    await settle(hass)
+    expected["bank_module_ids"]["changes"] = "- ZT-12.8V100Ah-0002: 1 → 7"
+    assert issues(hass) == expected
+    await bluetooth_env.peripherals[pair[1].address].power_cycle()
+    await wait_until(lambda: not issues(hass), 120)
+    assert bank.runtime_data.members[pair[1].address].module_id == 7
+
+
+async def test_nobody_with_the_first_module_id(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Then no battery talks to the inverter. The option takes the notice back."""
+    pair = packs(2)
+    for number, pack in enumerate(pair, 4):
+        pack.module_id = number
+    bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
+    await wait_for_poll()
+    assert issues(hass) == {
+        "bank_module_ids": {
+            "bank": "House bank",
+            "changes": "- ZT-12.8V100Ah-0001: 4 → 1",
+        }
+    }
+    options = hass.config_entries.options
+    result = await options.async_init(bank.entry_id)
+    await options.async_configure(
+        result["flow_id"], {"inverter": False, "low_battery": 20}
+    )
+    await settle(hass)
+    assert issues(hass) == {}
+
+
+# --- the others --------------------------------------------------------------------------------
+
+
+async def test_an_isolated_battery_is_reported_with_its_danger(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Not for a protection that releases by itself, and only while it lasts."""
+    pair = packs(2)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    set_reported(pair[0], current=-20.0)
+    set_reported(pair[1], **PROTECTED)
+    await wait_for_poll()
+    assert bank.runtime_data.reading.isolated
+    await asyncio.sleep(60)
+    assert issues(hass) == {}
+    await asyncio.sleep(90)
+    assert issues(hass) == {
+        "bank_isolated": {"bank": "House bank", "name": "ZT-12.8V100Ah-0002"}
+    }
+    (issue,) = (
+        issue
+        for issue in ir.async_get(hass).issues.values()
+        if issue.translation_key == "bank_isolated"
+    )
+    assert issue.severity is ir.IssueSeverity.ERROR
+    assert not issue.is_fixable
+    pair[1].override = None
+    await wait_for_poll()
+    assert issues(hass) == {}
+
+
+@pytest.mark.parametrize(
+    ("second", "line"),
+    [
+        ({"capacity": 200.0}, "Voltgo VLRV2560A, 200 Ah"),
+        ({"name": "BB-12.8V100Ah-0002"}, "BigBattery TC-4S100-V1.0, 100 Ah"),
+        ({"model": "TC\0\0-4S100-V2.0"}, None),
+        ({"capacity": 108.0}, None),
+    ],
+)
+async def test_different_batteries_are_reported(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    second: dict[str, Any],
+    line: str | None,
+) -> None:
+    """Another board revision, or a capacity that was learned, is no other battery."""
+    one, _ = packs(2)
+    _, other = packs(2, **second)
+    await async_setup_bank(hass, bluetooth_env, [one, other])
+    await wait_for_poll()
+    found = issues(hass)
+    if line is None:
+        assert found == {}
+    else:
+        batteries = found["bank_mixed"]["batteries"].splitlines()
+        assert batteries == [
+            "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah",
+            f"- {other.name}: {line}",
+        ]
+
+
+async def test_a_capacity_that_is_not_known_is_not_told(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Nor is it 0 Ah."""
+    one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
+    bank = await async_setup_bank(hass, bluetooth_env, [one, other])
+    (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
+    coordinator = entry.runtime_data
+    coordinator.facts = replace(coordinator.facts, full_capacity=None)
+    bank.runtime_data.issues.async_update(hass.loop.time())
+    assert issues(hass)["bank_mixed"]["batteries"].splitlines() == [
+        "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah",
+        "- BB-12.8V100Ah-0002: BigBattery TC-4S100-V1.0",
+    ]
+
+
+async def test_a_bank_with_one_battery_left_is_reported_until_it_has_two(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Also over a restart; the batteries that are left are not its fault."""
+    trio = packs(3)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
+    batteries = async_batteries(hass)
+    await hass.config_entries.async_remove(batteries[0].entry_id)
+    await settle(hass)
+    assert issues(hass) == {}
+    await hass.config_entries.async_remove(batteries[1].entry_id)
+    await settle(hass)
+    assert issues(hass) == {"bank_too_small": {"bank": "House bank"}}
+    await hass.config_entries.async_unload(bank.entry_id)
+    assert issues(hass) == {}
+    assert await hass.config_entries.async_setup(bank.entry_id)
+    assert issues(hass) == {"bank_too_small": {"bank": "House bank"}}
+    again = await discovered(hass, trio[1].address)
+    await hass.config_entries.flow.async_configure(again["flow_id"], {})
+    await settle(hass)
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": bank.entry_id}
+    )
+    await hass.config_entries.flow.async_configure(
+        result["flow_id"],
+        {"name": "House bank", "members": [pack.address for pack in trio[1:]]},
+    )
+    await settle(hass)
+    assert issues(hass) == {}

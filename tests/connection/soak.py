@@ -1,0 +1,401 @@
+"""Eight batteries for a day, with everything that can go wrong at random times.
+
+`script/soak` runs it from the command line, a test runs a shorter one. Time is
+simulated, chance comes from a seed: the same seed brings the same events, though which
+of two batteries hears first of a full adapter is up to Home Assistant. Each accepted
+sample is held against what was true of its battery when it answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+import gc
+import logging
+from math import pi, sin
+from pathlib import Path
+from random import Random
+import sys
+import tempfile
+import tracemalloc
+from typing import Any, Final
+
+from pytest_homeassistant_custom_component.common import async_test_home_assistant
+
+from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+
+from .watch import Watch, WatchedBattery, watched
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from simulator.clock import FastClock
+from simulator.faults import FOREVER
+from simulator.peripheral import Peripheral
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import add_discovered, battery, device_of, set_options
+from tests.seeding import random_instant, seeded_random
+
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+
+BATTERIES: Final = 8
+PROXIES: Final = 3
+SLOTS: Final = 3
+BETWEEN_EVENTS: Final = 4 * MINUTE  # on average, over all batteries
+LONGEST_EVENT: Final = 20 * MINUTE
+# Pauses of five minutes, an attempt that was under way, and a turn of the others.
+RECOVERY: Final = 8 * MINUTE
+FRESH: Final = 60.0  # s
+LONGEST_CONNECT: Final = 60.0  # s
+
+# Memory is watched from when it has settled; what grows after that, grows for good.
+WATCHED: Final = 0.25  # of the time
+SETTLED: Final = 0.6
+GROWTH: Final = 64 * 1024  # bytes in the code under test, all batteries together
+LONGEST_BUFFER: Final = 600  # bytes
+
+BURSTS: Final = (
+    "drop", "merge", "corrupt", "truncate", "lead", "lose_chunk", "duplicate", "late",
+    "disconnect_on_write", "disconnect_in_reply", "disconnect_on_connect",
+    "disconnect_on_subscribe", "refuse_connection", "refuse_subscription",
+)  # fmt: skip
+# CRC-valid, and none of it can be true.
+LIES: Final[tuple[dict[str, Any], ...]] = (
+    {"state_of_charge": 398},
+    {"voltage": 65.0},
+    {"current": 3000.0},
+    {"cell_count": 0},
+    {"cell_voltages": (0.0,) * 4},
+)
+
+
+@dataclass
+class Report:
+    """What a soak has found."""
+
+    samples: int = 0
+    wrong: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    unrecovered: list[str] = field(default_factory=list)
+    buffers: list[int] = field(default_factory=list)
+    growth: int | None = None
+    """Bytes; None where it was not measured."""
+    events: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_good(self) -> bool:
+        """Return whether nothing is to be complained of."""
+        return (
+            not (self.wrong or self.leaked or self.unrecovered)
+            and self.samples > 0
+            and max(self.buffers) <= LONGEST_BUFFER
+            and (self.growth is None or self.growth <= GROWTH)
+        )
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return (
+            f"soak wrong_values={len(self.wrong)} leaked_links={len(self.leaked)}"
+            f" unrecovered={len(self.unrecovered)} samples={self.samples}"
+        )
+
+
+class Soak:
+    """The batteries, the proxies, and chance."""
+
+    def __init__(
+        self, hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seed: int
+    ) -> None:
+        """Prepare; the same seed brings the same events."""
+        self._hass = hass
+        self._bluetooth_env = bluetooth_env
+        self._random = Random(seed)
+        self._packs: list[WatchedBattery] = []
+        self._entries: list[VlrvConfigEntry] = []
+        self._watches: list[Watch] = []
+        self._busy: set[str] = set()
+        self._running: set[asyncio.Task[None]] = set()
+        self.report = Report()
+
+    async def run(self, hours: float, interval: float, *, memory: bool) -> Report:
+        """Live through so many hours, then look at what is left."""
+        await self._begin(interval)
+        began = self._hass.loop.time()
+        settled: int | None = None
+        while (done := (self._hass.loop.time() - began) / (hours * HOUR)) < 1:
+            if memory and done >= WATCHED and not tracemalloc.is_tracing():
+                tracemalloc.start()
+                # Only what is made from now on is seen: so all of ours is made anew.
+                for pack in self._packs:
+                    await self._reload(pack)
+            if memory and done >= SETTLED and settled is None:
+                settled = _allocated()
+            await asyncio.sleep(self._random.expovariate(1 / BETWEEN_EVENTS))
+            self._strike()
+            self._look()
+            self._load()
+        await self._end(interval)
+        if settled is not None:
+            self.report.growth = _allocated() - settled
+            tracemalloc.stop()
+        await self._leave()
+        return self.report
+
+    async def _begin(self, interval: float) -> None:
+        for number in range(1, BATTERIES + 1):
+            pack = battery(
+                "driving_load" if number % 2 else "solar_charging",
+                address=f"A4:C1:37:00:02:{number:02X}",
+                name=f"ZT-{number}",
+                seed=number,
+                state_of_charge=30.0 + 5 * number,
+            )
+            self._packs.append(watched(self._hass, pack))
+            await self._bluetooth_env.add_battery(pack, advertising_interval=2.0)
+        for number in range(1, PROXIES + 1):
+            await self._plug(number)
+        for pack in self._packs:
+            entry = await add_discovered(self._hass, pack.address)
+            await set_options(self._hass, entry, interval=interval)
+            self._entries.append(entry)
+            self._watches.append(Watch(self._hass, entry, pack))
+
+    async def _plug(self, number: int) -> None:
+        await self._bluetooth_env.add_adapter(
+            f"02:00:00:00:01:{number:02X}", slots=SLOTS
+        )
+
+    def _load(self) -> None:
+        """Follow the sun and the people: between a full charge and a full load."""
+        day = self._hass.loop.time() % DAY / DAY
+        for number, pack in enumerate(self._packs):
+            sun = max(0.0, sin(2 * pi * day + number / 10))
+            pack.demand_current = 40 * sun - self._random.choice((2, 5, 12, 30))
+
+    # --- what goes wrong --------------------------------------------------------------
+
+    def _strike(self) -> None:
+        """Begin one event; it ends by itself."""
+        kind = self._random.choice(
+            ("burst", "burst", "burst", *(name for name in _EVENTS if name != "burst"))
+        )
+        pack = self._random.choice(self._packs)
+        if pack.address in self._busy or (kind == "unplug" and "unplug" in self._busy):
+            return
+        self._busy.add(pack.address)
+        self.report.events[kind] += 1
+        task = asyncio.create_task(self._event(kind, pack))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _event(self, kind: str, pack: WatchedBattery) -> None:
+        try:
+            await _EVENTS[kind](self, pack)
+        finally:
+            self._busy.discard(pack.address)
+
+    def _peripheral(self, pack: WatchedBattery) -> Peripheral:
+        return self._bluetooth_env.peripherals[pack.address]
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self._random.uniform(1.0, LONGEST_EVENT))
+
+    async def _burst(self, pack: WatchedBattery) -> None:
+        faults = self._peripheral(pack).faults
+        fault = self._random.choice(BURSTS)
+        setattr(faults, fault, self._random.choice((1, 2, 3, 9, FOREVER)))
+        if "connect" in fault or "subs" in fault:
+            self._peripheral(pack).drop_link()
+        await self._wait()
+        faults.clear()
+
+    async def _lie(self, pack: WatchedBattery) -> None:
+        reported = pack.reported()
+        lie = self._random.choice(LIES)
+        if "cell_voltages" in lie:
+            lie = {"cell_voltages": (0.0,) * len(reported.cell_voltages)}
+        pack.override = replace(reported, **lie)
+        await self._wait()
+        pack.override = None
+
+    async def _lose(self, pack: WatchedBattery) -> None:
+        self._peripheral(pack).drop_link()
+
+    async def _roam(self, pack: WatchedBattery) -> None:
+        peripheral = self._peripheral(pack)
+        await peripheral.silence()
+        peripheral.drop_link()
+        await self._wait()
+        await peripheral.advertise()
+
+    async def _restart(self, pack: WatchedBattery) -> None:
+        await self._peripheral(pack).power_cycle(self._random.uniform(1.0, 300.0))
+
+    async def _release(self, pack: WatchedBattery) -> None:
+        await self._hass.services.async_call(
+            DOMAIN,
+            "release_link",
+            {
+                "device_id": device_of(self._hass, pack.address).id,
+                "duration": {"seconds": self._random.uniform(60.0, LONGEST_EVENT)},
+            },
+            blocking=True,
+        )
+
+    async def _reload(self, pack: WatchedBattery) -> None:
+        number = self._packs.index(pack)
+        await self._hass.config_entries.async_reload(self._entries[number].entry_id)
+        self._watches[number].follow()
+
+    async def _crowd(self, _pack: WatchedBattery) -> None:
+        adapters = [*self._bluetooth_env.adapters.values()]
+        adapter = self._random.choice(adapters)
+        adapter.faults.out_of_slots = True
+        await self._wait()
+        adapter.faults.out_of_slots = False
+
+    async def _unplug(self, _pack: WatchedBattery) -> None:
+        self._busy.add("unplug")
+        source = self._random.choice([*self._bluetooth_env.adapters])
+        await self._bluetooth_env.remove_adapter(source)
+        await self._wait()
+        await self._plug(int(source[-2:], 16))
+        self._busy.discard("unplug")
+
+    # --- what is found ----------------------------------------------------------------
+
+    def _look(self) -> None:
+        for entry in self._entries:
+            client = entry.runtime_data.client
+            self.report.buffers.append(len(client._assembler._buffer))
+
+    async def _end(self, interval: float) -> None:
+        """Let all go well again, and find out who does not come back."""
+        if self._running:
+            await asyncio.wait(set(self._running))
+        for peripheral in self._bluetooth_env.peripherals.values():
+            peripheral.faults.clear()
+        for adapter in self._bluetooth_env.adapters.values():
+            adapter.faults.out_of_slots = False
+        for entry in self._entries:
+            entry.runtime_data.link.async_resume()
+        await asyncio.sleep(RECOVERY + interval)
+        now = self._hass.loop.time()
+        for entry, pack in zip(self._entries, self._packs, strict=True):
+            age = entry.runtime_data.health.age(now)
+            if age is None or age > max(FRESH, 2 * interval):
+                self.report.unrecovered.append(f"{pack.name}: {age} s")
+        self.report.leaked += await self._unowned()
+        for watch in self._watches:
+            self.report.samples += watch.samples
+            self.report.wrong += watch.wrong
+
+    async def _unowned(self) -> list[str]:
+        """Return what is wrong with the slots that are taken, if it stays so."""
+        for _ in range(round(LONGEST_CONNECT)):
+            held = sum(
+                len(adapter.links) for adapter in self._bluetooth_env.adapters.values()
+            )
+            ours = sum(
+                entry.runtime_data.client.is_connected for entry in self._entries
+            )
+            if held == ours:
+                return []
+            # One that is just being made, or ended, has its slot.
+            await asyncio.sleep(1)
+        return [f"{held} slots are taken for {ours} links"]
+
+    async def _leave(self) -> None:
+        for entry in self._entries:
+            await self._hass.config_entries.async_unload(entry.entry_id)
+        await asyncio.sleep(1)
+        self.report.leaked += [
+            f"{adapter.name} still has {adapter.slots - adapter.free_slots} links"
+            for adapter in self._bluetooth_env.adapters.values()
+            if adapter.free_slots != adapter.slots
+        ]
+        self.report.leaked += [
+            f"{peripheral.name} is still connected"
+            for peripheral in self._bluetooth_env.peripherals.values()
+            if peripheral.is_connected
+        ]
+
+
+_EVENTS: Final[dict[str, Callable[[Soak, WatchedBattery], Awaitable[None]]]] = {
+    "burst": Soak._burst,
+    "lie": Soak._lie,
+    "lose": Soak._lose,
+    "roam": Soak._roam,
+    "restart": Soak._restart,
+    "release": Soak._release,
+    "reload": Soak._reload,
+    "crowd": Soak._crowd,
+    "unplug": Soak._unplug,
+}
+
+
+def _allocated() -> int:
+    """Return what our code has allocated since memory was watched, and still holds."""
+    gc.collect()
+    snapshot = tracemalloc.take_snapshot().filter_traces(
+        [tracemalloc.Filter(True, f"*/custom_components/{DOMAIN}/*")]
+    )
+    return sum(statistic.size for statistic in snapshot.statistics("filename"))
+
+
+# --- the command line -----------------------------------------------------------------
+
+
+async def _main(hours: float, seed: int, interval: float) -> Report:
+    rng = Random(seed)
+    with (
+        seeded_random(rng),
+        FastClock(limit=1e9, start=random_instant(rng)),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        async with async_test_home_assistant(config_dir=folder) as hass:
+            hass.data.pop("custom_components", None)
+            assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
+            await hass.async_block_till_done()
+            bluetooth_env = BluetoothEnvironment(hass)
+            report = await Soak(hass, bluetooth_env, seed).run(
+                hours, interval, memory=True
+            )
+            await bluetooth_env.close()
+            await hass.async_stop(force=True)
+    return report
+
+
+def main() -> int:
+    """Run a soak; 1 when it found something."""
+    parser = argparse.ArgumentParser(prog="script/soak", description=__doc__)
+    parser.add_argument("--hours", type=float, default=24.0, help="simulated hours")
+    parser.add_argument("--seed", type=int, default=1, help="which day it is")
+    parser.add_argument("--interval", type=float, default=10.0, help="s between polls")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    sys.path.insert(0, str(Path.cwd()))
+    report = asyncio.run(_main(arguments.hours, arguments.seed, arguments.interval))
+    for kind in ("wrong", "leaked", "unrecovered"):
+        for line in getattr(report, kind)[:10]:
+            print(f"{kind}: {line}")
+    struck = ", ".join(
+        f"{count} {name}" for name, count in sorted(report.events.items())
+    )
+    print(f"events: {struck}")
+    print(
+        f"memory grew by {report.growth} bytes in the last two fifths (at most"
+        f" {GROWTH}), longest receive buffer"
+        f" {max(report.buffers)} bytes (at most {LONGEST_BUFFER})"
+    )
+    print(report)
+    return 0 if report.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

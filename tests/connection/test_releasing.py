@@ -1,0 +1,354 @@
+"""Letting go and taking back at the worst moment: nothing spins, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+
+from .test_sharing import SharedBattery, async_setup_shared, fleet
+from custom_components.voltgo_vlrv.history.store import EntryStore
+from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus
+from simulator.bleak_client import VirtualClient
+from simulator.clock import FastClock
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import battery, device_of, enable_all, entity_id, wait_until
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: what is written and removed is what counts here."""
+    return {}
+
+
+POLL = 10.0  # s
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86_400.0
+SLOW_CARD = 0.5  # s to save a file
+SPINNING = 500  # calls of one timer in five minutes
+
+
+def slow_memory(monkeypatch: pytest.MonkeyPatch, one: SharedBattery) -> None:
+    """Have the SD card take its time."""
+    file = one.entry.runtime_data.memory.file
+    save: Callable[..., Awaitable[None]] = file.async_save
+
+    async def slow(**kwargs: Any) -> None:
+        await asyncio.sleep(SLOW_CARD)
+        await save(**kwargs)
+
+    monkeypatch.setattr(file, "async_save", slow)
+
+
+def is_written(file: EntryStore) -> bool:
+    """Return whether there is such a file."""
+    return Path(file._store.path).exists()
+
+
+def slow_disconnect(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have the adapter take its time to let go."""
+    disconnect = VirtualClient.disconnect
+
+    async def slow(client: VirtualClient) -> None:
+        await asyncio.sleep(seconds)
+        await disconnect(client)
+
+    monkeypatch.setattr(VirtualClient, "disconnect", slow)
+
+
+async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No timer that is set again for a time that is over, until somebody takes back."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    coordinator = one.entry.runtime_data
+    calls = 0
+    on_age = coordinator._on_age
+
+    def counted(now: datetime) -> None:
+        nonlocal calls
+        calls += 1
+        if calls < SPINNING:
+            on_age(now)
+
+    monkeypatch.setattr(coordinator, "_on_age", counted)
+    slow_memory(monkeypatch, one)
+    one.peripheral.faults.delay = 0.3
+    requests = coordinator.client.counters.requests
+    await wait_until(lambda: coordinator.client.counters.requests > requests, POLL + 5)
+    await one.switch(False)
+    await asyncio.sleep(5 * MINUTE)
+    assert calls <= 1
+    assert one.status == "released"
+    assert one.lost == []
+
+
+async def test_a_reading_that_ends_after_a_release_sets_no_timer(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Whatever came before: while released, the age of the values is not watched."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    coordinator = one.entry.runtime_data
+    await one.switch(False)
+    coordinator._watch_age()
+    assert coordinator._cancel_expiry is None
+
+
+async def test_the_battery_is_free_before_the_card_is_written(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever lets go has the phone in the hand."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    slow_memory(monkeypatch, one)
+    release = hass.async_create_task(one.switch(False))
+    await asyncio.sleep(SLOW_CARD / 2)
+    assert not one.peripheral.is_connected
+    assert not release.done()
+    await release
+    assert one.entry.runtime_data.memory._kept.released
+
+
+async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last word counts, for the link and for what is kept."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    file = one.entry.runtime_data.memory.file
+    save = file.async_save
+
+    async def slow(**kwargs: Any) -> None:
+        await asyncio.sleep(5)
+        await save(**kwargs)
+
+    monkeypatch.setattr(file, "async_save", slow)
+    release = hass.async_create_task(one.release())
+    await asyncio.sleep(1)
+    await one.switch(True)
+    await wait_until(lambda: one.is_connected, 3)
+    connections = one.peripheral.connections
+    await release
+    await asyncio.sleep(MINUTE)
+    assert (one.status, one.is_connected) == ("connected", True)
+    assert one.peripheral.connections == connections
+    assert not one.entry.runtime_data.memory._kept.released
+
+
+async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is connected again after that, and not kept as released."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    slow_disconnect(monkeypatch, 4)
+    release = hass.async_create_task(one.release())
+    await asyncio.sleep(1)
+    await one.switch(True)
+    await release
+    await wait_until(lambda: one.is_connected, 15)
+    await asyncio.sleep(MINUTE)
+    assert (one.status, one.is_connected) == ("connected", True)
+    assert not one.entry.runtime_data.memory._kept.released
+
+
+# --- a winter ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_time_alone_changes_goes_on_while_released(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, restarted: bool
+) -> None:
+    """A battery in winter storage: when to recharge it is worked out all the same."""
+    pack = battery("full", temperature=15.0, ambient=15.0)
+    pack.cell_temperatures = [15.0, 15.0]
+    one = await async_setup_shared(hass, bluetooth_env, pack)
+    await enable_all(hass, pack.address)
+    await wait_until(lambda: one.shown("recharge_due") not in {None, "unknown"}, MINUTE)
+
+    def months() -> float:
+        due = dt_util.parse_datetime(one.shown("recharge_due") or "")
+        assert due is not None
+        return (due - dt_util.utcnow()) / timedelta(days=30.4)
+
+    assert 8.8 < months() < 9.2
+    await one.switch(False)
+    if restarted:
+        assert await hass.config_entries.async_reload(one.entry.entry_id)
+    coordinator = one.entry.runtime_data
+    connections = one.peripheral.connections
+    polls = coordinator.health.polls
+    # A day of advertisements is a day of work for the virtual radio.
+    await one.peripheral.silence()
+    await asyncio.sleep(1.1 * DAY)
+    await one.peripheral.advertise()
+    # After a day nobody knows how warm it is.
+    assert 5.8 < months() < 6.1
+    assert one.peripheral.connections == connections
+    assert coordinator.health.polls == polls
+    assert one.status == "released"
+
+    await one.switch(True)
+    await wait_until(lambda: one.is_connected, 5)
+    await asyncio.sleep(POLL / 2)
+    polls = coordinator.health.polls
+    await asyncio.sleep(10 * POLL)
+    assert coordinator.health.polls - polls == 10
+
+
+# --- what is kept -----------------------------------------------------------------------
+
+
+async def test_a_release_that_ended_while_off_does_not_come_back(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
+) -> None:
+    """Not even where the clock is behind at a later start, as without a battery of it."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    await one.release(duration={"minutes": 5})
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    await asyncio.sleep(10 * MINUTE)
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await wait_until(lambda: one.is_connected, 10)
+    # A power cut: what is not written by now is lost.
+    stored = await one.entry.runtime_data.memory.file._store.async_load()
+    assert stored["released"] is False
+    await asyncio.sleep(HOUR)
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    fast_clock.epoch -= 2 * HOUR
+    assert await hass.config_entries.async_setup(one.entry.entry_id)
+    await wait_until(lambda: one.is_connected, 10)
+    assert one.status == "connected"
+
+
+# --- several at once --------------------------------------------------------------------
+
+
+async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that lets go slowly gives no firmware the time to begin on another."""
+    one, two = await fleet(hass, bluetooth_env, 2, {"slots": 3})
+    await one.wait_connected()
+    await two.wait_connected()
+    slow_disconnect(monkeypatch, 6)
+    action = hass.async_create_task(
+        one.release(
+            device_id=[device_of(hass, each.pack.address).id for each in (one, two)]
+        )
+    )
+    await asyncio.sleep(1)
+    assert [each.status for each in (one, two)] == ["released"] * 2
+    assert [each.entry.runtime_data.link.is_released for each in (one, two)] == [
+        True,
+        True,
+    ]
+    started = hass.loop.time()
+    await action
+    assert hass.loop.time() - started < 7
+    assert not one.peripheral.is_connected
+    assert not two.peripheral.is_connected
+
+
+# --- removing ---------------------------------------------------------------------------
+
+
+async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a late answer brings is not written any more."""
+    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    coordinator = one.entry.runtime_data
+    await asyncio.sleep(2 * MINUTE)
+    kept = (coordinator.energy.file, coordinator.memory.file, coordinator.upkeep.file)
+    read = coordinator.client.read_status
+
+    async def late() -> BatteryStatus:
+        status = await read()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.5)
+        return status
+
+    monkeypatch.setattr(coordinator.client, "read_status", late)
+    requests = coordinator.client.counters.requests
+    pressed = hass.async_create_task(
+        hass.services.async_call(
+            "button",
+            "press",
+            {"entity_id": entity_id(hass, one.pack.address, "refresh", "button")},
+            blocking=True,
+        )
+    )
+    await wait_until(lambda: coordinator.client.counters.requests > requests, 5)
+    await asyncio.sleep(0.2)
+    await hass.config_entries.async_remove(one.entry.entry_id)
+    with suppress(HomeAssistantError):
+        await pressed
+    await asyncio.sleep(HOUR)
+    await hass.async_block_till_done()
+    assert [is_written(file) for file in kept] == [False] * 3
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+    await hass.async_block_till_done()
+    assert [is_written(file) for file in kept] == [False] * 3
+
+
+async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Home Assistant waits for ten seconds, and warns then."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    await asyncio.sleep(2 * POLL)
+    slow_disconnect(monkeypatch, HOUR)
+    file = one.entry.runtime_data.memory.file
+    started = hass.loop.time()
+    assert await hass.config_entries.async_unload(one.entry.entry_id)
+    assert hass.loop.time() - started < 9
+    assert "did not complete in time" not in caplog.text
+    # What is known was saved all the same.
+    assert is_written(file)
+    monkeypatch.undo()
+    one.peripheral.drop_link()
+
+
+async def test_a_script_that_is_stopped_leaves_a_battery_released(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the middle of letting go: the link ends all the same, and stays ended."""
+    one = await async_setup_shared(hass, bluetooth_env)
+    slow_disconnect(monkeypatch, 3.0)
+    releasing = hass.async_create_task(one.entry.runtime_data.link.async_release())
+    await asyncio.sleep(1)
+    releasing.cancel()
+    with suppress(asyncio.CancelledError):
+        await releasing
+    await asyncio.sleep(5)
+    assert one.status == "released"
+    assert one.peripheral.is_advertising
+    assert await hass.config_entries.async_reload(one.entry.entry_id)
+    await asyncio.sleep(MINUTE)
+    assert one.status == "released"
+    assert one.peripheral.is_advertising

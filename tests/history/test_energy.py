@@ -1,0 +1,378 @@
+"""Energy: counted from believed samples, never falling, right by the battery's meter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    mock_restore_cache_with_extra_data,
+)
+
+from homeassistant.core import HomeAssistant, State
+
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.history.energy import (
+    CHARGED,
+    DIRECTIONS,
+    DISCHARGED,
+    LARGEST_TOTAL,
+    EnergyCounter,
+    flow_between,
+)
+from custom_components.voltgo_vlrv.vlrv.registers import decode_status
+from simulator.battery import SimulatedBattery, preset
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import add_discovered, battery, entity_id, value, wait_until
+from tests.test_coordinator import POLL, STATUS_READ, async_setup_battery
+
+ENTRY = "01TEST"
+HOUR = 3600.0
+TOLERANCE = 0.005  # of the battery's own meter
+POWERS = st.floats(-20_000, 20_000)
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: how a file is read and written is what counts here."""
+    return {}
+
+
+def file_of(hass: HomeAssistant, entry_id: str) -> Path:
+    """Return where the totals of an entry are stored."""
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.energy.{entry_id}"))
+
+
+def totals(counter: EnergyCounter) -> list[float]:
+    """Return both totals in kWh."""
+    return [counter.total(direction) for direction in DIRECTIONS]
+
+
+# --- the arithmetic --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "charged", "discharged"),
+    [
+        (1000, 1000, 1.0, 0.0),
+        (-1000, -1000, 0.0, 1.0),
+        (0, 1000, 0.5, 0.0),
+        (-500, 0, 0.0, 0.25),
+        (1000, -1000, 0.25, 0.25),
+        (-1000, 3000, 1.125, 0.125),
+        (0, 0, 0.0, 0.0),
+    ],
+)
+def test_an_hour_between_two_powers(
+    before: float, after: float, charged: float, discharged: float
+) -> None:
+    """Each side of a change of sign counts for its own direction."""
+    assert flow_between(HOUR, before, after) == pytest.approx((charged, discharged))
+
+
+@given(POWERS, POWERS, st.floats(0.001, 10_000))
+def test_what_flows_is_never_negative_and_adds_up(
+    before: float, after: float, seconds: float
+) -> None:
+    """The difference of both is the trapezoid."""
+    flow = flow_between(seconds, before, after)
+    assert min(flow) >= 0
+    net = (before + after) / 2 * seconds / 3.6e6
+    assert flow.charged - flow.discharged == pytest.approx(net, abs=1e-9)
+
+
+async def test_totals_never_fall_and_no_gap_is_counted(hass: HomeAssistant) -> None:
+    """A gap counts nothing, and neither does a time that stands or goes back."""
+    counter = EnergyCounter(hass, ENTRY)
+    counter.add(0, 3600, 60)
+    assert totals(counter) == [0, 0]
+    counter.add(60, 3600, 60)
+    assert totals(counter) == pytest.approx([0.06, 0])
+    for time in (120.001, 120.001, 7.0, 7300):
+        counter.add(time, 3600, 60)
+        assert totals(counter) == pytest.approx([0.06, 0])
+    counter.add(7310, -3600, 60)
+    assert totals(counter) == pytest.approx([0.0625, 0.0025])
+    await counter.file.async_save()
+    await counter.file.async_remove()
+
+
+async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) -> None:
+    """Half a percent, from what a battery reports every ten seconds of seven days."""
+    now = 0.0
+    pack = preset("idle", clock=lambda: now)
+    pack.reset_energy()
+    counter = EnergyCounter(hass, ENTRY)
+    for step in range(7 * 24 * 360):
+        if not step % 180:  # each half hour
+            pack.demand_current = (25.0, -12.5, 40.0, 0.0, -33.0, 7.0, -26.0)[
+                step // 180 % 7
+            ]
+        reply = pack.handle(STATUS_READ)
+        assert reply is not None
+        status = decode_status(reply)
+        counter.add(now, status.voltage * status.current, 60)
+        now += POLL
+    expected_values = pack.expected_values()
+    assert expected_values["charge_energy_kwh"] > 20
+    assert expected_values["discharge_energy_kwh"] > 20
+    assert counter.total(CHARGED) == pytest.approx(
+        expected_values["charge_energy_kwh"], rel=TOLERANCE
+    )
+    assert counter.total(DISCHARGED) == pytest.approx(
+        expected_values["discharge_energy_kwh"], rel=TOLERANCE
+    )
+    await counter.file.async_remove()
+
+
+# --- what is kept ----------------------------------------------------------------------
+
+
+async def test_totals_outlive_a_restart(hass: HomeAssistant) -> None:
+    """To the last watt second."""
+    counter = EnergyCounter(hass, ENTRY)
+    counter.add(0, 1234, 60)
+    counter.add(60, -777, 60)
+    await counter.file.async_save()
+    other = EnergyCounter(hass, ENTRY)
+    await other.async_load()
+    assert totals(other) == totals(counter)
+    assert min(totals(other)) > 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"version": 1, "da',
+        "[]",
+        '{"version": 1, "minor_version": 1, "key": "k", "data": [1, 2]}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": "x"}}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": null}}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": -1}}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": 1e9}}',
+        '{"version": 9, "minor_version": 1, "key": "k", "data": {"charged": 1}}',
+    ],
+)
+async def test_a_damaged_file_starts_at_zero_and_counts_on(
+    hass: HomeAssistant, content: str
+) -> None:
+    """Nothing raises, and no number is taken that can be no total."""
+
+    def put() -> None:
+        path = file_of(hass, ENTRY)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+
+    await hass.async_add_executor_job(put)
+    counter = EnergyCounter(hass, ENTRY)
+    await counter.async_load()
+    assert totals(counter) == [0, 0]
+    counter.add(0, 3600, 60)
+    counter.add(60, 3600, 60)
+    await counter.file.async_save()
+    stored = json.loads(
+        await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
+    )
+    assert stored["data"]["charged"] == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize(
+    "shown", [float("nan"), float("inf"), -0.01, LARGEST_TOTAL * 1.01, 4.9]
+)
+async def test_only_a_larger_true_total_is_taken_over(
+    hass: HomeAssistant, shown: float
+) -> None:
+    """What was shown before raises ours, and never lowers it."""
+    counter = EnergyCounter(hass, ENTRY)
+    assert counter.raise_to(CHARGED, 5.0)
+    assert not counter.raise_to(CHARGED, shown)
+    assert totals(counter) == [5.0, 0]
+    await counter.file.async_remove()
+
+
+# --- in Home Assistant -----------------------------------------------------------------
+
+
+def met(
+    entry: VlrvConfigEntry, pack: SimulatedBattery, start: dict[str, float]
+) -> None:
+    """Compare with the battery's own meters since `start`."""
+    expected_values = pack.expected_values()
+    for direction, key in ((CHARGED, "charge"), (DISCHARGED, "discharge")):
+        moved = expected_values[f"{key}_energy_kwh"] - start[f"{key}_energy_kwh"]
+        assert entry.runtime_data.energy.total(direction) == pytest.approx(
+            moved, rel=TOLERANCE, abs=0.002
+        )
+
+
+async def test_steady_power_is_shown_in_steps_of_ten_watt_hours(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Although samples that are all the same change nothing else."""
+    pack = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    assert value(hass, pack.address, "energy_charged") == "0.0"
+    pack.demand_current = -50.0
+    await asyncio.sleep(2 * POLL)
+    pack.hold = True
+    start = entry.runtime_data.energy.total(DISCHARGED)
+    power = -pack.expected_values()["power"]
+    await asyncio.sleep(600)
+    moved = entry.runtime_data.energy.total(DISCHARGED) - start
+    assert moved == pytest.approx(power * 600 / 3.6e6, rel=0.02)
+    shown = float(value(hass, pack.address, "energy_discharged") or "")
+    assert 0 <= start + moved - shown < 0.01
+    assert value(hass, pack.address, "energy_charged") == "0.0"
+
+
+async def test_a_gap_of_two_hours_is_left_out(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """What flowed while nobody saw it is not guessed; before and after counts."""
+    pack = battery("driving_load")
+    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    pack.demand_current = -20.0
+    await asyncio.sleep(600)
+    before = totals(entry.runtime_data.energy)
+    assert before[1] > 0.05
+    await peripheral.stop()
+    await asyncio.sleep(20)  # a sample that was under way
+    held = totals(entry.runtime_data.energy)
+    await asyncio.sleep(2 * HOUR)
+    assert totals(entry.runtime_data.energy) == held
+    assert value(hass, pack.address, "voltage") == "unavailable"
+    assert value(hass, pack.address, "energy_discharged") != "unavailable"
+    await peripheral.start()
+    samples = entry.runtime_data.health.samples
+    await wait_until(lambda: entry.runtime_data.health.samples > samples, 60)
+    assert totals(entry.runtime_data.energy) == held
+    expected_values = pack.expected_values()
+    start = {
+        "charge_energy_kwh": expected_values["charge_energy_kwh"] - held[0],
+        "discharge_energy_kwh": expected_values["discharge_energy_kwh"] - held[1],
+    }
+    await asyncio.sleep(600)
+    met(entry, pack, start)
+
+
+async def test_an_implausible_sample_counts_nothing(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A spike of 3200 A is no energy."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    before = totals(entry.runtime_data.energy)
+    pack.override = replace(pack.reported(), current=3200.0)
+    await asyncio.sleep(2 * POLL)
+    pack.override = None
+    await asyncio.sleep(2 * POLL)
+    assert entry.runtime_data.health.rejected["current"] >= 1
+    assert totals(entry.runtime_data.energy) == before
+
+
+async def test_a_reload_goes_on_and_a_lost_file_goes_on_from_what_was_shown(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The larger of both, so that the total never falls."""
+    pack = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    pack.demand_current = 50.0
+    await asyncio.sleep(300)
+    before = totals(entry.runtime_data.energy)
+    assert before[0] > 0.05
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert totals(entry.runtime_data.energy) >= before
+    assert entry.runtime_data.energy.total(CHARGED) < before[0] + 0.01
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_add_executor_job(file_of(hass, entry.entry_id).write_text, "{")
+    name = entity_id(hass, pack.address, "energy_charged")
+    mock_restore_cache_with_extra_data(
+        hass,
+        [
+            (
+                State(name, "7.31"),
+                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
+            )
+        ],
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert value(hass, pack.address, "energy_charged") == "7.31"
+    pack.demand_current = 50.0
+    await asyncio.sleep(120)
+    assert 7.32 <= float(value(hass, pack.address, "energy_charged") or "") < 7.4
+
+
+async def test_a_battery_of_the_same_name_counts_for_itself(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Home Assistant remembers states by their names, also of one that was replaced."""
+    old = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, old)
+    old.demand_current = -50.0
+    await asyncio.sleep(300)
+    name = entity_id(hass, old.address, "energy_discharged")
+    assert float(value(hass, old.address, "energy_discharged") or "") >= 0.05
+    await bluetooth_env.peripherals[old.address].stop()
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    new = battery("idle", name=old.name, address="A4:C1:37:00:0A:99")
+    await bluetooth_env.add_battery(new)
+    entry = await add_discovered(hass, new.address)
+    assert entity_id(hass, new.address, "energy_discharged") == name
+    assert value(hass, new.address, "energy_discharged") == "0.0"
+    assert totals(entry.runtime_data.energy) == [0, 0]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_total_that_was_shown_by_a_late_clock_is_its_own_if_it_has_a_file(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, kept: bool
+) -> None:
+    """A power cut takes minutes from the file, and the clock is behind without internet."""
+    pack = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    pack.demand_current = 50.0
+    await asyncio.sleep(300)
+    await hass.config_entries.async_unload(entry.entry_id)
+    if not kept:
+        await hass.async_add_executor_job(file_of(hass, entry.entry_id).unlink)
+    name = entity_id(hass, pack.address, "energy_charged")
+    mock_restore_cache_with_extra_data(
+        hass,
+        [
+            (
+                State(
+                    name, "7.31", last_updated=entry.created_at - timedelta(days=100)
+                ),
+                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
+            )
+        ],
+    )
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    total = float(value(hass, pack.address, "energy_charged") or "")
+    assert (total >= 7.31) is kept
+
+
+async def test_removing_the_battery_removes_its_totals(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Nothing of it is left behind."""
+    pack = battery("driving_load")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    await asyncio.sleep(3 * POLL)
+    await entry.runtime_data.energy.file.async_save()
+    path = file_of(hass, entry.entry_id)
+    assert await hass.async_add_executor_job(path.exists)
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not await hass.async_add_executor_job(path.exists)

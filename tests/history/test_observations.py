@@ -1,0 +1,508 @@
+"""What was ever seen of the unproven, and that one download can settle it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+import json
+import logging
+from pathlib import Path
+import time
+from typing import Any
+
+import pytest
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.storage import get_internal_store_manager
+
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.history.diagnostic_log import async_diagnostic_log
+from custom_components.voltgo_vlrv.history.observations import (
+    MAX_FUNCTIONS,
+    MAX_VALUES,
+    QUESTIONS,
+    SAVE_DELAY,
+    Evidence,
+)
+from simulator.battery import settings_frame
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import battery
+from tests.test_coordinator import POLL, async_setup_battery, log_lines
+from tests.vlrv.samples import status
+
+NOON = 1_780_000_000.0  # s since 1970
+ENTRY = "01TEST"
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: how a file is read and written is what counts here."""
+    return {}
+
+
+def values(evidence: Evidence, register: int) -> list[dict[str, Any]]:
+    """Return what was seen of a register."""
+    (found,) = (
+        item for item in evidence.as_dict()["registers"] if item["register"] == register
+    )
+    return list(found["values"])
+
+
+def seen(evidence: Evidence, register: int) -> list[str]:
+    """Return the values that were seen of a register, in order."""
+    return [item["value"] for item in values(evidence, register)]
+
+
+def replies(evidence: Evidence, function: int) -> dict[str, Any]:
+    """Return what was seen of a settings function."""
+    (found,) = (
+        item
+        for item in evidence.as_dict()["settings_replies"]
+        if item["function"] == f"0x{function:02x}"
+    )
+    return dict(found)
+
+
+def file_of(hass: HomeAssistant, entry_id: str) -> Path:
+    """Return where the evidence of an entry is stored."""
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.evidence.{entry_id}"))
+
+
+def put(hass: HomeAssistant, content: str) -> None:
+    """Let a file be there, as if it always had been."""
+    file = file_of(hass, ENTRY)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content)
+    get_internal_store_manager(hass).async_invalidate(file.name)
+
+
+async def restart(hass: HomeAssistant, entry: VlrvConfigEntry) -> Evidence:
+    """Return the evidence as a Home Assistant that was started anew has it."""
+    evidence = Evidence(hass, entry.entry_id)
+    await evidence.async_load()
+    return evidence
+
+
+@pytest.fixture(name="evidence")
+def evidence_fixture(hass: HomeAssistant) -> Evidence:
+    """Return the evidence of a battery that was never seen."""
+    return Evidence(hass, ENTRY)
+
+
+# --- collecting -----------------------------------------------------------------------
+
+
+def test_the_open_registers_are_collected(evidence: Evidence) -> None:
+    """Those that protocol 11 asks for, each with the reason."""
+    assert [question.register for question in QUESTIONS] == [
+        *(19, 22, 25, 26, 27, 28, 29, 30, 38, 39, 40)
+    ]
+    assert all(question.why for question in QUESTIONS)
+    raw = {question.register: 0x0100 + question.register for question in QUESTIONS}
+    evidence.see(status({**raw, 25: 0x8302}), NOON)
+    for question in QUESTIONS:
+        expected = 0x8300 if question.register == 25 else raw[question.register]
+        assert seen(evidence, question.register) == [f"0x{expected:04x}"]
+
+
+def test_nothing_seen_is_nothing_said(evidence: Evidence) -> None:
+    """The questions are there, without an answer."""
+    found = evidence.as_dict()
+    assert len(found["registers"]) == len(QUESTIONS)
+    assert not any(item["values"] or item["overflow"] for item in found["registers"])
+    assert found["settings_replies"] == []
+
+
+def test_a_value_has_the_moments_it_came_and_went(evidence: Evidence) -> None:
+    """With what the battery was doing then."""
+    evidence.see(status(), NOON)
+    evidence.see(
+        status({38: 0b101}, current=12.3, operating_state=1, state_of_charge=97),
+        NOON + 10,
+    )
+    evidence.see(
+        status({38: 0b101}, current=4.5, operating_state=1, probe_temperatures=(21, 7)),
+        NOON + 20,
+    )
+    evidence.see(status(), NOON + 30)
+    none, some = values(evidence, 38)
+    assert (none["value"], some["value"]) == ("0x0000", "0x0005")
+    assert (none["count"], some["count"]) == (2, 2)
+    assert [
+        datetime.fromisoformat(item[key]).timestamp() - NOON
+        for item in (none, some)
+        for key in ("first", "last")
+    ] == [0, 30, 10, 20]
+    first, last = some["first_context"], some["last_context"]
+    assert (first["current"], last["current"]) == (12.3, 4.5)
+    assert first["state_of_charge"] == 97
+    assert first["operating_state"] == "charging"
+    assert first["voltage"] == 26.42
+    assert first["cells"] == [3300, 3301, 3302, 3303, 3304, 3305, 3306, 3307]
+    assert first["probes"][:2] == [20, 20]
+    assert last["probes"][:2] == [21, 7]
+    assert last["max_temperature"] == 21
+    assert first["pcb_temperature"] == first["ambient_temperature"] == 20
+    assert bytes.fromhex(first["frame"]) == (
+        status({38: 0b101}, current=12.3, operating_state=1, state_of_charge=97).frame
+    )
+
+
+def test_samples_that_repeat_are_counted_to_the_last(evidence: Evidence) -> None:
+    """Although nothing is touched as long as nothing changes."""
+    for number in range(1000):
+        evidence.see(status(current=number / 10), NOON + 10 * number)
+    (item,) = values(evidence, 40)
+    assert item["count"] == 1000
+    assert datetime.fromisoformat(item["last"]).timestamp() == NOON + 9990
+    assert item["first_context"]["current"] == 0.0
+    assert item["last_context"]["current"] == 99.9
+    # Asking does not count anything twice.
+    assert values(evidence, 40) == [item]
+    evidence.see(status({40: 0x10}), NOON + 10_000)
+    before, after = values(evidence, 40)
+    assert before == item
+    assert (after["value"], after["count"]) == ("0x0010", 1)
+
+
+def test_the_low_byte_of_the_status_word_is_no_question(evidence: Evidence) -> None:
+    """It is proven."""
+    for state in (0, 1, 2, 4):
+        evidence.see(status(operating_state=state), NOON + state)
+    (item,) = values(evidence, 25)
+    assert (item["value"], item["count"]) == ("0x0000", 4)
+
+
+def test_a_battery_with_39_registers_leaves_two_questions_open(
+    evidence: Evidence,
+) -> None:
+    """And answers the others."""
+    evidence.see(status({38: 7}, count=39), NOON)
+    assert seen(evidence, 38) == ["0x0007"]
+    assert seen(evidence, 39) == seen(evidence, 40) == []
+
+
+def test_the_number_of_values_is_bounded(evidence: Evidence) -> None:
+    """The first ones stay, the others are counted, and known ones go on."""
+    for number in range(MAX_VALUES + 20):
+        evidence.see(status({39: number}), NOON + number)
+    evidence.see(status({39: 3}), NOON + 1000)
+    assert seen(evidence, 39) == [f"0x{number:04x}" for number in range(MAX_VALUES)]
+    (found,) = (
+        item for item in evidence.as_dict()["registers"] if item["register"] == 39
+    )
+    assert found["overflow"] == 20
+    assert values(evidence, 39)[3]["count"] == 2
+    assert seen(evidence, 40) == ["0x0000"]
+
+
+def test_the_current_is_read_with_the_owners_scale(evidence: Evidence) -> None:
+    """As in the sensors."""
+    evidence.see(status(current=100.0), NOON)
+    item = evidence.as_dict(current_scale=100)["registers"][0]["values"][0]
+    assert item["first_context"]["current"] == 10.0
+
+
+def test_replies_are_kept_with_their_request(evidence: Evidence) -> None:
+    """The answer to a heater switched on may look like that to one switched off."""
+    done = settings_frame(0x0A, b"\0")
+    switch_on, switch_off = settings_frame(0x0A, b"\1"), settings_frame(0x0A, b"\0")
+    evidence.see_reply(switch_on, done)
+    evidence.see(status({40: 0x10}), NOON)
+    evidence.see_reply(switch_off, done)
+    evidence.see_reply(switch_on, done)
+    evidence.see_reply(b"", settings_frame(0x0D, b"name"))
+    first, second = replies(evidence, 0x0A)["values"]
+    assert first["value"] == f"{switch_on.hex()} > {done.hex()}"
+    assert second["value"] == f"{switch_off.hex()} > {done.hex()}"
+    assert (first["count"], second["count"]) == (2, 1)
+    assert first["first_context"] is None
+    assert first["last_context"]["voltage"] == 26.42
+    (unasked,) = replies(evidence, 0x0D)["values"]
+    assert unasked["value"] == f" > {settings_frame(0x0D, b'name').hex()}"
+
+
+def test_the_number_of_replies_is_bounded(evidence: Evidence) -> None:
+    """Whatever a battery says of its own accord."""
+    for function in range(256):
+        for number in range(40):
+            evidence.see_reply(b"", settings_frame(function, bytes((number,))))
+    found = evidence.as_dict()["settings_replies"]
+    assert len(found) == MAX_FUNCTIONS
+    assert {len(item["values"]) for item in found} == {MAX_VALUES}
+    assert {item["overflow"] for item in found} == {40 - MAX_VALUES}
+
+
+def test_an_unchanged_sample_costs_next_to_nothing(evidence: Evidence) -> None:
+    """Sixteen batteries may be polled each five seconds on a small computer."""
+    sample = status()
+    evidence.see(sample, NOON)
+    best = min(_seconds(evidence, sample) for _ in range(5))
+    assert best / 10_000 < 5e-6
+
+
+def _seconds(evidence: Evidence, sample: Any) -> float:
+    started = time.perf_counter()
+    for _ in range(10_000):
+        evidence.see(sample, NOON)
+    return time.perf_counter() - started
+
+
+# --- keeping --------------------------------------------------------------------------
+
+
+async def test_what_is_saved_comes_back_as_it_was(
+    hass: HomeAssistant, evidence: Evidence
+) -> None:
+    """Values, moments, contexts, counts and what did not fit."""
+    for number in range(MAX_VALUES + 5):
+        evidence.see(status({39: number, 26: 0x0800}), NOON + number)
+    evidence.see_reply(settings_frame(2), settings_frame(2, b"\1"))
+    await evidence.file.async_save()
+    again = Evidence(hass, ENTRY)
+    await again.async_load()
+    assert again.as_dict() == evidence.as_dict()
+    again.see(status({26: 0x0800}), NOON + 999)
+    assert values(again, 26)[0]["count"] == MAX_VALUES + 6
+
+
+async def test_it_is_loaded_once(hass: HomeAssistant, evidence: Evidence) -> None:
+    """What was seen since is not undone."""
+    evidence.see(status({39: 1}), NOON)
+    await evidence.file.async_save()
+    evidence.see(status({39: 2}), NOON + 1)
+    again = Evidence(hass, ENTRY)
+    await again.async_load()
+    again.see(status({39: 3}), NOON + 2)
+    await again.async_load()
+    assert seen(again, 39) == ["0x0001", "0x0003"]
+
+
+def _with_values(values: str) -> str:
+    """Return a file of ours but for the values in it."""
+    return (
+        '{"version": 1, "data": {"replies": {}, "registers": '
+        f'{{"19": {{"overflow": 0, "values": {values}}}}}}}}}'
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "\0\0\0\0",
+        '{"version": 1, "data": {"regis',
+        "[]",
+        "{}",
+        '"text"',
+        '{"version": 1}',
+        '{"version": 7, "data": {}}',
+        '{"version": 0, "data": {}}',
+        '{"version": 1, "data": []}',
+        '{"version": 1, "data": [1]}',
+        '{"version": 1, "data": {"cats": 3}}',
+        '{"version": 1, "data": {"registers": 5, "replies": {}}}',
+        '{"version": 1, "data": {"registers": {"x": {}}, "replies": {}}}',
+        _with_values('[["a", 0, "", 0, "", 1]]'),
+        _with_values('[[1, 0, "0103", 0, "", 1]]'),
+        _with_values('[[1, 1e30, "", 0, "", 1]]'),
+        _with_values("[[1, 0]]"),
+    ],
+)
+async def test_a_file_that_is_not_ours_is_started_anew(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    """The owner can do nothing about it, so nobody is told, and it heals."""
+    put(hass, content)
+    evidence = Evidence(hass, ENTRY)
+    await evidence.async_load()
+    evidence.see(status({39: 5}), NOON)
+    assert seen(evidence, 39) == ["0x0005"]
+    assert not [
+        record for record in caplog.records if record.levelno >= logging.WARNING
+    ]
+    assert not ir.async_get(hass).issues
+    await evidence.file.async_save()
+    again = Evidence(hass, ENTRY)
+    await again.async_load()
+    assert seen(again, 39) == ["0x0005"]
+
+
+async def test_more_than_fits_is_not_loaded(hass: HomeAssistant) -> None:
+    """Nor a question that is not asked any more."""
+    rows = [[number, NOON, "", NOON, "", 1] for number in range(100)]
+    stored = {"overflow": 0, "values": rows}
+    data = {"registers": {"39": stored, "7": stored}, "replies": {}}
+    put(hass, json.dumps({"version": 1, "data": data}))
+    evidence = Evidence(hass, ENTRY)
+    await evidence.async_load()
+    assert len(seen(evidence, 39)) == MAX_VALUES
+    assert 7 not in {item["register"] for item in evidence.as_dict()["registers"]}
+
+
+async def test_a_new_value_is_saved_within_a_quarter_of_an_hour(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """However often another one follows; and a quiet battery writes nothing."""
+    evidence = Evidence(hass, ENTRY)
+    await evidence.async_load()
+    file = file_of(hass, ENTRY)
+    started = hass.loop.time()
+    for number in range(10):
+        evidence.see(status({39: number}), NOON)
+        await _pass(hass, 60)
+    assert not file.exists()
+    await _pass(hass, SAVE_DELAY - (hass.loop.time() - started) + 1)
+    written = json.loads(file.read_text())["data"]["registers"]["39"]["values"]
+    assert len(written) == 10
+    file.unlink()
+    for _ in range(100):
+        evidence.see(status({39: 9}), NOON)
+        evidence.see(status({39: 8}), NOON)
+        await _pass(hass, 60)
+    assert not file.exists()
+    evidence.see(status({39: 77}), NOON)
+    await _pass(hass, SAVE_DELAY + 1)
+    assert file.exists()
+
+
+async def _pass(hass: HomeAssistant, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    await hass.async_block_till_done()
+
+
+async def test_nothing_new_is_not_written(
+    hass: HomeAssistant, evidence: Evidence
+) -> None:
+    """An entry that is loaded and unloaded leaves the card alone."""
+    await evidence.async_load()
+    await evidence.file.async_save()
+    assert not file_of(hass, ENTRY).exists()
+
+
+# --- with a battery -------------------------------------------------------------------
+
+
+async def one_sample(entry: VlrvConfigEntry) -> None:
+    """Wait for the next poll."""
+    await asyncio.sleep(POLL + 1)
+    assert entry.runtime_data.data is not None
+
+
+async def test_each_accepted_sample_is_seen_and_no_other(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """What is not believed proves nothing. The one from adding counts as well."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    coordinator = entry.runtime_data
+    assert values(coordinator.evidence, 40)[0]["count"] == coordinator.health.samples
+    pack.override = replace(pack.reported(), warning=0x0800, state_of_charge=398)
+    await one_sample(entry)
+    assert seen(coordinator.evidence, 26) == ["0x0000"]
+    pack.override = None
+    pack.override = replace(pack.reported(), warning=0x0800)
+    await one_sample(entry)
+    assert seen(coordinator.evidence, 26) == ["0x0000", "0x0800"]
+    assert (
+        sum(item["count"] for item in values(coordinator.evidence, 26))
+        == coordinator.health.samples
+    )
+
+
+async def test_it_survives_a_reload_and_a_restart(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A warning of last winter is still there in spring."""
+    pack = battery("idle")
+    pack.hold = True
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    pack.override = replace(pack.reported(), warning=0x0800, current=-3.0)
+    await one_sample(entry)
+    pack.override = None
+    await one_sample(entry)
+    (_, before) = values(entry.runtime_data.evidence, 26)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await one_sample(entry)
+    assert values(entry.runtime_data.evidence, 26)[1] == before
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    again = await restart(hass, entry)
+    assert values(again, 26)[1] == before
+    assert before["first_context"]["current"] == -3.0
+    assert (
+        again.as_dict() == async_diagnostic_log(hass, entry.entry_id).evidence.as_dict()
+    )
+
+
+async def test_it_is_saved_when_home_assistant_stops(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Entries are not unloaded then."""
+    pack = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    await hass.async_block_till_done()
+    again = await restart(hass, entry)
+    assert again.as_dict() == entry.runtime_data.evidence.as_dict()
+    assert seen(again, 40) == [f"0x{pack.registers(40, 1)[0]:04x}"]
+
+
+async def test_replies_to_settings_are_recorded(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Those read after connecting, and those to a change."""
+    pack = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    coordinator = entry.runtime_data
+    await coordinator.controls.async_set_heater(True)
+    await coordinator.controls.async_set_heater(False)
+    evidence = coordinator.evidence
+    assert {item["function"] for item in evidence.as_dict()["settings_replies"]} == {
+        *("0x02", "0x03", "0x04", "0x0a")
+    }
+    assert [item["value"] for item in replies(evidence, 0x0A)["values"]] == [
+        "100a0101e4b6 > 100a01002576",
+        "100a01002576 > 100a01002576",
+    ]
+    (module_id,) = replies(evidence, 0x02)["values"]
+    assert module_id["value"] == (
+        f"1002007165 > {settings_frame(2, bytes((1,))).hex()}"
+    )
+    assert module_id["first_context"]["voltage"] == pack.reported().pack_voltage
+    # What the heater did is seen in the register, too.
+    assert seen(evidence, 40) == ["0x0000", "0x0010"]
+
+
+async def test_it_goes_with_the_battery(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A removed battery leaves no file, and returns without a past."""
+    pack = battery("idle")
+    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert file_of(hass, entry.entry_id).exists()
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not file_of(hass, entry.entry_id).exists()
+    assert not any(async_diagnostic_log(hass, entry.entry_id).trace.as_dict().values())
+    assert log_lines(caplog, logging.WARNING) == []
+
+
+async def test_two_batteries_are_kept_apart(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Each has its own file."""
+    first, second = Evidence(hass, "a"), Evidence(hass, "b")
+    first.see(status({39: 1}), NOON)
+    second.see(status({39: 2}), NOON)
+    await first.file.async_save()
+    await second.file.async_save()
+    again = Evidence(hass, "b")
+    await again.async_load()
+    assert seen(again, 39) == ["0x0002"]

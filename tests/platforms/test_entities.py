@@ -1,0 +1,107 @@
+"""The device page as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from homeassistant.components.sensor import SensorEntity
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import async_get_platforms
+
+from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import add_discovered, battery
+
+ON_THE_PAGE = {
+    "binary_sensor": {
+        "charging", "heating", "low_battery", "problem", "too_cold_to_charge",
+    },
+    "button": {"refresh"},
+    "event": {"protection"},
+    "select": {"can_protocol", "module_id", "rs485_protocol"},
+    "sensor": {
+        "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
+        "current", "energy_charged", "energy_discharged", "link_status",
+        "min_cell_temperature", "power", "state_of_charge",
+        "stored_energy", "time_to_empty", "time_to_full", "voltage",
+    },
+    "switch": {"bluetooth_link", "heater"},
+    "update": {"bms_firmware"},
+}  # fmt: skip
+CROWDED = 30
+# A table of attributes with more is twice as large, and with some changes four times.
+KEPT = 42
+
+
+async def test_the_page_of_a_small_battery_is_not_crowded(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """At most thirty entities are switched on; which ones is a decision."""
+    pack = battery("solar_charging", reports_thresholds=True)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    found: dict[str, set[str]] = {}
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        if entity.disabled_by is None:
+            key = entity.unique_id.removeprefix(f"{pack.address}_")
+            found.setdefault(entity.domain, set()).add(key)
+    assert found == ON_THE_PAGE
+    assert sum(map(len, found.values())) <= CROWDED
+
+
+@pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
+async def test_every_entity_has_a_name_and_a_state_in_each_language(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, language: str
+) -> None:
+    """Also the words that stand inside of a state."""
+    hass.config.language = language
+    pack = battery("winter")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    names = []
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        assert entity.original_name, entity.unique_id
+        assert "{" not in entity.original_name
+        names.append(entity.original_name)
+    assert len(names) == len(set(names))
+    faults = hass.states.get(
+        next(
+            entity.entity_id
+            for entity in er.async_entries_for_config_entry(
+                er.async_get(hass), entry.entry_id
+            )
+            if entity.unique_id.endswith("active_faults")
+        )
+    )
+    assert faults is not None
+    english = "Charge under-temperature protection"
+    assert (faults.state == english) is (language == "en")
+    assert faults.state
+
+
+async def test_an_entity_keeps_only_what_is_its_own(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """There are hundreds of them on a small computer."""
+    pack = battery("driving_load")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await asyncio.sleep(600)
+    looked_at: list[Entity] = [
+        entity
+        for platform in async_get_platforms(hass, DOMAIN)
+        for entity in platform.entities.values()
+        if platform.domain != "update"
+    ]
+    assert sum(isinstance(entity, SensorEntity) for entity in looked_at) >= 15
+    sizes = {entity.entity_id: len(vars(entity)) for entity in looked_at}
+    assert {name: size for name, size in sizes.items() if size > KEPT} == {}

@@ -1,0 +1,509 @@
+"""Faults of manual table 6-1, tripped and cleared by the battery's physics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from homeassistant.components.binary_sensor import BinarySensorDeviceClass
+from homeassistant.const import EVENT_STATE_CHANGED, EntityCategory
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.vlrv.faults import FAULTS
+from simulator.battery import SimulatedBattery
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import add_discovered, battery, enable_all, entity_id, value
+
+POLL = 10.0  # s
+
+TABLE_6_1 = (
+    "cell_ovp", "cell_uvp", "pack_ovp", "pack_uvp", "charge_otp", "charge_utp",
+    "discharge_otp", "discharge_utp", "charge_ocp", "discharge_ocp", "short_circuit",
+    "full_charge", "full_discharge",
+)  # fmt: skip
+
+
+async def async_setup_battery(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> VlrvConfigEntry:
+    """Return a battery that was added, with all of its entities switched on."""
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    return entry
+
+
+async def live(pack: SimulatedBattery, condition: Callable[[], bool]) -> None:
+    """Let the battery live through minutes for each poll, a day at most."""
+    for _ in range(24 * 12):
+        await asyncio.sleep(POLL)
+        if condition():
+            return
+        pack.advance(300)
+    raise AssertionError("the battery does not do that")
+
+
+def binary(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> str:
+    """Return the state of a binary sensor."""
+    state = value(hass, pack.address, key, "binary_sensor")
+    assert state is not None, key
+    return state
+
+
+def events(hass: HomeAssistant, pack: SimulatedBattery) -> list[dict[str, Any]]:
+    """Return a list that grows with the protection events."""
+    entity = entity_id(hass, pack.address, "protection", "event")
+    fired: list[dict[str, Any]] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        if event.data["entity_id"] == entity:
+            attributes = event.data["new_state"].attributes
+            fired.append(
+                {
+                    key: attributes[key]
+                    for key in ("event_type", "bit")
+                    if key in attributes
+                }
+            )
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+    return fired
+
+
+def cool(pack: SimulatedBattery) -> None:
+    """Let the night fall."""
+    pack.ambient = -15.0
+
+
+def warm(pack: SimulatedBattery) -> None:
+    """Let the sun rise."""
+    pack.ambient = 25.0
+
+
+def heat(pack: SimulatedBattery) -> None:
+    """Put it beside the engine."""
+    pack.ambient = 90.0
+
+
+def freeze(pack: SimulatedBattery) -> None:
+    """Park it in Lapland."""
+    pack.ambient = -40.0
+
+
+def overcharge(pack: SimulatedBattery) -> None:
+    """Let a wrong charger push."""
+    pack.charger_voltage = 18.0
+    pack.demand_current = 80.0
+
+
+def drain(pack: SimulatedBattery) -> None:
+    """Leave the fridge on."""
+    pack.demand_current = -90.0
+
+
+def rest(pack: SimulatedBattery) -> None:
+    """Take load and charger off."""
+    pack.demand_current = 0.0
+
+
+def recharge(pack: SimulatedBattery) -> None:
+    """Charge gently."""
+    pack.charger_voltage = 14.2
+    pack.demand_current = 30.0
+
+
+def load_hard(pack: SimulatedBattery) -> None:
+    """Start an inverter that is too big."""
+    pack.demand_current = -130.0
+
+
+def charge_hard(pack: SimulatedBattery) -> None:
+    """Use a charger that is too big."""
+    pack.demand_current = 130.0
+
+
+def short(pack: SimulatedBattery) -> None:
+    """Drop a spanner on the terminals."""
+    pack.demand_current = -400.0
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "trip", "clear"),
+    [
+        ("short_circuit", {}, short, rest),
+        ("charge_utp", {}, cool, warm),
+        ("charge_otp", {}, heat, warm),
+        ("discharge_utp", {}, freeze, warm),
+        ("discharge_otp", {}, heat, warm),
+        ("pack_ovp", {"state_of_charge": 99.0}, overcharge, drain),
+        (
+            "cell_ovp",
+            {"capacity_factors": {3: 0.7}, "resistance_factors": {3: 4.0}},
+            overcharge,
+            drain,
+        ),
+        ("pack_uvp", {"state_of_charge": 3.0}, drain, recharge),
+        (
+            "cell_uvp",
+            {"capacity_factors": {2: 0.7}},
+            drain,
+            recharge,
+        ),
+        ("discharge_ocp", {}, load_hard, rest),
+        ("charge_ocp", {"state_of_charge": 30.0}, charge_hard, rest),
+    ],
+)
+async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    key: str,
+    state: dict[str, Any],
+    trip: Callable[[SimulatedBattery], None],
+    clear: Callable[[SimulatedBattery], None],
+) -> None:
+    """Binary sensor, summary, words and event follow the physics of the battery."""
+    pack = battery("idle", **state)
+    await async_setup_battery(hass, bluetooth_env, pack)
+    fired = events(hass, pack)
+    assert binary(hass, pack, key) == "off"
+    assert binary(hass, pack, "problem") == "off"
+    assert value(hass, pack.address, "active_faults") == "None"
+
+    name = hass.states.get(entity_id(hass, pack.address, key, "binary_sensor"))
+    assert name is not None
+    words = name.attributes["friendly_name"].removeprefix(f"{pack.name} ")
+
+    trip(pack)
+    await live(pack, lambda: binary(hass, pack, key) == "on")
+    assert binary(hass, pack, "problem") == "on"
+    faults = value(hass, pack.address, "active_faults")
+    assert faults is not None
+    assert words in faults
+    assert {"event_type": f"{key}_tripped"} in fired
+
+    clear(pack)
+    await live(pack, lambda: binary(hass, pack, key) == "off")
+    assert {"event_type": f"{key}_cleared"} in fired
+    assert fired.count({"event_type": f"{key}_tripped"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "charge", "trip", "clear"),
+    [
+        ("full_charge", 97.0, recharge, drain),
+        ("full_discharge", 2.0, drain, recharge),
+    ],
+)
+async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    key: str,
+    charge: float,
+    trip: Callable[[SimulatedBattery], None],
+    clear: Callable[[SimulatedBattery], None],
+) -> None:
+    """States of the manual's table, by the physics of the battery."""
+    pack = battery("idle", state_of_charge=charge)
+    await async_setup_battery(hass, bluetooth_env, pack)
+    assert binary(hass, pack, key) == "off"
+    trip(pack)
+    await live(pack, lambda: binary(hass, pack, key) == "on")
+    clear(pack)
+    await live(pack, lambda: binary(hass, pack, key) == "off")
+
+
+async def test_what_is_on_at_the_start_did_not_just_trip(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The event waits for a change; the sensors show it at once."""
+    pack = battery("winter")
+    await async_setup_battery(hass, bluetooth_env, pack)
+    entity = hass.states.get(entity_id(hass, pack.address, "protection", "event"))
+    assert entity is not None
+    assert entity.state == "unknown"
+    assert binary(hass, pack, "charge_utp") == "on"
+    assert binary(hass, pack, "too_cold_to_charge") == "on"
+    assert binary(hass, pack, "charging") == "off"
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.key)
+async def test_each_bit_has_its_words_and_its_event(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: Any
+) -> None:
+    """Also those that no physics of a simulator brings about."""
+    pack = battery("idle")
+    pack.hold = True
+    entry = await async_setup_battery(hass, bluetooth_env, pack)
+    fired = events(hass, pack)
+    pack.override = replace(pack.reported(), protection=int(fault.mask))
+    await asyncio.sleep(POLL + 1)
+    assert binary(hass, pack, "problem") == "on"
+    assert value(hass, pack.address, "protection_word") == str(int(fault.mask))
+    shown = "full_discharge" if fault.key == "low_capacity" else fault.key
+    for key in (*(other.key for other in FAULTS), "full_discharge"):
+        if key != "low_capacity":
+            assert binary(hass, pack, key) == ("on" if key == shown else "off")
+    assert fired == [{"event_type": f"{fault.key}_tripped"}]
+    assert entry.runtime_data.data.protections == fault.mask
+
+
+async def test_unknown_bits_are_named_as_such(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A newer firmware may know more than any document."""
+    pack = battery("idle")
+    pack.hold = True
+    await async_setup_battery(hass, bluetooth_env, pack)
+    fired = events(hass, pack)
+    pack.override = replace(pack.reported(), protection=0x8400)
+    await asyncio.sleep(POLL + 1)
+    assert value(hass, pack.address, "active_faults") == (
+        "Charge under-temperature protection, Unknown bit 15"
+    )
+    assert binary(hass, pack, "problem") == "on"
+    pack.override = replace(pack.reported(), protection=0x4000)
+    await asyncio.sleep(POLL + 1)
+    assert value(hass, pack.address, "active_faults") == "Unknown bit 14"
+    assert fired == [
+        {"event_type": "charge_utp_tripped"},
+        {"event_type": "unknown_bit_tripped", "bit": 15},
+        {"event_type": "unknown_bit_tripped", "bit": 14},
+        {"event_type": "charge_utp_cleared"},
+        {"event_type": "unknown_bit_cleared", "bit": 15},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"error": 0x0022}, "Error 0022"),
+        ({"operating_state": 4}, "Protection that is not named"),
+        (
+            {"protection": 0x0400, "error": 0x0001, "operating_state": 4},
+            "Charge under-temperature protection, Error 0001",
+        ),
+    ],
+)
+async def test_whatever_turns_problem_on_is_said(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    change: dict[str, Any],
+    text: str,
+) -> None:
+    """Never "None" beside a problem."""
+    pack = battery("idle")
+    pack.hold = True
+    await async_setup_battery(hass, bluetooth_env, pack)
+    pack.override = replace(pack.reported(), **change)
+    await asyncio.sleep(POLL + 1)
+    assert binary(hass, pack, "problem") == "on"
+    assert value(hass, pack.address, "active_faults") == text
+
+
+async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Home Assistant takes 255 characters."""
+    pack = battery("idle")
+    pack.hold = True
+    await async_setup_battery(hass, bluetooth_env, pack)
+    pack.override = replace(pack.reported(), protection=0xFFFF)
+    await asyncio.sleep(POLL + 1)
+    faults = value(hass, pack.address, "active_faults")
+    assert faults is not None
+    assert 200 < len(faults) <= 255
+    assert faults.startswith(
+        "Cell overvoltage protection, Cell undervoltage protection, "
+    )
+    assert faults.endswith(" protection, ...")
+
+
+@pytest.mark.parametrize(
+    ("change", "on"),
+    [
+        ({"warning": 0x0400}, {"warning"}),
+        ({"error": 0x0022}, {"error", "problem"}),
+        ({"operating_state": 4}, {"problem"}),
+        ({"operating_state": 6}, {"problem"}),  # a code that nobody has seen
+        ({"warning": 0x2000}, {"warning", "full_charge"}),
+        ({"warning": 0x2000, "operating_state": 2}, {"warning"}),
+        ({"state_of_charge": 100, "remaining_capacity": 100.0}, {"full_charge"}),
+        (
+            {"state_of_charge": 100, "remaining_capacity": 100.0, "operating_state": 2},
+            set(),
+        ),
+        (
+            {"state_of_charge": 0, "remaining_capacity": 0.0},
+            {"full_discharge", "low_battery"},
+        ),
+        ({"heating": True}, {"heating"}),
+        ({"current": 5.0, "operating_state": 1}, {"charging"}),
+        ({"current": -5.0, "operating_state": 2}, set()),
+    ],
+)
+async def test_summaries_and_states(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    change: dict[str, Any],
+    on: set[str],
+) -> None:
+    """Which of the summaries a reported state turns on, and no other."""
+    pack = battery("idle")
+    pack.hold = True
+    await async_setup_battery(hass, bluetooth_env, pack)
+    pack.override = replace(pack.reported(), **change)
+    await asyncio.sleep(POLL + 1)
+    keys = {
+        "warning", "error", "problem", "full_charge", "full_discharge", "heating",
+        "charging", "low_battery",
+    }  # fmt: skip
+    assert {key for key in keys if binary(hass, pack, key) == "on"} == on
+
+
+async def test_low_battery_has_a_threshold_and_a_hysteresis(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """20 % unless the owner wants another; 2 % up before it ends."""
+    pack = battery("idle")
+    pack.hold = True
+    entry = await async_setup_battery(hass, bluetooth_env, pack)
+
+    async def report(charge: int) -> str:
+        pack.override = replace(pack.reported(), state_of_charge=charge)
+        await asyncio.sleep(POLL + 1)
+        return binary(hass, pack, "low_battery")
+
+    assert [await report(charge) for charge in (22, 21, 20, 19, 21, 22, 21, 20)] == [
+        "off", "off", "on", "on", "on", "off", "off", "on",
+    ]  # fmt: skip
+
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"next_step_id": "general"}
+    )
+    await hass.config_entries.options.async_configure(
+        result["flow_id"], {"low_battery": 10}
+    )
+    await hass.async_block_till_done()
+    # At once, and without a new connection.
+    assert binary(hass, pack, "low_battery") == "off"
+    assert bluetooth_env.peripherals[pack.address].connections == 3
+    assert await report(10) == "on"
+
+
+@pytest.mark.parametrize(
+    ("reports", "probes", "state"),
+    [
+        (False, (1, 3), "off"),
+        (False, (0, 3), "on"),
+        (False, (-1, 3), "on"),
+        # 0 °C is the threshold in the battery's own registers, too.
+        (True, (1, 3), "off"),
+        (True, (0, 3), "on"),
+    ],
+)
+async def test_too_cold_to_charge(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    reports: bool,
+    probes: tuple[int, int],
+    state: str,
+) -> None:
+    """The coldest probe decides."""
+    pack = battery("idle", reports_thresholds=reports)
+    pack.hold = True
+    await async_setup_battery(hass, bluetooth_env, pack)
+    pack.override = replace(
+        pack.reported(), probe_temperatures=probes, max_cell_temperature=max(probes)
+    )
+    await asyncio.sleep(POLL + 1)
+    assert binary(hass, pack, "too_cold_to_charge") == state
+
+
+@pytest.mark.parametrize("limit", [-50, -21, 16, 65485])
+async def test_a_threshold_that_can_be_none_does_not_count(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, limit: int
+) -> None:
+    """The register is known from other boards only; then 0 °C decides, as ever."""
+    pack = battery("idle", reports_thresholds=True)
+    pack.limits["charge_ut_protection"] = limit
+    pack.hold = True
+    await async_setup_battery(hass, bluetooth_env, pack)
+    for probes, state in (((0, 3), "on"), ((1, 3), "off")):
+        pack.override = replace(pack.reported(), probe_temperatures=probes)
+        await asyncio.sleep(POLL + 1)
+        assert binary(hass, pack, "too_cold_to_charge") == state
+
+
+async def test_without_a_probe_nobody_knows_whether_it_is_too_cold(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """An absent probe triggers nothing."""
+    pack = battery("idle", missing_probes=(1, 2))
+    await async_setup_battery(hass, bluetooth_env, pack)
+    assert binary(hass, pack, "too_cold_to_charge") == "unknown"
+
+
+async def test_thresholds_that_are_reported_become_sensors(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """In the units of the battery, switched off by default."""
+    pack = battery("idle", reports_thresholds=True)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    registry = er.async_get(hass)
+    entity = registry.async_get(
+        entity_id(hass, pack.address, "limit_charge_undertemperature_protection")
+    )
+    assert entity is not None
+    assert entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    await enable_all(hass, pack.address)
+    assert (
+        value(hass, pack.address, "limit_charge_undertemperature_protection") == "0.0"
+    )
+    assert value(hass, pack.address, "limit_cell_overvoltage_protection") == "3.9"
+    assert (
+        value(hass, pack.address, "limit_discharge_undertemperature_warning") == "-15.0"
+    )
+    assert value(hass, pack.address, "limit_pack_undervoltage_release") == "12.0"
+    assert value(hass, pack.address, "limit_discharge_overcurrent_1_delay") == "10.0"
+
+
+async def test_a_battery_without_thresholds_gets_no_sensors_for_them(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """All zero means "not reported"."""
+    pack = battery("idle")
+    await async_setup_battery(hass, bluetooth_env, pack)
+    entities = er.async_get(hass).entities
+    assert not [key for key in entities if "limit" in key]
+
+
+async def test_the_rows_of_the_manual_are_all_there(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Eleven problems and two states, as diagnostics."""
+    pack = battery("idle")
+    await async_setup_battery(hass, bluetooth_env, pack)
+    registry = er.async_get(hass)
+    for key in TABLE_6_1:
+        entity = registry.async_get(entity_id(hass, pack.address, key, "binary_sensor"))
+        assert entity is not None
+        assert entity.entity_category is EntityCategory.DIAGNOSTIC
+        assert entity.original_device_class == (
+            None if key.startswith("full") else BinarySensorDeviceClass.PROBLEM
+        )
+    assert {fault.manual for fault in FAULTS if fault.manual} == {
+        "CELL OVP", "CELL UVP", "PACK OVP", "PACK UVP", "CHG OTP", "CHG UTP", "DSG OTP",
+        "DSG UTP", "CHG OCP", "DSG OCP", "SHORT Circuit",
+    }  # fmt: skip

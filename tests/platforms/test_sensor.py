@@ -1,0 +1,415 @@
+"""Sensors: every value, its name, unit and class."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.voltgo_vlrv.const import DOMAIN
+from simulator.battery import PRESETS
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.helpers import (
+    add_discovered,
+    battery,
+    enable_all,
+    entity_id,
+    value,
+    wait_until,
+)
+
+MEASUREMENT = SensorStateClass.MEASUREMENT
+DIAGNOSTIC = EntityCategory.DIAGNOSTIC
+
+# key: name, unit, device class, state class, category, enabled by default
+WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, bool]] = {
+    "state_of_charge": (
+        "State of charge", "%", SensorDeviceClass.BATTERY, MEASUREMENT, None, True,
+    ),
+    "voltage": (
+        "Pack voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, None, True,
+    ),
+    "current": ("Current", "A", SensorDeviceClass.CURRENT, MEASUREMENT, None, True),
+    "power": ("Power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, True),
+    "charge_power": (
+        "Charge power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, False,
+    ),
+    "discharge_power": (
+        "Discharge power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, False,
+    ),
+    "energy_charged": (
+        "Energy charged", "kWh", SensorDeviceClass.ENERGY,
+        SensorStateClass.TOTAL_INCREASING, None, True,
+    ),
+    "energy_discharged": (
+        "Energy discharged", "kWh", SensorDeviceClass.ENERGY,
+        SensorStateClass.TOTAL_INCREASING, None, True,
+    ),
+    "operating_state": (
+        "Operating state", None, SensorDeviceClass.ENUM, None, None, False,
+    ),
+    "remaining_capacity": (
+        "Remaining capacity", "Ah", None, MEASUREMENT, None, False,
+    ),
+    "stored_energy": (
+        "Stored energy", "Wh", SensorDeviceClass.ENERGY_STORAGE, MEASUREMENT, None, True,
+    ),
+    "time_to_empty": (
+        "Time to empty", "h", SensorDeviceClass.DURATION, None, None, True,
+    ),
+    "time_to_full": (
+        "Time to full", "h", SensorDeviceClass.DURATION, None, None, True,
+    ),
+    "last_full_charge": (
+        "Last full charge", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
+    ),
+    "recharge_due": (
+        "Recharge due", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
+    ),
+    "full_capacity": ("Full capacity", "Ah", None, MEASUREMENT, DIAGNOSTIC, False),
+    "state_of_health": ("State of health", "%", None, MEASUREMENT, DIAGNOSTIC, False),
+    "cycles": (
+        "Charge cycles", None, None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC, False,
+    ),
+    "min_cell_temperature": (
+        "Minimum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        None, True,
+    ),
+    "max_cell_temperature": (
+        "Maximum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        None, False,
+    ),
+    "probe_1": (
+        "Temperature probe 1", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT, None,
+        False,
+    ),
+    "ambient_temperature": (
+        "Ambient temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        DIAGNOSTIC, False,
+    ),
+    "pcb_temperature": (
+        "Circuit board temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        DIAGNOSTIC, False,
+    ),
+    "highest_cell_voltage": (
+        "Highest cell voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC,
+        False,
+    ),
+    "lowest_cell_voltage": (
+        "Lowest cell voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC,
+        False,
+    ),
+    "average_cell_voltage": (
+        "Average cell voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC,
+        False,
+    ),
+    "cell_voltage_delta": (
+        "Cell voltage difference", "mV", SensorDeviceClass.VOLTAGE, MEASUREMENT,
+        DIAGNOSTIC, True,
+    ),
+    "highest_cell": ("Highest cell", None, None, None, DIAGNOSTIC, False),
+    "lowest_cell": ("Lowest cell", None, None, None, DIAGNOSTIC, False),
+    "cell_4": (
+        "Cell 4 voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC, True,
+    ),
+    "link_status": ("Link status", None, SensorDeviceClass.ENUM, None, DIAGNOSTIC, True),
+    "last_update": (
+        "Last update", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
+    ),
+    "signal_strength": (
+        "Signal strength", "dBm", SensorDeviceClass.SIGNAL_STRENGTH, MEASUREMENT,
+        DIAGNOSTIC, False,
+    ),
+}  # fmt: skip
+
+# What an owner reads of the truth that is no sensor of this version.
+NO_SENSOR = {
+    "charging", "heating", "heating_enabled", "protections", "warnings",
+    "balancing_cells", "charge_energy_kwh", "discharge_energy_kwh", "model", "firmware",
+    "serial", "module_id", "rs485_protocol", "can_protocol", "max_charge_current",
+}  # fmt: skip
+
+
+def shown(state: str) -> float | str:
+    """Return a state as the truth has it."""
+    try:
+        return float(state)
+    except ValueError:
+        return state
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_every_sensor_shows_the_truth(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, preset: str
+) -> None:
+    """Each state of the simulated battery, each value, nothing missing."""
+    pack = battery(preset)
+    pack.hold = True
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    expected_values = pack.expected_values()
+    for key in expected_values.keys() - NO_SENSOR:
+        state = value(hass, pack.address, key)
+        assert state is not None, key
+        wanted = expected_values[key]
+        assert shown(state) == (
+            pytest.approx(wanted) if isinstance(wanted, float) else wanted
+        ), key
+
+
+@pytest.mark.parametrize("current", [-0.1, -6.2, -300.0, 0.0, 0.1, 150.0])
+async def test_state_sign_and_direction_agree(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, current: float
+) -> None:
+    """Positive charges, everywhere."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), current=current)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    assert value(hass, pack.address, "current") == str(current)
+    power = float(value(hass, pack.address, "power") or "nan")
+    assert power == round(entry.runtime_data.data.voltage * current)
+    await enable_all(hass, pack.address)
+    # The pair that the energy dashboard takes.
+    for key, wanted in (("charge_power", power), ("discharge_power", -power)):
+        assert float(value(hass, pack.address, key) or "nan") == max(wanted, 0), key
+    assert entry.runtime_data.data.charging is (current > 0)
+
+
+@pytest.mark.parametrize("temperature", [-1, -10, -30, 0])
+async def test_frost_is_shown_as_it_is(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, temperature: int
+) -> None:
+    """Below zero, and at zero, in every temperature sensor."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(
+        pack.reported(),
+        pcb_temperature=temperature,
+        ambient_temperature=temperature or -1,
+        probe_temperatures=(temperature, temperature),
+        max_cell_temperature=temperature,
+    )
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    for key in (
+        "probe_1", "probe_2", "min_cell_temperature", "max_cell_temperature",
+        "pcb_temperature",
+    ):  # fmt: skip
+        assert value(hass, pack.address, key) == str(temperature)
+    assert value(hass, pack.address, "ambient_temperature") == str(temperature or -1)
+
+
+@pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x7F])
+async def test_a_probe_that_is_not_there_gets_no_sensor(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, absent: int
+) -> None:
+    """And spoils no other value."""
+    pack = battery("idle", missing_probes=(2,), absent_byte=absent)
+    pack.hold = True
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    registry = er.async_get(hass)
+    assert (
+        registry.async_get_entity_id("sensor", DOMAIN, f"{pack.address}_probe_2")
+        is None
+    )
+    await enable_all(hass, pack.address)
+    expected_values = pack.expected_values()
+    assert value(hass, pack.address, "probe_1") == str(expected_values["probe_1"])
+    assert value(hass, pack.address, "max_cell_temperature") == str(
+        expected_values["max_cell_temperature"]
+    )
+
+
+async def test_a_board_without_any_temperature_sensor_shows_none(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """As one bench board was recorded."""
+    pack = battery("idle", missing_probes=(1, 2), ambient_sensor=False)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    assert value(hass, pack.address, "max_cell_temperature") == "unknown"
+    assert value(hass, pack.address, "min_cell_temperature") == "unknown"
+    registry = er.async_get(hass)
+    for key in ("probe_1", "probe_2", "ambient_temperature"):
+        assert (
+            registry.async_get_entity_id("sensor", DOMAIN, f"{pack.address}_{key}")
+            is None
+        )
+
+
+async def test_a_sensor_that_shows_up_later_gets_its_entity(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """An ambient sensor at exactly 0 °C looks like none, until it gets colder."""
+    pack = battery("idle")
+    pack.hold = True
+    state = pack.reported()
+    pack.override = replace(state, ambient_temperature=0, probe_temperatures=(20, None))
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    registry = er.async_get(hass)
+    for key in ("probe_2", "ambient_temperature"):
+        assert (
+            registry.async_get_entity_id("sensor", DOMAIN, f"{pack.address}_{key}")
+            is None
+        )
+    pack.override = replace(state, ambient_temperature=-2, probe_temperatures=(20, 19))
+    await asyncio.sleep(11)
+    await hass.async_block_till_done()
+    await enable_all(hass, pack.address)
+    assert value(hass, pack.address, "ambient_temperature") == "-2"
+    assert value(hass, pack.address, "probe_2") == "19"
+    # Known from now on, also at 0 °C and without the battery.
+    pack.override = replace(state, ambient_temperature=0, probe_temperatures=(20, 0))
+    await hass.config_entries.async_reload(entry.entry_id)
+    await wait_until(lambda: value(hass, pack.address, "ambient_temperature") == "0")
+    assert value(hass, pack.address, "probe_2") == "0"
+
+
+async def test_an_unknown_operating_state_is_unknown(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A code that no document has is not guessed at."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), operating_state=3)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    assert value(hass, pack.address, "operating_state") == "unknown"
+
+
+async def test_a_board_that_does_not_count_its_charge_shows_none(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """0 Ah at 60 % is no measurement."""
+    pack = battery("idle")
+    pack.hold = True
+    pack.override = replace(pack.reported(), remaining_capacity=0.0, state_of_charge=60)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    assert value(hass, pack.address, "remaining_capacity") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("preset", "cells", "enabled"),
+    [("idle", 4, True), ("driving_load", 8, True), ("failing_cell", 16, False)],
+)
+async def test_each_cell_has_a_sensor(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    preset: str,
+    cells: int,
+    enabled: bool,
+) -> None:
+    """As many as there are, switched on where they fit on a page."""
+    pack = battery(preset)
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    found = {
+        entity.unique_id: entity.disabled_by is None
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+        if entity.translation_key == "cell"
+    }
+    assert found == {
+        f"{pack.address}_cell_{number}": enabled for number in range(1, cells + 1)
+    }
+
+
+async def test_names_units_classes_and_categories(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The whole table, as Home Assistant and its owner see it."""
+    pack = battery("idle")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    registry = er.async_get(hass)
+    before = {
+        key: registry.async_get(entity_id(hass, pack.address, key)) for key in WANTED
+    }
+    await enable_all(hass, pack.address)
+    found: dict[str, Any] = {}
+    for key, entity in before.items():
+        assert entity is not None
+        state = hass.states.get(entity.entity_id)
+        assert state is not None, key
+        attributes = state.attributes
+        found[key] = (
+            attributes["friendly_name"].removeprefix(f"{pack.name} "),
+            attributes.get("unit_of_measurement"),
+            attributes.get("device_class"),
+            attributes.get("state_class"),
+            entity.entity_category,
+            entity.disabled_by is None,
+        )
+    assert found == WANTED
+
+
+async def test_link_sensors_follow_every_poll(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Also while the battery's values stand still, or it is away."""
+    pack = battery("idle")
+    pack.hold = True
+    peripheral = await bluetooth_env.add_battery(pack)
+    adapter = await bluetooth_env.add_adapter()
+    adapter.radio.rssi[pack.address] = -71
+    await add_discovered(hass, pack.address)
+    await enable_all(hass, pack.address)
+    first = value(hass, pack.address, "last_update")
+    assert value(hass, pack.address, "signal_strength") == "-71"
+    await asyncio.sleep(11)
+    second = value(hass, pack.address, "last_update")
+    assert first is not None
+    assert second is not None
+    assert first < second
+    await peripheral.stop()
+    await asyncio.sleep(300)
+    assert value(hass, pack.address, "voltage") == "unavailable"
+    last = value(hass, pack.address, "last_update")
+    assert last == second
+
+
+async def test_no_attribute_changes_with_the_values(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Every attribute is stored with every state."""
+    pack = battery("solar_charging")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await add_discovered(hass, pack.address)
+    before = {
+        state.entity_id: state.attributes for state in hass.states.async_all("sensor")
+    }
+    await asyncio.sleep(600)
+    after = {
+        state.entity_id: state.attributes for state in hass.states.async_all("sensor")
+    }
+    assert before == after
