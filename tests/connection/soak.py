@@ -272,7 +272,7 @@ class Soak:
     def _look(self) -> None:
         for entry in self._entries:
             client = entry.runtime_data.client
-            self.report.buffers.append(len(client._assembler._buffer))
+            self.report.buffers.append(len(client._transport.assembler._buffer))
 
     async def _end(self, interval: float) -> None:
         """Let all go well again, and find out who does not come back."""

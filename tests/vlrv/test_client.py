@@ -19,8 +19,8 @@ import pytest
 from homeassistant.components import bluetooth
 
 from .samples import frame
-from custom_components.voltgo_vlrv.vlrv.client import Timing, VlrvClient
-from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES
+from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
+from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES, Timing
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,
     FirmwareError,
@@ -814,10 +814,10 @@ async def test_of_answers_at_one_instant_the_last_counts(connected: Link) -> Non
     reading = asyncio.create_task(client.read_status())
     await asyncio.sleep(0.5)
     for number in (1.0, 2.0):
-        client._on_notification(client._client, bytearray(frame(current=number)))
+        client._transport.handle_notification(bytearray(frame(current=number)))
     assert (await reading).current == 2.0
     assert client.counters.late_replies == 1
-    client._on_notification(client._client, bytearray(frame(current=5.0)))
+    client._transport.handle_notification(bytearray(frame(current=5.0)))
     assert client.counters.late_replies == 2
 
 

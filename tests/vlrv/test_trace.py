@@ -159,13 +159,13 @@ async def test_both_ways_are_written_down_with_their_times(
 async def test_a_link_is_written_down_from_its_beginning_to_its_end(
     client: VlrvClient, peripheral: Peripheral
 ) -> None:
-    """With the adapter that carried it, and who ended it."""
+    """With the service that was found, and who ended it."""
     await client.connect()
     await client.connect()
     await client.disconnect()
     await client.disconnect()
     assert events(client.trace) == ["connected", "disconnected"]
-    assert client.trace.as_dict()["events"][0]["detail"] == SOURCE
+    assert client.trace.as_dict()["events"][0]["detail"] == "service 0x1006"
     await asyncio.sleep(2)
     await client.connect()
     peripheral.drop_link()
@@ -188,7 +188,7 @@ async def test_an_attempt_to_connect_that_fails_says_why(
     first, second = client.trace.as_dict()["events"]
     assert first["event"] == second["event"] == "not_connected"
     assert first["detail"] == "ConnectionLostError: no notifications from the battery"
-    assert second["detail"] == "NotReachableError: no adapter hears the battery"
+    assert second["detail"] == "NotReachableError: no adapter receives the battery"
     assert second["count"] == 3
 
 

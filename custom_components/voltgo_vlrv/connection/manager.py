@@ -31,6 +31,7 @@ from ..vlrv.errors import (
     VlrvError,
 )
 from .errors import error_reason
+from .slots import connected_scanner
 
 if TYPE_CHECKING:
     from ..coordinator import VlrvCoordinator
@@ -304,7 +305,7 @@ class ConnectionManager:
         return True
 
     def _took_the_last_slot(self) -> bool:
-        scanner = bluetooth.async_scanner_by_source(self._hass, self._client.adapter)
+        scanner = connected_scanner(self._hass, self._coordinator.address)
         allocations = None if scanner is None else scanner.get_allocations()
         return allocations is not None and not allocations.free
 
@@ -314,7 +315,9 @@ class ConnectionManager:
         if (
             self._cancel_full is None
             and self._client.is_connected
-            and source == self._client.adapter
+            and (scanner := connected_scanner(self._hass, self._coordinator.address))
+            is not None
+            and source == scanner.source
         ):
             self._cancel_full = async_call_later(
                 self._hass,

@@ -28,6 +28,10 @@ class ConnectionLostError(VlrvError):
     """The connection broke while something was asked."""
 
 
+class CorruptStreamError(ConnectionLostError):
+    """The connection was closed because the device sent too much that is no frame."""
+
+
 class NotSentError(ConnectionLostError):
     """The connection was gone before this was sent."""
 

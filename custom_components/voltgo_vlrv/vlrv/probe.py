@@ -35,7 +35,7 @@ async def probe(client: VlrvClient) -> ProbeResult:
             raise NotVlrvError("it refuses the status request") from err
         try:
             identity = await client.read_identity()
-        except NoAnswerError, RefusedError:
+        except (NoAnswerError, RefusedError):
             identity = None
         return ProbeResult(status, identity)
     finally:

@@ -47,6 +47,17 @@ class ConnectionEvent(StrEnum):
 
 
 @dataclass(slots=True)
+class ConnectionCounters:
+    """What happened on the connections of a client since it was created."""
+
+    connects: int = 0
+    """Connections made; the number of the current one identifies it."""
+    requests: int = 0
+    unanswered: int = 0
+    late_replies: int = 0
+
+
+@dataclass(slots=True)
 class _Event:
     """One event, or the same one several times in a row."""
 
