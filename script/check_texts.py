@@ -254,9 +254,7 @@ def check_manifest() -> Problems:
             yield f"{path}: {matcher}: fewer than {_NAME_PREFIX} characters to match"
 
 
-_SIMULATOR: Final = Path(
-    "simulator", "homeassistant", "custom_components", "voltgo_simulator"
-)
+_SIMULATOR: Final = Path("simulator", "e2e", "custom_components", "voltgo_simulator")
 # Components that Home Assistant's validator lets every integration import: base classes
 # of entities, and parts of every installation that has a user interface.
 _BASE_COMPONENTS: Final = frozenset({*Platform, "frontend", "websocket_api"})
