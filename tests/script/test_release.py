@@ -196,3 +196,10 @@ def test_an_old_python_can_build_it() -> None:
     """The machine that publishes has no newer one, and installs nothing."""
     source = (ROOT / "script" / "release_zip.py").read_text()
     ast.parse(source, feature_version=(3, 11))
+
+
+def test_hacs_manifest_zip_release_hides_the_default_branch() -> None:
+    """The zip is attached to releases only; the branch itself cannot be installed."""
+    manifest = json.loads((ROOT / "hacs.json").read_text())
+    assert manifest["zip_release"] is True
+    assert manifest["hide_default_branch"] is True

@@ -1,4 +1,4 @@
-"""The check of translations finds what is missing, and nothing else."""
+"""Fixtures that fail every test: they find what is wrong, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import voluptuous as vol
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import frame, issue_registry as ir
+from homeassistant.loader import async_get_integration
+from homeassistant.setup import async_setup_component
 
+from .conftest import USAGE_REPORT
 from .translation_check import DOMAIN, TranslationCheck
 
 STRINGS: dict[str, Any] = {
@@ -91,3 +94,15 @@ async def test_issue_and_exception_with_a_missing_text_are_reported(
     }
     # The fixture would fail this test for them.
     check_translations.problems.clear()
+
+
+async def test_usage_report_about_the_integration_is_collected(
+    hass: HomeAssistant, usage_reports: list[str]
+) -> None:
+    """What is collected fails the test at its end, unless it is taken out as here."""
+    await async_setup_component(hass, "homeassistant", {})
+    await async_get_integration(hass, DOMAIN)
+    frame.report_usage("tries this", integration_domain=DOMAIN)
+    (report,) = usage_reports
+    assert report.startswith(f"{USAGE_REPORT} '{DOMAIN}' tries this")
+    usage_reports.clear()

@@ -1,0 +1,69 @@
+"""Hygiene of all files: encoding, contents that do not belong here, links."""
+
+from pathlib import Path
+import re
+
+from .common import Problems, load_json, text_files, unless_known
+from .known import WORDS
+
+# Beside ASCII and letters: what units and ranges are written with.
+_BESIDE_ASCII = "°·–µ×±½Ω√≤≥→…"
+_FORBIDDEN = {
+    "package index": r"""(?imx) https?://[^\s"'<>()]*(?:pypi|pythonhosted|npmjs|registry
+        |artifactory|nexus|mirror|/simple\b|proxy\.golang|/debian\b|/ubuntu\b)
+        | --(?:extra-)?index-url | ^deb(?:-src)?\s+https?:
+        | \b(?:PIP|UV)_\w*INDEX\w*\s*[:=]\s*["']?[^\s"'$}{-]""",
+    "one machine's path": r"(?<![\w.$}/*-])/(?:work|root|home/(?!assis)\w+|Users/\w+)\b",
+    "word": r"(?i)\b(?:nobody|whoever|anew|in\svain|all\sthe\ssame|lets?\sgo)\b",
+}
+# Where the forbidden words stand as such.
+_EXEMPT = ("script/validate/files.py", "CONTRIBUTING.md")
+_GENERATED = (".pyc", ".log", ".zip", ".orig", ".rej")
+_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def check_text() -> Problems:
+    """Check that files are UTF-8 with plain punctuation and LF, and none is generated."""
+    for path, text in text_files().items():
+        if path.suffix == ".json":
+            load_json(path)
+        if path.suffix in _GENERATED or (text and not re.search(r"[^\n]\n\Z", text)):
+            yield f"{path}: generated, or without exactly one newline at the end"
+        allowed = text if path.parent.name == "translations" else _BESIDE_ASCII
+        for number, line in enumerate(text.split("\n"), 1):
+            strange = [
+                c for c in line if not (c.isascii() or c.isalpha() or c in allowed)
+            ]
+            if strange or line != line.rstrip() or "\ufffd" in line:
+                yield f"{path}:{number}: blanks at the end, or not allowed: {strange}"
+
+
+def check_contents() -> Problems:
+    """Check that there is no package index, no local path, and only plain words."""
+    found = {}
+    for path, text in text_files().items():
+        for what, pattern in _FORBIDDEN.items():
+            for match in re.finditer(pattern, text):
+                place = f"{path}:{text.count('\n', 0, match.start()) + 1}"
+                found[f"{path}" if what == "word" else place] = f"{place}: {match[0]}"
+    yield from unless_known({k: v for k, v in found.items() if k not in _EXEMPT}, WORDS)
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"(?m)^#+ (.+)$", text_files()[path].lower())
+    plain = [re.sub(r"\]\([^)]*\)|[^\w\- ]", "", heading) for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def check_links() -> Problems:
+    """Check that relative links lead to files and headings that exist."""
+    for path in text_files():
+        for name, anchor in (
+            _LINK.findall(text_files()[path]) if path.suffix == ".md" else ()
+        ):
+            target = (path.parent / name).resolve() if name else path.resolve()
+            if not target.exists():
+                yield f"{path}: {name} does not exist"
+            elif anchor and anchor not in _anchors(target.relative_to(Path.cwd())):
+                yield f"{path}: {name}#{anchor}: there is no such heading"
