@@ -408,7 +408,7 @@ async def test_a_new_firmware_shows_after_the_battery_came_back(
     pack = battery()
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     assert device_of(hass, pack.address).sw_version == "Z01T20"
-    pack.firmware = "Z01T21"
+    pack.identity.firmware = "Z01T21"
     await peripheral.power_cycle()
     await wait_until(lambda: device_of(hass, pack.address).sw_version == "Z01T21")
     assert entry.data[CONF_FACTS]["firmware"] == "Z01T21"
@@ -421,7 +421,7 @@ async def test_an_identity_of_zeros_is_none(
     pack = battery()
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     before = entry.data[CONF_FACTS]
-    pack.model = pack.firmware = pack.serial = ""
+    pack.identity.model = pack.identity.firmware = pack.identity.serial = ""
     client = entry.runtime_data.client
     connects = client.counters.connects
     await peripheral.power_cycle()

@@ -92,7 +92,7 @@ async def test_a_connected_battery_is_told_in_full(
     assert shown["settings"]["module_id"] == 1
     assert shown["settings"]["protocols"]["can_protocol"] == {
         "selected": 0,
-        "names": list(pack.can_protocols),
+        "names": list(pack.settings.can_protocols),
     }
     assert shown["settings"]["pending"] == {}
     assert shown["link"]["connected"] is True

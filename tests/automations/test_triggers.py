@@ -899,7 +899,7 @@ async def test_whether_values_are_live(
     pack = battery("idle")
     pack.hold = True
     if not tells_settings:  # nothing but the values is read of it
-        monkeypatch.setattr(pack, "_setting", lambda *_: None)
+        monkeypatch.setattr(pack, "answer_setting", lambda *_: None)
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, LINK, "is_data_live")
     assert await holds()

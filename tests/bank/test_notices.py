@@ -167,7 +167,7 @@ async def test_nobody_with_the_first_module_id(
     """Then no battery talks to the inverter. The option takes the notice back."""
     pair = packs(2)
     for number, pack in enumerate(pair, 4):
-        pack.module_id = number
+        pack.settings.module_id = number
     bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
     await wait_for_poll()
     assert issues(hass) == {

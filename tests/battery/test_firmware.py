@@ -931,7 +931,7 @@ async def test_the_version_before_is_what_the_bms_tells_right_before(
     pack = battery("idle")
     entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
-    pack.firmware = "Z01T19"
+    pack.identity.firmware = "Z01T19"
     pack.firmware_receiver = deaf_to_finish()
     text = await refused(hass, pack, "firmware_same_version")
     assert "Z01T19" in text

@@ -424,7 +424,7 @@ async def test_a_protocol_is_found_in_the_list_of_this_connection(
     await in_other_hands(one, can_protocols=tuple(reversed(CAN_PROTOCOLS)))
     await one.select("can_protocol", "Victron")
     (sent,) = one.changes
-    assert one.pack.can_protocols[sent[3]] == "P05-VCT"
+    assert one.pack.settings.can_protocols[sent[3]] == "P05-VCT"
     assert one.pending == "- CAN protocol: Victron"
     await one.power_cycle()
     assert one.shown("can_protocol") == "Victron"
@@ -487,15 +487,15 @@ async def test_a_list_that_changes_under_the_write_is_no_success(
 ) -> None:
     """What is read back names another brand at the place that was sent."""
     one = await bench(hass, bluetooth_env)
-    answer = one.pack._setting
+    answer = one.pack.answer_setting
 
     def sort_anew(function: int, data: bytes) -> bytes | None:
         reply = answer(function, data)
         if function == SET_CAN:
-            one.pack.can_protocols = tuple(reversed(CAN_PROTOCOLS))
+            one.pack.settings.can_protocols = tuple(reversed(CAN_PROTOCOLS))
         return reply
 
-    monkeypatch.setattr(one.pack, "_setting", sort_anew)
+    monkeypatch.setattr(one.pack, "answer_setting", sort_anew)
     async with refused(one, "change_not_confirmed", "can_protocol"):
         await one.select("can_protocol", "Victron")
     assert len(one.changes) == 1
@@ -508,7 +508,7 @@ async def test_a_pending_protocol_is_met_by_its_brand_alone(
     """Not by another one that has its place in a newer list."""
     one = await bench(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
-    one.pack.can_protocols = tuple(reversed(CAN_PROTOCOLS))
+    one.pack.settings.can_protocols = tuple(reversed(CAN_PROTOCOLS))
     await one.power_cycle()
     assert one.shown("can_protocol") == "SMA"
     issue = one.issue
@@ -522,7 +522,7 @@ async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
 ) -> None:
     """A board that has lost its list still has the choices it once told of."""
     one = await bench(hass, bluetooth_env)
-    one.pack.can_protocols = ()
+    one.pack.settings.can_protocols = ()
     await one.power_cycle()
     assert "Victron" in one.options("can_protocol")
     async with refused(
@@ -538,7 +538,7 @@ async def test_a_refusal_of_the_battery_is_told_with_its_code(
 ) -> None:
     """The value stays, and nothing is pending."""
     one = await bench(hass, bluetooth_env)
-    one.pack.module_id = 2  # which nobody has told us
+    one.pack.settings.module_id = 2  # which nobody has told us
     with pytest.raises(HomeAssistantError) as caught:
         await one.select(setting, "Luxpower")
     check(one, caught.value, "change_refused", setting)
@@ -577,7 +577,7 @@ async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
         await one.select("can_protocol", "Growatt")
     assert one.issue is None
     one.pack.power_cycle()
-    one.pack.can_index = 4
+    one.pack.settings.can_index = 4
 
     one.peripheral.notifications.clear()
     await one.select("can_protocol", "Growatt")
@@ -636,7 +636,7 @@ async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
 ) -> None:
     """It is asked twice, once for each connection, and no poll is lost to it."""
     pack = battery("idle")
-    monkeypatch.setattr(pack, "_setting", lambda *_: None)
+    monkeypatch.setattr(pack, "answer_setting", lambda *_: None)
     one = await bench(hass, bluetooth_env, pack)
     await asyncio.sleep(POLL)
     for key in ("module_id", "can_protocol", "rs485_protocol"):
@@ -663,10 +663,10 @@ async def test_a_battery_that_tells_only_some_settings_has_those(
 ) -> None:
     """One list that never comes takes nothing from the others."""
     pack = battery("idle")
-    answer = pack._setting
+    answer = pack.answer_setting
     monkeypatch.setattr(
         pack,
-        "_setting",
+        "answer_setting",
         lambda function, data: None if function == silent else answer(function, data),
     )
     one = await bench(hass, bluetooth_env, pack)
@@ -709,7 +709,7 @@ async def test_a_battery_that_came_back_without_the_value_is_told_of(
     """The notice changes its words, and goes when the value is there after all."""
     one = await bench(hass, bluetooth_env)
     await one.select("module_id", "7")
-    one.pack._pending.clear()  # lost, as with writes that follow too closely
+    one.pack.settings.pending.clear()  # lost, as with writes that follow too closely
     await one.power_cycle()
     issue = one.issue
     assert issue is not None
@@ -1000,7 +1000,7 @@ async def test_a_heater_that_does_not_follow_is_told_of(
     """The switch shows what the battery reports, and one frame was sent."""
     one = await bench(hass, bluetooth_env, battery("idle", heating_enabled=not enabled))
     before = "off" if enabled else "on"
-    one.pack.heater_answer = answer
+    one.pack.settings.heater_answer = answer
     started = hass.loop.time()
     async with refused(one, key, "heater"):
         await one.heater(enabled)
@@ -1063,7 +1063,7 @@ async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
 ) -> None:
     """With words, as nobody will see the battery report it."""
     one = await bench(hass, bluetooth_env)
-    one.pack.heater_answer = "ignore"
+    one.pack.settings.heater_answer = "ignore"
     task = hass.async_create_task(one.heater(True))
     await asyncio.sleep(3)
     assert not task.done()
@@ -1354,7 +1354,7 @@ async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
 ) -> None:
     """And nobody is told that something may have been changed."""
     one = await bench(hass, bluetooth_env)
-    answer = one.pack._setting
+    answer = one.pack.answer_setting
 
     def fail(function: int, data: bytes) -> bytes | None:
         if function not in GETS:
@@ -1363,7 +1363,7 @@ async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
             one.peripheral.drop_link()
         return b"\x05\x01" if how == "contradicts itself" else None
 
-    monkeypatch.setattr(one.pack, "_setting", fail)
+    monkeypatch.setattr(one.pack, "answer_setting", fail)
     await in_other_hands(one)
     asked = len(one.sent())
     async with refused(one, "change_not_sent", "can_protocol"):
@@ -1507,7 +1507,7 @@ async def test_the_recorded_double_notification_refuses_the_protocol(
     """The success in front of it belongs to another request."""
     double = capture("notification", "two replies")
     one = await bench(hass, bluetooth_env)
-    one.pack.module_id = 2
+    one.pack.settings.module_id = 2
     one.peripheral.faults.held = double[:6]
     async with refused(one, "change_refused", "rs485_protocol"):
         await one.select("rs485_protocol", "Luxpower")
@@ -1580,10 +1580,10 @@ async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
     one.peripheral.faults.late_by = 2.6
     async with refused(one, "change_not_confirmed", "can_protocol"):
         await one.select("can_protocol", "Victron")
-    answer = one.pack._setting
+    answer = one.pack.answer_setting
     monkeypatch.setattr(
         one.pack,
-        "_setting",
+        "answer_setting",
         lambda function, data: None if function == SET_CAN else answer(function, data),
     )
     async with refused(one, "change_not_confirmed", "can_protocol"):

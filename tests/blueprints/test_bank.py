@@ -309,7 +309,7 @@ async def test_a_heater_that_fails_keeps_no_other_waiting(
 ) -> None:
     """Neither when it gets cold nor when the charge runs low."""
     stubborn, _ = cold.packs
-    stubborn.heater_answer = "refuse"
+    stubborn.settings.heater_answer = "refuse"
     await heat_in_winter(cold)
     stubborn.cell_temperatures = [3.0, 8.0]
     await cold.read()
@@ -436,13 +436,13 @@ async def test_a_heater_that_does_not_go_off_is_asked_again(
     await asyncio.sleep(40 * MINUTE)
     await peripheral.stop()
     await asyncio.sleep(90 * MINUTE)
-    first.heater_answer = "refuse"
+    first.settings.heater_answer = "refuse"
     await peripheral.start()
     await asyncio.sleep(8 * MINUTE)
     assert heating(cold) == [True, False]
     refusals = [record for record in caplog.records if "refused" in record.getMessage()]
     assert 0 < len({round(record.created) for record in refusals}) <= 10
     caplog.clear()
-    first.heater_answer = "obey"
+    first.settings.heater_answer = "obey"
     await asyncio.sleep(3 * MINUTE)
     assert heating(cold) == [False, False]

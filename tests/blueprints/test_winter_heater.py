@@ -314,7 +314,7 @@ async def test_a_battery_that_does_not_obey_is_not_pestered(
     rv: BatteryScenarioHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is asked again after the shortest time."""
-    rv.pack.heater_answer = "refuse"
+    rv.pack.settings.heater_answer = "refuse"
     await automate(rv)
     await set_to(rv, **COLD)
     await asyncio.sleep(SOON)
@@ -322,7 +322,7 @@ async def test_a_battery_that_does_not_obey_is_not_pestered(
     refusals = [record for record in caplog.records if "refused" in record.getMessage()]
     assert 0 < len({record.created for record in refusals}) <= 6
     caplog.clear()
-    rv.pack.heater_answer = "obey"
+    rv.pack.settings.heater_answer = "obey"
     await asyncio.sleep(MIN_TIME + SOON)
     assert heats(rv)
 

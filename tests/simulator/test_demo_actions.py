@@ -55,7 +55,7 @@ async def test_the_answer_of_the_heater_is_chosen(
     for answer in ANSWERS:
         data = schema({"address": battery.address, "answer": answer})
         await action.run(demo, ServiceCall(hass, DOMAIN, "set_heater_answer", data))
-        assert battery.heater_answer == answer
+        assert battery.settings.heater_answer == answer
     with pytest.raises(vol.Invalid):
         schema({"address": battery.address, "answer": "later"})
     await demo.peripherals[battery.address].stop()

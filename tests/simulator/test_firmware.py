@@ -145,12 +145,12 @@ def test_a_finished_bms_image_runs_after_the_restart(
     """Its version is the firmware text of the identity."""
     assert codes(battery, *conversation()) == [0] * len(conversation())
     assert bytes(receiver.received) == IMAGE
-    assert battery.firmware == "Z01T20"
+    assert battery.identity.firmware == "Z01T20"
     assert receiver.installed == {}
     assert battery.take_outage() == 30
     assert battery.take_outage() is None
     battery.power_cycle()
-    assert battery.firmware == "Z01T21"
+    assert battery.identity.firmware == "Z01T21"
     assert receiver.installed == {"bms": IMAGE}
     assert battery.registers(117, 3) == list(struct.unpack(">3H", b"Z01T21"))
     assert codes(battery, SYNC) == [0]
@@ -171,7 +171,7 @@ def test_an_image_without_a_version_changes_none(battery: SimulatedBattery) -> N
     """Real images are not known, so nothing is read out of them."""
     codes(battery, *conversation(bytes(range(256)) * 4))
     battery.power_cycle()
-    assert battery.firmware == "Z01T20"
+    assert battery.identity.firmware == "Z01T20"
 
 
 def test_an_image_carries_its_version() -> None:
@@ -242,7 +242,7 @@ def test_a_wrong_value_is_refused(
     assert not any(found[:-2])
     assert battery.take_outage() is None
     battery.power_cycle()
-    assert battery.firmware == "Z01T20"
+    assert battery.identity.firmware == "Z01T20"
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_power_cycle_forgets_what_was_not_finished(
     """The old firmware runs on, and the next transfer begins with Sync."""
     codes(battery, *conversation()[:-1])
     battery.power_cycle()
-    assert battery.firmware == "Z01T20"
+    assert battery.identity.firmware == "Z01T20"
     assert codes(battery, FINISH) == [OUT_OF_ORDER]
     assert codes(battery, *conversation()) == [0] * len(conversation())
 
@@ -370,7 +370,7 @@ def test_a_restart_can_fail(
     codes(battery, *conversation())
     assert battery.take_outage() == (45 if comes_back == "old" else inf)
     battery.power_cycle()
-    assert battery.firmware == "Z01T20"
+    assert battery.identity.firmware == "Z01T20"
     assert receiver.installed == {}
 
 
@@ -423,7 +423,7 @@ async def test_finish_is_answered_and_then_the_battery_is_gone_for_a_while(
     assert not peripheral.is_on
     await asyncio.sleep(2)
     assert peripheral.is_advertising
-    assert central.battery.firmware == "Z01T21"
+    assert central.battery.identity.firmware == "Z01T21"
     assert await central.send(SYNC) == [build_reply(bytes.fromhex("6401010000"))]
 
 
@@ -456,7 +456,7 @@ async def test_a_battery_that_never_comes_back_stays_off(
     await peripheral.stop()
     await peripheral.start()
     assert peripheral.is_advertising
-    assert central.battery.firmware == "Z01T20"
+    assert central.battery.identity.firmware == "Z01T20"
 
 
 async def test_a_battery_switched_off_while_it_restarts_stays_off(

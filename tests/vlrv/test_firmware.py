@@ -332,10 +332,10 @@ async def test_a_whole_image_arrives_byte_by_byte(
         FirmwareStep.FINISH,
     ]
     assert link.progress == list(range(100))
-    assert link.battery.firmware == "Z01T20"
+    assert link.battery.identity.firmware == "Z01T20"
     link.battery.power_cycle()
     assert link.receiver.installed == {image.component.key: image.data}
-    assert link.battery.firmware == name
+    assert link.battery.identity.firmware == name
 
 
 async def test_the_last_package_is_as_short_as_what_is_left(link: Link) -> None:
@@ -535,7 +535,7 @@ async def test_only_the_identity_tells_whether_the_new_version_runs(
     link.receiver.comes_back = comes_back
     await link.send(check_image(NAME, SMALL))
     link.battery.power_cycle()
-    assert link.battery.firmware == "Z01T20"
+    assert link.battery.identity.firmware == "Z01T20"
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ async def test_a_refusal_is_kept_with_its_code(
         with pytest.raises(RefusedError):
             await client.read_status()
     else:
-        pack.module_id = 2
+        pack.settings.module_id = 2
         refusal = build_reply(bytes((0x10, 6, 1, 1)))
         with pytest.raises(RefusedError):
             await client.write_setting(set_protocol(6, 1))

@@ -145,10 +145,10 @@ def test_a_heater_command_can_go_wrong_in_every_way() -> None:
 
     battery = SimulatedBattery(clock=Clock())
     assert ask(battery, 0x0A, b"\x02") == b"\x01"
-    battery.heater_answer = "silent"
+    battery.settings.heater_answer = "silent"
     assert ask(battery, 0x0A, b"\x01") is None
-    battery.heater_answer = "refuse"
+    battery.settings.heater_answer = "refuse"
     assert ask(battery, 0x0A, b"\x01") == b"\x01"
-    battery.heater_answer = "ignore"
+    battery.settings.heater_answer = "ignore"
     assert ask(battery, 0x0A, b"\x01") == b"\x00"
     assert battery.expected_values()["heating_enabled"] is False

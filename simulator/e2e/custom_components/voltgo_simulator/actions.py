@@ -108,7 +108,7 @@ async def _power_cycle(environment: SimulatedEnvironment, call: ServiceCall) -> 
 async def _set_heater_answer(
     environment: SimulatedEnvironment, call: ServiceCall
 ) -> None:
-    environment.simulated(call.data[CONF_ADDRESS]).heater_answer = call.data[
+    environment.simulated(call.data[CONF_ADDRESS]).settings.heater_answer = call.data[
         CONF_ANSWER
     ]
 
