@@ -408,7 +408,7 @@ async def in_other_hands(one: Bench, **changed: Any) -> None:
     """Let the phone app have the battery, and take it back when it was changed."""
     await one.act("switch", "turn_off", "bluetooth_link")
     for attribute, new in changed.items():
-        setattr(one.pack, attribute, new)
+        setattr(one.pack.settings, attribute, new)
     await asyncio.sleep(120)
     await one.act("switch", "turn_on", "bluetooth_link")
 
@@ -557,7 +557,10 @@ async def test_a_code_that_is_not_known_is_told_too(
     """Whatever a newer firmware says."""
     one = await bench(hass, bluetooth_env)
     monkeypatch.setattr(
-        one.pack, "_accept", lambda *_args, **_kwargs: bytes((0x2A,)), raising=True
+        one.pack.settings,
+        "_accept",
+        lambda *_args, **_kwargs: bytes((0x2A,)),
+        raising=True,
     )
     with pytest.raises(HomeAssistantError) as caught:
         await one.select("module_id", "3")
@@ -1561,7 +1564,7 @@ async def test_a_reply_that_comes_late_does_not_confirm_another_change(
     one.peripheral.faults.late_by = 3.0
     async with refused(one, "change_not_confirmed", "can_protocol"):
         await one.select("can_protocol", "Victron")
-    monkeypatch.setattr(one.pack, "_select", lambda *_: b"\x01")
+    monkeypatch.setattr(one.pack.settings, "_select", lambda *_: b"\x01")
     async with refused(one, "change_refused", "rs485_protocol"):
         await one.select("rs485_protocol", "Luxpower")
     await asyncio.sleep(5)
