@@ -1,0 +1,45 @@
+"""When a battery is disconnected between polls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import inf
+from typing import Final
+
+from .state import ConnectionMode
+
+# Hysteresis: a battery that freed the last slot twice within this time keeps doing so for
+# as long. Otherwise several batteries alternate, and each change is a database row.
+SHARING_HYSTERESIS: Final = timedelta(minutes=30)
+
+
+class SlotSharingPolicy:
+    """Decides whether one battery frees its connection slot after use."""
+
+    def __init__(self, mode: ConnectionMode) -> None:
+        """Start as `mode` says while nothing is known of the slots."""
+        self.is_sharing = mode is ConnectionMode.EACH_POLL
+        """Whether the battery is disconnected between polls as planned."""
+        self._shared_at = -inf
+        self._shared_until = -inf
+
+    def should_disconnect(
+        self, mode: ConnectionMode, *, adapter_full: bool, now: float
+    ) -> bool:
+        """Return whether to disconnect now that the connection is not in use.
+
+        `adapter_full` says that its adapter has no other slot left; `now` is in s.
+        """
+        self.is_sharing = mode is ConnectionMode.EACH_POLL or (
+            mode is ConnectionMode.AUTOMATIC and self._frees_slot(adapter_full, now)
+        )
+        return self.is_sharing
+
+    def _frees_slot(self, adapter_full: bool, now: float) -> bool:
+        if not adapter_full:
+            return now < self._shared_until
+        if not self.is_sharing:
+            if now - self._shared_at < SHARING_HYSTERESIS.total_seconds():
+                self._shared_until = now + SHARING_HYSTERESIS.total_seconds()
+            self._shared_at = now
+        return True

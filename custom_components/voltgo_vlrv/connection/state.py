@@ -1,0 +1,70 @@
+"""Modes and states of the Bluetooth connection to a battery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class ConnectionMode(StrEnum):
+    """When a battery is connected, as the user chooses it."""
+
+    AUTOMATIC = "automatic"
+    """All the time, unless that takes the adapter's last slot."""
+    KEEP = "keep"
+    EACH_POLL = "each_poll"
+
+
+class ConnectionState(StrEnum):
+    """State of the connection, by the keys of strings.json."""
+
+    CONNECTED = "connected"
+    IDLE = "idle"
+    """Disconnected between polls, as planned."""
+    CONNECTING = "connecting"
+    """Wanted, not there yet, no failure to report."""
+    RELEASED = "released"
+    """Disconnected because the user released the battery."""
+    UNREACHABLE = "unreachable"
+    """In use by another device, out of range or switched off: these look alike."""
+    UNRESPONSIVE = "silent"
+    """Connected, without a usable reply for some time."""
+    NO_SLOT = "no_slot"
+    NO_BLUETOOTH = "no_bluetooth"
+    CLOSED = "closed"
+    """The entry is unloaded."""
+
+
+SHOWN_STATES: Final = tuple(
+    state for state in ConnectionState if state is not ConnectionState.CLOSED
+)
+"""States that an entity can have."""
+
+_FAILURE_STATES: Final = {
+    "no_slot": ConnectionState.NO_SLOT,
+    "no_bluetooth": ConnectionState.NO_BLUETOOTH,
+    "no_answer": ConnectionState.UNRESPONSIVE,
+    "refused": ConnectionState.UNRESPONSIVE,
+    "implausible": ConnectionState.UNRESPONSIVE,
+}
+
+ADAPTER_REASONS: Final = frozenset({"no_slot", "no_bluetooth"})
+"""Reasons that lie with the adapter: any connection proves that they are over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """What listeners are told."""
+
+    state: ConnectionState = ConnectionState.CONNECTING
+    reason: str | None = None
+    """Why it is not connected or not answered: a key of `errors`, None if it is well."""
+    released_until: datetime | None = None
+    """When a release ends by itself."""
+
+
+def failure_state(reason: str) -> ConnectionState:
+    """Return the state that a reason of `errors` leads to."""
+    return _FAILURE_STATES.get(reason, ConnectionState.UNREACHABLE)
