@@ -53,7 +53,7 @@ class VlrvRefreshButton(VlrvEntity, ButtonEntity):
         if coordinator.health.samples == samples:
             if coordinator.firmware.is_running:
                 key = "firmware_under_way"
-            elif coordinator.link.is_released:
+            elif coordinator.connection.is_released:
                 key = "released"
             else:
                 key = coordinator.last_failure

@@ -137,7 +137,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._fatal_reads: dict[str, tuple[int, float]] = {}
         self._was_away = False
         self._advertised: bluetooth.BluetoothServiceInfoBleak | None = None
-        self.link = ConnectionManager(self)
+        self.connection = ConnectionManager(self)
         self.controls = SettingsCoordinator(self)
         self.firmware = FirmwareInstaller(self)
         self._last_error: VlrvError = NotReachableError()
@@ -190,7 +190,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """
         age = self.health.age(self.hass.loop.time())
         return (
-            not self.link.is_released
+            not self.connection.is_released
             and age is not None
             and age < max(MAX_AGE, MAX_AGE_INTERVALS * self.interval).total_seconds()
         )
@@ -260,7 +260,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._stands_from = self.hass.loop.time()
         if kept.released:
             self._stands_while_released = self._stands
-            self.link.async_restore(kept.released_until)
+            self.connection.async_restore(kept.released_until)
 
     @callback
     def async_start(self) -> None:
@@ -305,7 +305,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         await super().async_shutdown()
         self._forget_age()
         # First: what is answered until then is saved, what comes later is not.
-        await self.link.async_close()
+        await self.connection.async_close()
         await self.evidence.file.async_save()
         await self.energy.file.async_close()
         await self.upkeep.async_close()
@@ -334,24 +334,24 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Connect as soon as the battery shows up."""
         self._advertised = info
         self.controls.note_name()
-        self.link.note_advertisement()
+        self.connection.handle_advertisement()
 
     @callback
     def _on_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
         if allocations.free:
-            self.link.note_allocations()
+            self.connection.handle_free_slot()
         else:
-            self.link.note_full(allocations.source)
+            self.connection.handle_adapter_full(allocations.source)
 
     @callback
     def _on_link_lost(self) -> None:
         """See to it that the next advertisement counts as news, and leads to a call."""
         self.note_away()
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
-        if (pause := self.link.note_lost()) is not None:
+        if (pause := self.connection.handle_lost()) is not None:
             self.update_interval = max(pause, self.interval)
             self._schedule_refresh()
-        self.link.async_update()
+        self.connection.async_update()
 
     @callback
     def note_away(self) -> None:
@@ -423,11 +423,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             if self._is_lost:
                 raise self._failure(self._last_error)
             return self.data
-        self.health.polls += not self.link.is_released
+        self.health.polls += not self.connection.is_released
         try:
             status = await self._poll()
         except VlrvError as err:
-            if self.link.is_released:
+            if self.connection.is_released:
                 return self._rest()
             self.update_interval = await self._note_failure(err)
             return self._keep(err)
@@ -482,7 +482,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @property
     def _stands(self) -> bool:
         """Return whether the last sample may still be shown."""
-        if self.link.is_released:
+        if self.connection.is_released:
             return self._stands_while_released
         return not self._is_lost and self.hass.loop.time() < self._stands_until
 
@@ -499,7 +499,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
         While the battery is released it stands, however old it is.
         """
-        if self._cancel_expiry is None and not self.link.is_released:
+        if self._cancel_expiry is None and not self.connection.is_released:
             self._cancel_expiry = async_call_at(
                 self.hass,
                 HassJob(self._on_age, cancel_on_shutdown=True),
@@ -515,7 +515,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def _on_age(self, _now: datetime) -> None:
         self._cancel_expiry = None
-        if self.link.is_released:
+        if self.connection.is_released:
             return
         if self._stands:
             self._watch_age()
@@ -528,7 +528,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.async_set_update_error(self._failure(self._last_error))
 
     async def _poll(self) -> BatteryStatus:
-        async with self.link.use():
+        async with self.connection.use():
             try:
                 status = await self.client.read_status()
             except NoAnswerError:
@@ -536,7 +536,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 await self._note_silence()
                 raise
             self._accept(status, dt_util.utcnow(), self.hass.loop.time())
-            self.link.note_sample()
+            self.connection.handle_sample()
             self._watch_age()
             self._learn(self.facts.with_status(status))
             if self._portrait_wanted:
@@ -613,7 +613,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.client.probe_status_length,
         )
         try:
-            async with self.link.use():
+            async with self.connection.use():
                 for read in reads:
                     if self._is_fatal(read.__name__):
                         continue
@@ -632,7 +632,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     def _note_fatal(self, read: str) -> None:
         """Note that the link broke at a read; an end that was wanted is none."""
-        if not self.link.is_released:
+        if not self.connection.is_released:
             count, _ = self._fatal_reads.get(read, (0, 0.0))
             self._fatal_reads[read] = (count + 1, self.hass.loop.time())
 
@@ -683,7 +683,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.note_away()
         elif not isinstance(err, (ImplausibleError, NoAnswerError, RefusedError)):
             await self.client.disconnect()
-        return self.link.note_failure(err)
+        return self.connection.handle_poll_failed(err)
 
     @callback
     def _learn(self, facts: BatteryInfo) -> None:

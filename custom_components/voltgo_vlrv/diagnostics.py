@@ -90,9 +90,9 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
         },
         "link": {
             "connected": client.is_connected,
-            "state": coordinator.link.state,
-            "mode": coordinator.link.mode,
-            "released_until": coordinator.link.released_until,
+            "state": coordinator.connection.state,
+            "mode": coordinator.connection.mode,
+            "released_until": coordinator.connection.released_until,
             "last_failure": coordinator.last_failure,
             "signal_strength": coordinator.signal_strength,
             "discarded_bytes": client.discarded_bytes,

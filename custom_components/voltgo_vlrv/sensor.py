@@ -585,15 +585,17 @@ class VlrvLinkStatus(VlrvEntity, ValueSensor):
         """Follow the link."""
         await super().async_added_to_hass()
         self.async_on_remove(
-            self.coordinator.link.async_add_listener(self._handle_coordinator_update)
+            self.coordinator.connection.async_add_listener(
+                self._handle_coordinator_update
+            )
         )
 
     @override
     def _update(self) -> bool:
-        link = self.coordinator.link
+        connection = self.coordinator.connection
         before = self._shown
-        self._shown = (link.released_until, self.coordinator.is_live)
-        changed = self._show(link.state.value)
+        self._shown = (connection.released_until, self.coordinator.is_live)
+        changed = self._show(connection.state.value)
         return changed or self._shown != before
 
 

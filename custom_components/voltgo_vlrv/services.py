@@ -53,9 +53,9 @@ async def _release_link(call: ServiceCall) -> None:
     # All of them before the first link has ended, which may take seconds: time enough
     # for firmware to begin on another one.
     for coordinator in batteries:
-        coordinator.link.async_begin_release(duration)
+        coordinator.connection.async_begin_release(duration)
     await asyncio.gather(
-        *(coordinator.link.async_end_link() for coordinator in batteries)
+        *(coordinator.connection.async_finish_release() for coordinator in batteries)
     )
 
 

@@ -77,17 +77,19 @@ class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
         # Whoever lets go does not wait for the heater, which may be trying to connect.
         self.parallel_updates = None
         self.async_on_remove(
-            self.coordinator.link.async_add_listener(self._handle_coordinator_update)
+            self.coordinator.connection.async_add_listener(
+                self._handle_coordinator_update
+            )
         )
 
     @override
     def _update(self) -> bool:
-        return self._show(not self.coordinator.link.is_released)
+        return self._show(not self.coordinator.connection.is_released)
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Take the battery back."""
-        self.coordinator.link.async_resume()
+        self.coordinator.connection.async_resume()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
@@ -98,4 +100,4 @@ class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
                 translation_key="firmware_under_way",
                 translation_placeholders={"name": self.coordinator.name},
             )
-        await self.coordinator.link.async_release()
+        await self.coordinator.connection.async_release()

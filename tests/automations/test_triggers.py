@@ -632,11 +632,11 @@ async def test_a_release_is_no_lost_link(
     pack = battery("idle")
     entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, name)
-    link = entry.runtime_data.link
-    await link.async_release()
+    connection = entry.runtime_data.connection
+    await connection.async_release()
     await asyncio.sleep(60 * MINUTE)
     assert value(hass, pack.address, LINK[1]) == "released"
-    link.async_resume()
+    connection.async_resume()
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     await asyncio.sleep(30 * MINUTE)
     assert not runs
@@ -649,11 +649,11 @@ async def test_a_battery_that_is_gone_after_a_release(
     pack = battery("idle")
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, LINK, "link_lost")
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     await leave(peripheral)
     await asyncio.sleep(60 * MINUTE)
     assert not runs
-    entry.runtime_data.link.async_resume()
+    entry.runtime_data.connection.async_resume()
     await asyncio.sleep(10 * MINUTE)
     assert runs == once()
 
@@ -736,10 +736,10 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
     runs = await watch(hass, pack, LINK, "link_back")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     await peripheral.advertise()
     await asyncio.sleep(MINUTE)
-    entry.runtime_data.link.async_resume()
+    entry.runtime_data.connection.async_resume()
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     await asyncio.sleep(1)
     assert not runs
@@ -859,9 +859,9 @@ async def test_whether_a_battery_is_reachable(
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, LINK, "is_reachable")
     assert await holds()
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     assert not await holds()
-    entry.runtime_data.link.async_resume()
+    entry.runtime_data.connection.async_resume()
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
     assert await holds()
     await leave(peripheral)
@@ -884,7 +884,7 @@ async def test_a_battery_that_is_read_now_and_then_is_reachable(
     assert await holds()
     hass.config_entries.async_update_entry(entry, options={"connection": "keep"})
     await asyncio.sleep(3 * POLL)
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     assert not await holds()
 
 
@@ -903,13 +903,13 @@ async def test_whether_values_are_live(
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(hass, pack, LINK, "is_data_live")
     assert await holds()
-    link = entry.runtime_data.link
-    await link.async_release()
+    connection = entry.runtime_data.connection
+    await connection.async_release()
     await asyncio.sleep(5 * MINUTE)
     assert value(hass, pack.address, "voltage") not in ("unavailable", "unknown")
     assert not await holds()
     await peripheral.silence()
-    link.async_resume()
+    connection.async_resume()
     await asyncio.sleep(POLL)
     assert value(hass, pack.address, "voltage") not in ("unavailable", "unknown")
     assert not await holds()

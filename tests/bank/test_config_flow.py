@@ -549,7 +549,7 @@ async def test_batteries_keep_their_beat_and_actions_their_targets(
         for entry in async_batteries(hass)
     )
     assert (second - first) % POLL == pytest.approx(POLL / 2, abs=1.0)
-    assert not any(e.runtime_data.link.is_released for e in async_batteries(hass))
+    assert not any(e.runtime_data.connection.is_released for e in async_batteries(hass))
     await hass.services.async_call(
         DOMAIN,
         "release_link",
@@ -557,4 +557,4 @@ async def test_batteries_keep_their_beat_and_actions_their_targets(
         blocking=True,
     )
     await settle(hass)
-    assert all(e.runtime_data.link.is_released for e in async_batteries(hass))
+    assert all(e.runtime_data.connection.is_released for e in async_batteries(hass))

@@ -42,7 +42,7 @@ async def test_a_bank_is_told_in_full_and_without_addresses(
     for entry in batteries:
         await entry.runtime_data.async_refresh()
     await settle(hass)
-    await batteries[0].runtime_data.link.async_release()
+    await batteries[0].runtime_data.connection.async_release()
     await settle(hass)
     found = await download(hass, bank, addresses)
     assert found["entry"]["options"] == {"inverter": True}

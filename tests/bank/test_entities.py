@@ -238,7 +238,7 @@ async def released(
 ) -> None:
     """Let go of a battery; its own entities keep their values."""
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == address)
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     await settle(hass)
     assert value(hass, address, "state_of_charge") == "50"
 
@@ -279,7 +279,7 @@ async def test_without_one_battery_sums_are_unknown_and_not_smaller(
     if missing == "on":
         await bluetooth_env.peripherals[gone].start()
     for entry in async_batteries(hass):
-        entry.runtime_data.link.async_resume()
+        entry.runtime_data.connection.async_resume()
     await wait_until(lambda: shown(bank, hass, "current") == "-60.0", 120)
     assert shown(bank, hass, "battery_missing") == "off"
     assert shown(bank, hass, "any_protection") == "off"

@@ -116,7 +116,7 @@ async def test_a_battery_that_is_released_or_off_is_still_cut_off(
     """To look at it with the app, the owner lets it go; and nobody may be heard."""
     bank, trio = await parted(hass, bluetooth_env)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == trio[2].address)
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     await settle(hass)
     still_isolated(hass, bank)
     for pack in trio[:2]:

@@ -39,13 +39,13 @@ async def test_who_is_taken_back_is_not_missing(
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
-    link = async_batteries(hass)[0].runtime_data.link
-    await link.async_release()
+    connection = async_batteries(hass)[0].runtime_data.connection
+    await connection.async_release()
     await asyncio.sleep(900)
-    link.async_resume()
+    connection.async_resume()
     await settle(hass)
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
-    await link.async_release(timedelta(minutes=5))
+    await connection.async_release(timedelta(minutes=5))
     await asyncio.sleep(295)
     assert shown(bank, hass, "batteries_reporting") == "1"
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
@@ -78,11 +78,11 @@ async def test_who_does_not_come_back_after_a_release_is_missing(
     """When its own values stand no longer."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
-    link = async_batteries(hass)[0].runtime_data.link
-    await link.async_release()
+    connection = async_batteries(hass)[0].runtime_data.connection
+    await connection.async_release()
     await bluetooth_env.peripherals[pair[0].address].stop()
     await asyncio.sleep(900)
-    link.async_resume()
+    connection.async_resume()
     await wait_for_poll()
     assert value(hass, pair[0].address, "state_of_charge") == "50"
     assert shown(bank, hass, "battery_missing") == "off"
@@ -98,7 +98,7 @@ async def test_taken_back_after_a_restart_is_not_missing(
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
-    await entries[0].runtime_data.link.async_release()
+    await entries[0].runtime_data.connection.async_release()
     for entry in (bank, *entries):
         await hass.config_entries.async_unload(entry.entry_id)
     for entry in (bank, *entries):
@@ -113,7 +113,7 @@ async def test_taken_back_after_a_restart_is_not_missing(
         changes.append("" if state is None else state.state)
 
     async_track_state_change_event(hass, entity(bank, hass, "battery_missing"), note)
-    entries[0].runtime_data.link.async_resume()
+    entries[0].runtime_data.connection.async_resume()
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
     assert changes == []
 
@@ -153,15 +153,15 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     hass.config_entries.async_update_entry(entry, options={"availability": 1800})
     await settle(hass)
-    link = entry.runtime_data.link
+    connection = entry.runtime_data.connection
     if taken_back:
-        await link.async_release()
+        await connection.async_release()
     else:
         await hass.config_entries.async_unload(entry.entry_id)
     await bluetooth_env.peripherals[pair[0].address].stop()
     if taken_back:
         await asyncio.sleep(1900)
-        link.async_resume()
+        connection.async_resume()
     else:
         assert await hass.config_entries.async_setup(entry.entry_id)
     await asyncio.sleep(PATIENCE - 5)

@@ -73,7 +73,7 @@ async def loaded(
 async def release_all(hass: HomeAssistant) -> None:
     """Let go of one battery after the other."""
     for entry in async_batteries(hass):
-        await entry.runtime_data.link.async_release()
+        await entry.runtime_data.connection.async_release()
     await settle(hass)
 
 
@@ -110,12 +110,12 @@ async def test_values_of_different_times_make_no_sum(
     """Each battery's last word stands; together they never were true."""
     bank = await loaded(hass, bluetooth_env)
     entries = async_batteries(hass)
-    await entries[0].runtime_data.link.async_release()
+    await entries[0].runtime_data.connection.async_release()
     for pack in bluetooth_env.peripherals.values():
         set_reported(pack.battery, state_of_charge=80)
     await asyncio.sleep(600)
     for entry in entries[1:]:
-        await entry.runtime_data.link.async_release()
+        await entry.runtime_data.connection.async_release()
     await settle(hass)
     assert shown(bank, hass, "batteries_reporting") == "0"
     assert shown(bank, hass, "battery_missing") == "off"
@@ -146,7 +146,7 @@ async def test_a_released_bank_stands_over_a_restart_as_its_batteries_do(
     }
     charges = watch(hass, entity(bank, hass, "state_of_charge"))
     for entry in entries:
-        entry.runtime_data.link.async_resume()
+        entry.runtime_data.connection.async_resume()
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 120)
     assert charges == []
 
@@ -164,12 +164,12 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
         )
     await asyncio.sleep(AGE + POLL)
     for entry in entries[1:]:
-        await entry.runtime_data.link.async_release()
+        await entry.runtime_data.connection.async_release()
     await settle(hass)
     assert shown(bank, hass, "battery_missing") == "on"
     assert shown(bank, hass, "state_of_charge") == "unavailable"
     # Its own values do not stand: it was away before it was let go.
-    await entries[0].runtime_data.link.async_release()
+    await entries[0].runtime_data.connection.async_release()
     await settle(hass)
     assert shown(bank, hass, "battery_missing") == "off"
     assert shown(bank, hass, "state_of_charge") == "80.0"
@@ -186,10 +186,10 @@ async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
     await peripheral.stop()
     await asyncio.sleep(AGE + POLL)
     for entry in entries[1:]:
-        await entry.runtime_data.link.async_release()
+        await entry.runtime_data.connection.async_release()
     await peripheral.start()
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 40)
-    await entries[0].runtime_data.link.async_release()
+    await entries[0].runtime_data.connection.async_release()
     await settle(hass)
     assert shown(bank, hass, "current") == "-60.0"
     assert shown(bank, hass, "time_to_empty") == "unknown"
@@ -205,10 +205,10 @@ async def test_nobody_is_cut_off_by_what_was_said_before(
     entries = async_batteries(hass)
     set_reported(pair[0], current=-20.0)
     await wait_for_poll()
-    await entries[0].runtime_data.link.async_release()
+    await entries[0].runtime_data.connection.async_release()
     set_reported(pair[1], **PROTECTED)
     await wait_for_poll()
-    await entries[1].runtime_data.link.async_release()
+    await entries[1].runtime_data.connection.async_release()
     await settle(hass)
     assert shown(bank, hass, "any_protection") == "on"
     assert attribute(bank, hass, "battery_isolated", "batteries") == []
@@ -223,6 +223,6 @@ async def test_who_is_taken_back_reports_alone(
     await release_all(hass)
     assert shown(bank, hass, "current") == "0.0"
     for entry, current in zip(async_batteries(hass), ("unknown", "0.0"), strict=True):
-        entry.runtime_data.link.async_resume()
+        entry.runtime_data.connection.async_resume()
         await wait_for_poll()
         assert shown(bank, hass, "current") == current

@@ -621,10 +621,10 @@ async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
     pack = battery("idle")
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
     await upload(hass, entry, tmp_path)
-    await entry.runtime_data.link.async_release()
+    await entry.runtime_data.connection.async_release()
     text = await refused(hass, pack, "firmware_released")
     assert "not started" in text
-    assert entry.runtime_data.link.is_released
+    assert entry.runtime_data.connection.is_released
     assert not firmware_frames(peripheral)
     assert state(hass, pack).state == "on"
 

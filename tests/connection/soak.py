@@ -283,7 +283,7 @@ class Soak:
         for adapter in self._bluetooth_env.adapters.values():
             adapter.faults.out_of_slots = False
         for entry in self._entries:
-            entry.runtime_data.link.async_resume()
+            entry.runtime_data.connection.async_resume()
         await asyncio.sleep(RECOVERY + interval)
         now = self._hass.loop.time()
         for entry, pack in zip(self._entries, self._packs, strict=True):

@@ -256,7 +256,7 @@ async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
     )
     await asyncio.sleep(1)
     assert [each.status for each in (one, two)] == ["released"] * 2
-    assert [each.entry.runtime_data.link.is_released for each in (one, two)] == [
+    assert [each.entry.runtime_data.connection.is_released for each in (one, two)] == [
         True,
         True,
     ]
@@ -340,7 +340,9 @@ async def test_a_script_that_is_stopped_leaves_a_battery_released(
     """In the middle of letting go: the link ends all the same, and stays ended."""
     one = await async_setup_shared(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 3.0)
-    releasing = hass.async_create_task(one.entry.runtime_data.link.async_release())
+    releasing = hass.async_create_task(
+        one.entry.runtime_data.connection.async_release()
+    )
     await asyncio.sleep(1)
     releasing.cancel()
     with suppress(asyncio.CancelledError):

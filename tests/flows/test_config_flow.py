@@ -669,7 +669,7 @@ async def test_who_adds_by_hand_does_not_wait_for_what_was_discovered(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     # It was discovered, too, and waits for its turn, in which it could be reached.
     await hass.async_block_till_done()
-    await result["result"].runtime_data.link.async_release()
+    await result["result"].runtime_data.connection.async_release()
     for _ in range(120):
         await asyncio.sleep(1)
         assert not flows(hass, pack.address)

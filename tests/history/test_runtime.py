@@ -916,7 +916,7 @@ async def test_a_released_battery_keeps_its_times_and_one_that_is_away_does_not(
         for key in ("time_to_empty", "stored_energy")
     }
     assert "unknown" not in shown.values()
-    await entry.runtime_data.link.async_release(timedelta(minutes=15))
+    await entry.runtime_data.connection.async_release(timedelta(minutes=15))
     await asyncio.sleep(600)
     assert shown == {key: value(hass, pack.address, key) for key in shown}
     await asyncio.sleep(400)

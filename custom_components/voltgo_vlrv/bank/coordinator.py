@@ -128,7 +128,7 @@ class Member:
                 if self.entry.state in _ON_THE_WAY
                 else Presence.MISSING
             )
-        if coordinator.link.is_released:
+        if coordinator.connection.is_released:
             self.let_go, self.awaited = True, None
             return Presence.RELEASED
         # A first sample is told some moments before its values are there.
@@ -331,7 +331,7 @@ class BankCoordinator:
                     member.stop = [
                         coordinator.async_add_listener(self._work_out_soon),
                         coordinator.async_add_poll_listener(self._work_out_soon),
-                        coordinator.link.async_add_listener(self._work_out_soon),
+                        coordinator.connection.async_add_listener(self._work_out_soon),
                     ]
         self._link_devices()
 

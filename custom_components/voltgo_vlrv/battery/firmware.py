@@ -164,11 +164,11 @@ class FirmwareInstaller:
         deadline = loop.time() + RESTART_LIMIT
         is_back = False
         # A link that is closed, as when Home Assistant stops, does not come back.
-        while loop.time() < deadline and not coordinator.link.is_closed:
+        while loop.time() < deadline and not coordinator.connection.is_closed:
             is_back = False
             await asyncio.sleep(RESTART_STEP)
             try:
-                await coordinator.link.async_connect()
+                await coordinator.connection.async_connect()
                 await coordinator.async_read_identity()
             except VlrvError:
                 continue

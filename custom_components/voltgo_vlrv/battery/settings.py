@@ -223,7 +223,7 @@ class SettingsCoordinator:
             if not done or not confirming.result():
                 raise self._error(
                     "heater_interrupted"
-                    if coordinator.link.is_closed
+                    if coordinator.connection.is_closed
                     else "heater_not_confirmed",
                     HEATER,
                 )
@@ -248,7 +248,7 @@ class SettingsCoordinator:
         """Poll until a status that was read from now on says so."""
         coordinator = self._coordinator
         for _ in range(int(HEATER_CONFIRM / HEATER_STEP)):
-            if coordinator.link.is_closed:
+            if coordinator.connection.is_closed:
                 break  # Home Assistant stops, and nobody is asked any more
             samples = coordinator.health.samples
             await coordinator.async_refresh()

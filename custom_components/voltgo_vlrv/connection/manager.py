@@ -261,7 +261,7 @@ class ConnectionManager:
         return bool(slots) and not any(slot is None or slot.free for slot in slots)
 
     @callback
-    def note_sample(self) -> None:
+    def handle_sample(self) -> None:
         """Note that the link is of use."""
         self._failures = 0
         self._is_useful = True
@@ -310,7 +310,7 @@ class ConnectionManager:
         return allocations is not None and not allocations.free
 
     @callback
-    def note_full(self, source: str) -> None:
+    def handle_adapter_full(self, source: str) -> None:
         """Let the battery go before its next poll if its adapter stays full."""
         if (
             self._cancel_full is None
@@ -341,7 +341,7 @@ class ConnectionManager:
     # --- losing it ------------------------------------------------------------------
 
     @callback
-    def note_lost(self) -> timedelta | None:
+    def handle_lost(self) -> timedelta | None:
         """Note that a link broke; return the pause that its many likes ask for.
 
         One that breaks soon after each reading costs the radio as much as one that
@@ -375,7 +375,7 @@ class ConnectionManager:
         )
 
     @callback
-    def note_failure(self, err: VlrvError) -> timedelta:
+    def handle_poll_failed(self, err: VlrvError) -> timedelta:
         """Note why a poll failed; return how long to wait before the next one.
 
         Each failure to connect doubles it, and so does each link that breaks soon. On
@@ -425,7 +425,7 @@ class ConnectionManager:
             bluetooth.async_clear_advertisement_history(self._hass, address)
 
     @callback
-    def note_advertisement(self) -> None:
+    def handle_advertisement(self) -> None:
         """Call a battery that shows up, unless it is let go on purpose."""
         if self.is_released or self._closed or self._client.is_connected:
             return
@@ -449,7 +449,7 @@ class ConnectionManager:
         )
 
     @callback
-    def note_allocations(self) -> None:
+    def handle_free_slot(self) -> None:
         """Try again when a slot may have become free."""
         self._slot_freed.set()
         if self._failure == "no_slot" and not self.is_released:
@@ -487,16 +487,16 @@ class ConnectionManager:
     async def async_release(self, duration: timedelta | None = None) -> None:
         """Let the battery go, until it is taken back or the duration is over."""
         self.async_begin_release(duration)
-        await self.async_end_link()
+        await self.async_finish_release()
 
     @callback
     def async_begin_release(self, duration: timedelta | None = None) -> None:
-        """Have nobody ask the battery from now on; `async_end_link` has to follow."""
+        """Have nobody ask the battery from now on; `async_finish_release` has to follow."""
         self._coordinator.pause()
         self._note_release(duration)
         self.async_update()
 
-    async def async_end_link(self) -> None:
+    async def async_finish_release(self) -> None:
         """End the link of a battery that is released, and keep that it is."""
         try:
             # First: somebody waits for it with the phone in the hand.
