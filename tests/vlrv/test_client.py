@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from bleak import BleakClient
+from bleak.backends.device import BLEDevice
 from bleak.backends.service import BleakGATTService
 from bleak.exc import BleakError
 import bleak_retry_connector
@@ -1297,6 +1298,33 @@ async def test_the_answer_to_a_cancelled_request_is_not_taken_for_another(
     assert (await link.client.read_identity()).firmware == "Z01T20"
     assert link.client.counters.late_replies == 1
     await link.client.disconnect()
+
+
+async def test_client_from_device_connects_inside_the_context_only(
+    link: Link,
+) -> None:
+    """As a script uses it: with the device of a scan, and with another one later."""
+    device = bluetooth.async_ble_device_from_address(
+        link.bluetooth_env.hass, ADDRESS, True
+    )
+    assert device is not None
+    unknown = BLEDevice("A4:C1:37:00:00:99", "ZT-99", device.details)
+    client = VlrvClient.from_device(unknown)
+    assert client.name == "ZT-99"
+    client.set_ble_device(device)
+    async with client:
+        assert client.is_connected
+        assert (await client.read_status()).cell_count == 8
+        assert client.max_notification_size == 87
+        assert await client.read_registers(24, 1) == (
+            (await client.read_status()).state_of_charge,
+        )
+    assert not client.is_connected
+    await link.assert_free()
+    with pytest.raises(ZeroDivisionError):
+        async with client:
+            raise ZeroDivisionError
+    await link.assert_free()
 
 
 async def test_a_call_that_waits_its_turn_can_be_cancelled(build: Build) -> None:

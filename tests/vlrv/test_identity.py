@@ -33,6 +33,9 @@ VLRV2560B	25.6	100	2560	460	220	213	24
 VLRV5120B	25.6	200	5120	460	320	247	43.5
 VLRV5120C	51.2	100	5120	460	320	247	44
 """
+CONNECTED = {"client", "discovery", "gatt", "transport"}
+"""Modules that use Bluetooth; `probe` and the package itself only import them."""
+PURE = [source for source in SOURCES if source.stem not in CONNECTED]
 
 
 def reply(text: bytes, count: int = IDENTITY_COUNT) -> bytes:
@@ -80,6 +83,19 @@ def test_what_cannot_be_printed_is_dropped() -> None:
     """Control characters and anything beyond ASCII, also blanks at both ends."""
     text = b" \x01D-4S\xff\x7f\xe4400\r\n ".ljust(24, b"\0") + b"\xff" * 6 + b" 016 "
     assert decode_identity(reply(text)) == Identity("D-4S400", "", "016")
+
+
+def test_identity_with_unwritten_serial_has_no_serial() -> None:
+    """A real board: 0x41F4 and fillers; dropping what is no ASCII left an "A"."""
+    serial = bytes.fromhex("41f4") + b"\xff" * 14
+    text = b"LFP-51.2V100Ah-V1.0".ljust(24, b"\0") + b"Z02T11" + serial
+    assert decode_identity(reply(text)) == Identity("LFP-51.2V100Ah-V1.0", "Z02T11", "")
+
+
+def test_identity_with_fillers_behind_a_text_keeps_the_text() -> None:
+    """0xFF fills up like NUL."""
+    text = b"D-4S".ljust(24, b"\xff") + b"Z02T11" + b"016".ljust(16, b"\xff")
+    assert decode_identity(reply(text)) == Identity("D-4S", "Z02T11", "016")
 
 
 @pytest.mark.parametrize("count", [23, 32, 35, 46])
@@ -197,12 +213,8 @@ def test_the_language_knows_nothing_of_home_assistant(source: Path) -> None:
         }
 
 
-@pytest.mark.parametrize(
-    "source",
-    [source for source in SOURCES if source.stem != "client"],
-    ids=lambda source: source.stem,
-)
-def test_only_the_client_knows_bluetooth(source: Path) -> None:
-    """Bytes become values without a link."""
+@pytest.mark.parametrize("source", PURE, ids=lambda source: source.stem)
+def test_pure_modules_import_no_bluetooth(source: Path) -> None:
+    """Bytes become values without a connection."""
     tops = {module.split(".")[0] for level, module in imported(source) if not level}
     assert not tops & {"asyncio", "bleak", "bleak_retry_connector"}

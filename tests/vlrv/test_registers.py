@@ -81,7 +81,7 @@ def test_every_line_of_the_map_is_named_once_and_graded() -> None:
     assert len({line.field for line in REGISTERS}) == len(REGISTERS)
     for line in REGISTERS:
         assert line.grade in Grade
-        assert line.scale > 0
+        assert line.divisor > 0
     assert {line.field for line in REGISTERS} == SHOWN.keys() | ELSEWHERE
 
 

@@ -79,5 +79,5 @@ ADVERTISED_NAMES: Final = (
 
 LIKELY_SERVICES: Final = frozenset({uuid(0xFF00), uuid(0x1000)})
 """Service UUIDs such a battery may advertise; JBD packs share the first."""
-LIKELY_ADDRESSES: Final = ("A4:C1:37:", "A4:C1:38:", "80:6F:B0:")
+LIKELY_ADDRESSES: Final = ("A4:C1:37:", "A4:C1:38:", "80:6F:B0:", "CC:45:A5:")
 """Address ranges of their radio modules; JBD packs share the first two."""

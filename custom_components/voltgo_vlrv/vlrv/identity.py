@@ -1,9 +1,11 @@
-"""Who a battery is: registers 105-127, and the models of manual table 4-1."""
+"""Identity of a battery (registers 105-127), and the models of manual table 4-1."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from .text import ascii_text
 
 IDENTITY_START: Final = 105
 IDENTITY_COUNT: Final = 23
@@ -28,7 +30,7 @@ TEXT_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a battery calls itself (A). Each may be empty.
+    """Texts that a battery reports about itself (A). Each may be empty.
 
     `serial` is a date on some batteries and then the same on many.
     """
@@ -68,24 +70,19 @@ CAPACITY_TOLERANCE: Final = 0.1
 def decode_identity(frame: bytes) -> Identity:
     """Decode a whole, intact reply to a read of 23 or more registers from 105.
 
-    NUL is filler and may stand inside a text, so it is dropped wherever it is; so is
-    whatever is not printable ASCII. Raises ValueError when the reply is shorter.
+    Texts are cleaned as `text.ascii_text` says (A). Raises ValueError when the reply is
+    shorter.
     """
     data = frame[_DATA_AT:-2]
     if len(data) < 2 * IDENTITY_COUNT:
         raise ValueError(f"an identity reply does not have {len(frame)} bytes")
     return Identity(
         **{
-            text.field: _text(data, 2 * (text.number - IDENTITY_START), text.length)
+            text.field: ascii_text(data[at : at + text.length])
             for text in TEXT_FIELDS
+            for at in (2 * (text.number - IDENTITY_START),)
         }
     )
-
-
-def _text(data: bytes, start: int, length: int) -> str:
-    return "".join(
-        chr(byte) for byte in data[start : start + length] if 0x20 <= byte < 0x7F
-    ).strip()
 
 
 def find_model(cell_count: int, full_capacity: float | None) -> Model | None:

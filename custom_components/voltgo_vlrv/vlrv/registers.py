@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
+from operator import itemgetter
 from struct import Struct, calcsize
 from typing import Final, NamedTuple
 
@@ -21,8 +22,6 @@ MAX_REMAINING_RATIO: Final = 1.5
 """Share of the full capacity beyond which no charge is believed (C): wide enough for a
 capacity that was learned too small."""
 
-MILLIAMPERE_SECONDS_PER_AMPERE_HOUR: Final = 3_600_000
-
 # What a temperature reads where no sensor is fitted: 0xAA as a byte or a word (A), and
 # as a signed byte 0xC8 (A), 0xD8 (B). All lie outside of what a battery survives.
 MIN_TEMPERATURE: Final = -39
@@ -38,25 +37,30 @@ class Grade(StrEnum):
 
 
 class Register(NamedTuple):
-    """One line of the map: a register, or some in a row that make one field."""
+    """One line of the map: a register, or several in a row that make one field.
+
+    `decode_status` takes type, position and divisor of every field from here.
+    """
 
     number: int
     field: str
-    type: str  # as in `struct`, big-endian
-    scale: float  # raw value times this is in `unit`
+    type: str
+    """Format of `struct`, big-endian."""
+    divisor: int
+    """The raw value divided by this is in `unit`."""
     unit: str
     grade: Grade
 
     @property
     def span(self) -> int:
-        """Return how many registers the field takes."""
+        """Return how many registers the field has."""
         return calcsize(f">{self.type}") // 2
 
 
 REGISTERS: Final = (
-    Register(0, "voltage", "H", 0.01, "V", Grade.A),
-    # 0.1 A over Bluetooth (A), 0.01 A on RS485; + charges the battery.
-    Register(1, "current", "h", 0.1, "A", Grade.A),
+    Register(0, "voltage", "H", 100, "V", Grade.A),
+    # 0.1 A over Bluetooth (A), 0.01 A on RS485 (protocol C1); + charges the battery.
+    Register(1, "current", "h", 10, "A", Grade.A),
     Register(2, "cells", "16H", 1, "mV", Grade.A),
     Register(18, "pcb_temperature", "h", 1, "°C", Grade.A),
     # The value is A, that it is the ambient sensor is C; it is no average.
@@ -73,11 +77,11 @@ REGISTERS: Final = (
     Register(28, "errors", "H", 1, "", Grade.B),
     # High word first (A), low word first on the ZT with 8 cells (C).
     Register(29, "cycles", "2H", 1, "", Grade.A),
-    Register(31, "full_capacity", "I", 1 / 3_600_000, "Ah", Grade.A),
+    Register(31, "full_capacity", "I", 3_600_000, "Ah", Grade.A),
     Register(33, "probes", "6b", 1, "°C", Grade.A),
     Register(36, "cell_count", "H", 1, "", Grade.A),
     # 0 on some boards, 100 Ah on a 400 Ah pack: only where 31-32 say nothing.
-    Register(37, "design_capacity", "H", 0.1, "Ah", Grade.A),
+    Register(37, "design_capacity", "H", 10, "Ah", Grade.A),
     Register(38, "balancing", "H", 1, "", Grade.B),  # bit 0 = cell 1
     Register(39, "unknown_39", "H", 1, "", Grade.C),
     Register(40, "switches", "H", 1, "", Grade.C),  # bit 4: heating enabled
@@ -87,9 +91,12 @@ STATUS_START: Final = 0
 STATUS_COUNTS: Final = (41, 39)
 """How many registers a status read asks for: the Voltgo app 41, older apps 39."""
 
+_BY_FIELD: Final = {register.field: register for register in REGISTERS}
+
 _DATA_AT: Final = 3
-_REMAINING_CAPACITY: Final = 21  # register
-_STATUS_BYTE: Final = _DATA_AT + 2 * 25 + 1  # the low byte of the status word
+_REMAINING_AT: Final = _DATA_AT + 2 * _BY_FIELD["remaining_capacity"].number
+# The low byte of the status word.
+_STATUS_BYTE: Final = _DATA_AT + 2 * _BY_FIELD["status"].number + 1
 _LAYOUTS: Final = {
     5 + 2 * count: Struct(
         ">"
@@ -101,6 +108,60 @@ _LAYOUTS: Final = {
     )
     for count in STATUS_COUNTS
 }
+
+
+def _position(field: str) -> int:
+    """Return where the first value of a field is among those that were unpacked."""
+    format_before = "".join(
+        register.type
+        for register in REGISTERS
+        if register.number < _BY_FIELD[field].number
+    )
+    return len(Struct(f">{format_before}").unpack(bytes(calcsize(f">{format_before}"))))
+
+
+def _span(field: str) -> slice:
+    """Return where all values of a field are among those that were unpacked."""
+    start = _position(field)
+    count = len(
+        Struct(kind := f">{_BY_FIELD[field].type}").unpack(bytes(calcsize(kind)))
+    )
+    return slice(start, start + count)
+
+
+# The fields that make one value each, in the order in which `decode_status` takes them.
+_SINGLE_VALUES: Final = itemgetter(
+    *map(
+        _position,
+        (
+            "voltage",
+            "current",
+            "pcb_temperature",
+            "ambient_temperature",
+            "max_temperature",
+            "remaining_capacity",
+            "max_charge_current",
+            "state_of_health",
+            "state_of_charge",
+            "status",
+            "warnings",
+            "protections",
+            "errors",
+            "full_capacity",
+            "cell_count",
+            "design_capacity",
+            "balancing",
+        ),
+    )
+)
+_CELLS: Final = _position("cells")
+_CYCLES: Final = _span("cycles")
+_PROBES: Final = _span("probes")
+_SWITCHES: Final = _position("switches")
+_VOLTAGE_DIVISOR: Final = _BY_FIELD["voltage"].divisor
+_FULL_CAPACITY_DIVISOR: Final = _BY_FIELD["full_capacity"].divisor
+_DESIGN_CAPACITY_DIVISOR: Final = _BY_FIELD["design_capacity"].divisor
+
 _PER_ROOT_OF_TEN: Final = 100 / sqrt(10)
 _STATES: Final = {int(state): state for state in OperatingState}
 _NO_WARNINGS: Final = Warnings(0)
@@ -200,8 +261,7 @@ class BatteryStatus:
     @property
     def remaining_step(self) -> float:
         """Return the resolution of the remaining capacity: 1 Ah, 0.1 Ah on old boards."""
-        at = _DATA_AT + 2 * _REMAINING_CAPACITY
-        raw = int.from_bytes(self.frame[at : at + 2], "big")
+        raw = int.from_bytes(self.frame[_REMAINING_AT : _REMAINING_AT + 2], "big")
         return 1.0 if self.remaining_capacity in (None, raw) else 0.1
 
     @property
@@ -262,7 +322,7 @@ def _remaining_capacity(
     return (None, False) if left > MAX_REMAINING_RATIO * full else (left, tenths)
 
 
-CURRENT_SCALE: Final = 10
+CURRENT_SCALE: Final = _BY_FIELD["current"].divisor
 """Counts of 1 A over Bluetooth (A)."""
 CURRENT_SCALES: Final = (CURRENT_SCALE, 100)
 """What is known; 100 is what the same registers count on RS485 (protocol C1)."""
@@ -279,6 +339,8 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
         raise ValueError(f"a status reply does not have {len(frame)} bytes")
     values = layout.unpack_from(frame, _DATA_AT)
     (
+        voltage,
+        current,
         pcb,
         ambient,
         hottest,
@@ -290,25 +352,28 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
         warnings,
         protections,
         errors,
-        cycles_high,
-        cycles_low,
         full,
-    ) = values[18:32]
-    cell_count, design, balancing = values[38:41]
-    capacity = full / MILLIAMPERE_SECONDS_PER_AMPERE_HOUR if full else design / 10
+        cell_count,
+        design,
+        balancing,
+    ) = _SINGLE_VALUES(values)
+    cycles_high, cycles_low = values[_CYCLES]
+    capacity = (
+        full / _FULL_CAPACITY_DIVISOR if full else design / _DESIGN_CAPACITY_DIVISOR
+    )
     # No battery charges in half an hour: that board counts in tenths.
     limit_in_tenths = bool(capacity) and charge_limit > 2 * capacity
     left, tenths = _remaining_capacity(
         remaining, charge, capacity, counts_tenths=limit_in_tenths
     )
     return BatteryStatus(
-        values[0] / 100,
-        values[1] / current_scale,
-        values[2 : 2 + min(cell_count, MAX_CELLS)],
+        voltage / _VOLTAGE_DIVISOR,
+        current / current_scale,
+        values[_CELLS : _CELLS + min(cell_count, MAX_CELLS)],
         pcb if MIN_TEMPERATURE <= pcb <= MAX_TEMPERATURE else None,
         ambient if MIN_TEMPERATURE <= ambient <= MAX_TEMPERATURE else None,
         hottest if MIN_TEMPERATURE <= hottest <= MAX_TEMPERATURE else None,
-        _probes(values[32:38], probe_count(cell_count)),
+        _probes(values[_PROBES], probe_count(cell_count)),
         left,
         capacity or None,
         charge_limit / 10 if tenths or limit_in_tenths else float(charge_limit),
@@ -322,6 +387,10 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
         cycles_low or cycles_high,
         cell_count,
         balancing,
-        values[42] & HEATING_ENABLED_BIT != 0 if len(values) > 42 else None,
+        (
+            values[_SWITCHES] & HEATING_ENABLED_BIT != 0
+            if len(values) > _SWITCHES
+            else None
+        ),
         frame,
     )

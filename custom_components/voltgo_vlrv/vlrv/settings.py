@@ -12,6 +12,7 @@ from itertools import chain, count
 from typing import Final, NamedTuple
 
 from .frames import settings_request
+from .text import ascii_text
 
 GET_MODULE_ID: Final = 0x02  # A
 GET_RS485: Final = 0x03  # A
@@ -119,14 +120,10 @@ def decode_protocols(frame: bytes) -> ProtocolList:
     return ProtocolList(
         selected,
         tuple(
-            _text(data[at : at + _PROTOCOL_NAME])
+            ascii_text(data[at : at + _PROTOCOL_NAME])
             for at in range(2, len(data), _PROTOCOL_NAME)
         ),
     )
-
-
-def _text(data: bytes) -> str:
-    return "".join(chr(byte) for byte in data if 0x20 <= byte < 0x7F).strip()
 
 
 # Asked for at every sample; there are few lists of protocols, the battery's own.
