@@ -15,7 +15,7 @@ from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 
 from .conftest import USAGE_REPORT
-from .translation_check import DOMAIN, TranslationCheck
+from .translation_check import DOMAIN, INTEGRATION, TranslationCheck
 
 STRINGS: dict[str, Any] = {
     "config": {
@@ -78,6 +78,7 @@ async def test_issue_and_exception_with_a_missing_text_are_reported(
     HomeAssistantError(translation_domain=DOMAIN, translation_key="no_answer")
     HomeAssistantError(translation_domain="other", translation_key="gone")
     HomeAssistantError("in plain words")
+    check_translations.check_exception(HomeAssistantError("ours"), f"{INTEGRATION}x")
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -87,6 +88,7 @@ async def test_issue_and_exception_with_a_missing_text_are_reported(
         translation_key="lost",
     )
     assert check_translations.problems == {
+        "custom_components.voltgo_vlrv.x: HomeAssistantError is not translated",
         "exceptions.gone.message: not in strings.json",
         "exceptions.no_answer.message: placeholder {name} is not given",
         "issues.lost.title: not in strings.json",

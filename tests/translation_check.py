@@ -13,6 +13,7 @@ import functools
 import json
 from pathlib import Path
 import re
+import sys
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -26,7 +27,7 @@ from homeassistant.helpers.issue_registry import IssueRegistry
 from homeassistant.helpers.selector import SelectSelector
 
 DOMAIN: Final = "voltgo_vlrv"
-FLOWS: Final = f"custom_components.{DOMAIN}."
+INTEGRATION: Final = f"custom_components.{DOMAIN}."
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -108,8 +109,10 @@ class TranslationCheck:
         for text in ("title", "description"):
             self.check(f"issues.{key}.{text}", placeholders)
 
-    def check_exception(self, err: HomeAssistantError) -> None:
-        """Check an exception whose message the integration translates."""
+    def check_exception(self, err: HomeAssistantError, raised_in: str) -> None:
+        """Check an exception of the integration; `raised_in` is the name of a module."""
+        if raised_in.startswith(INTEGRATION) and err.translation_domain != DOMAIN:
+            self.problems.add(f"{raised_in}: {type(err).__name__} is not translated")
         if err.translation_domain == DOMAIN:
             self.check(
                 f"exceptions.{err.translation_key}.message",
@@ -118,6 +121,8 @@ class TranslationCheck:
 
     def check_entity(self, platform: str, entity: Entity) -> None:
         """Check the name of an entity, and what its state can be."""
+        if not entity.has_entity_name or entity.unique_id is None:
+            self.problems.add(f"{entity!r}: needs has_entity_name and unique_id")
         if (key := entity.translation_key) is None:
             return
         place = f"entity.{platform}.{key}"
@@ -149,7 +154,7 @@ def watched_translations() -> Generator[TranslationCheck]:
         **kwargs: Any,
     ) -> Any:
         result = await handle_step(self, flow, *args, **kwargs)
-        if type(flow).__module__.startswith(FLOWS):
+        if type(flow).__module__.startswith(INTEGRATION):
             section = "options" if isinstance(self, OptionsFlowManager) else "config"
             check.check_flow_result(section, result, flow.context)
         return result
@@ -165,7 +170,10 @@ def watched_translations() -> Generator[TranslationCheck]:
 
     def checked_init(self: HomeAssistantError, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        check.check_exception(self)
+        frame = sys._getframe(1)
+        while frame.f_code.co_name == "__init__" and frame.f_back is not None:
+            frame = frame.f_back
+        check.check_exception(self, frame.f_globals["__name__"])
 
     def checked_add(
         self: Entity, hass: HomeAssistant, platform: EntityPlatform, *args: Any

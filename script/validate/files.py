@@ -49,7 +49,7 @@ def check_contents() -> Problems:
     yield from unless_known({k: v for k, v in found.items() if k not in _EXEMPT}, WORDS)
 
 
-def _anchors(path: Path) -> set[str]:
+def anchors(path: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"(?m)^#+ (.+)$", text_files()[path].lower())
     plain = [re.sub(r"\]\([^)]*\)|[^\w\- ]", "", heading) for heading in headings]
@@ -65,5 +65,5 @@ def check_links() -> Problems:
             target = (path.parent / name).resolve() if name else path.resolve()
             if not target.exists():
                 yield f"{path}: {name} does not exist"
-            elif anchor and anchor not in _anchors(target.relative_to(Path.cwd())):
+            elif anchor and anchor not in anchors(target.relative_to(Path.cwd())):
                 yield f"{path}: {name}#{anchor}: there is no such heading"

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from homeassistant.components.automation import DOMAIN as AUTOMATION
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 
+from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.battery.test_firmware import upload
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import (
@@ -216,3 +219,13 @@ async def test_a_battery_that_was_away_has_not_crossed(
     await wait_until(lambda: value(hass, pack.address, "state_of_charge") == "10", 120)
     await asyncio.sleep(POLL)
     assert done == []
+
+
+async def test_actions_without_an_entry_are_registered(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """An automation that uses them is valid before the first battery is added."""
+    assert await async_setup_component(hass, DOMAIN, {})
+    integration = await async_get_integration(hass, DOMAIN)
+    declared = yaml.safe_load((integration.file_path / "services.yaml").read_text())
+    assert hass.services.async_services_for_domain(DOMAIN).keys() == declared.keys()

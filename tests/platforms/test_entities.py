@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import async_get_platforms
 
+from custom_components.voltgo_vlrv import PLATFORMS
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.helpers import add_discovered, battery
@@ -105,3 +108,34 @@ async def test_an_entity_keeps_only_what_is_its_own(
     assert sum(isinstance(entity, SensorEntity) for entity in looked_at) >= 15
     sizes = {entity.entity_id: len(vars(entity)) for entity in looked_at}
     assert {name: size for name, size in sizes.items() if size > KEPT} == {}
+
+
+async def test_entities_that_are_removed_leave_no_listener(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Each listens from when it is added, a disabled one never, until it is removed."""
+    pack = battery("driving_load")
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await asyncio.sleep(5)
+    entities: list[Any] = [
+        entity
+        for platform in async_get_platforms(hass, DOMAIN)
+        for entity in platform.entities.values()
+    ]
+    (coordinator,) = {entity.coordinator for entity in entities}
+    listening = {
+        getattr(callback, "__self__", None)
+        for callback, _ in coordinator._listeners.values()
+    }
+    assert {one for one in listening if isinstance(one, Entity)} == {*entities}
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert coordinator._listeners == {}
+
+
+def test_platform_says_how_many_updates_run_at_a_time() -> None:
+    """A platform without that would be limited by Home Assistant's default."""
+    for platform in PLATFORMS:
+        module = importlib.import_module(f"custom_components.{DOMAIN}.{platform}")
+        assert module.PARALLEL_UPDATES >= 0

@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 import shutil
+import struct
 import subprocess
 from typing import Final
 from zipfile import ZipFile, ZipInfo
@@ -203,3 +204,16 @@ def test_hacs_manifest_zip_release_hides_the_default_branch() -> None:
     manifest = json.loads((ROOT / "hacs.json").read_text())
     assert manifest["zip_release"] is True
     assert manifest["hide_default_branch"] is True
+
+
+@pytest.mark.parametrize("name", ["icon", "logo"])
+@pytest.mark.parametrize(("variant", "size"), [("", 256), ("@2x", 512)])
+def test_brand_picture_has_the_height_that_home_assistant_asks_for(
+    name: str, variant: str, size: int
+) -> None:
+    """Icons are square, too."""
+    header = (ROOT / INTEGRATION / "brand" / f"{name}{variant}.png").read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", header[16:])
+    assert height == size
+    assert name == "logo" or width == size
