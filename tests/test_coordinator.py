@@ -30,7 +30,8 @@ from .helpers import (
     value,
     wait_until,
 )
-from custom_components.voltgo_vlrv.coordinator import CONF_FACTS, VlrvConfigEntry
+from custom_components.voltgo_vlrv.const import CONF_FACTS
+from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.battery import SimulatedBattery
 from simulator.faults import FOREVER

@@ -81,7 +81,7 @@ def _low(
 
     It has to rise by the hysteresis before that ends.
     """
-    threshold = coordinator.low_battery
+    threshold = coordinator.options.low_battery
     if before:
         threshold += LOW_BATTERY_HYSTERESIS - 1
     return status.state_of_charge <= threshold

@@ -7,6 +7,25 @@ from typing import Final
 
 DOMAIN: Final = "voltgo_vlrv"
 
+# Data of a battery's entry.
+CONF_FACTS: Final = "facts"
+CONF_PENDING: Final = "pending"
+
+# Options of a battery's entry; `options.py` reads them.
+CONF_AVAILABILITY: Final = "availability"
+CONF_CONNECTION: Final = "connection"
+CONF_CURRENT_SCALE: Final = "current_scale"
+CONF_FIRMWARE: Final = "firmware"
+CONF_INTERVAL: Final = "interval"
+CONF_LOW_BATTERY: Final = "low_battery"
+DEFAULT_LOW_BATTERY: Final = 20  # %
+
+# Data and options of a bank's entry.
+CONF_KIND: Final = "kind"
+KIND_BANK: Final = "bank"
+CONF_MEMBERS: Final = "members"
+CONF_INVERTER: Final = "inverter"
+
 # How often a battery is read, unless its owner wants another interval.
 POLL_INTERVAL: Final = timedelta(seconds=10)
 MIN_INTERVAL: Final = timedelta(seconds=5)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 import logging
 from math import inf
-from typing import Any, Final, override
+from typing import Any, override
 
 from bleak.backends.device import BLEDevice
 from bluetooth_data_tools import parse_advertisement_data_bytes
@@ -34,11 +34,9 @@ from .battery.statistics import PollStatistics
 from .connection.errors import error_reason
 from .connection.manager import ConnectionManager
 from .const import (
+    CONF_FACTS,
     DOMAIN,
-    ENERGY_GAP,
-    ENERGY_GAP_INTERVALS,
     MAX_AGE,
-    MAX_AGE_INTERVALS,
     MAX_DROPS_PER_READ,
     MAX_UNANSWERED_POLLS,
     METADATA_MAX_AGE,
@@ -54,6 +52,7 @@ from .history.last_status import Memory
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime, charge_of
 from .issues import async_watch_competing_entries
+from .options import BatteryOptions, energy_gap
 from .vlrv.client import VlrvClient
 from .vlrv.errors import (
     ConnectionLostError,
@@ -63,19 +62,12 @@ from .vlrv.errors import (
     RefusedError,
     VlrvError,
 )
-from .vlrv.registers import CURRENT_SCALE, BatteryStatus
+from .vlrv.registers import BatteryStatus
 from .vlrv.validation import decode_valid_status
 
 _LOGGER = logging.getLogger(__name__)
 
 type VlrvConfigEntry = ConfigEntry[VlrvCoordinator]
-
-CONF_AVAILABILITY: Final = "availability"
-CONF_FACTS: Final = "facts"
-CONF_CURRENT_SCALE: Final = "current_scale"
-CONF_INTERVAL: Final = "interval"
-CONF_LOW_BATTERY: Final = "low_battery"
-DEFAULT_LOW_BATTERY: Final = 20
 
 
 class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
@@ -103,6 +95,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             ),
         )
         self.address: str = entry.data[CONF_ADDRESS]
+        self.options = BatteryOptions(entry)
         self.facts = BatteryInfo.from_data(entry.data[CONF_FACTS])
         self.health = PollStatistics()
         self.energy = EnergyCounter(hass, entry.entry_id)
@@ -164,25 +157,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return info.name
 
     @property
-    def low_battery(self) -> int:
-        """Return the state of charge in % at which the battery counts as low."""
-        return int(self.config_entry.options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY))
-
-    @property
-    def interval(self) -> timedelta:
-        """Return how often the owner wants the battery to be read."""
-        seconds = self.config_entry.options.get(CONF_INTERVAL)
-        return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
-
-    @property
-    def max_age(self) -> timedelta:
-        """Return for how long a sample may be shown without another one."""
-        seconds = self.config_entry.options.get(CONF_AVAILABILITY)
-        if seconds is None:
-            return max(MAX_AGE, MAX_AGE_INTERVALS * self.interval)
-        return timedelta(seconds=seconds)
-
-    @property
     def is_live(self) -> bool:
         """Return whether what is shown was read lately, whatever else may stand.
 
@@ -192,16 +166,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return (
             not self.connection.is_released
             and age is not None
-            and age < max(MAX_AGE, MAX_AGE_INTERVALS * self.interval).total_seconds()
+            and age < self.options.live_age.total_seconds()
         )
 
     @callback
     def _apply_options(self) -> None:
         """Take over the owner's options and name; the link need not be dropped."""
         self.name = self.client.name = async_name(self.hass, self.config_entry)
-        self.client.current_scale = int(
-            self.config_entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE)
-        )
+        self.client.current_scale = self.options.current_scale
 
     @callback
     def async_options_updated(self) -> None:
@@ -349,7 +321,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.note_away()
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
         if (pause := self.connection.handle_lost()) is not None:
-            self.update_interval = max(pause, self.interval)
+            self.update_interval = max(pause, self.options.interval)
             self._schedule_refresh()
         self.connection.async_update()
 
@@ -398,7 +370,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._stands_while_released:
             self._stands_from = self.hass.loop.time()
             self._watch_age()
-        self.update_interval = self.interval
+        self.update_interval = self.options.interval
         self.request_refresh()
 
     @callback
@@ -463,8 +435,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             if not is_bank(entry)
         )
         if len(batteries) < 2 or self.config_entry.entry_id not in batteries:
-            return self.interval
-        seconds = self.interval.total_seconds()
+            return self.options.interval
+        seconds = self.options.interval.total_seconds()
         beat = seconds * batteries.index(self.config_entry.entry_id) / len(batteries)
         left = (beat - self.hass.loop.time()) % seconds
         # The beat that is nearest to a whole interval from now.
@@ -491,7 +463,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Return until when, on the event loop's clock, the last sample is young."""
         if self._stands_from is None:
             return -inf
-        return self._stands_from + self.max_age.total_seconds()
+        return self._stands_from + self.options.max_age.total_seconds()
 
     @callback
     def _watch_age(self) -> None:
@@ -590,17 +562,20 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.health.accept(when, time)
         self._stands_from = time
         self._is_lost = False
-        interval = max(self.interval, self._interval_then)
-        self._interval_then = self.interval
+        interval = max(self.options.interval, self._interval_then)
+        self._interval_then = self.options.interval
         self.memory.note_sample(status.frame, when)
         self.evidence.see(status, when.timestamp())
         self.energy.add(
             time,
             status.voltage * status.current,
-            max(ENERGY_GAP, ENERGY_GAP_INTERVALS * interval).total_seconds(),
+            energy_gap(interval).total_seconds(),
         )
         self.runtime.add(
-            time, status.current, charge_of(status), self.interval.total_seconds()
+            time,
+            status.current,
+            charge_of(status),
+            self.options.interval.total_seconds(),
         )
         self.upkeep.add(status, time)
 

@@ -16,7 +16,8 @@ from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant, callback
 
 from .bank.diagnostics import bank_report
-from .coordinator import CONF_CURRENT_SCALE, VlrvConfigEntry, VlrvCoordinator
+from .const import CONF_CURRENT_SCALE
+from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .entries import is_bank, members_of
 from .history.diagnostic_log import async_diagnostic_log
 from .history.energy import DIRECTIONS

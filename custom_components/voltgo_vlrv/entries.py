@@ -6,29 +6,20 @@ is the same one whatever its owner calls it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
-from .const import DOMAIN
-
-if TYPE_CHECKING:
-    from .bank.coordinator import BankConfigEntry
-    from .coordinator import VlrvConfigEntry
-
-CONF_KIND: Final = "kind"
-KIND_BANK: Final = "bank"
-CONF_MEMBERS: Final = "members"
-CONF_INVERTER: Final = "inverter"
+from .const import CONF_KIND, CONF_MEMBERS, DOMAIN, KIND_BANK
 
 MIN_MEMBERS: Final = 2
 MAX_MEMBERS: Final = 16
 """As many as there are module IDs."""
 
 
-def is_bank(entry: ConfigEntry[Any]) -> TypeGuard[BankConfigEntry]:
+def is_bank(entry: ConfigEntry[Any]) -> TypeGuard[ConfigEntry[Any]]:
     """Return whether an entry is a bank; all others are batteries."""
     return entry.data.get(CONF_KIND) == KIND_BANK
 
@@ -39,13 +30,13 @@ def members_of(bank: ConfigEntry[Any]) -> tuple[str, ...]:
 
 
 @callback
-def async_batteries(hass: HomeAssistant) -> list[VlrvConfigEntry]:
+def async_batteries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
     """Return the entries of all batteries, also those that are switched off."""
     return [entry for entry in _entries(hass) if not is_bank(entry)]
 
 
 @callback
-def async_banks(hass: HomeAssistant) -> list[BankConfigEntry]:
+def async_banks(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
     """Return the entries of all banks."""
     return [entry for entry in _entries(hass) if is_bank(entry)]
 
@@ -57,7 +48,7 @@ def _entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
 @callback
 def async_free_batteries(
     hass: HomeAssistant, besides: ConfigEntry[Any] | None = None
-) -> list[VlrvConfigEntry]:
+) -> list[ConfigEntry[Any]]:
     """Return the batteries that are in no bank, or in none but `besides`."""
     taken = {
         address

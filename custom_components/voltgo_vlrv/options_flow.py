@@ -25,22 +25,22 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
-from .battery.firmware_files import CONF_FIRMWARE, FirmwareStore, note_of
-from .connection.manager import CONF_CONNECTION, ConnectionMode
+from .battery.firmware_files import FirmwareStore, note_of
+from .connection.manager import ConnectionMode
 from .const import (
+    CONF_AVAILABILITY,
+    CONF_CONNECTION,
+    CONF_CURRENT_SCALE,
+    CONF_FIRMWARE,
+    CONF_INTERVAL,
+    CONF_LOW_BATTERY,
+    DEFAULT_LOW_BATTERY,
     MAX_AGE_OPTION,
     MAX_INTERVAL,
     MIN_AGE_INTERVALS,
     MIN_AGE_OPTION,
     MIN_INTERVAL,
     POLL_INTERVAL,
-)
-from .coordinator import (
-    CONF_AVAILABILITY,
-    CONF_CURRENT_SCALE,
-    CONF_INTERVAL,
-    CONF_LOW_BATTERY,
-    DEFAULT_LOW_BATTERY,
 )
 from .vlrv.firmware import (
     COMPONENTS,

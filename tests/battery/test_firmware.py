@@ -34,11 +34,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 
 from custom_components.voltgo_vlrv.battery import firmware_files
-from custom_components.voltgo_vlrv.battery.firmware_files import (
-    CONF_FIRMWARE,
-    FirmwareStore,
-)
-from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.battery.firmware_files import FirmwareStore
+from custom_components.voltgo_vlrv.const import CONF_FIRMWARE, DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.battery import IDENTITY_START, SimulatedBattery
 from simulator.clock import FastClock

@@ -26,8 +26,7 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 
-from custom_components.voltgo_vlrv.battery.settings import CONF_PENDING
-from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.const import CONF_PENDING, DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.battery import CAN_PROTOCOLS, SimulatedBattery, settings_frame
 from simulator.faults import FOREVER

@@ -22,8 +22,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 
 from custom_components.voltgo_vlrv.config_flow import REDISCOVER_FIRST
-from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import CONF_FACTS
+from custom_components.voltgo_vlrv.const import CONF_FACTS, DOMAIN
 from simulator.battery import SimulatedBattery, status_reply
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral

@@ -22,12 +22,9 @@ from homeassistant.helpers.typing import DiscoveryInfoType
 from homeassistant.util.ulid import ulid_now
 
 from ..battery.info import BatteryInfo
-from ..coordinator import CONF_FACTS, VlrvConfigEntry
+from ..const import CONF_FACTS, CONF_INVERTER, CONF_KIND, CONF_MEMBERS, KIND_BANK
+from ..coordinator import VlrvConfigEntry
 from ..entries import (
-    CONF_INVERTER,
-    CONF_KIND,
-    CONF_MEMBERS,
-    KIND_BANK,
     MAX_MEMBERS,
     MIN_MEMBERS,
     async_free_batteries,

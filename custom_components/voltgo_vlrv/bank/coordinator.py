@@ -25,15 +25,15 @@ from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
 from ..battery.info import DEFAULT_MANUFACTURER, BatteryInfo
-from ..const import DOMAIN
-from ..coordinator import (
+from ..const import (
     CONF_FACTS,
+    CONF_INVERTER,
     CONF_LOW_BATTERY,
     DEFAULT_LOW_BATTERY,
-    VlrvConfigEntry,
-    VlrvCoordinator,
+    DOMAIN,
 )
-from ..entries import CONF_INVERTER, async_batteries, async_name, may_rename, members_of
+from ..coordinator import VlrvConfigEntry, VlrvCoordinator
+from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.energy import CHARGED, DISCHARGED, Flow
 from ..history.runtime import Runtime, charge_of
 from .aggregate import BankReading, MemberReading, imbalance, read_bank
@@ -134,7 +134,7 @@ class Member:
         # A first sample is told some moments before its values are there.
         age = None if coordinator.data is None else coordinator.health.age(time)
         stands = coordinator.last_update_success
-        longest = coordinator.max_age.total_seconds()
+        longest = coordinator.options.max_age.total_seconds()
         if age is not None and age <= longest and stands:
             self.awaited = None
             return Presence.REPORTS
@@ -428,7 +428,7 @@ class BankCoordinator:
     def _interval(self) -> float:
         """Return within how many seconds each member is read."""
         return max(
-            member.coordinator.interval.total_seconds()
+            member.coordinator.options.interval.total_seconds()
             for member in self.members.values()
             if member.coordinator is not None
         )
@@ -490,7 +490,7 @@ def _together(members: Sequence[Member]) -> bool:
         when for item in coordinators if (when := item.health.last_sample) is not None
     ]
     return len(times) == len(coordinators) > 0 and max(times) - min(times) <= max(
-        item.max_age for item in coordinators
+        item.options.max_age for item in coordinators
     )
 
 

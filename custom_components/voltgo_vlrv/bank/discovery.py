@@ -14,8 +14,8 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import discovery_flow
 
 from ..battery.info import BatteryInfo
-from ..const import DOMAIN
-from ..coordinator import CONF_FACTS, VlrvConfigEntry
+from ..const import CONF_FACTS, DOMAIN
+from ..coordinator import VlrvConfigEntry
 from ..entries import MIN_MEMBERS, async_batteries, async_free_batteries, members_of
 
 CONF_MODEL: Final = "model"

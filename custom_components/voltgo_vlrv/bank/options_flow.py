@@ -15,8 +15,7 @@ from homeassistant.helpers.selector import (
     NumberSelectorMode,
 )
 
-from ..coordinator import CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
-from ..entries import CONF_INVERTER
+from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
 
 
 class BankOptionsFlow(OptionsFlowWithReload):

@@ -17,10 +17,9 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import STORAGE_DIR
 
-from ..const import DOMAIN
+from ..const import CONF_FIRMWARE, DOMAIN
 from ..vlrv.firmware import FirmwareImage, ImageError, check_image
 
-CONF_FIRMWARE: Final = "firmware"
 _INSTALLED: Final = "installed"  # SHA-256; what an upload notes has none
 
 

@@ -18,7 +18,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 
 from ..connection.manager import ReleasedError
-from ..const import DOMAIN
+from ..const import CONF_PENDING, DOMAIN
 from ..localization import words
 from ..vlrv.errors import (
     ConnectionLostError,
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from ..coordinator import VlrvCoordinator
 
 _LOGGER = logging.getLogger(__name__)
-
-CONF_PENDING: Final = "pending"
 
 MODULE_ID: Final = "module_id"
 CAN: Final = "can_protocol"

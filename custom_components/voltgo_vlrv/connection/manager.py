@@ -21,7 +21,14 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import DOMAIN, MAX_AGE, MAX_BACKOFF, MAX_RELEASE, POLL_INTERVAL
+from ..const import (
+    CONF_CONNECTION,
+    DOMAIN,
+    MAX_AGE,
+    MAX_BACKOFF,
+    MAX_RELEASE,
+    POLL_INTERVAL,
+)
 from ..issues import async_clear_slot_issue, async_raise_slot_issue
 from ..vlrv.errors import (
     ConnectionLostError,
@@ -37,8 +44,6 @@ if TYPE_CHECKING:
     from ..coordinator import VlrvCoordinator
 
 _CONNECTING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_connecting")
-
-CONF_CONNECTION: Final = "connection"
 
 # So many links in a row that break soon are made anew at once.
 MAX_SHORT_CONNECTIONS: Final = 3
@@ -371,7 +376,8 @@ class ConnectionManager:
         # Who has the reading does not want another one before its time, but before it is
         # too old to be shown.
         return max(
-            min(pause, self._coordinator.max_age / 2), self._coordinator.interval
+            min(pause, self._coordinator.options.max_age / 2),
+            self._coordinator.options.interval,
         )
 
     @callback
@@ -383,7 +389,7 @@ class ConnectionManager:
         want to wait two for it.
         """
         reason = error_reason(self._hass, self._coordinator.address, err)
-        pause = min(self._coordinator.interval, POLL_INTERVAL)
+        pause = min(self._coordinator.options.interval, POLL_INTERVAL)
         if isinstance(err, (NotReachableError, ConnectionLostError, NotVlrvError)):
             self._failures += 1
             # A link that broke is most often back at once, with an advertisement.
