@@ -44,10 +44,14 @@ import bluetooth_data_tools
 from homeassistant.util import dt as dt_util
 
 FOLLOWERS: Final = (
+    "aioesphomeapi",
     "bleak",
+    "bleak_esphome",
     "bleak_retry_connector",
+    "bluetooth_adapters",
     "bluetooth_data_tools",
     "custom_components",
+    "dbus_fast",
     "habluetooth",
     "homeassistant",
     "simulator",

@@ -1,0 +1,305 @@
+"""A battery's Bluetooth module as adapters see it: advertisements, GATT, one connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isinf
+from typing import Any
+
+from .medium import ATT_HEADER, Connection, GattMedium
+from .services import (
+    ENABLE_NOTIFICATIONS,
+    INVALID_HANDLE,
+    REQUEST_NOT_SUPPORTED,
+    SERVICE_TABLES,
+    WRITE_NOT_PERMITTED,
+)
+from simulator.faults import ARRIVAL, LinkFaults
+from simulator.peripheral import (
+    READ_BUFFER,
+    SUPERVISION_TIMEOUT,
+    TERMINATED_BY_PEER,
+    Advertising,
+    Battery,
+    Notification,
+    Traffic,
+    Write,
+)
+from simulator.profiles import PROFILES
+
+
+@dataclass(slots=True)
+class _State:
+    """What a module is doing."""
+
+    is_on: bool = False
+    held_by_phone: bool = False
+    connection: Connection | None = None
+    subscribed: bool = False
+
+
+class GattPeripheral:
+    """A battery that adapters can receive and connect to.
+
+    It takes one connection and does not advertise while that lasts. It has the public
+    attributes of `simulator.peripheral.Peripheral`. `advertising_interval` and
+    `reply_latency` are in seconds. `table` holds its services; replace it while the
+    battery is off, as an update of the module would.
+    """
+
+    def __init__(
+        self,
+        medium: GattMedium,
+        battery: Battery,
+        *,
+        advertising_interval: float = 1.0,
+        max_mtu: int | None = None,
+        name_in_scan_response: bool = False,
+        reply_latency: float = 0.1,
+        profile: str | None = None,
+        faults: LinkFaults | None = None,
+    ) -> None:
+        """Prepare a battery that is still switched off."""
+        key = profile or f"v{battery.generation}"
+        self.medium = medium
+        self.battery = battery
+        self.profile = PROFILES[key]
+        self.table = SERVICE_TABLES[key]
+        self.max_mtu = max_mtu or self.profile.max_mtu
+        self.reply_latency = reply_latency
+        self.faults = faults or LinkFaults()
+        self.traffic = Traffic()
+        self._advertising = Advertising(
+            advertising_interval, name_in_scan_response=name_in_scan_response
+        )
+        self._state = _State()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        medium.peripherals[self.address] = self
+
+    @property
+    def writes(self) -> deque[Write]:
+        """Return the frames that arrived at the battery, newest last."""
+        return self.traffic.writes
+
+    @property
+    def notifications(self) -> deque[Notification]:
+        """Return the notifications that left the battery, newest last."""
+        return self.traffic.notifications
+
+    @property
+    def connections(self) -> int:
+        """Return how many connections were made so far."""
+        return self.traffic.connections
+
+    @property
+    def address(self) -> str:
+        """Return the battery's address."""
+        return self.battery.address
+
+    @property
+    def name(self) -> str:
+        """Return the battery's name."""
+        return self.battery.name
+
+    @property
+    def is_on(self) -> bool:
+        """Return whether the module has power."""
+        return self._state.is_on
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether an adapter holds the connection."""
+        return self._state.connection is not None
+
+    @property
+    def is_advertising(self) -> bool:
+        """Return whether it can be received and connected to now."""
+        state = self._state
+        return (
+            state.is_on
+            and self._advertising.is_in_range
+            and state.connection is None
+            and not state.held_by_phone
+        )
+
+    # Power and presence
+
+    async def start(self) -> None:
+        """Switch the module on."""
+        self._state.is_on = True
+        self._advertise()
+
+    async def stop(self) -> None:
+        """Switch the module off; a connection is lost."""
+        self._state.is_on = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.drop_link()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def power_cycle(self, off_for: float = 5.0) -> None:
+        """Switch the battery off and, after `off_for` seconds, on again."""
+        await self.stop()
+        if (power_cycle := getattr(self.battery, "power_cycle", None)) is not None:
+            power_cycle()
+        if isinf(off_for):
+            return
+        await asyncio.sleep(off_for)
+        await self.start()
+
+    async def silence(self) -> None:
+        """Stop advertising, as out of range; an existing connection stays."""
+        self._advertising.is_in_range = False
+
+    async def advertise(self) -> None:
+        """Advertise again; while connected, after the connection has ended."""
+        self._advertising.is_in_range = True
+
+    async def occupy(self) -> None:
+        """Let the owner's phone connect and keep the connection."""
+        if not self.is_advertising:
+            raise RuntimeError(f"{self.name} cannot be connected to now")
+        self._state.held_by_phone = True
+
+    async def vacate(self) -> None:
+        """Let the phone disconnect."""
+        self._state.held_by_phone = False
+
+    def drop_link(self, reason: int = SUPERVISION_TIMEOUT) -> None:
+        """Lose the connection, if there is one, for an HCI reason."""
+        connection = self._state.connection
+        self._clear_connection()
+        if connection is not None:
+            connection.lose(reason)
+
+    # Advertising
+
+    def advertisement(self) -> tuple[bytes, bytes]:
+        """Return the advertising data and the scan response."""
+        return self._advertising.payload(self.battery, self.profile)
+
+    def _advertise(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(
+            self._advertising.interval, self._advertise
+        )
+        if self.is_advertising:
+            for receiver in list(self.medium.receivers):
+                receiver.receive(self)
+
+    # The connection
+
+    def accept(self, connection: Connection) -> bool:
+        """Take a connection; return False if it is refused and nothing has changed."""
+        if not self.is_advertising or self.faults.take("refuse_connection"):
+            return False
+        self._state.connection = connection
+        self.traffic.connections += 1
+        if self.faults.take("disconnect_on_connect"):
+            self._drop_later(ARRIVAL, TERMINATED_BY_PEER)
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        """Handle that the adapter has disconnected."""
+        if self._state.connection is connection:
+            self._clear_connection()
+
+    def _clear_connection(self) -> None:
+        self._state.connection = None
+        self._state.subscribed = False
+        self.faults.held = b""
+
+    def read(self, connection: Connection, handle: int) -> bytes | int:
+        """Return a value, or the ATT error."""
+        if self._state.connection is not connection or self.table.find(handle) is None:
+            return INVALID_HANDLE
+        if handle == self.table.write:
+            return self.writes[-1].data if self.writes else b""
+        return bytes(READ_BUFFER)
+
+    def write_descriptor(self, connection: Connection, handle: int, data: bytes) -> int:
+        """Handle a write to a descriptor; return the ATT error, 0 for none."""
+        state, table = self._state, self.table
+        if state.connection is not connection or not table.is_descriptor(handle):
+            return INVALID_HANDLE if table.find(handle) is None else WRITE_NOT_PERMITTED
+        if handle != table.cccd:
+            return 0
+        if data == ENABLE_NOTIFICATIONS and self.faults.take("refuse_subscription"):
+            return REQUEST_NOT_SUPPORTED
+        state.subscribed = data == ENABLE_NOTIFICATIONS
+        if state.subscribed and self.faults.take("disconnect_on_subscribe"):
+            self._drop_later(0.0, SUPERVISION_TIMEOUT)
+        return 0
+
+    def write(self, connection: Connection, handle: int, data: bytes) -> int:
+        """Handle a write; return the ATT error of a request, 0 for none."""
+        if self._state.connection is not connection or self.table.find(handle) is None:
+            return INVALID_HANDLE
+        if handle != self.table.write:
+            return 0  # the second service accepts everything and never replies
+        now = asyncio.get_running_loop().time()
+        applied = self.traffic.record_write(now, data)
+        if not applied or not self.profile.answers:
+            return 0
+        reply = self.battery.handle(data)
+        take_outage = getattr(self.battery, "take_outage", None)
+        outage = None if take_outage is None else take_outage()
+        if reply is not None or outage is not None:
+            self._create_task(self._respond(connection, reply, outage))
+        return 0
+
+    async def _respond(
+        self, connection: Connection, reply: bytes | None, outage: float | None
+    ) -> None:
+        """Send the reply, if any, then disappear for `outage` seconds."""
+        if reply is not None:
+            await self._reply(connection, reply)
+        if outage is None:
+            return
+        await asyncio.sleep(ARRIVAL)
+        if outage:
+            await self.power_cycle(outage)
+        else:
+            self.drop_link()
+
+    async def _reply(self, connection: Connection, reply: bytes) -> None:
+        # The exchange of the MTU may come later: the size is that of this moment.
+        size = connection.mtu - ATT_HEADER
+        for part in self.faults.send(reply, size, self.reply_latency):
+            if part.delay:
+                await asyncio.sleep(part.delay)
+            if self._state.connection is not connection:
+                return
+            if part.data is None:
+                self.drop_link()
+                return
+            if self._state.subscribed:
+                connection.deliver(self.table.notify, part.data)
+                self.notifications.append(
+                    Notification(asyncio.get_running_loop().time(), part.data)
+                )
+
+    def _drop_later(self, seconds: float, reason: int) -> None:
+        async def drop() -> None:
+            await asyncio.sleep(seconds)
+            self.drop_link(reason)
+
+        self._create_task(drop())
+
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._handle_task_done)
+
+    def _handle_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        with suppress(asyncio.CancelledError):
+            task.result()

@@ -1,0 +1,1 @@
+"""Tests over Home Assistant's own Bluetooth integration and a simulated BlueZ."""

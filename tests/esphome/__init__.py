@@ -1,0 +1,1 @@
+"""Tests over Home Assistant's own ESPHome integration and simulated Bluetooth proxies."""
