@@ -74,7 +74,7 @@ class FirmwareInstaller:
                 await stack.enter_async_context(self._lock)
             image = await self._load(component)
             try:
-                await stack.enter_async_context(self._coordinator.link.use())
+                await stack.enter_async_context(self._coordinator.connection.use())
             except ReleasedError as err:
                 raise self._error("firmware_released") from err
             except VlrvError as err:

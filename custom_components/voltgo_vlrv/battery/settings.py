@@ -275,12 +275,12 @@ class SettingsCoordinator:
         async with self.changing, self._lock, AsyncExitStack() as stack:
             self._is_sent = False
             try:
-                await stack.enter_async_context(self._coordinator.link.use())
+                await stack.enter_async_context(self._coordinator.connection.use())
             except ReleasedError as err:
                 raise self._error("change_released", setting) from err
             except VlrvError as err:
                 # A release gives the attempt to connect up.
-                is_released = self._coordinator.link.is_released
+                is_released = self._coordinator.connection.is_released
                 key = "change_released" if is_released else "change_unreachable"
                 raise self._error(key, setting) from err
             try:
