@@ -13,11 +13,8 @@ IMPORTS: list[str] = [
     ".battery.stuck_data",
     ".connection.manager > .coordinator",
     ".connection.manager > .issues",
-    ".entries > .bank.coordinator",
-    ".entries > .coordinator",
     ".history.charge",
     ".history.charge_history",
-    ".options",
 ]
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/bank/coordinator.py",
@@ -81,8 +78,8 @@ WORDS: list[str] = [
     "custom_components/voltgo_vlrv/trigger.py",
     "custom_components/voltgo_vlrv/vlrv/errors.py",
     "custom_components/voltgo_vlrv/vlrv/trace.py",
-    "docs/adding.md",
-    "docs/architecture.md",
+    "docs/development/adding.md",
+    "docs/development/architecture.md",
     "script/benchmarks/environment.py",
     "script/benchmarks/integration.py",
     "simulator/adapter.py",
