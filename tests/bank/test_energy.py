@@ -11,12 +11,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import (
+    mock_restore_cache,
     mock_restore_cache_with_extra_data,
 )
 
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant, State
-from homeassistant.helpers import restore_state
 from homeassistant.helpers.storage import Store
 
 from .common import (
@@ -355,7 +355,7 @@ async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
         await hass.config_entries.async_unload(entry.entry_id)
     await hass.async_add_executor_job(path.write_text, at_once)
     # What was shown is saved every quarter of an hour, and so is lost as well.
-    restore_state.async_get(hass).last_states.clear()
+    mock_restore_cache(hass, [])
     for entry in (bank, *entries):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await settle(hass)
