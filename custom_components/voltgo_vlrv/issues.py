@@ -5,7 +5,9 @@ None of them can be fixed by a click; each goes away by itself.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+import inspect
+from typing import Any, Final
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -25,6 +27,39 @@ from .entries import async_name
 # Integrations that take these batteries for another brand's, and connect to them.
 COMPETING_INTEGRATIONS: Final = frozenset({"bms_ble"})
 
+# Since Home Assistant 2026.11 an issue can name the entry that it is about, by which
+# the user interface groups issues.
+_KNOWS_ENTRIES: Final = (
+    "config_entry_id" in inspect.signature(ir.async_create_issue).parameters
+)
+
+
+@callback
+def async_create_issue(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    issue_id: str,
+    *,
+    severity: ir.IssueSeverity,
+    translation_key: str,
+    translation_placeholders: Mapping[str, str],
+) -> None:
+    """Create or update a repair issue about a battery or a bank, without a fix flow."""
+    about: dict[str, Any] = {}
+    # An entry that is being removed would be refused.
+    if _KNOWS_ENTRIES and hass.config_entries.async_get_entry(entry.entry_id):
+        about["config_entry_id"] = entry.entry_id
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=severity,
+        translation_key=translation_key,
+        translation_placeholders=dict(translation_placeholders),
+        **about,
+    )
+
 
 def _slot_issue(entry: ConfigEntry) -> str:
     return f"no_slot_{entry.entry_id}"
@@ -33,11 +68,10 @@ def _slot_issue(entry: ConfigEntry) -> str:
 @callback
 def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Say that nothing that hears the battery has a connection left for it."""
-    ir.async_create_issue(
+    async_create_issue(
         hass,
-        DOMAIN,
+        entry,
         _slot_issue(entry),
-        is_fixable=False,
         severity=ir.IssueSeverity.WARNING,
         translation_key="no_slot",
         translation_placeholders={
@@ -74,11 +108,10 @@ def async_watch_competing_entries(
         if not rivals:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
             return
-        ir.async_create_issue(
+        async_create_issue(
             hass,
-            DOMAIN,
+            entry,
             issue_id,
-            is_fixable=False,
             severity=ir.IssueSeverity.ERROR,
             translation_key="rival",
             translation_placeholders={

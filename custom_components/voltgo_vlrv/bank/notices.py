@@ -15,6 +15,7 @@ from ..battery.info import BatteryInfo
 from ..battery.settings import MODULE_ID
 from ..const import DOMAIN
 from ..entries import MIN_MEMBERS
+from ..issues import async_create_issue
 from ..localization import without_markup
 from .module_ids import ModuleId, plan
 
@@ -53,11 +54,10 @@ class BankIssues:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
         for issue_id, notice in notices.items():
             if self._raised.get(issue_id) != notice:
-                ir.async_create_issue(
+                async_create_issue(
                     hass,
-                    DOMAIN,
+                    self._bank.config_entry,
                     issue_id,
-                    is_fixable=False,
                     severity=notice.severity,
                     translation_key=notice.key,
                     translation_placeholders=notice.placeholders,

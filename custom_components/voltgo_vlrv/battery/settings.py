@@ -19,6 +19,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from ..connection.manager import ReleasedError
 from ..const import CONF_PENDING, DOMAIN
+from ..issues import async_create_issue
 from ..localization import words
 from ..vlrv.errors import (
     ConnectionLostError,
@@ -392,11 +393,10 @@ class SettingsCoordinator:
             ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
             return
         names = words(coordinator.hass).settings
-        ir.async_create_issue(
+        async_create_issue(
             coordinator.hass,
-            DOMAIN,
+            coordinator.config_entry,
             issue_id,
-            is_fixable=False,
             severity=ir.IssueSeverity.WARNING,
             translation_key=(
                 "power_cycle_without_effect" if self._missed else "power_cycle"

@@ -1,0 +1,81 @@
+"""How repair issues are created, on versions that group them by entry and before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+
+from custom_components.voltgo_vlrv import issues
+from custom_components.voltgo_vlrv.const import DOMAIN
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant) -> MockConfigEntry:
+    """Return the entry of a battery that is not set up."""
+    entry = MockConfigEntry(domain=DOMAIN, unique_id="A4:C1:37:00:00:03")
+    entry.add_to_hass(hass)
+    return entry
+
+
+def create(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Create an issue about the battery."""
+    issues.async_create_issue(
+        hass,
+        entry,
+        "no_slot_1",
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="no_slot",
+        translation_placeholders={"name": "Starter", "adapters": "hci0"},
+    )
+
+
+async def test_issue_on_this_version_is_registered(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """With its entry, where this version of Home Assistant knows entries of issues."""
+    create(hass, entry)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, "no_slot_1")
+    assert issue is not None
+    assert issue.translation_key == "no_slot"
+    assert getattr(issue, "config_entry_id", entry.entry_id) == entry.entry_id
+
+
+@pytest.mark.parametrize(
+    ("known", "removed"), [(True, False), (True, True), (False, False)]
+)
+async def test_issue_entry_is_named_only_where_it_is_accepted(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    known: bool,
+    removed: bool,
+) -> None:
+    """Since 2026.11, and not while the entry is being removed."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr(issues, "_KNOWS_ENTRIES", known)
+    monkeypatch.setattr(
+        ir, "async_create_issue", lambda *_args, **arguments: calls.append(arguments)
+    )
+    if removed:
+        await hass.config_entries.async_remove(entry.entry_id)
+    create(hass, entry)
+    named = known and not removed
+    (arguments,) = calls
+    assert arguments.get("config_entry_id") == (entry.entry_id if named else None)
+    assert ("config_entry_id" in arguments) is named
+
+
+def test_issue_is_created_in_one_place_only() -> None:
+    """Any other call would leave the entry out."""
+    folder = Path(issues.__file__).parent
+    assert [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*.py"))
+        if "ir.async_create_issue(" in path.read_text(encoding="utf-8")
+    ] == ["issues.py"]
