@@ -11,8 +11,18 @@ from datetime import datetime
 from typing import override
 
 from homeassistant.components.sensor import SensorEntity
+from homeassistant.core import callback
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.typing import StateType
+
+
+@callback
+def keep_on_new_entity_id(_entity: Entity, _old_entity_id: str) -> None:
+    """Stay added when the entity ID changes: no subscription depends on it.
+
+    Home Assistant 2026.11 asks this of each class that has an `async_added_to_hass`, as
+    its `async_entity_id_changed`; without it, it removes the entity and adds it again.
+    """
 
 
 class SharedEntity(Entity):

@@ -11,7 +11,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .base import SharedEntity
+from .base import SharedEntity, keep_on_new_entity_id
 from .battery.info import BatteryInfo
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 
@@ -52,6 +52,8 @@ class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
     def available(self) -> bool:
         """Return whether there is a sample and it is young enough."""
         return super().available and self.coordinator.data is not None
+
+    async_entity_id_changed = keep_on_new_entity_id
 
     @override
     async def async_added_to_hass(self) -> None:

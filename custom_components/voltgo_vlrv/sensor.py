@@ -27,7 +27,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.sensor import async_add_bank_sensors
-from .base import ValueSensor
+from .base import ValueSensor, keep_on_new_entity_id
 from .battery.info import BatteryInfo
 from .connection.manager import ConnectionState
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
@@ -579,6 +579,8 @@ class VlrvLinkStatus(VlrvEntity, ValueSensor):
         return {LIVE: live} | (
             {} if until is None else {"released_until": until.isoformat()}
         )
+
+    async_entity_id_changed = keep_on_new_entity_id
 
     @override
     async def async_added_to_hass(self) -> None:

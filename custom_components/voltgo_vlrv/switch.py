@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .base import OnOffEntity
+from .base import OnOffEntity, keep_on_new_entity_id
 from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities
@@ -69,6 +69,8 @@ class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
     def available(self) -> bool:
         """Return True: it is the owner's decision, not the battery's."""
         return True
+
+    async_entity_id_changed = keep_on_new_entity_id
 
     @override
     async def async_added_to_hass(self) -> None:

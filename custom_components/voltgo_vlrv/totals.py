@@ -15,7 +15,7 @@ from homeassistant.components.sensor import (
 )
 from homeassistant.const import UnitOfEnergy
 
-from .base import ValueSensor
+from .base import ValueSensor, keep_on_new_entity_id
 from .history.energy import CHARGED, DISCHARGED, in_steps
 
 
@@ -75,6 +75,8 @@ class TotalSensor(ValueSensor, RestoreSensor):
     def available(self) -> bool:
         """Return True: what was counted is known without the batteries."""
         return True
+
+    async_entity_id_changed = keep_on_new_entity_id
 
     @override
     async def async_added_to_hass(self) -> None:

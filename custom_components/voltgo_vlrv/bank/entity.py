@@ -8,7 +8,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 
-from ..base import SharedEntity
+from ..base import SharedEntity, keep_on_new_entity_id
 from .coordinator import BankCoordinator
 
 
@@ -46,6 +46,8 @@ class BankEntity(SharedEntity):
     def available(self) -> bool:
         """Return whether there is anything to work a value out from."""
         return bool(self.bank.readings)
+
+    async_entity_id_changed = keep_on_new_entity_id
 
     @override
     async def async_added_to_hass(self) -> None:
