@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 import re
+import sys
 
+from .folder import ROOT
 from .server import LOG
 
 _RECORD = re.compile(r"^\d{4}-\d\d-\d\d \S+ (?P<level>[A-Z]+) ")
 _COMPLAINTS = ("WARNING", "ERROR", "CRITICAL")
 # Said of every custom integration.
 _EXPECTED = "which has not been tested by Home Assistant"
+
+
+def _without_places(record: str) -> str:
+    """Return a record without the folders of the repository and of Python.
+
+    Both may be named like the integration, and stand in the traceback of any error.
+    """
+    return record.replace(f"{ROOT}", "").replace(sys.base_prefix, "")
 
 
 def complaints(folder: Path, lost: Collection[str] = ()) -> list[str]:
@@ -33,7 +43,7 @@ def complaints(folder: Path, lost: Collection[str] = ()) -> list[str]:
         if (
             match is not None
             and match["level"] in _COMPLAINTS
-            and "voltgo" in whole
+            and "voltgo" in _without_places(whole)
             and _EXPECTED not in whole
         ):
             if excuse := next((text for text in excused if text in whole), None):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+import sys
 
+import pytest
+
+from simulator.e2e.folder import ROOT
 from simulator.e2e.log import complaints
 from simulator.e2e.server import LOG
 
@@ -28,6 +32,21 @@ def test_a_battery_that_was_lost_on_purpose_may_be_missed_once(tmp_path: Path) -
     assert complaints(write(tmp_path, LOST)) == [LOST]
     assert complaints(write(tmp_path, LOST, OTHER), ["A"]) == [OTHER]
     assert complaints(write(tmp_path, LOST, INFO, LOST), ["A"]) == [LOST]
+
+
+def test_complaints_traceback_through_a_folder_of_that_name_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python, or the repository, may lie in a folder that is named voltgo_vlrv."""
+    monkeypatch.setattr(sys, "base_prefix", "/cache/voltgo_vlrv/python")
+    other = OTHER.replace("custom_components.voltgo_vlrv.coordinator", "haffmpeg.core")
+    for place in (
+        "/cache/voltgo_vlrv/python/subprocess.py",
+        f"{ROOT}/.venv-latest/x.py",
+    ):
+        assert complaints(write(tmp_path, other, TRACEBACK, f"  {place}")) == []
+    ours = f"{ROOT}/custom_components/voltgo_vlrv/sensor.py"
+    assert len(complaints(write(tmp_path, other, TRACEBACK, f"  {ours}"))) == 1
 
 
 def test_a_traceback_is_part_of_the_complaint(tmp_path: Path) -> None:
