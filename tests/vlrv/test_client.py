@@ -1300,6 +1300,18 @@ async def test_the_answer_to_a_cancelled_request_is_not_taken_for_another(
     await link.client.disconnect()
 
 
+async def test_status_with_secondary_number_out_of_range_is_read_and_counted(
+    connected: Link,
+) -> None:
+    """State of health of 102 %: one number is unknown, no other one is lost."""
+    connected.battery.script[STATUS_41] = [frame({23: 102}), frame({23: 103}), frame()]
+    for expected in (None, None, 100):
+        status = await connected.client.read_status()
+        assert status.state_of_health == expected
+        assert status.cell_count == 8
+    assert connected.client.counters.unknown_fields == {"state_of_health": 2}
+
+
 async def test_client_from_device_connects_inside_the_context_only(
     link: Link,
 ) -> None:

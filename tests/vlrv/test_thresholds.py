@@ -172,6 +172,8 @@ def test_each_row_has_the_range_of_its_unit(limit: Threshold) -> None:
         "cell": (0.001, 5), "pack": (0.01, 80), "A": (0.01, 600), "s": (1, 3600),
         "%": (1, 100), "°C": (-49, 150),
     }["cell" if limit.divisor == 1000 else "pack" if limit.unit == "V" else limit.unit]  # fmt: skip
+    if "undertemperature" in limit.key:
+        least = -20
     for value in (least, most):
         raw = round(value * limit.divisor) - limit.offset
         assert decode_thresholds(words_of(limit, raw)) == {
@@ -186,6 +188,25 @@ def test_each_row_has_the_range_of_its_unit(limit: Threshold) -> None:
         ]
     )
     assert set(replies) == {other.key for other in THRESHOLDS} - {limit.key}
+
+
+def test_release_times_have_the_registers_of_the_vendors_program() -> None:
+    """78 for charging, 79 for discharging; equal values could not tell them apart."""
+    words = [0] * 60
+    words[78 - 45], words[79 - 45] = 180, 60
+    assert decode_thresholds([status_reply(words[:31]), status_reply(words[31:])]) == {
+        "charge_overcurrent_release": 180,
+        "discharge_overcurrent_release": 60,
+    }
+
+
+@pytest.mark.parametrize("register", [90, 91, 92, 96, 97, 98])
+def test_undertemperature_below_twenty_degrees_is_no_threshold(register: int) -> None:
+    """An older board without the offset of 50: 2 °C reads as -48 °C."""
+    (limit,) = [limit for limit in THRESHOLDS if limit.number == register]
+    assert decode_thresholds(words_of(limit, 2)) == {}
+    assert decode_thresholds(words_of(limit, 29)) == {}
+    assert decode_thresholds(words_of(limit, 30)) == {limit.key: -20}
 
 
 def test_zero_degrees_is_the_threshold_for_charging() -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from hypothesis import given, settings, strategies as st
 import pytest
 
 from .samples import CELLS, frame, status
-from custom_components.voltgo_vlrv.vlrv.registers import decode_status
-from custom_components.voltgo_vlrv.vlrv.validation import Implausible, implausibilities
+from custom_components.voltgo_vlrv.vlrv.faults import Protections, Warnings
+from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus, decode_status
+from custom_components.voltgo_vlrv.vlrv.validation import (
+    FIELD_CHECKS,
+    SAMPLE_CHECKS,
+    Implausible,
+    decode_valid_status,
+    drop_unknown_fields,
+    implausibilities,
+)
 from simulator.battery import PRESETS, SimulatedBattery, preset, status_reply
 
 RECORDED_PACK_VOLTAGE = 26.42  # V, of the eight cells of the sample
@@ -51,8 +60,6 @@ def test_a_block_that_is_not_quite_zero_is_rejected_too() -> None:
         ({24: 398}, {Implausible.STATE_OF_CHARGE}),
         ({24: 101}, {Implausible.STATE_OF_CHARGE}),
         ({24: 0xFFFF}, {Implausible.STATE_OF_CHARGE}),
-        ({23: 101}, {Implausible.STATE_OF_HEALTH}),
-        ({23: 0xFFFF}, {Implausible.STATE_OF_HEALTH}),
         # Pack voltage, 26.42 V by its cells: 2 % are 0.52 V.
         ({0: 0}, {Implausible.PACK_VOLTAGE}),
         ({0: 2588}, {Implausible.PACK_VOLTAGE}),
@@ -73,26 +80,14 @@ def test_a_block_that_is_not_quite_zero_is_rejected_too() -> None:
         ({36: 16}, {Implausible.CELL_VOLTAGE}),
         ({36: 4}, {Implausible.PACK_VOLTAGE}),
         # Current of a pack of 100 Ah
-        ({1: 10_010}, {Implausible.CURRENT}),
-        ({1: 0x10000 - 10_010}, {Implausible.CURRENT}),
+        ({1: 5_010}, {Implausible.CURRENT}),
+        ({1: 0x10000 - 5_010}, {Implausible.CURRENT}),
         ({1: 0x7FFF}, {Implausible.CURRENT}),
         ({1: 0x8000}, {Implausible.CURRENT}),
-        # Temperatures that are none and no sentinel either
-        ({18: 0x8000}, {Implausible.TEMPERATURE}),
-        ({19: 121}, {Implausible.TEMPERATURE}),
-        ({20: 0x1234}, {Implausible.TEMPERATURE}),
-        ({18: 0x0D16, 19: 0x0D16}, {Implausible.TEMPERATURE}),
-        # Capacity
-        ({31: 0, 32: 0, 37: 20_001}, {Implausible.CAPACITY}),
-        ({31: 0, 32: 0, 37: 9}, {Implausible.CAPACITY}),
         # Several at once
         (
-            {24: 398, 23: 200, 1: 0x7FFF},
-            {
-                Implausible.STATE_OF_CHARGE,
-                Implausible.STATE_OF_HEALTH,
-                Implausible.CURRENT,
-            },
+            {24: 398, 1: 0x7FFF},
+            {Implausible.STATE_OF_CHARGE, Implausible.CURRENT},
         ),
     ],
 )
@@ -104,7 +99,7 @@ def test_each_impossible_value_has_its_reason(
     assert len(reasons(registers)) == len(expected)
 
 
-@pytest.mark.parametrize("millivolts", [0, 5001, 0xFFFF])
+@pytest.mark.parametrize("millivolts", [0, 4501, 0xFFFF])
 def test_a_cell_that_cannot_be_is_noticed_wherever_it_is(millivolts: int) -> None:
     """F3: a 0 mV cell in a pack that reports eight."""
     for cell in range(8):
@@ -113,6 +108,57 @@ def test_a_cell_that_cannot_be_is_noticed_wherever_it_is(millivolts: int) -> Non
         # The pack voltage agrees, so that the cell is the only reason.
         registers = {2 + cell: millivolts, 0: min(0xFFFF, sum(cells) // 10)}
         assert reasons(registers) == (Implausible.CELL_VOLTAGE,)
+
+
+@pytest.mark.parametrize(
+    "undervoltage",
+    [
+        {"protection": Protections.CELL_UNDERVOLTAGE},
+        {"warning": Warnings.CELL_UNDERVOLTAGE},
+    ],
+)
+def test_dead_cell_with_undervoltage_reported_is_plausible(
+    undervoltage: dict[str, int],
+) -> None:
+    """What an owner needs most: the pack is the sum of the others, the bit is set."""
+    for cell in range(8):
+        cells = tuple(0.0 if n == cell else volts for n, volts in enumerate(CELLS))
+        decoded = status(cell_voltages=cells, **undervoltage)
+        assert implausibilities(decoded) == ()
+        assert decoded.cells[cell] == 0
+        assert drop_unknown_fields(decoded) == (decoded, ())
+
+
+@pytest.mark.parametrize(
+    ("registers", "changes", "reason"),
+    [
+        ({}, {}, Implausible.CELL_VOLTAGE),
+        # Another fault says nothing about the cell.
+        (
+            {},
+            {"protection": Protections.PACK_UNDERVOLTAGE, "error": 0x0001},
+            Implausible.CELL_VOLTAGE,
+        ),
+        # The pack voltage includes the cell: its register was not filled.
+        (
+            {0: 2642},
+            {"protection": Protections.CELL_UNDERVOLTAGE},
+            Implausible.PACK_VOLTAGE,
+        ),
+        # Not one cell is measured.
+        (
+            dict.fromkeys((0, *range(2, 10)), 0),
+            {"protection": Protections.CELL_UNDERVOLTAGE},
+            Implausible.CELL_VOLTAGE,
+        ),
+    ],
+)
+def test_dead_cell_without_its_evidence_is_rejected(
+    registers: dict[int, int], changes: dict[str, int], reason: Implausible
+) -> None:
+    """A register that was not filled reads 0 as well."""
+    cells = (0.0, *CELLS[1:])
+    assert reasons(registers, cell_voltages=cells, **changes) == (reason,)
 
 
 @pytest.mark.parametrize("hundredths", [2590, 2630, 2642, 2650, 2694])
@@ -125,13 +171,14 @@ def test_a_pack_voltage_within_two_percent_is_believed(hundredths: int) -> None:
 @pytest.mark.parametrize(
     ("full", "current", "believed"),
     [
-        (100, 1000.0, True),
-        (100, -1000.0, True),
-        (100, 1000.1, False),
-        (100, -1000.1, False),
+        (200, 1000.0, True),
+        (200, -1000.0, True),
+        (200, 1000.1, False),
+        (200, -1000.1, False),
         (20, 500.0, True),  # a starter battery
         (20, 500.1, False),
-        (400, -3276.8, True),
+        (400, -2000.0, True),
+        (1000, -2000.1, False),  # no pack of any size
         (0, 2000.0, True),  # capacity unknown
         (0, -2000.1, False),
     ],
@@ -139,22 +186,93 @@ def test_a_pack_voltage_within_two_percent_is_believed(hundredths: int) -> None:
 def test_what_current_is_believed_depends_on_the_capacity(
     full: int, current: float, believed: bool
 ) -> None:
-    """Ten times the capacity in an hour, at least 500 A."""
+    """Five times the capacity in an hour, at least 500 A, at most 2000 A."""
     expected = () if believed else (Implausible.CURRENT,)
     assert reasons(current=current, full_capacity=full, design_capacity=0) == expected
+
+
+def test_sample_of_another_block_with_80_volts_is_rejected() -> None:
+    """16 cells of 5 V and 3276 A were once taken over from an impostor."""
+    assert reasons({1: 0x7FFF}, cell_voltages=(5.0,) * 16, full_capacity=1000) == (
+        Implausible.CELL_VOLTAGE,
+        Implausible.CURRENT,
+    )
+
+
+NO_CAPACITY = {"full_capacity", "remaining_capacity", "max_charge_current"}
+
+
+@pytest.mark.parametrize(
+    ("registers", "field", "dropped"),
+    [
+        ({23: 101}, "state_of_health", {"state_of_health"}),
+        ({23: 104}, "state_of_health", {"state_of_health"}),
+        ({23: 0xFFFF}, "state_of_health", {"state_of_health"}),
+        ({22: 0xFFFF}, "max_charge_current", {"max_charge_current"}),
+        ({18: 0x8000}, "pcb_temperature", {"pcb_temperature"}),
+        ({18: 0x0D16}, "pcb_temperature", {"pcb_temperature"}),
+        ({19: 121}, "ambient_temperature", {"ambient_temperature"}),
+        ({20: 0x1234}, "max_temperature", {"max_temperature"}),
+        ({31: 0, 32: 0, 37: 20_001}, "full_capacity", NO_CAPACITY),
+        ({31: 0, 32: 0, 37: 9}, "full_capacity", NO_CAPACITY),
+    ],
+)
+def test_secondary_field_out_of_range_is_unknown_by_itself(
+    registers: dict[int, int], field: str, dropped: set[str]
+) -> None:
+    """It is named; everything else stays what it was."""
+    decoded = status(registers)
+    assert implausibilities(decoded) == ()
+    shown, unknown = drop_unknown_fields(decoded)
+    assert unknown == (field,)
+    for known in fields(BatteryStatus):
+        expected = None if known.name in dropped else getattr(decoded, known.name)
+        assert getattr(shown, known.name) == expected, known.name
+    assert drop_unknown_fields(shown)[0] == shown
+
+
+def test_several_secondary_fields_out_of_range_are_all_named() -> None:
+    """In the order of the table."""
+    decoded = status({23: 103, 18: 0x0D16, 20: 0x0D16})
+    shown, unknown = drop_unknown_fields(decoded)
+    assert unknown == ("state_of_health", "pcb_temperature", "max_temperature")
+    assert shown.state_of_health is shown.pcb_temperature is None
+
+
+def test_every_check_has_a_reason() -> None:
+    """The tables decide each field, and each reason of a rejection has one check."""
+    assert all(check.why for check in (*SAMPLE_CHECKS, *FIELD_CHECKS))
+    assert {check.reason for check in SAMPLE_CHECKS} == (
+        set(Implausible) - {Implausible.ALL_ZERO}
+    )
+    assert len(SAMPLE_CHECKS) == len(Implausible) - 1
+    names = {field.name for field in fields(BatteryStatus)}
+    for check in FIELD_CHECKS:
+        assert {check.field, *check.dependents} <= names
+
+
+def test_stored_sample_is_decoded_as_a_new_one() -> None:
+    """Damaged, foreign and impossible ones are none."""
+    stored = decode_valid_status(frame({23: 102}), 10)
+    assert stored is not None
+    assert stored.state_of_health is None
+    assert stored.current == status().current
+    assert decode_valid_status(frame({24: 398}), 10) is None
+    assert decode_valid_status(frame()[:-1], 10) is None
+    assert decode_valid_status(status_reply([1] * 3), 10) is None
 
 
 @pytest.mark.parametrize("value", [-39, -30, -10, -1, 0, 45, 100, 120])
 def test_every_temperature_that_can_be_is_believed(value: int) -> None:
     """Winter and a hot board included."""
-    assert (
-        reasons(
-            pcb_temperature=value,
-            ambient_temperature=value,
-            probe_temperatures=(value, value),
-        )
-        == ()
+    decoded = status(
+        pcb_temperature=value,
+        ambient_temperature=value,
+        probe_temperatures=(value, value),
     )
+    assert implausibilities(decoded) == ()
+    assert drop_unknown_fields(decoded) == (decoded, ())
+    assert decoded.pcb_temperature == decoded.max_temperature == value
 
 
 @pytest.mark.parametrize("word", [0x00AA, 0x7FFF, 0xFFC8, 0xFFD8, 0])
@@ -162,6 +280,7 @@ def test_a_missing_sensor_is_no_reason(word: int) -> None:
     """F5: the board is what it is; the rest of its sample is true."""
     for number in (18, 19, 20):
         assert reasons({number: word}) == ()
+        assert drop_unknown_fields(status({number: word}))[1] == ()
 
 
 @pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x7F, 0])
@@ -263,7 +382,10 @@ def test_whatever_is_believed_can_be_shown(values: list[int]) -> None:
     assert len(set(found)) == len(found)
     assert set(found) <= set(Implausible)
     if not found:
-        assert 1 <= decoded.cell_count <= 16
-        assert 0 <= decoded.state_of_charge <= 100
-        assert 0 <= decoded.state_of_health <= 100
-        assert all(0 < millivolts <= 5000 for millivolts in decoded.cells)
+        shown, _ = drop_unknown_fields(decoded)
+        assert 1 <= shown.cell_count <= 16
+        assert 0 <= shown.state_of_charge <= 100
+        assert shown.state_of_health is None or 0 <= shown.state_of_health <= 100
+        assert shown.full_capacity is None or 1 <= shown.full_capacity <= 2000
+        assert abs(shown.current) <= 2000
+        assert all(0 <= millivolts <= 4500 for millivolts in shown.cells)

@@ -44,8 +44,8 @@ class MemberReading:
     lowest_temperature: int | None
     highest_temperature: int | None
     """°C, of the fitted probes."""
-    state_of_health: int
-    """0-100 %."""
+    state_of_health: int | None
+    """0-100 %; None if the battery reports an impossible number."""
     remaining_capacity: float | None
     full_capacity: float | None
     """Ah."""
@@ -202,7 +202,14 @@ def read_bank(
             ),
             default=None,
         ),
-        state_of_health=min(reading.state_of_health for reading in readings),
+        state_of_health=min(
+            (
+                reading.state_of_health
+                for reading in readings
+                if reading.state_of_health is not None
+            ),
+            default=None,
+        ),
         protected=_any([reading.protected for reading in readings], complete),
         too_cold=_any([reading.too_cold for reading in readings], complete),
         current=(

@@ -32,7 +32,7 @@ from .settings import (
 from .thresholds import THRESHOLD_READS, decode_thresholds
 from .trace import ConnectionCounters, ConnectionEvent, Trace
 from .transport import ExpectedReply, Transport
-from .validation import implausibilities
+from .validation import drop_unknown_fields, implausibilities
 
 NO_SUCH_REGISTERS: Final = (2, 3)
 """Exception codes of a read of more registers than there are, as Modbus has them (C:
@@ -221,8 +221,9 @@ class VlrvClient:
     async def read_status(self) -> BatteryStatus:
         """Read the live values.
 
-        Raises ImplausibleError when they cannot be true, NoAnswerError, RefusedError or
-        ConnectionLostError.
+        A secondary field out of its range is None and counted in
+        `counters.unknown_fields` (see `validation`). Raises ImplausibleError when the
+        sample cannot be true, NoAnswerError, RefusedError or ConnectionLostError.
         """
         candidates = self._status_length.candidates
         for count in candidates:
@@ -246,6 +247,8 @@ class VlrvClient:
                     ConnectionEvent.REJECTED, ", ".join(reasons), frame
                 )
                 raise ImplausibleError(reasons)
+            status, unknown = drop_unknown_fields(status)
+            self.counters.unknown_fields.update(unknown)
             return status
         raise ConnectionLostError("not connected")
 

@@ -110,6 +110,11 @@ _LAYOUTS: Final = {
 }
 
 
+def register_of(field: str) -> Register:
+    """Return the line of the map for a field of `BatteryStatus`; KeyError without one."""
+    return _BY_FIELD[field]
+
+
 def _position(field: str) -> int:
     """Return where the first value of a field is among those that were unpacked."""
     format_before = "".join(
@@ -195,12 +200,12 @@ class BatteryStatus:
     more than it can hold."""
     full_capacity: float | None
     """Capacity when full in Ah."""
-    max_charge_current: float
-    """Highest charge current the battery asks for, in A (B)."""
-    state_of_health: int
-    """0-100 %."""
+    max_charge_current: float | None
+    """Highest charge current that the battery requests, in A (B)."""
+    state_of_health: int | None
+    """0-100 % (A)."""
     state_of_charge: int
-    """0-100 %."""
+    """0-100 % (A)."""
     operating_state: OperatingState | None
     """What the battery is doing; None for a code that is not known."""
     heating: bool

@@ -1,8 +1,9 @@
 """Registers 45-104: where the battery warns, protects and releases.
 
-Grade B: decoded by another driver on two live EG4-LL packs. Not known to exist on the
-ZT profile, whose undefined registers read 0: all zero means "not reported". What such
-a register may hold instead is not known either, so values outside of `VALID_RANGES` are none.
+Grade B: decoded by another driver on two live EG4-LL packs, and read over Bluetooth from
+the older generation (A-). Not known to exist on the ZT generation, whose undefined
+registers read 0: all zero means "not reported". What such a register may hold instead is
+not known either, so a value outside of its range is none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Threshold(NamedTuple):
     divisor: int
     unit: str
     offset: int = 0
+    minimum: float | None = None
+    """Least value that is a threshold, where the range of the unit is too wide."""
 
 
 _CELL: Final = (1000, "V")
@@ -32,6 +35,8 @@ _PACK: Final = (100, "V")
 _AMPERE: Final = (100, "A")
 _SECONDS: Final = (1, "s")
 _CELSIUS: Final = (1, "°C", -50)
+# Some older boards have no offset here (protocol 12.4): 2 would then read as -48 °C.
+_UNDERTEMPERATURE: Final = (*_CELSIUS, -20)
 
 THRESHOLDS: Final = (
     Threshold(56, "balance_start", *_CELL),
@@ -49,8 +54,9 @@ THRESHOLDS: Final = (
     Threshold(70, "pack_overvoltage_warning", *_PACK),
     Threshold(71, "pack_overvoltage_protection", *_PACK),
     Threshold(72, "pack_overvoltage_release", *_PACK),
-    Threshold(78, "discharge_overcurrent_release", *_SECONDS),
-    Threshold(79, "charge_overcurrent_release", *_SECONDS),
+    # B+: compared with the vendor's own program (protocol 12.3).
+    Threshold(78, "charge_overcurrent_release", *_SECONDS),
+    Threshold(79, "discharge_overcurrent_release", *_SECONDS),
     Threshold(80, "charge_overcurrent_1", *_AMPERE),
     Threshold(81, "discharge_overcurrent_1", *_AMPERE),
     Threshold(82, "short_circuit", *_AMPERE),
@@ -60,15 +66,15 @@ THRESHOLDS: Final = (
     Threshold(86, "charge_overcurrent_2_delay", *_SECONDS),
     Threshold(87, "discharge_overcurrent_1_delay", *_SECONDS),
     Threshold(88, "discharge_overcurrent_2_delay", *_SECONDS),
-    Threshold(90, "charge_undertemperature_warning", *_CELSIUS),
-    Threshold(91, "charge_undertemperature_protection", *_CELSIUS),
-    Threshold(92, "charge_undertemperature_release", *_CELSIUS),
+    Threshold(90, "charge_undertemperature_warning", *_UNDERTEMPERATURE),
+    Threshold(91, "charge_undertemperature_protection", *_UNDERTEMPERATURE),
+    Threshold(92, "charge_undertemperature_release", *_UNDERTEMPERATURE),
     Threshold(93, "charge_overtemperature_warning", *_CELSIUS),
     Threshold(94, "charge_overtemperature_protection", *_CELSIUS),
     Threshold(95, "charge_overtemperature_release", *_CELSIUS),
-    Threshold(96, "discharge_undertemperature_warning", *_CELSIUS),
-    Threshold(97, "discharge_undertemperature_protection", *_CELSIUS),
-    Threshold(98, "discharge_undertemperature_release", *_CELSIUS),
+    Threshold(96, "discharge_undertemperature_warning", *_UNDERTEMPERATURE),
+    Threshold(97, "discharge_undertemperature_protection", *_UNDERTEMPERATURE),
+    Threshold(98, "discharge_undertemperature_release", *_UNDERTEMPERATURE),
     Threshold(99, "discharge_overtemperature_warning", *_CELSIUS),
     Threshold(100, "discharge_overtemperature_protection", *_CELSIUS),
     Threshold(101, "discharge_overtemperature_release", *_CELSIUS),
@@ -77,7 +83,7 @@ THRESHOLDS: Final = (
     Threshold(104, "pcb_overtemperature_release", *_CELSIUS),
 )
 
-# By divisor and unit, both ends in it. Grade C: no document has them. Wide enough for
+# By divisor and unit, both ends included. Grade C: no document has them. Wide enough for
 # 16 cells of 5 V, and for what the EG4-LL reports (B: up to 350 A, 60 s, 100 °C).
 VALID_RANGES: Final[Mapping[tuple[int, str], tuple[float, float]]] = {
     _CELL[:2]: (0, 5),
@@ -94,20 +100,22 @@ CHARGE_UNDERTEMPERATURE: Final = "charge_undertemperature_protection"
 def decode_thresholds(frames: Sequence[bytes]) -> Mapping[str, float]:
     """Decode the replies to `THRESHOLD_READS`, in that order.
 
-    Returns the limits by key in the units of `THRESHOLDS` as far as they can be true, none
-    of them when the battery does not report any.
+    Returns the thresholds by key in the units of `THRESHOLDS` as far as they can be true,
+    empty when the battery reports none.
     """
-    limits: dict[str, float] = {}
+    thresholds: dict[str, float] = {}
     for (start, count), frame in zip(THRESHOLD_READS, frames, strict=True):
         data = frame[3:-2]
-        for limit in THRESHOLDS:
-            if start <= limit.number < start + count:
-                at = 2 * (limit.number - start)
-                # A register that this battery does not have reads 0 (A), and no limit
+        for threshold in THRESHOLDS:
+            if start <= threshold.number < start + count:
+                at = 2 * (threshold.number - start)
+                # A register that this battery does not have reads 0 (A), and no threshold
                 # is 0 V, 0 A, 0 s or -50 °C.
                 if raw := int.from_bytes(data[at : at + 2], "big"):
-                    value = (raw + limit.offset) / limit.divisor
-                    least, most = VALID_RANGES[limit.divisor, limit.unit]
+                    value = (raw + threshold.offset) / threshold.divisor
+                    least, most = VALID_RANGES[threshold.divisor, threshold.unit]
+                    if threshold.minimum is not None:
+                        least = threshold.minimum
                     if least <= value <= most:
-                        limits[limit.key] = value
-    return limits
+                        thresholds[threshold.key] = value
+    return thresholds

@@ -6,8 +6,8 @@ while nobody does.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from struct import Struct
@@ -55,6 +55,8 @@ class ConnectionCounters:
     requests: int = 0
     unanswered: int = 0
     late_replies: int = 0
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+    """Samples in which a secondary field was out of its range, by field."""
 
 
 @dataclass(slots=True)
