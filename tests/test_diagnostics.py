@@ -186,7 +186,7 @@ async def test_a_rare_fault_is_still_in_it_hours_later(
     assert faults_of(found) == [
         "connected",
         "rejected",
-        "broke",
+        "lost",
         "not_connected",
         "connected",
     ]
@@ -262,7 +262,7 @@ async def test_an_unloaded_entry_still_tells_what_happened(
     assert found["entry"]["state"] == "not_loaded"
     assert found["battery"] is None
     assert found["trace"]["received"] == before["trace"]["received"]
-    assert faults_of(found) == ["connected", "released"]
+    assert faults_of(found) == ["connected", "disconnected"]
     assert found["evidence"] == before["evidence"]
     assert await hass.config_entries.async_setup(entry.entry_id)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
