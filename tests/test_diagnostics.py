@@ -267,7 +267,7 @@ async def test_an_unloaded_entry_still_tells_what_happened(
     assert await hass.config_entries.async_setup(entry.entry_id)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     found = await download(hass, entry)
-    assert faults_of(found) == ["connected", "released", "connected"]
+    assert faults_of(found) == ["connected", "disconnected", "connected"]
 
 
 async def test_a_failing_set_up_tells_why(
