@@ -54,11 +54,6 @@ MAX_RELEASE: Final = timedelta(hours=24)
 # How often what time alone changes is worked out meanwhile.
 RELEASED_INTERVAL: Final = timedelta(hours=1)
 
-# A current that flows, and registers that stay the same for so long: the battery, or
-# what relays it, repeats itself.
-STUCK_AFTER: Final = timedelta(minutes=30)
-STUCK_SAMPLES: Final = 3
-
 # What a battery tells of itself is read again on a new link after so long.
 METADATA_MAX_AGE: Final = timedelta(hours=1)
 # What a link breaks at so many times in a row is left out for as long.

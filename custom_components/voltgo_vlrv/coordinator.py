@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 import logging
-from math import inf
 from typing import Any, override
 
 from bleak.backends.device import BLEDevice
@@ -27,10 +24,13 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 
 from .battery.firmware import FirmwareInstaller
+from .battery.freshness import SampleFreshness
 from .battery.info import BatteryInfo
 from .battery.initial_reading import take_initial_reading
+from .battery.poll_schedule import next_poll_delay
 from .battery.settings import CAN, RS485, SettingsCoordinator
 from .battery.statistics import PollStatistics
+from .battery.stuck_data import StuckDataDetector
 from .connection.errors import error_reason
 from .connection.manager import ConnectionManager
 from .const import (
@@ -42,8 +42,6 @@ from .const import (
     METADATA_MAX_AGE,
     POLL_INTERVAL,
     RELEASED_INTERVAL,
-    STUCK_AFTER,
-    STUCK_SAMPLES,
 )
 from .entries import async_name, is_bank, may_rename
 from .history.diagnostic_log import async_diagnostic_log
@@ -88,8 +86,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             config_entry=entry,
             name=entry.title,
             update_interval=POLL_INTERVAL,
-            # An unchanged battery writes nothing.
-            always_update=False,
+            # Entities compare before they write: what follows from the time changes
+            # also with samples that are all the same.
+            always_update=True,
             request_refresh_debouncer=Debouncer(
                 hass, _LOGGER, cooldown=1.0, immediate=True
             ),
@@ -111,19 +110,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             status_register_count=self.facts.status_count,
             trace=trace,
         )
+        self._entry_shown = (dict(entry.options), entry.title)
         self._apply_options()
-        self._poll_listeners: list[CALLBACK_TYPE] = []
         self._cancel_expiry: CALLBACK_TYPE | None = None
-        # On the event loop's clock, in s: from when on the shown sample may stand, and
-        # since when the battery has said the same.
-        self._stands_from: float | None = None
-        # A sample that was called too old is not shown any more, whatever follows.
-        self._is_lost = False
+        self._freshness = SampleFreshness()
+        self._stuck = StuckDataDetector()
         # What the interval was when the last sample came.
         self._interval_then: timedelta = POLL_INTERVAL
-        self._same_since = 0.0
-        self._same_samples = 0
-        self._stands_while_released = False
         self._portrait_at: float | None = None
         self._portrait_wanted = False
         # Of what the link broke at while it was read: how often in a row, and when.
@@ -176,6 +169,15 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.client.current_scale = self.options.current_scale
 
     @callback
+    def async_entry_updated(self) -> None:
+        """Take over what the user changed; new facts and pending changes are ours."""
+        entry = self.config_entry
+        shown = (dict(entry.options), entry.title)
+        if shown != self._entry_shown:
+            self._entry_shown = shown
+            self.async_options_updated()
+
+    @callback
     def async_options_updated(self) -> None:
         """Take over changed options, and let them show at once."""
         self._show_name()
@@ -214,12 +216,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             sw_version=facts.firmware or None,
         )
 
-    @callback
-    def async_add_poll_listener(self, listener: CALLBACK_TYPE) -> Callable[[], None]:
-        """Call `listener` after each poll, also when it brought nothing new."""
-        self._poll_listeners.append(listener)
-        return partial(self._poll_listeners.remove, listener)
-
     # --- start and stop -------------------------------------------------------------
 
     async def async_restore(self) -> None:
@@ -229,10 +225,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if status is not None and kept.when is not None:
             self.data = status
             self.health.last_sample = kept.when
-            self._stands_from = self.hass.loop.time()
+            self._freshness.sample_restored(self.hass.loop.time())
         if kept.released:
-            self._stands_while_released = self._stands
             self.connection.async_restore(kept.released_until)
+            if self.connection.is_released:
+                self._freshness.release(self.hass.loop.time(), self.options.max_age)
 
     @callback
     def async_start(self) -> None:
@@ -353,13 +350,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
         if self._was_away:
             self._was_away = False
-            self._same_samples = 0
+            self._stuck.reset()
             self.controls.note_return()
 
     @callback
     def pause(self) -> None:
         """Stop polling, as the owner is about to let go; what is shown stays."""
-        self._stands_while_released = self._stands
+        self._freshness.release(self.hass.loop.time(), self.options.max_age)
         self._forget_age()
         self.note_away()
 
@@ -367,8 +364,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def resume(self) -> None:
         """Poll again; what was kept stands as if it were new, until that works."""
         self.energy.interrupt()
-        if self._stands_while_released:
-            self._stands_from = self.hass.loop.time()
+        if self._freshness.resume(self.hass.loop.time()):
             self._watch_age()
         self.update_interval = self.options.interval
         self.request_refresh()
@@ -386,13 +382,16 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         try:
             await super()._async_refresh(*args, **kwargs)
         except asyncio.CancelledError:
-            self.last_update_success = success and not self._is_lost
+            self.last_update_success = success and not self._freshness.is_expired
             raise
+        if not success and not self.last_update_success:
+            # Home Assistant tells only of the first failure; time passes in the others.
+            self.async_update_listeners()
 
     @override
     async def _async_update_data(self) -> BatteryStatus:
         if self.firmware.is_running:  # polling pauses
-            if self._is_lost:
+            if self._freshness.is_expired:
                 raise self._failure(self._last_error)
             return self.data
         self.health.polls += not self.connection.is_released
@@ -403,9 +402,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 return self._rest()
             self.update_interval = await self._note_failure(err)
             return self._keep(err)
-        finally:
-            for listener in self._poll_listeners:
-                listener()
         self.update_interval = self._next_interval()
         return status
 
@@ -421,7 +417,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Return the last sample while it may be shown; else raise UpdateFailed."""
         if self._stands:
             return self.data
-        self._is_lost = True
+        self._freshness.expire()
         raise self._failure(err) from err
 
     def _next_interval(self) -> timedelta:
@@ -434,13 +430,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             for entry in self.hass.config_entries.async_loaded_entries(DOMAIN)
             if not is_bank(entry)
         )
-        if len(batteries) < 2 or self.config_entry.entry_id not in batteries:
+        if self.config_entry.entry_id not in batteries:
             return self.options.interval
-        seconds = self.options.interval.total_seconds()
-        beat = seconds * batteries.index(self.config_entry.entry_id) / len(batteries)
-        left = (beat - self.hass.loop.time()) % seconds
-        # The beat that is nearest to a whole interval from now.
-        return timedelta(seconds=left if left >= seconds / 2 else left + seconds)
+        return next_poll_delay(
+            batteries.index(self.config_entry.entry_id),
+            len(batteries),
+            self.options.interval,
+            self.hass.loop.time(),
+        )
 
     def _failure(self, err: VlrvError) -> UpdateFailed:
         return UpdateFailed(
@@ -454,16 +451,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @property
     def _stands(self) -> bool:
         """Return whether the last sample may still be shown."""
-        if self.connection.is_released:
-            return self._stands_while_released
-        return not self._is_lost and self.hass.loop.time() < self._stands_until
-
-    @property
-    def _stands_until(self) -> float:
-        """Return until when, on the event loop's clock, the last sample is young."""
-        if self._stands_from is None:
-            return -inf
-        return self._stands_from + self.options.max_age.total_seconds()
+        return self._freshness.is_fresh(self.hass.loop.time(), self.options.max_age)
 
     @callback
     def _watch_age(self) -> None:
@@ -475,7 +463,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._cancel_expiry = async_call_at(
                 self.hass,
                 HassJob(self._on_age, cancel_on_shutdown=True),
-                self._stands_until,
+                self._freshness.expires_at(self.options.max_age),
             )
 
     @callback
@@ -496,7 +484,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 self.hass, MAX_AGE, HassJob(self._on_age, cancel_on_shutdown=True)
             )
         else:
-            self._is_lost = True
+            self._freshness.expire()
             self.async_set_update_error(self._failure(self._last_error))
 
     async def _poll(self) -> BatteryStatus:
@@ -517,27 +505,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 self.config_entry.async_create_background_task(
                     self.hass, self._read_portrait(), f"{self.name} - portrait"
                 )
-            if self._is_frozen(status):
+            if self._stuck.add(status.frame, status.current, self.hass.loop.time()):
                 self.health.frozen += 1
                 await self._cut()
         return status
-
-    def _is_frozen(self, status: BatteryStatus) -> bool:
-        """Return whether the battery repeats itself while a current flows.
-
-        Somewhere in a whole half hour of load, a cell would move by a millivolt.
-        """
-        time = self.hass.loop.time()
-        before: BatteryStatus | None = self.data
-        if before is None or not status.current or status.frame != before.frame:
-            self._same_samples = 0
-        self._same_samples += 1
-        if self._same_samples == 1:
-            self._same_since = time
-        return (
-            self._same_samples >= STUCK_SAMPLES
-            and time - self._same_since >= STUCK_AFTER.total_seconds()
-        )
 
     async def _note_silence(self) -> None:
         """Count a poll without an answer; a link that stays silent is cut."""
@@ -549,7 +520,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def _cut(self) -> None:
         """End a link that is of no use, and forget what was known of it."""
         self._portrait_at = None
-        self._same_samples = 0
+        self._stuck.reset()
         await self.client.disconnect(clear_service_cache=True)
         # It is called again with its next advertisement.
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
@@ -560,8 +531,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._shutdown_requested:
             return
         self.health.accept(when, time)
-        self._stands_from = time
-        self._is_lost = False
+        self._freshness.sample_received(time)
         interval = max(self.options.interval, self._interval_then)
         self._interval_then = self.options.interval
         self.memory.note_sample(status.frame, when)
@@ -642,7 +612,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 rs485_protocols=controls.codes(RS485) or facts.rs485_protocols,
             )
         )
-        self.async_update_listeners()
 
     async def _note_failure(self, err: VlrvError) -> timedelta:
         """Count why a poll failed, end a link that broke; return the pause."""
@@ -679,7 +648,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 serial_number=facts.serial or None,
                 sw_version=facts.firmware or None,
             )
+        self.async_update_listeners()
 
 
 async def _show_options(_hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
-    entry.runtime_data.async_options_updated()
+    entry.runtime_data.async_entry_updated()

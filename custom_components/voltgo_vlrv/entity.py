@@ -24,8 +24,6 @@ class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
     """
 
     _attr_has_entity_name = True
-    # Not only those polls that bring something new: time passes, too.
-    _follows_polls = False
 
     def __init__(
         self, coordinator: VlrvCoordinator, description: EntityDescription
@@ -59,12 +57,6 @@ class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
     async def async_added_to_hass(self) -> None:
         """Take over what there is by now; Home Assistant writes it next."""
         await super().async_added_to_hass()
-        if self._follows_polls:
-            self.async_on_remove(
-                self.coordinator.async_add_poll_listener(
-                    self._handle_coordinator_update
-                )
-            )
         self._update()
         self._was_available = self.available
 

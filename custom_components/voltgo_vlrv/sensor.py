@@ -543,7 +543,6 @@ class VlrvLinkSensor(VlrvEntity, ValueSensor):
     """A value of the link, which has one also while the battery is away."""
 
     entity_description: VlrvLinkSensorDescription
-    _follows_polls = True
 
     @property
     @override
@@ -559,8 +558,6 @@ class VlrvLinkSensor(VlrvEntity, ValueSensor):
 class VlrvLinkStatus(VlrvEntity, ValueSensor):
     """What the link is doing, until when the battery is let go, if values are live."""
 
-    # A poll that brings the same makes the values live.
-    _follows_polls = True
     _shown: tuple[datetime | None, bool] | None = None
 
     @property
@@ -604,9 +601,6 @@ class VlrvLinkStatus(VlrvEntity, ValueSensor):
 class VlrvTotalSensor(TotalSensor, VlrvEntity):
     """A total of the energy counter."""
 
-    # Steady power makes energy out of samples that are all the same.
-    _follows_polls = True
-
     @property
     @override
     def _counter(self) -> EnergyCounter:
@@ -622,8 +616,6 @@ class VlrvTotalSensor(TotalSensor, VlrvEntity):
 class VlrvDurationSensor(VlrvEntity, DurationSensor):
     """A time to empty or to full, which goes on while all samples are the same."""
 
-    _follows_polls = True
-
     @override
     def _update(self) -> bool:
         return self._show_time(self.coordinator.runtime)
@@ -633,8 +625,6 @@ class VlrvUpkeepSensor(VlrvEntity, ValueSensor):
     """A date that stands also while the battery is away."""
 
     entity_description: VlrvUpkeepDescription
-    # Time passes, whether the battery answers or not.
-    _follows_polls = True
 
     @property
     @override

@@ -56,7 +56,7 @@ def break_after_each_sample(one: SharedBattery, seconds: float) -> Callable[[], 
             samples = coordinator.health.samples
             coordinator.hass.loop.call_later(seconds, one.peripheral.drop_link)
 
-    return coordinator.async_add_poll_listener(on_poll)
+    return coordinator.async_add_listener(on_poll)
 
 
 # --- links that break soon --------------------------------------------------------------

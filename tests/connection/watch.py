@@ -91,7 +91,7 @@ class Watch:
         self.stop()
         coordinator = self._entry.runtime_data
         self._seen = coordinator.health.samples
-        self.stop = coordinator.async_add_poll_listener(self._on_poll)
+        self.stop = coordinator.async_add_listener(self._on_poll)
 
     @callback
     def _on_poll(self) -> None:

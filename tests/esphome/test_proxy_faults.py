@@ -348,7 +348,7 @@ async def test_connection_lost_after_each_poll_is_still_read(
             samples = coordinator.health.samples
             hass.loop.call_later(0.5, found.peripheral.drop_link)
 
-    coordinator.async_add_poll_listener(on_poll)
+    coordinator.async_add_listener(on_poll)
     found.peripheral.drop_link()
     unavailable = 0
     for _ in range(360):

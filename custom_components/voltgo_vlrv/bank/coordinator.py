@@ -330,7 +330,6 @@ class BankCoordinator:
                 if coordinator is not None:
                     member.stop = [
                         coordinator.async_add_listener(self._work_out_soon),
-                        coordinator.async_add_poll_listener(self._work_out_soon),
                         coordinator.connection.async_add_listener(self._work_out_soon),
                     ]
         self._link_devices()

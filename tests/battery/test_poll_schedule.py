@@ -1,0 +1,47 @@
+"""When one battery among several is polled; no event loop, no radio."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.voltgo_vlrv.battery.poll_schedule import next_poll_delay
+
+TEN = timedelta(seconds=10)
+
+
+def test_delay_of_a_single_battery_is_the_interval() -> None:
+    """It has no phase to keep."""
+    assert next_poll_delay(0, 1, TEN, 123.4) == TEN
+
+
+@pytest.mark.parametrize(
+    ("index", "now", "expected"), [(0, 100.0, 10.0), (1, 100.0, 5.0), (1, 101.0, 14.0)]
+)
+def test_delay_of_two_batteries_leads_to_their_phases(
+    index: int, now: float, expected: float
+) -> None:
+    """Half an interval apart, at the phase nearest to a whole interval from now."""
+    assert next_poll_delay(index, 2, TEN, now).total_seconds() == pytest.approx(
+        expected
+    )
+
+
+@given(
+    count=st.integers(2, 16),
+    seconds=st.integers(5, 3600),
+    now=st.floats(0, 1e7),
+    data=st.data(),
+)
+def test_delay_is_half_to_one_and_a_half_intervals_and_ends_at_the_phase(
+    count: int, seconds: int, now: float, data: st.DataObject
+) -> None:
+    """Whatever the time is: no battery is skipped, none is polled twice."""
+    index = data.draw(st.integers(0, count - 1))
+    delay = next_poll_delay(index, count, timedelta(seconds=seconds), now)
+    left = delay.total_seconds()
+    assert seconds / 2 - 1e-3 <= left <= 1.5 * seconds + 1e-3
+    off = (now + left - seconds * index / count) % seconds
+    assert min(off, seconds - off) < 1e-3
