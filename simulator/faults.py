@@ -1,4 +1,4 @@
-"""What can go wrong on a Bluetooth link, on purpose.
+"""What can go wrong on a Bluetooth connection, on purpose.
 
 A reply of the battery is a list of parts on its way to the client. Each fault of
 `REPLY_FAULTS` is a function from such a list to another one; a new fault is a

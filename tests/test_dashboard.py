@@ -95,7 +95,7 @@ async def test_everything_is_there_for_each_size(
     (view,) = make_dashboard(hass)["views"]
     assert view["title"] == pack.name
     headings = [section["cards"][0]["heading"] for section in view["sections"]]
-    assert headings == [*TITLES, "Bluetooth link"]
+    assert headings == [*TITLES, "Bluetooth connection"]
     assert {card["type"] for card in cards(view)} == CORE_CARDS - {"markdown"}
     cells = section(view, "Cells")[:count]
     assert [(card["name"], card["entity"]) for card in cells] == [

@@ -95,9 +95,9 @@ async def test_a_connected_battery_is_told_in_full(
         "names": list(pack.settings.can_protocols),
     }
     assert shown["settings"]["pending"] == {}
-    assert shown["link"]["connected"] is True
-    assert shown["link"]["connects"] == 1
-    assert shown["link"]["signal_strength"] == -60
+    assert shown["connection"]["connected"] is True
+    assert shown["connection"]["connects"] == 1
+    assert shown["connection"]["signal_strength"] == -60
     health = entry.runtime_data.health
     assert shown["health"]["samples"] == health.samples > 0
     assert health.last_sample is not None
@@ -211,8 +211,8 @@ async def test_a_battery_that_is_away_shows_its_last_status_and_why(
     await asyncio.sleep(1200)
     found = await download(hass, entry)
     assert found["battery"]["status"]["registers"] == pack.registers(0, 41)
-    assert found["battery"]["link"]["connected"] is False
-    assert found["battery"]["link"]["last_failure"] == "out_of_range"
+    assert found["battery"]["connection"]["connected"] is False
+    assert found["battery"]["connection"]["last_failure"] == "out_of_range"
     assert found["bluetooth"]["advertisement"] is None
     (adapter,) = found["bluetooth"]["adapters"]
     assert adapter["hears_the_battery_at"] is None
@@ -327,7 +327,7 @@ async def test_without_any_sample_it_works(
     await asyncio.sleep(POLL)
     found = await download(hass, entry)
     assert found["battery"]["status"] is None
-    assert found["battery"]["link"]["last_failure"] == "no_bluetooth"
+    assert found["battery"]["connection"]["last_failure"] == "no_bluetooth"
     assert found["bluetooth"]["adapters"] == []
     assert not any(item["values"] for item in found["evidence"]["registers"])
 

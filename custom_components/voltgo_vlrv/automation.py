@@ -43,8 +43,8 @@ PROTECTION_OPTIONS: Final = {
     },
 }
 
-LINK_UP: Final = frozenset({ConnectionState.CONNECTED, ConnectionState.IDLE})
-LINK_LOST: Final = frozenset(
+REACHABLE: Final = frozenset({ConnectionState.CONNECTED, ConnectionState.IDLE})
+UNREACHABLE: Final = frozenset(
     {
         ConnectionState.UNREACHABLE,
         ConnectionState.SILENT,

@@ -19,14 +19,14 @@ from homeassistant.helpers.condition import (
 )
 
 from .automation import (
-    LINK_UP,
     PROTECTION,
     PROTECTION_KEYS,
     PROTECTION_OPTIONS,
+    REACHABLE,
     BatteryTarget,
     protection_key,
 )
-from .sensor import LIVE, PROTECTIONS
+from .sensor import PROTECTIONS, UP_TO_DATE
 
 
 class _BatteryCondition(BatteryTarget, EntityConditionBase):
@@ -79,30 +79,30 @@ class ReachableCondition(_BatteryCondition):
 
     _domain_specs = {Platform.SENSOR: DomainSpec()}
     _domain = Platform.SENSOR
-    _key = "link_status"
+    _key = "connection_status"
 
     @override
     def is_valid_state(self, entity_state: State) -> bool:
-        return entity_state.state in LINK_UP
+        return entity_state.state in REACHABLE
 
 
 class DataLiveCondition(_BatteryCondition):
     """The values were read lately: not kept over a release or a restart."""
 
-    _domain_specs = {Platform.SENSOR: DomainSpec(value_source=LIVE)}
+    _domain_specs = {Platform.SENSOR: DomainSpec(value_source=UP_TO_DATE)}
     _domain = Platform.SENSOR
-    _key = "link_status"
+    _key = "connection_status"
 
     @override
     def is_valid_state(self, entity_state: State) -> bool:
-        return entity_state.attributes.get(LIVE) is True
+        return entity_state.attributes.get(UP_TO_DATE) is True
 
 
 CONDITIONS: Final[Mapping[str, type[Condition]]] = {
     "is_protection_active": ProtectionActiveCondition,
     "is_charging_blocked_by_cold": BlockedByColdCondition,
     "is_reachable": ReachableCondition,
-    "is_data_live": DataLiveCondition,
+    "is_data_up_to_date": DataLiveCondition,
 }
 
 

@@ -87,11 +87,11 @@ _FAULTS: Final = (
     "binary_sensor.error",
 )
 _ENERGY: Final = ("sensor.energy_charged", "sensor.energy_discharged")
-_LINK: Final = (
-    "sensor.link_status",
+_CONNECTION: Final = (
+    "sensor.connection_status",
     "sensor.last_update",
     "sensor.signal_strength",
-    "switch.bluetooth_link",
+    "switch.bluetooth_connection",
     "button.refresh",
 )
 # A section is twelve columns wide.
@@ -191,7 +191,7 @@ def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any
         "heater": list(_tiles(entities, _HEATER)),
         "faults": list(_tiles(entities, _FAULTS)),
         "energy": [*_tiles(entities, _ENERGY), *_per_day(hass, entities)],
-        "link": list(_tiles(entities, _LINK)),
+        "connection": list(_tiles(entities, _CONNECTION)),
     }
     for key, cards in contents.items():
         if cards:

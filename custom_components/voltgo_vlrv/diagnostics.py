@@ -89,7 +89,7 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
             "protocols": controls.protocols,
             "pending": controls.pending,
         },
-        "link": {
+        "connection": {
             "connected": client.is_connected,
             "state": coordinator.connection.state,
             "mode": coordinator.connection.mode,

@@ -49,7 +49,7 @@ PARALLEL_UPDATES = 0
 AMPERE_HOURS: Final = "Ah"
 # Attributes that conditions read.
 PROTECTIONS: Final = "protections"
-LIVE: Final = "live"
+UP_TO_DATE: Final = "up_to_date"
 # More cells than this would crowd the device page: the others are there, switched off.
 CELLS_ENABLED_UP_TO: Final = 8
 
@@ -345,8 +345,8 @@ LINK_SENSORS: Final = (
 
 
 LINK_STATUS: Final = SensorEntityDescription(
-    key="link_status",
-    translation_key="link_status",
+    key="connection_status",
+    translation_key="connection_status",
     device_class=SensorDeviceClass.ENUM,
     options=[state.value for state in ConnectionState],
     entity_category=EntityCategory.DIAGNOSTIC,
@@ -573,7 +573,7 @@ class VlrvLinkStatus(VlrvEntity, ValueSensor):
         if self._shown is None:
             return {}
         until, live = self._shown
-        return {LIVE: live} | (
+        return {UP_TO_DATE: live} | (
             {} if until is None else {"released_until": until.isoformat()}
         )
 

@@ -18,7 +18,7 @@ from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
 from .coordinator import VlrvCoordinator
 from .entries import async_banks, async_batteries, async_name, members_of
 
-RELEASE_LINK: Final = "release_link"
+RELEASE_CONNECTION: Final = "release_connection"
 DURATION: Final = "duration"
 
 
@@ -27,7 +27,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions, also while no battery is set up."""
     hass.services.async_register(
         DOMAIN,
-        RELEASE_LINK,
+        RELEASE_CONNECTION,
         _release_link,
         schema=cv.make_entity_service_schema(
             {vol.Optional(DURATION, default=DEFAULT_RELEASE): cv.positive_time_period}

@@ -20,8 +20,8 @@ PARALLEL_UPDATES = 1
 
 HEATER: Final = SwitchEntityDescription(key="heater", translation_key="heater")
 LINK: Final = SwitchEntityDescription(
-    key="bluetooth_link",
-    translation_key="bluetooth_link",
+    key="bluetooth_connection",
+    translation_key="bluetooth_connection",
     entity_category=EntityCategory.CONFIG,
 )
 

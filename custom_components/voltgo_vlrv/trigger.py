@@ -27,11 +27,11 @@ from homeassistant.helpers.trigger import (
 )
 
 from .automation import (
-    LINK_LOST,
-    LINK_UP,
     PROTECTION,
     PROTECTION_KEYS,
     PROTECTION_OPTIONS,
+    REACHABLE,
+    UNREACHABLE,
     BatteryTarget,
 )
 from .connection.manager import ConnectionState
@@ -194,16 +194,16 @@ _RELEASED: Final = "released"
 class _LinkTrigger(_ChangeTrigger):
     _domain_specs = {Platform.SENSOR: DomainSpec()}
     _domain = Platform.SENSOR
-    _key = "link_status"
+    _key = "connection_status"
     # While it is being connected, nobody knows yet.
     _meanings = {
-        **dict.fromkeys(LINK_UP, _UP),
-        **dict.fromkeys(LINK_LOST, _LOST),
+        **dict.fromkeys(REACHABLE, _UP),
+        **dict.fromkeys(UNREACHABLE, _LOST),
         ConnectionState.RELEASED: _RELEASED,
     }
 
 
-class LinkLostTrigger(_LinkTrigger):
+class ConnectionLostTrigger(_LinkTrigger):
     """A battery that should be connected has not been for a while.
 
     Also one that was never reached since Home Assistant started.
@@ -222,7 +222,7 @@ class LinkLostTrigger(_LinkTrigger):
     _to = _LOST
 
 
-class LinkBackTrigger(_LinkTrigger):
+class ConnectionRestoredTrigger(_LinkTrigger):
     """The link is back, after it was lost for a while and not released."""
 
     _schema = ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR.extend(
@@ -251,8 +251,8 @@ TRIGGERS: Final[Mapping[str, type[Trigger]]] = {
     "protection_cleared": ProtectionClearedTrigger,
     "charging_blocked_by_cold": BlockedByColdTrigger,
     "charging_no_longer_blocked_by_cold": NoLongerBlockedByColdTrigger,
-    "link_lost": LinkLostTrigger,
-    "link_back": LinkBackTrigger,
+    "connection_lost": ConnectionLostTrigger,
+    "connection_restored": ConnectionRestoredTrigger,
 }
 
 

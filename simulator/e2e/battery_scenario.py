@@ -328,9 +328,13 @@ class BatteryScenario(StepLog):
         async with self._does("releases a battery for a minute") as seen:
             since = len(self._api.events)
             await battery.act(
-                f"{DOMAIN}.release_link", "voltage", duration={"minutes": RELEASED}
+                f"{DOMAIN}.release_connection",
+                "voltage",
+                duration={"minutes": RELEASED},
             )
-            await battery.shows(0, **{LINK_STATUS: "released", "bluetooth_link": "off"})
+            await battery.shows(
+                0, **{LINK_STATUS: "released", "bluetooth_connection": "off"}
+            )
             await self._link(battery, connected=False, within=FREED)
             seen.append("released, free for the phone app")
             until_ = (await battery.state(LINK_STATUS))["attributes"]["released_until"]
@@ -348,7 +352,7 @@ class BatteryScenario(StepLog):
                 battery, connected=True, within=60 * RELEASED + RECONNECTED
             )
             await battery.shows(
-                POLLED, **{LINK_STATUS: "connected", "bluetooth_link": "on"}
+                POLLED, **{LINK_STATUS: "connected", "bluetooth_connection": "on"}
             )
             seen.append("connected by itself")
             own = {entity["entity_id"] for entity in battery.entities.values()}
@@ -363,8 +367,8 @@ class BatteryScenario(StepLog):
     async def switches_the_link(self, battery: ShownBattery) -> None:
         """Let go by the switch, and take the battery back by it."""
         for action, status in (("turn_off", "released"), ("turn_on", "connected")):
-            async with self._does(f'uses "Bluetooth link": {action}') as seen:
-                await battery.act(f"switch.{action}", "bluetooth_link")
+            async with self._does(f'uses "Bluetooth connection": {action}') as seen:
+                await battery.act(f"switch.{action}", "bluetooth_connection")
                 await battery.shows(RECONNECTED, **{LINK_STATUS: status})
                 await self._link(
                     battery, connected=status == "connected", within=RECONNECTED

@@ -14,7 +14,7 @@ ROUNDING: Final = 1e-9
 # Sensors of the link: the battery knows nothing of them.
 LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
 # Always on; what it should be is known to whoever does something to the link.
-LINK_STATUS: Final = "link_status"
+LINK_STATUS: Final = "connection_status"
 # Of the past: what a battery is now does not tell when it was full.
 HISTORY_SENSORS: Final = frozenset({"last_full_charge", "recharge_due"})
 # Counted from when a battery was added; its own meters count from when it was made.

@@ -56,16 +56,16 @@ SHORT_CIRCUIT = 0x2000
 
 TRIGGERS = {
     "protection_tripped", "protection_cleared", "charging_blocked_by_cold",
-    "charging_no_longer_blocked_by_cold", "link_lost", "link_back",
+    "charging_no_longer_blocked_by_cold", "connection_lost", "connection_restored",
 }  # fmt: skip
 CONDITIONS = {
     "is_protection_active", "is_charging_blocked_by_cold", "is_reachable",
-    "is_data_live",
+    "is_data_up_to_date",
 }  # fmt: skip
 # What each looks at, by platform and key.
 EVENT = ("event", "protection")
 COLD = ("binary_sensor", "too_cold_to_charge")
-LINK = ("sensor", "link_status")
+LINK = ("sensor", "connection_status")
 FAULTS = ("sensor", "active_faults")
 
 
@@ -589,7 +589,7 @@ async def test_a_lost_link(
     """Fires after the time, once, and anew for the next loss."""
     pack = battery("idle")
     _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    runs = await watch(hass, pack, LINK, "link_lost", {"for": {"minutes": 3}})
+    runs = await watch(hass, pack, LINK, "connection_lost", {"for": {"minutes": 3}})
     await leave(peripheral)
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(2.9 * MINUTE)
@@ -611,7 +611,7 @@ async def test_a_lost_link_that_is_soon_back(
     """Is everyday life: five minutes unless another time is chosen."""
     pack = battery("idle")
     _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    runs = await watch(hass, pack, LINK, "link_lost")
+    runs = await watch(hass, pack, LINK, "connection_lost")
     await leave(peripheral)
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
     await asyncio.sleep(4.5 * MINUTE)
@@ -624,7 +624,7 @@ async def test_a_lost_link_that_is_soon_back(
     assert runs == once()
 
 
-@pytest.mark.parametrize("name", ["link_lost", "link_back"])
+@pytest.mark.parametrize("name", ["connection_lost", "connection_restored"])
 async def test_a_release_is_no_lost_link(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
@@ -648,7 +648,7 @@ async def test_a_battery_that_is_gone_after_a_release(
     """It was to come back and did not: that is a lost link."""
     pack = battery("idle")
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    runs = await watch(hass, pack, LINK, "link_lost")
+    runs = await watch(hass, pack, LINK, "connection_lost")
     await entry.runtime_data.connection.async_release()
     await leave(peripheral)
     await asyncio.sleep(60 * MINUTE)
@@ -664,7 +664,7 @@ async def test_a_reload_is_no_second_loss(
     """A battery that is still away was told of already."""
     pack = battery("idle")
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    runs = await watch(hass, pack, LINK, "link_lost")
+    runs = await watch(hass, pack, LINK, "connection_lost")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
     assert runs == once()
@@ -688,7 +688,7 @@ async def test_a_battery_that_was_away_from_the_start(
         {
             "device": {
                 "triggers": [
-                    {"trigger": f"{DOMAIN}.link_lost", "target": places["device"]}
+                    {"trigger": f"{DOMAIN}.connection_lost", "target": places["device"]}
                 ]
             }
         },
@@ -706,7 +706,9 @@ async def test_the_link_is_back(
     """Fires once, at once, after a loss that was long enough."""
     pack = battery("idle")
     _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    runs = await watch(hass, pack, LINK, "link_back", {"lost_for": {"minutes": 3}})
+    runs = await watch(
+        hass, pack, LINK, "connection_restored", {"lost_for": {"minutes": 3}}
+    )
     await asyncio.sleep(10 * MINUTE)
     await leave(peripheral)
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
@@ -733,7 +735,7 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
     """Also when it was lost before it was released."""
     pack = battery("idle")
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    runs = await watch(hass, pack, LINK, "link_back")
+    runs = await watch(hass, pack, LINK, "connection_restored")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
     await entry.runtime_data.connection.async_release()
@@ -746,7 +748,8 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
 
 
 @pytest.mark.parametrize(
-    ("name", "option"), [("link_lost", "for"), ("link_back", "lost_for")]
+    ("name", "option"),
+    [("connection_lost", "for"), ("connection_restored", "lost_for")],
 )
 async def test_a_loss_counts_from_its_beginning(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str, option: str
@@ -761,7 +764,7 @@ async def test_a_loss_counts_from_its_beginning(
     await bluetooth_env.remove_adapter()
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "no_bluetooth", 300)
     await asyncio.sleep(5 * MINUTE)
-    assert runs == (once() if name == "link_lost" else Counter())
+    assert runs == (once() if name == "connection_lost" else Counter())
     await bluetooth_env.add_adapter()
     await peripheral.advertise()
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
@@ -901,7 +904,7 @@ async def test_whether_values_are_live(
     if not tells_settings:  # nothing but the values is read of it
         monkeypatch.setattr(pack, "answer_setting", lambda *_: None)
     entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
-    holds = await ask(hass, pack, LINK, "is_data_live")
+    holds = await ask(hass, pack, LINK, "is_data_up_to_date")
     assert await holds()
     connection = entry.runtime_data.connection
     await connection.async_release()
@@ -969,7 +972,7 @@ async def test_values_from_before_a_restart_are_not_live(
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
     await hass.config_entries.async_setup(entry.entry_id)
-    holds = await ask(hass, pack, LINK, "is_data_live")
+    holds = await ask(hass, pack, LINK, "is_data_up_to_date")
     assert value(hass, pack.address, "voltage") not in ("unavailable", "unknown")
     assert not await holds()
     await peripheral.advertise()
@@ -1060,8 +1063,8 @@ async def test_the_editor_offers_them_for_every_target(
     for kind, target in places.items():
         assert await offered(target) == (TRIGGERS, CONDITIONS), kind
     assert await offered(entity(LINK)) == (
-        {"link_lost", "link_back"},
-        {"is_reachable", "is_data_live", "is_protection_active"},
+        {"connection_lost", "connection_restored"},
+        {"is_reachable", "is_data_up_to_date", "is_protection_active"},
     )
     assert await offered(entity(COLD)) == (
         {"charging_blocked_by_cold", "charging_no_longer_blocked_by_cold"},

@@ -146,11 +146,13 @@ async def test_to_release_a_bank_is_to_release_its_batteries(
     first, second = async_batteries(hass)
     await hass.config_entries.async_unload(second.entry_id)
     with pytest.raises(ServiceValidationError) as refused:
-        await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+        await hass.services.async_call(
+            DOMAIN, "release_connection", target, blocking=True
+        )
     assert refused.value.translation_key == "not_loaded"
     assert not first.runtime_data.connection.is_released
     await hass.config_entries.async_setup(second.entry_id)
-    await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+    await hass.services.async_call(DOMAIN, "release_connection", target, blocking=True)
     await settle(hass)
     assert first.runtime_data.connection.is_released
     assert second.runtime_data.connection.is_released
@@ -166,10 +168,12 @@ async def test_a_battery_that_is_switched_off_keeps_no_bank_from_being_released(
         third.entry_id, ConfigEntryDisabler.USER
     )
     target = {"device_id": device_of_bank(hass, bank).id}
-    await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+    await hass.services.async_call(DOMAIN, "release_connection", target, blocking=True)
     assert first.runtime_data.connection.is_released
     assert second.runtime_data.connection.is_released
     target = {"device_id": device_of(hass, str(third.unique_id)).id}
     with pytest.raises(ServiceValidationError) as refused:
-        await hass.services.async_call(DOMAIN, "release_link", target, blocking=True)
+        await hass.services.async_call(
+            DOMAIN, "release_connection", target, blocking=True
+        )
     assert refused.value.translation_key == "not_loaded"

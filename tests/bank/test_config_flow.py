@@ -552,7 +552,7 @@ async def test_batteries_keep_their_beat_and_actions_their_targets(
     assert not any(e.runtime_data.connection.is_released for e in async_batteries(hass))
     await hass.services.async_call(
         DOMAIN,
-        "release_link",
+        "release_connection",
         {"device_id": device_of_bank(hass, bank).id},
         blocking=True,
     )

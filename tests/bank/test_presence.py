@@ -62,7 +62,7 @@ async def test_the_end_of_a_release_of_all_reports_nobody(
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
     await hass.services.async_call(
         DOMAIN,
-        "release_link",
+        "release_connection",
         {"device_id": device_of_bank(hass, bank).id, "duration": {"minutes": 10}},
         blocking=True,
     )

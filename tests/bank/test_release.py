@@ -86,7 +86,7 @@ async def test_a_bank_that_is_released_keeps_its_values(
     charges = watch(hass, entity(bank, hass, "state_of_charge"))
     await hass.services.async_call(
         DOMAIN,
-        "release_link",
+        "release_connection",
         {"device_id": device_of_bank(hass, bank).id, "duration": {"minutes": 15}},
         blocking=True,
     )

@@ -710,7 +710,7 @@ async def test_a_damaged_file_is_not_installed(
         ("sync", Fault("no_answer"), "firmware_no_answer"),
         ("sync", Fault("refuse"), "firmware_refused"),
         ("start", Fault("wrong_length"), "firmware_no_answer"),
-        ("start", Fault("disconnect"), "firmware_link_lost"),
+        ("start", Fault("disconnect"), "firmware_connection_lost"),
         ("write", Fault("wrong_package", package=3), "firmware_wrong_package"),
         ("write", Fault("bad_crc", package=5), "firmware_no_answer"),
         ("finish_write", Fault("refuse"), "firmware_refused"),

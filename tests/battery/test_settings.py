@@ -405,11 +405,11 @@ async def test_the_module_id_that_counts_is_the_one_in_effect(
 
 async def in_other_hands(one: Bench, **changed: Any) -> None:
     """Let the phone app have the battery, and take it back when it was changed."""
-    await one.act("switch", "turn_off", "bluetooth_link")
+    await one.act("switch", "turn_off", "bluetooth_connection")
     for attribute, new in changed.items():
         setattr(one.pack.settings, attribute, new)
     await asyncio.sleep(120)
-    await one.act("switch", "turn_on", "bluetooth_link")
+    await one.act("switch", "turn_on", "bluetooth_connection")
 
 
 async def test_a_protocol_is_found_in_the_list_of_this_connection(
@@ -1264,7 +1264,7 @@ async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
     """It says so, sends nothing twice, and shows what the battery reports then."""
     one = await bench(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
-    async with refused(one, "change_link_lost", "module_id"):
+    async with refused(one, "change_connection_lost", "module_id"):
         await one.select("module_id", "7")
     assert len(one.changes) == 1
     assert one.issue is None
@@ -1282,7 +1282,7 @@ async def test_a_battery_that_was_let_go_takes_no_change(
 ) -> None:
     """The owner has said so, and is told how to have it back."""
     one = await bench(hass, bluetooth_env)
-    await one.act("switch", "turn_off", "bluetooth_link")
+    await one.act("switch", "turn_off", "bluetooth_connection")
     async with refused(one, "change_released", "module_id"):
         await one.select("module_id", "3")
     assert one.changes == []
@@ -1302,7 +1302,7 @@ async def test_a_release_while_connecting_for_a_change_is_told_as_such(
 
     changing = hass.async_create_task(change())
     await asyncio.sleep(2)
-    await one.act("switch", "turn_off", "bluetooth_link")
+    await one.act("switch", "turn_off", "bluetooth_connection")
     await changing
     assert one.changes == []
 
@@ -1391,7 +1391,7 @@ async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
     async with refused(one, "change_unreachable", "module_id"):
         await change
     await asyncio.wait({poll})
-    check(one, poll.exception(), "link_lost")
+    check(one, poll.exception(), "connection_lost")
     assert one.changes == []
 
 
@@ -1634,7 +1634,7 @@ async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
     async with refused(one, "change_not_confirmed", "module_id"):
         await change
     await asyncio.wait({poll})
-    check(one, poll.exception(), "link_lost")
+    check(one, poll.exception(), "connection_lost")
     samples = health.samples
     await asyncio.sleep(POLL + 1)
     assert health.samples > samples
@@ -1726,7 +1726,7 @@ async def test_refresh_now_says_why_it_failed(
     await one.refresh()
 
     one.peripheral.faults.disconnect_on_write = 1
-    async with refused(one, "link_lost"):
+    async with refused(one, "connection_lost"):
         await one.refresh()
     await one.wait_connected()
 
@@ -1774,7 +1774,7 @@ async def test_refresh_now_says_that_the_values_cannot_be_true(
 @pytest.mark.parametrize(
     "key",
     [
-        "change_link_lost", "change_not_confirmed", "change_refused", "heater_refused",
+        "change_connection_lost", "change_not_confirmed", "change_refused", "heater_refused",
         "change_under_way", "change_unreachable", "heater_not_confirmed",
         "change_not_sent", "change_released", "heater_unanswered", "invalid_name",
         "protocol_needs_module_id", "protocol_not_offered",
@@ -1790,7 +1790,7 @@ def test_a_text_names_the_battery_and_the_setting(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "look"),
     [
-        ("change_link_lost", "after the battery was switched off and on"),
+        ("change_connection_lost", "after the battery was switched off and on"),
         ("change_not_confirmed", "after the battery was switched off and on"),
         ("heater_unanswered", "when the values are live"),
     ],

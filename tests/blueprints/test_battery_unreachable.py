@@ -82,7 +82,7 @@ async def test_quiet_where_the_owner_let_the_battery_go(
     rv: BatteryScenarioHarness,
 ) -> None:
     """With the switch of its link."""
-    link = rv.entity("bluetooth_link", "switch")
+    link = rv.entity("bluetooth_connection", "switch")
     await automate(rv, links=[link])
     await rv.vanish()
     await rv.hass.services.async_call(

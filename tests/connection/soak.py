@@ -239,7 +239,7 @@ class Soak:
     async def _release(self, pack: WatchedBattery) -> None:
         await self._hass.services.async_call(
             DOMAIN,
-            "release_link",
+            "release_connection",
             {
                 "device_id": device_of(self._hass, pack.address).id,
                 "duration": {"seconds": self._random.uniform(60.0, LONGEST_EVENT)},

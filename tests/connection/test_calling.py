@@ -25,7 +25,7 @@ MOST_LINKS = 180
 
 
 def states_of(
-    hass: HomeAssistant, one: SharedBattery, key: str = "link_status"
+    hass: HomeAssistant, one: SharedBattery, key: str = "connection_status"
 ) -> list[str]:
     """Return a list that grows with the states of a battery's sensor from now."""
     wanted = entity_id(hass, one.pack.address, key)

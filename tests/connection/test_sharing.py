@@ -75,7 +75,7 @@ class SharedBattery:
     @property
     def status(self) -> str | None:
         """Return the state of the link status sensor."""
-        return value(self.hass, self.pack.address, "link_status")
+        return value(self.hass, self.pack.address, "connection_status")
 
     def shown(self, key: str, platform: str = "sensor") -> str | None:
         """Return the state of an entity."""
@@ -93,7 +93,7 @@ class SharedBattery:
             "turn_on" if on else "turn_off",
             {
                 "entity_id": entity_id(
-                    self.hass, self.pack.address, "bluetooth_link", "switch"
+                    self.hass, self.pack.address, "bluetooth_connection", "switch"
                 )
             },
             blocking=True,
@@ -103,7 +103,9 @@ class SharedBattery:
         """Run the action, on the device unless another target is named."""
         if "entity_id" not in data:
             data = {"device_id": device_of(self.hass, self.pack.address).id, **data}
-        await self.hass.services.async_call(DOMAIN, "release_link", data, blocking=True)
+        await self.hass.services.async_call(
+            DOMAIN, "release_connection", data, blocking=True
+        )
 
     async def wait_connected(self) -> None:
         """Wait for the link and what is read at its beginning."""
@@ -136,11 +138,17 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
 ) -> None:
     """For as long as it is off; the last values stand, and nothing is called lost."""
     one = await async_setup_shared(hass, bluetooth_env)
-    assert (one.status, one.shown("bluetooth_link", "switch")) == ("connected", "on")
+    assert (one.status, one.shown("bluetooth_connection", "switch")) == (
+        "connected",
+        "on",
+    )
     voltage = one.shown("voltage")
     await one.switch(False)
     await wait_until(lambda: one.peripheral.is_advertising, 1)
-    assert (one.status, one.shown("bluetooth_link", "switch")) == ("released", "off")
+    assert (one.status, one.shown("bluetooth_connection", "switch")) == (
+        "released",
+        "off",
+    )
     await one.peripheral.occupy()
     connections = one.peripheral.connections
     await asyncio.sleep(2 * HOUR)
@@ -151,7 +159,7 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
 
     await one.peripheral.vacate()
     await one.switch(True)
-    assert one.shown("bluetooth_link", "switch") == "on"
+    assert one.shown("bluetooth_connection", "switch") == "on"
     switched = hass.loop.time()
     await wait_until(lambda: one.status == "connected", 5)
     await wait_until(
@@ -172,7 +180,7 @@ async def test_the_action_releases_for_a_quarter_of_an_hour(
     before = dt_util.utcnow()
     await one.release(**target)
     await wait_until(lambda: not one.peripheral.is_connected, 1)
-    state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
+    state = hass.states.get(entity_id(hass, one.pack.address, "connection_status"))
     assert state is not None
     assert state.state == "released"
     until_ = dt_util.parse_datetime(state.attributes["released_until"])
@@ -182,7 +190,7 @@ async def test_the_action_releases_for_a_quarter_of_an_hour(
     assert not one.is_connected
     await asyncio.sleep(0.1 * MINUTE + 5)
     assert one.is_connected
-    state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
+    state = hass.states.get(entity_id(hass, one.pack.address, "connection_status"))
     assert state is not None
     assert state.state == "connected"
     assert "released_until" not in state.attributes
@@ -235,7 +243,7 @@ async def test_a_release_needs_a_battery_of_ours(
     with pytest.raises(ServiceValidationError, match=second.entry.title):
         await hass.services.async_call(
             DOMAIN,
-            "release_link",
+            "release_connection",
             {"device_id": [device_of(hass, one.pack.address).id, device]},
             blocking=True,
         )
@@ -253,7 +261,9 @@ async def test_a_released_battery_is_not_asked(
         ("button", "press", "refresh", {}),
         ("select", "select_option", "module_id", {"option": "3"}),
     ):
-        with pytest.raises(HomeAssistantError, match='switch "Bluetooth link" on'):
+        with pytest.raises(
+            HomeAssistantError, match='switch "Bluetooth connection" on'
+        ):
             await hass.services.async_call(
                 platform,
                 action,
@@ -278,7 +288,7 @@ async def test_a_release_outlives_a_restart(
     connections = one.peripheral.connections
     await asyncio.sleep(19 * MINUTE)
     assert one.status == "released"
-    assert one.shown("bluetooth_link", "switch") == "off"
+    assert one.shown("bluetooth_connection", "switch") == "off"
     assert one.shown("voltage") == voltage
     assert one.peripheral.connections == connections
     await asyncio.sleep(MINUTE + 5)
@@ -407,7 +417,7 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
     # The battery tells of itself once an hour.
     reads = [write.data for write in one.peripheral.writes]
     assert reads.count(STATUS_READ) == len(reads) == 30
-    assert entity_id(hass, one.pack.address, "link_status") not in lines
+    assert entity_id(hass, one.pack.address, "connection_status") not in lines
     assert one.lost == []
 
     await set_options(hass, one.entry, connection="keep", interval=10)
@@ -606,7 +616,7 @@ async def test_batteries_that_take_turns_do_not_flicker(
         callback(
             lambda event: (
                 changes.append(event.data["entity_id"])
-                if event.data["entity_id"].endswith("_link_status")
+                if event.data["entity_id"].endswith("_connection_status")
                 else None
             )
         ),

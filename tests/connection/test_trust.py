@@ -104,9 +104,9 @@ async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
     await set_options(hass, one.entry, availability=3600)
 
     def is_live() -> bool:
-        state = hass.states.get(entity_id(hass, one.pack.address, "link_status"))
+        state = hass.states.get(entity_id(hass, one.pack.address, "connection_status"))
         assert state is not None
-        return bool(state.attributes["live"])
+        return bool(state.attributes["up_to_date"])
 
     assert is_live()
     one.peripheral.faults.drop = FOREVER
@@ -345,7 +345,7 @@ async def test_a_damaged_memory_is_forgotten(
     assert await hass.config_entries.async_setup(one.entry.entry_id)
     await hass.async_block_till_done()
     assert one.shown("voltage") == STATE_UNAVAILABLE
-    assert one.shown("bluetooth_link", "switch") == "on"
+    assert one.shown("bluetooth_connection", "switch") == "on"
     await one.peripheral.start()
     await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 10)
 
@@ -398,7 +398,7 @@ async def test_one_missed_poll_writes_nothing(
         await asyncio.sleep(4 * POLL)
     assert one.entry.runtime_data.health.missed >= 2
     assert written == []
-    assert value(hass, one.pack.address, "link_status") == "connected"
+    assert value(hass, one.pack.address, "connection_status") == "connected"
 
 
 # --- options that are changed at a bad moment -------------------------------------------

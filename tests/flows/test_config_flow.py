@@ -775,7 +775,7 @@ async def fail_adapter(
     [
         (fail_refused, "busy"),
         (fail_silent, "no_answer"),
-        (fail_link, "link_lost"),
+        (fail_link, "connection_lost"),
         (fail_slots, "no_slot"),
         (fail_away, "out_of_range"),
         (fail_adapter, "no_bluetooth"),

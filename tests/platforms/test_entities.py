@@ -28,11 +28,11 @@ ON_THE_PAGE = {
     "select": {"can_protocol", "module_id", "rs485_protocol"},
     "sensor": {
         "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
-        "current", "energy_charged", "energy_discharged", "link_status",
+        "current", "energy_charged", "energy_discharged", "connection_status",
         "min_cell_temperature", "power", "state_of_charge",
         "stored_energy", "time_to_empty", "time_to_full", "voltage",
     },
-    "switch": {"bluetooth_link", "heater"},
+    "switch": {"bluetooth_connection", "heater"},
     "update": {"bms_firmware"},
 }  # fmt: skip
 CROWDED = 30

@@ -119,7 +119,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "cell_4": (
         "Cell 4 voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC, True,
     ),
-    "link_status": ("Link status", None, SensorDeviceClass.ENUM, None, DIAGNOSTIC, True),
+    "connection_status": ("Connection status", None, SensorDeviceClass.ENUM, None, DIAGNOSTIC, True),
     "last_update": (
         "Last update", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
     ),

@@ -30,7 +30,7 @@ RESTART_STEP: Final = 5.0  # s between two looks whether it is back
 
 _FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
     (FirmwareFailure.NO_ANSWER, "firmware_no_answer"),
-    (FirmwareFailure.CONNECTION_LOST, "firmware_link_lost"),
+    (FirmwareFailure.CONNECTION_LOST, "firmware_connection_lost"),
     (FirmwareFailure.REFUSED, "firmware_refused"),
     (FirmwareFailure.BAD_REPLY, "firmware_bad_reply"),
     (FirmwareFailure.WRONG_PACKAGE, "firmware_wrong_package"),

@@ -312,7 +312,7 @@ class SettingsCoordinator:
             # The switch shows at once what the battery does of itself.
             return self._error("heater_unanswered", setting)
         if isinstance(err, ConnectionLostError):
-            return self._error("change_link_lost", setting)
+            return self._error("change_connection_lost", setting)
         return self._error("change_not_confirmed", setting)
 
     def _error(

@@ -21,7 +21,7 @@ from ..vlrv.errors import (
 _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
     (NotVlrvError, "not_vlrv"),
     (NoSlotError, "no_slot"),
-    (ConnectionLostError, "link_lost"),
+    (ConnectionLostError, "connection_lost"),
     (NoAnswerError, "no_answer"),
     (RefusedError, "refused"),
     (ImplausibleError, "implausible"),

@@ -358,7 +358,7 @@ class ConnectionManager:
         if self._short <= MAX_SHORT_CONNECTIONS:
             return None
         if not self._is_useful:
-            self._failure = "link_lost"
+            self._failure = "connection_lost"
         return self._pause_when_short()
 
     def _count_lost(self) -> None:
