@@ -22,7 +22,7 @@ from homeassistant.helpers import (
 )
 from homeassistant.helpers.typing import ConfigType
 
-from .connection.manager import ConnectionState
+from .connection import ConnectionState
 from .const import DOMAIN
 from .entries import is_bank, members_of
 from .event import UNKNOWN
@@ -47,7 +47,7 @@ REACHABLE: Final = frozenset({ConnectionState.CONNECTED, ConnectionState.IDLE})
 UNREACHABLE: Final = frozenset(
     {
         ConnectionState.UNREACHABLE,
-        ConnectionState.SILENT,
+        ConnectionState.UNRESPONSIVE,
         ConnectionState.NO_SLOT,
         ConnectionState.NO_BLUETOOTH,
     }

@@ -31,8 +31,8 @@ from .battery.poll_schedule import next_poll_delay
 from .battery.settings import CAN, RS485, SettingsCoordinator
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
+from .connection import ConnectionManager
 from .connection.errors import error_reason
-from .connection.manager import ConnectionManager
 from .const import (
     CONF_FACTS,
     DOMAIN,
@@ -49,7 +49,11 @@ from .history.energy import EnergyCounter
 from .history.last_status import Memory
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime, charge_of
-from .issues import async_watch_competing_entries
+from .issues import (
+    async_clear_slot_issue,
+    async_raise_slot_issue,
+    async_watch_competing_entries,
+)
 from .options import BatteryOptions, energy_gap
 from .vlrv.client import VlrvClient
 from .vlrv.errors import (
@@ -105,7 +109,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.client = VlrvClient(
             entry.title,
             self._find_device,
-            on_disconnect=self._on_link_lost,
+            on_disconnect=self._handle_disconnect,
             on_settings_frame=self._on_settings_frame,
             status_register_count=self.facts.status_count,
             trace=trace,
@@ -123,7 +127,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._fatal_reads: dict[str, tuple[int, float]] = {}
         self._was_away = False
         self._advertised: bluetooth.BluetoothServiceInfoBleak | None = None
-        self.connection = ConnectionManager(self)
+        self.connection = ConnectionManager(
+            hass, entry, self.client, self.options, self
+        )
         self.controls = SettingsCoordinator(self)
         self.firmware = FirmwareInstaller(self)
         self._last_error: VlrvError = NotReachableError()
@@ -188,7 +194,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._watch_age()
         self.async_update_listeners()
         # The next poll sets the time of those that follow.
-        self.request_refresh()
+        self.request_poll()
 
     @callback
     def _show_name(self, _event: Event[Any] | None = None) -> None:
@@ -281,7 +287,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         await self.memory.file.async_close()
 
     @callback
-    def request_refresh(self) -> None:
+    def request_poll(self) -> None:
         """Poll in the background, as soon as that is possible."""
         if self.firmware.is_running or self._shutdown_requested:
             return  # a transfer connects by itself, when the restart is over
@@ -312,15 +318,16 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         else:
             self.connection.handle_adapter_full(allocations.source)
 
+    def _handle_disconnect(self) -> None:
+        self.connection.handle_lost()
+
     @callback
-    def _on_link_lost(self) -> None:
-        """See to it that the next advertisement counts as news, and leads to a call."""
+    def connection_lost(self, retry_after: timedelta | None) -> None:
+        """Handle a lost connection; poll no sooner than `retry_after`, where given."""
         self.note_away()
-        bluetooth.async_clear_advertisement_history(self.hass, self.address)
-        if (pause := self.connection.handle_lost()) is not None:
-            self.update_interval = max(pause, self.options.interval)
+        if retry_after is not None:
+            self.update_interval = max(retry_after, self.options.interval)
             self._schedule_refresh()
-        self.connection.async_update()
 
     @callback
     def note_away(self) -> None:
@@ -329,8 +336,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._portrait_at = None
 
     @callback
-    def note_connected(self) -> None:
-        """Take in a connection that was just made.
+    def connection_established(self) -> None:
+        """Handle a new connection.
 
         What a battery tells of itself is then read in the background: after it was
         away it may have another firmware or other settings. Where it is let go between
@@ -354,20 +361,32 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.controls.note_return()
 
     @callback
-    def pause(self) -> None:
-        """Stop polling, as the owner is about to let go; what is shown stays."""
+    def connection_released(self) -> None:
+        """Stop polling: the user is about to release the battery; values stay shown."""
         self._freshness.release(self.hass.loop.time(), self.options.max_age)
         self._forget_age()
         self.note_away()
 
     @callback
-    def resume(self) -> None:
-        """Poll again; what was kept stands as if it were new, until that works."""
+    def connection_resumed(self) -> None:
+        """Resume polling. Until the first poll succeeds, the last sample counts as fresh."""
         self.energy.interrupt()
         if self._freshness.resume(self.hass.loop.time()):
             self._watch_age()
         self.update_interval = self.options.interval
-        self.request_refresh()
+        self.request_poll()
+
+    @callback
+    def slots_exhausted(self, exhausted: bool) -> None:
+        """Tell the user that there is no slot for the battery, or no longer."""
+        if exhausted:
+            async_raise_slot_issue(self.hass, self.config_entry)
+        else:
+            async_clear_slot_issue(self.hass, self.config_entry)
+
+    async def async_store_release(self, released: bool, until: datetime | None) -> None:
+        """Store at once whether the battery is released, and until when (UTC)."""
+        await self.memory.async_note_release(released, until)
 
     @callback
     def _on_settings_frame(self, frame: bytes) -> None:

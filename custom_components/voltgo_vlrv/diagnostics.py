@@ -91,9 +91,9 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
         },
         "connection": {
             "connected": client.is_connected,
-            "state": coordinator.connection.state,
+            "state": coordinator.connection.status.state,
             "mode": coordinator.connection.mode,
-            "released_until": coordinator.connection.released_until,
+            "released_until": coordinator.connection.status.released_until,
             "last_failure": coordinator.last_failure,
             "signal_strength": coordinator.signal_strength,
             "discarded_bytes": client.discarded_bytes,

@@ -26,7 +26,7 @@ from homeassistant.helpers.selector import (
 )
 
 from .battery.firmware_files import FirmwareStore, note_of
-from .connection.manager import ConnectionMode
+from .connection import ConnectionMode
 from .const import (
     CONF_AVAILABILITY,
     CONF_CONNECTION,

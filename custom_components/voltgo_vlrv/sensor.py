@@ -29,7 +29,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .bank.sensor import async_add_bank_sensors
 from .base import ValueSensor, keep_on_new_entity_id
 from .battery.info import BatteryInfo
-from .connection.manager import ConnectionState
+from .connection.state import SHOWN_STATES
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .durations import DURATIONS, DurationSensor
 from .entity import VlrvEntity, async_add_supported_entities
@@ -348,7 +348,7 @@ LINK_STATUS: Final = SensorEntityDescription(
     key="connection_status",
     translation_key="connection_status",
     device_class=SensorDeviceClass.ENUM,
-    options=[state.value for state in ConnectionState],
+    options=[state.value for state in SHOWN_STATES],
     entity_category=EntityCategory.DIAGNOSTIC,
 )
 
@@ -591,10 +591,10 @@ class VlrvLinkStatus(VlrvEntity, ValueSensor):
 
     @override
     def _update(self) -> bool:
-        connection = self.coordinator.connection
         before = self._shown
-        self._shown = (connection.released_until, self.coordinator.is_live)
-        changed = self._show(connection.state.value)
+        status = self.coordinator.connection.status
+        self._shown = (status.released_until, self.coordinator.is_live)
+        changed = self._show(status.state.value)
         return changed or self._shown != before
 
 

@@ -34,7 +34,7 @@ from .automation import (
     UNREACHABLE,
     BatteryTarget,
 )
-from .connection.manager import ConnectionState
+from .connection import ConnectionState
 from .event import CLEARED, TRIPPED
 
 if TYPE_CHECKING:

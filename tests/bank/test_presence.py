@@ -23,7 +23,7 @@ from .common import (
 )
 from .test_entities import states_of
 from custom_components.voltgo_vlrv.bank.coordinator import PATIENCE, Presence
-from custom_components.voltgo_vlrv.connection.manager import _CONNECTING as CONNECTING
+from custom_components.voltgo_vlrv.connection.slots import async_connect_lock
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.firmware import FirmwareReceiver
@@ -186,7 +186,7 @@ async def test_who_waits_for_its_turn_is_not_missing(
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     hass.config_entries.async_update_entry(entry, options={"availability": 86400})
     await hass.config_entries.async_unload(entry.entry_id)
-    async with hass.data[CONNECTING]:
+    async with async_connect_lock(hass):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await asyncio.sleep(3 * PATIENCE)
         assert shown(bank, hass, "battery_missing") == "unknown"

@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant
 
 from .test_sharing import SharedBattery, async_setup_shared, fleet
 from .watch import Watch, watched
-from custom_components.voltgo_vlrv.connection.slots import connected_scanner
+from custom_components.voltgo_vlrv.connection.slots import SlotMonitor
 from simulator.clock import FastClock
 from simulator.faults import FOREVER, LinkFaults
 from simulator.peripheral import Peripheral
@@ -99,7 +99,7 @@ class Ordeal:
 
 def source(one: SharedBattery) -> str:
     """Return the address of the adapter with the connection, empty without one."""
-    scanner = connected_scanner(one.hass, one.entry.data[CONF_ADDRESS])
+    scanner = SlotMonitor(one.hass, one.entry.data[CONF_ADDRESS]).connected_adapter()
     return "" if scanner is None else scanner.source
 
 

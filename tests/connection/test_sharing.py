@@ -372,7 +372,9 @@ async def test_a_release_while_waiting_for_a_slot_counts_too(
     (adapter,) = bluetooth_env.adapters.values()
     adapter.slots = 0
     one.peripheral.drop_link()
-    await wait_until(lambda: one.entry.runtime_data.connection._attempt_began > 0)
+    await wait_until(
+        lambda: one.entry.runtime_data.connection._backoff.attempt_started > 0
+    )
     await wait_until(lambda: one.status == "connecting", 5)
     await asyncio.sleep(1)
     await one.switch(False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from homeassistant.exceptions import HomeAssistantError
 
-from ..connection.manager import ReleasedError
+from ..connection import ReleasedError
 from ..const import DOMAIN
 from ..localization import words
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError

@@ -17,7 +17,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 
-from ..connection.manager import ReleasedError
+from ..connection import ReleasedError
 from ..const import CONF_PENDING, DOMAIN
 from ..issues import async_create_issue
 from ..localization import words
@@ -289,7 +289,7 @@ class SettingsCoordinator:
             except VlrvError as err:
                 if self._is_sent and isinstance(err, NoAnswerError):
                     # The client has ended the link, see there; the polls need another.
-                    self._coordinator.request_refresh()
+                    self._coordinator.request_poll()
                 raise self._failure(setting, err) from err
             finally:
                 self._settle()

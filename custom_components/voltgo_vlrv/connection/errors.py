@@ -28,6 +28,10 @@ _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
 )
 
 
+class ReleasedError(VlrvError):
+    """The user has released the battery and not resumed."""
+
+
 @callback
 def error_reason(hass: HomeAssistant, address: str, err: VlrvError) -> str:
     """Return the key of the text that tells an owner what happened."""

@@ -1,22 +1,89 @@
-"""Which adapter holds the connection to a battery."""
+"""Connection slots: which adapters receive a battery, and how many slots they have."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
 from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from ..const import DOMAIN
+from ..vlrv.errors import NoSlotError
+
+# Most often another battery of ours is about to free its slot.
+SLOT_WAIT_TIMEOUT: Final = 5.0  # s
+
+_CONNECT_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_connect_lock")
 
 
 @callback
-def connected_scanner(
-    hass: HomeAssistant, address: str
-) -> bluetooth.BaseHaScanner | None:
-    """Return the adapter that holds a connection to `address`, None if none does.
+def async_connect_lock(hass: HomeAssistant) -> asyncio.Lock:
+    """Return the lock that has all batteries connect one after the other.
 
-    Taken from the allocations of the connection slots: the Bluetooth client does not
-    tell which adapter it chose.
+    Attempts at the same time only get in each other's way on the radio.
     """
-    for scanner in bluetooth.async_current_scanners(hass):
-        allocations = scanner.get_allocations()
-        if allocations is not None and address in allocations.allocated:
-            return scanner
-    return None
+    return hass.data.setdefault(_CONNECT_LOCK, asyncio.Lock())
+
+
+class SlotMonitor:
+    """Reads the connection slots that matter for one battery."""
+
+    def __init__(self, hass: HomeAssistant, address: str) -> None:
+        """Watch the adapters that receive advertisements of `address`."""
+        self._hass = hass
+        self._address = address
+        self._changed = asyncio.Event()
+
+    def adapters_in_range(self) -> list[bluetooth.BaseHaScanner]:
+        """Return the adapters that receive the battery and can connect."""
+        devices = bluetooth.async_scanner_devices_by_address(
+            self._hass, self._address, True
+        )
+        return [device.scanner for device in devices]
+
+    def all_slots_taken(self) -> bool:
+        """Return whether each adapter in range is known to have no free slot."""
+        allocations = [each.get_allocations() for each in self.adapters_in_range()]
+        return bool(allocations) and not any(
+            slots is None or slots.free for slots in allocations
+        )
+
+    def connected_adapter(self) -> bluetooth.BaseHaScanner | None:
+        """Return the adapter with the connection to the battery, None if none has one.
+
+        Taken from the allocations: the Bluetooth client does not tell which it chose.
+        """
+        for scanner in bluetooth.async_current_scanners(self._hass):
+            slots = scanner.get_allocations()
+            if slots is not None and self._address in slots.allocated:
+                return scanner
+        return None
+
+    def adapter_is_full(self) -> bool:
+        """Return whether the battery's connection takes the last slot of its adapter."""
+        adapter = self.connected_adapter()
+        slots = None if adapter is None else adapter.get_allocations()
+        return slots is not None and not slots.free
+
+    @callback
+    def handle_change(self) -> None:
+        """Have those who wait look again."""
+        self._changed.set()
+
+    async def wait_for_slot(self, is_wanted: Callable[[], bool]) -> None:
+        """Wait until an adapter in range has a free slot, or none is wanted any more.
+
+        A failed attempt would take much longer, and delay the other batteries. Raises
+        NoSlotError after SLOT_WAIT_TIMEOUT.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SLOT_WAIT_TIMEOUT):
+                while self.all_slots_taken() and is_wanted():
+                    self._changed.clear()
+                    await self._changed.wait()
+        if self.all_slots_taken() and is_wanted():
+            raise NoSlotError("all connection slots are in use")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 
 class ConnectionMode(StrEnum):
@@ -15,6 +15,11 @@ class ConnectionMode(StrEnum):
     """All the time, unless that takes the adapter's last slot."""
     KEEP = "keep"
     EACH_POLL = "each_poll"
+
+    @classmethod
+    def from_option(cls, value: Any) -> ConnectionMode:
+        """Return the mode of an option; AUTOMATIC for one that is missing or unknown."""
+        return cls(value) if value in list(cls) else cls.AUTOMATIC
 
 
 class ConnectionState(StrEnum):

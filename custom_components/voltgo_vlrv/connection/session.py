@@ -1,0 +1,117 @@
+"""The users of a battery's connection: connect for the first, disconnect after the last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from homeassistant.core import HomeAssistant
+
+from ..vlrv.client import VlrvClient
+from .backoff import ReconnectBackoff
+from .sharing import SlotSharingPolicy
+from .slots import SlotMonitor, async_connect_lock
+from .state import ConnectionMode
+
+
+class SessionOwner(Protocol):
+    """What decides whether there is to be a connection at all."""
+
+    @property
+    def mode(self) -> ConnectionMode:
+        """Return when the user wants the battery to be connected."""
+
+    @property
+    def is_released(self) -> bool:
+        """Return whether the user has released the battery."""
+
+    def check_wanted(self) -> None:
+        """Raise VlrvError if there must be no connection."""
+
+    def handle_connected(self) -> None:
+        """Handle a new connection."""
+
+    def report_status(self) -> None:
+        """Tell the listeners if the status has changed."""
+
+
+class ConnectionSession:
+    """Shares one connection among its users, and its slot with other batteries."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        client: VlrvClient,
+        slots: SlotMonitor,
+        backoff: ReconnectBackoff,
+        owner: SessionOwner,
+    ) -> None:
+        """Start without users."""
+        self._hass = hass
+        self._client = client
+        self._slots = slots
+        self._backoff = backoff
+        self._owner = owner
+        self._policy = SlotSharingPolicy(owner.mode)
+        self._users = 0
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether the battery is disconnected between polls, as planned."""
+        return self._policy.is_sharing and bool(self._client.counters.connects)
+
+    @asynccontextmanager
+    async def use(self) -> AsyncGenerator[None]:
+        """Hold the connection while the block lasts; raises VlrvError without one.
+
+        The last user to leave disconnects, where the connection is shared.
+        """
+        self._users += 1
+        try:
+            await self.async_connect()
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                await self._disconnect_if_shared()
+
+    async def async_connect(self) -> None:
+        """Connect, unless connected; inside of `use`. Raises VlrvError."""
+        self._owner.check_wanted()
+        if self._client.is_connected:
+            return
+        self._owner.report_status()
+        async with async_connect_lock(self._hass):
+            self._owner.check_wanted()
+            if not self._client.is_connected:  # another user may have connected
+                await self._connect()
+
+    async def _connect(self) -> None:
+        loop = self._hass.loop
+        self._backoff.begin_attempt(loop.time())
+        try:
+            await self._slots.wait_for_slot(lambda: not self._owner.is_released)
+            self._owner.check_wanted()  # it may have been released while waiting
+            await self._client.connect()
+        finally:
+            self._backoff.end_attempt(loop.time())
+        self._owner.handle_connected()
+
+    async def _disconnect_if_shared(self) -> None:
+        """Disconnect if the mode or the adapter's slots require it."""
+        if self._client.is_connected and self._policy.should_disconnect(
+            self._owner.mode,
+            adapter_full=self._slots.adapter_is_full(),
+            now=self._hass.loop.time(),
+        ):
+            self._backoff.disconnected_on_purpose()
+            await self._client.disconnect()
+        self._owner.report_status()
+
+    async def async_disconnect_if_unused(self) -> None:
+        """Disconnect before the next poll if the slots require it."""
+        # One after the other: once a battery has freed a slot, the others need not.
+        async with async_connect_lock(self._hass):
+            if not self._users:
+                await self._disconnect_if_shared()
