@@ -36,7 +36,7 @@ from .entity import VlrvEntity, async_add_supported_entities
 from .entries import is_bank
 from .history.energy import EnergyCounter
 from .history.maintenance import ChargeMaintenance
-from .history.runtime import charge_of, stored_energy
+from .history.runtime import charge_of, energy_capacity, stored_energy
 from .localization import fault_list, words
 from .totals import TOTALS, TotalSensor
 from .vlrv.faults import OperatingState, active_faults
@@ -77,6 +77,11 @@ def _volts(millivolts: float) -> float:
 def _stored_energy(status: BatteryStatus) -> int | None:
     charge = charge_of(status)
     return None if charge is None else stored_energy(charge, status.cell_count)
+
+
+def _energy_capacity(status: BatteryStatus) -> int | None:
+    energy = energy_capacity(status.full_capacity, status.cell_count)
+    return None if energy is None else round(energy)
 
 
 def _state(status: BatteryStatus) -> str | None:
@@ -210,6 +215,18 @@ SENSORS: Final = (
         state_class=SensorStateClass.MEASUREMENT,
         suggested_display_precision=0,
         value_fn=_stored_energy,
+    ),
+    # The energy dashboard weighs the charge of several batteries by it.
+    VlrvSensorDescription(
+        key="energy_capacity",
+        translation_key="energy_capacity",
+        device_class=SensorDeviceClass.ENERGY_STORAGE,
+        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=_energy_capacity,
     ),
     VlrvSensorDescription(
         key="full_capacity",

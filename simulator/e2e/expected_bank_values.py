@@ -30,6 +30,7 @@ EXTENSIVE: Final = frozenset(
         "full_capacity",
         "power",
         "remaining_capacity",
+        "energy_capacity",
         "stored_energy",
         *TIMES,
     }
@@ -42,6 +43,7 @@ TOLERANCES: Final = {
     "state_of_charge": 0.05,
     "remaining_capacity": 0.05,
     "full_capacity": 0.05,
+    "energy_capacity": 0.5,
 }
 IMBALANCE: Final = 4.0  # %; an average over minutes, in which it drifts
 MIN_IMBALANCE_CURRENT: Final = 5.0  # A
@@ -175,6 +177,10 @@ class Bank(NamedTuple):
             "full_capacity": fsum(part["full_capacity"] for part in parts),
             "stored_energy": fsum(
                 part["remaining_capacity"] * _cell_count(part) * NOMINAL_CELL_VOLTAGE
+                for part in parts
+            ),
+            "energy_capacity": fsum(
+                part["full_capacity"] * _cell_count(part) * NOMINAL_CELL_VOLTAGE
                 for part in parts
             ),
             "current_imbalance": self._imbalance(),

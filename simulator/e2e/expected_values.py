@@ -25,6 +25,7 @@ NOT_EXPECTED: Final = LINK_SENSORS | {LINK_STATUS} | HISTORY_SENSORS | ENERGY_SE
 
 # Half of the step of 10 Wh, and half an Ah for boards that count more finely.
 STORED_ENERGY: Final = 5.0  # Wh
+HALF_A_WATT_HOUR: Final = 0.5
 NOMINAL_CELL_VOLTAGE: Final = 3.2  # V
 
 # Hours, by the sign of the current at which each is known.
@@ -158,6 +159,7 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
         "charge_power": max(expected_values["power"], 0),
         "discharge_power": max(-expected_values["power"], 0),
         "stored_energy": _stored_energy(expected_values),
+        "energy_capacity": _energy_capacity(expected_values),
         **{key: hours(expected_values, sign) for key, sign in TIMES.items()},
         "problem": bool(protections or expected_values["error_word"])
         or state == "protection",
@@ -183,11 +185,22 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def _nominal_voltage(expected_values: Mapping[str, Any]) -> float:
+    """Return the nominal voltage, in V, by the number of cells."""
+    cells = sum(_is_numbered(key, "cell_") for key in expected_values)
+    return cells * NOMINAL_CELL_VOLTAGE
+
+
 def _stored_energy(expected_values: Mapping[str, Any]) -> float:
     """Return charge times nominal voltage, in Wh, not rounded."""
-    cells = sum(_is_numbered(key, "cell_") for key in expected_values)
-    energy: float = expected_values["remaining_capacity"] * cells * NOMINAL_CELL_VOLTAGE
-    return energy
+    left: float = expected_values["remaining_capacity"]
+    return left * _nominal_voltage(expected_values)
+
+
+def _energy_capacity(expected_values: Mapping[str, Any]) -> float:
+    """Return full capacity times nominal voltage, in Wh, not rounded."""
+    full: float = expected_values["full_capacity"]
+    return full * _nominal_voltage(expected_values)
 
 
 def hours(expected_values: Mapping[str, Any], sign: int) -> float | None:
@@ -282,6 +295,8 @@ def _is_shown(shown: str, true: object, key: str) -> bool:
                 tolerance += HALF_A_MILLIVOLT
             elif key == "stored_energy":
                 tolerance += STORED_ENERGY
+            elif key == "energy_capacity":
+                tolerance += HALF_A_WATT_HOUR
             try:
                 return abs(float(shown) - true) <= tolerance
             except ValueError:

@@ -37,7 +37,7 @@ from tests.test_coordinator import writes
 
 EXTENSIVE = (
     "current", "power", "charge_power", "discharge_power", "remaining_capacity",
-    "full_capacity", "stored_energy", "time_to_empty", "time_to_full",
+    "full_capacity", "stored_energy", "energy_capacity", "time_to_empty", "time_to_full",
     "current_imbalance", "charging",
 )  # fmt: skip
 ON_THE_PAGE = {
@@ -128,6 +128,7 @@ async def test_two_batteries_are_one(
     }
     assert shown(bank, hass, "charge_power") == "0"
     assert shown(bank, hass, "discharge_power") == "528"
+    assert shown(bank, hass, "energy_capacity") == "2560"
     assert shown(bank, hass, "full_capacity") == "200.0"
     assert shown(bank, hass, "bank_state_of_health") == "97"
     assert shown(bank, hass, "lowest_cell") == "ZT-12.8V100Ah-0002, cell 3"

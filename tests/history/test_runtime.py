@@ -37,6 +37,7 @@ from custom_components.voltgo_vlrv.history.runtime import (
     StoredHistory,
     as_hours,
     charge_of,
+    energy_capacity,
     months_at,
     shown_minutes,
     stored_energy,
@@ -273,6 +274,17 @@ def test_stored_energy_is_as_fine_as_the_battery_counts(
     """Charge times nominal voltage; a full battery has what table 4-1 says."""
     charge = Charge(left, left, left + step, 400)
     assert stored_energy(charge, cells) == energy
+
+
+@pytest.mark.parametrize(
+    ("full_capacity", "cells", "energy"),
+    [(100.0, 4, 1280.0), (200.4, 8, 5130.24), (100.0, 16, 5120.0), (None, 4, None)],
+)
+def test_energy_capacity_full_battery_has_the_nominal_energy(
+    full_capacity: float | None, cells: int, energy: float | None
+) -> None:
+    """3.2 V for each cell; unknown where the battery does not know its capacity."""
+    assert energy_capacity(full_capacity, cells) == pytest.approx(energy)
 
 
 @given(st.integers(0, 399), st.sampled_from([4, 8, 16]))

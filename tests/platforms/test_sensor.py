@@ -61,6 +61,10 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "stored_energy": (
         "Stored energy", "Wh", SensorDeviceClass.ENERGY_STORAGE, MEASUREMENT, None, True,
     ),
+    "energy_capacity": (
+        "Energy capacity", "Wh", SensorDeviceClass.ENERGY_STORAGE, MEASUREMENT,
+        DIAGNOSTIC, False,
+    ),
     "time_to_empty": (
         "Time to empty", "h", SensorDeviceClass.DURATION, None, None, True,
     ),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Final, NamedTuple
 
-from ..history.runtime import Charge, stored_energy, total_charge
+from ..history.runtime import Charge, energy_capacity, stored_energy, total_charge
 
 IDLE_CURRENT: Final = 0.5
 """A; a member with less carries nothing. Currents below about 1 A may read 0."""
@@ -119,6 +119,8 @@ class BankReading:
     """Ah."""
     stored_energy: int | None = None
     """Wh at the nominal voltage, the sum of what the members show."""
+    energy_capacity: int | None = None
+    """Wh at the nominal voltage when all members are full."""
     usable: Charge | None = None
     """Of the members that are not isolated: what the current flows from and into."""
 
@@ -162,6 +164,10 @@ def read_bank(
         None
         if reading.charge is None
         else stored_energy(reading.charge, len(reading.cells))
+        for reading in readings
+    )
+    capacity = _total(
+        energy_capacity(reading.full_capacity, len(reading.cells))
         for reading in readings
     )
     remaining = _total(reading.remaining_capacity for reading in readings)
@@ -221,6 +227,9 @@ def read_bank(
         remaining_capacity=_rounded(remaining) if complete else None,
         full_capacity=_rounded(full) if complete else None,
         stored_energy=round(energy) if complete and energy is not None else None,
+        energy_capacity=(
+            round(capacity) if complete and capacity is not None else None
+        ),
         usable=total_charge(item.charge for item in joined) if complete else None,
     )
 

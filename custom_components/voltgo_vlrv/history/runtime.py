@@ -85,6 +85,13 @@ def stored_energy(charge: Charge, cells: int) -> int:
     return step * floor(charge.left * voltage / step + 0.5)
 
 
+def energy_capacity(full_capacity: float | None, cells: int) -> float | None:
+    """Return the nominal energy of a full battery, in Wh, by its full capacity in Ah."""
+    if full_capacity is None:
+        return None
+    return full_capacity * cells * NOMINAL_CELL_VOLTAGE
+
+
 # --- time to empty, time to full --------------------------------------------------------
 
 IDLE_CURRENT: Final = 1.0
