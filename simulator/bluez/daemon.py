@@ -25,8 +25,8 @@ from .objects import (
     service_uuids,
 )
 from .scanning import Discovery
-from simulator.gatt.medium import ATT_HEADER, DEFAULT_MTU, LOCAL_MTU, GattMedium
-from simulator.gatt.peripheral import GattPeripheral
+from simulator.gatt.connection import ATT_HEADER, DEFAULT_MTU, LOCAL_MTU
+from simulator.gatt.peripheral import GattMedium, GattPeripheral
 from simulator.gatt.services import CCCD, ENABLE_NOTIFICATIONS, ServiceTable
 
 CONNECT_TIMEOUT: Final = 25.0  # s; BlueZ gives up an LE connection after that

@@ -10,7 +10,7 @@ from dbus_fast import Variant
 
 from .bus import Bus, BusError, Peer
 from .objects import ADAPTER, DEVICE, IN_PROGRESS, device_interfaces, device_path
-from simulator.gatt.medium import DEFAULT_RSSI
+from simulator.gatt.connection import DEFAULT_RSSI
 from simulator.gatt.peripheral import GattPeripheral
 
 TEMPORARY_TIMEOUT: Final = 30.0  # s; BlueZ's default for devices that are not paired

@@ -12,7 +12,7 @@ from .const import MAX_SERVICES_SIZE, NOT_CONNECTED, SHORT_UUID_API_MINOR
 from .faults import NodeFaults
 from .messages import Message, int_to_address, pb, services
 from .slots import ProxyConnection, Slot, SlotPool
-from simulator.gatt.medium import ATT_HEADER
+from simulator.gatt.connection import ATT_HEADER
 
 
 class GattClient:

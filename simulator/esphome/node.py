@@ -15,8 +15,7 @@ from .noise import NoiseFraming
 from .scanning import Scanner
 from .slots import ConnectionOptions, Slot, SlotPool
 from .wire import Framing, PlainFraming
-from simulator.gatt.medium import GattMedium
-from simulator.gatt.peripheral import GattPeripheral
+from simulator.gatt.peripheral import GattMedium, GattPeripheral
 from simulator.gatt.services import ServiceTable
 
 

@@ -11,7 +11,7 @@ from aioesphomeapi.model import BluetoothProxyFeature
 from .api import ApiServer, ApiSession, Handlers
 from .const import ADVERTISEMENT_BATCH, FLUSH_INTERVAL
 from .messages import Message, address_to_int, pb, scanner_mode
-from simulator.gatt.medium import DEFAULT_RSSI
+from simulator.gatt.connection import DEFAULT_RSSI
 from simulator.gatt.peripheral import GattPeripheral
 
 

@@ -28,8 +28,8 @@ from .const import (
 from .faults import NodeFaults
 from .messages import Message, address_to_int, int_to_address, pb
 from .scanning import Scanner
-from simulator.gatt.medium import DEFAULT_MTU, LOCAL_MTU, GattMedium
-from simulator.gatt.peripheral import GattPeripheral
+from simulator.gatt.connection import DEFAULT_MTU, LOCAL_MTU
+from simulator.gatt.peripheral import GattMedium, GattPeripheral
 from simulator.gatt.services import ServiceTable
 
 RETRY_INTERVAL: Final = 0.5  # s; between two advertisements of a battery

@@ -8,9 +8,9 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isinf
-from typing import Any
+from typing import Any, Protocol
 
-from .medium import ATT_HEADER, Connection, GattMedium
+from .connection import ATT_HEADER, Connection
 from .services import (
     ENABLE_NOTIFICATIONS,
     INVALID_HANDLE,
@@ -30,6 +30,22 @@ from simulator.peripheral import (
     Write,
 )
 from simulator.profiles import PROFILES
+
+
+class Receiver(Protocol):
+    """An adapter that scans."""
+
+    def receive(self, peripheral: GattPeripheral) -> None:
+        """Handle one advertisement."""
+
+
+class GattMedium:
+    """All adapters and batteries; each adapter knows how well it receives a battery."""
+
+    def __init__(self) -> None:
+        """Start without batteries and adapters."""
+        self.receivers: list[Receiver] = []
+        self.peripherals: dict[str, GattPeripheral] = {}
 
 
 @dataclass(slots=True)

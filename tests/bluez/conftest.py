@@ -20,7 +20,7 @@ from homeassistant.setup import async_setup_component
 from .environment import BluezEnvironment
 from simulator.bluez.daemon import Bluez
 from simulator.clock import DAY, FastClock
-from simulator.gatt.medium import GattMedium
+from simulator.gatt.peripheral import GattMedium
 from tests.esphome.harness import is_newest
 
 

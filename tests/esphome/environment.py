@@ -22,8 +22,7 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.esphome.const import ACTIVE, PASSIVE
 from simulator.esphome.messages import address_to_int, int_to_address
 from simulator.esphome.node import EsphomeNode
-from simulator.gatt.medium import GattMedium
-from simulator.gatt.peripheral import GattPeripheral
+from simulator.gatt.peripheral import GattMedium, GattPeripheral
 from simulator.peripheral import Battery
 from tests.bluetooth_env import BluetoothEnvironment
 
