@@ -18,7 +18,7 @@ from simulator.adapter import Detach, VirtualAdapter
 from simulator.peripheral import Battery, Peripheral
 from simulator.radio import RadioMedium
 
-POLL = 0.01  # s
+CHECK_INTERVAL = 0.01  # s
 
 
 class BluetoothEnvironment:
@@ -69,7 +69,7 @@ class BluetoothEnvironment:
         async with asyncio.timeout(within):
             # Polled: Home Assistant calls nobody for an advertisement it knows.
             while (info := self.last_heard(address)) is None or info.time <= after:  # noqa: ASYNC110
-                await asyncio.sleep(POLL)
+                await asyncio.sleep(CHECK_INTERVAL)
         return info
 
     def last_heard(self, address: str) -> BluetoothServiceInfoBleak | None:

@@ -20,8 +20,7 @@ from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 
 from .bluetooth_env import BluetoothEnvironment
-from .helpers import (
-    add_discovered,
+from .common import (
     battery,
     device_of,
     entity_id,
@@ -35,27 +34,10 @@ from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.battery import SimulatedBattery
 from simulator.faults import FOREVER
-from simulator.peripheral import Peripheral
+from tests.common import POLL_INTERVAL, STATUS_READ
+from tests.harness import async_setup_battery
 
-POLL = 10.0  # s
-STATUS_READ = bytes.fromhex("0103000000298414")
 IDENTITY_READ = bytes.fromhex("010300690017d5d8")
-
-
-async def async_setup_battery(
-    hass: HomeAssistant,
-    bluetooth_env: BluetoothEnvironment,
-    pack: SimulatedBattery,
-    **kwargs: Any,
-) -> tuple[VlrvConfigEntry, Peripheral]:
-    """Return a battery that was added and has its link."""
-    peripheral = await bluetooth_env.add_battery(pack, **kwargs)
-    await bluetooth_env.add_adapter()
-    entry = await add_discovered(hass, pack.address)
-    await wait_until(lambda: entry.runtime_data.client.is_connected)
-    # The first poll and the reading of the identity are over.
-    await asyncio.sleep(2)
-    return entry, peripheral
 
 
 def writes(hass: HomeAssistant) -> list[str]:
@@ -78,7 +60,7 @@ async def test_a_change_shows_with_the_next_poll(
     pack = battery()
     await async_setup_battery(hass, bluetooth_env, pack)
     pack.demand_current = -77.0
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert value(hass, pack.address, "current") == "-77.0"
 
 
@@ -87,11 +69,12 @@ async def test_one_request_a_poll_and_the_identity_once_a_connection(
 ) -> None:
     """The link belongs to others too."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     assert [write.data for write in peripheral.writes].count(IDENTITY_READ) == 2
     peripheral.writes.clear()
     polls = entry.runtime_data.health.polls
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert entry.runtime_data.health.polls - polls == 10
     assert [write.data for write in peripheral.writes] == [STATUS_READ] * 10
     assert peripheral.connections == 2  # proof and entry
@@ -115,13 +98,14 @@ async def test_replies_that_were_lost_do_not_cost_the_heater(
 ) -> None:
     """A battery that was added as one with fewer registers is asked for all once more."""
     pack = DeafBattery(name="ZT-25.6V100Ah-0042", heating_enabled=True)
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     assert entry.data[CONF_FACTS]["status_count"] == 39
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert value(hass, pack.address, "heater", "switch") == "on"
     assert entry.data[CONF_FACTS]["status_count"] == 41
     peripheral.writes.clear()
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert [write.data for write in peripheral.writes] == [STATUS_READ] * 10
     await hass.config_entries.async_reload(entry.entry_id)
     await asyncio.sleep(2)
@@ -134,10 +118,10 @@ async def test_an_unchanged_battery_writes_nothing(
     """Neither a changed state nor a reported one."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     written = writes(hass)
     samples = entry.runtime_data.health.samples
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert entry.runtime_data.health.samples - samples == 10
     assert written == []
 
@@ -151,7 +135,7 @@ async def test_only_what_changed_is_written(
     await async_setup_battery(hass, bluetooth_env, pack)
     pack.override = replace(pack.reported(), current=-3.0)
     written = writes(hass)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert sorted(entity.rsplit("_", 1)[1] for entity in written) == [
         "current",
         "power",
@@ -165,7 +149,8 @@ async def test_missed_polls_change_nothing_for_a_minute(
 ) -> None:
     """Then the values are gone, with one line in the log, and one when they return."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     last = value(hass, pack.address, "voltage")
     pack.hold = True
     peripheral.faults.drop = FOREVER
@@ -191,7 +176,8 @@ async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
 ) -> None:
     """The age decides, not the end of an attempt to connect."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     peripheral.faults.refuse_connection = FOREVER
     peripheral.drop_link()
     before = entry.runtime_data.health.last_sample_time
@@ -209,7 +195,8 @@ async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
 ) -> None:
     """A reading that it asked for is cancelled with it, as where it starts anew."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     peripheral.faults.drop = 1
     samples = entry.runtime_data.health.samples
     asking = asyncio.create_task(
@@ -226,7 +213,7 @@ async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
     assert asking.cancelled()
     entry.runtime_data.async_update_listeners()
     assert value(hass, pack.address, "voltage") != "unavailable"
-    await asyncio.sleep(POLL + 3)
+    await asyncio.sleep(POLL_INTERVAL + 3)
     assert entry.runtime_data.health.samples > samples
 
 
@@ -235,17 +222,18 @@ async def test_a_silent_link_is_cut_after_three_polls(
 ) -> None:
     """A link that stands and says nothing helps nobody."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     connections = peripheral.connections
     tries = 3
     peripheral.faults.drop = 2 * tries
     await wait_until(lambda: entry.runtime_data.health.silent_polls == 2, 60)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert entry.runtime_data.health.silent_polls == 0
     assert peripheral.connections == connections
     peripheral.faults.drop = 3 * tries
     await wait_until(lambda: peripheral.connections > connections, 60)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert entry.runtime_data.health.missed == 5
     assert entry.runtime_data.health.reconnects == 1
     assert value(hass, pack.address, "voltage") != "unavailable"
@@ -256,7 +244,8 @@ async def test_a_lost_link_is_back_with_the_next_advertisement(
 ) -> None:
     """Not with the next poll, and without anybody noticing."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     states: list[str] = []
     hass.bus.async_listen(
         EVENT_STATE_CHANGED,
@@ -290,14 +279,14 @@ async def test_an_implausible_sample_is_dropped_and_counted(
 ) -> None:
     """The last values stay, and nothing of the sample is used."""
     pack = battery()
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     health = entry.runtime_data.health
     pack.hold = True
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     before = {state.entity_id: state.state for state in hass.states.async_all("sensor")}
     samples = health.samples
     pack.override = replace(pack.reported(), **change)
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert health.samples == samples
     assert health.rejected[reason] == 3
     assert before == {
@@ -305,7 +294,7 @@ async def test_an_implausible_sample_is_dropped_and_counted(
     }
     assert entry.runtime_data.client.is_connected
     pack.override = None
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert health.samples == samples + 1
 
 
@@ -316,7 +305,8 @@ async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
 ) -> None:
     """Set-up needs no battery, and the first advertisement brings the values."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     entities = {
         entity.entity_id
         for entity in er.async_entries_for_config_entry(
@@ -348,7 +338,8 @@ async def test_unloading_and_reloading_leave_one_link_or_none(
 ) -> None:
     """No slot is lost on the way."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     (adapter,) = bluetooth_env.adapters.values()
     for _ in range(3):
         assert await hass.config_entries.async_reload(entry.entry_id)
@@ -367,7 +358,8 @@ async def test_unloading_while_connecting_leaves_no_link(
 ) -> None:
     """An attempt that hangs is given up."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     (adapter,) = bluetooth_env.adapters.values()
     await hold_by_other_device(peripheral)
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -380,7 +372,7 @@ async def test_the_battery_is_let_go_when_home_assistant_stops(
 ) -> None:
     """Else it stays invisible for the phone app until its link times out."""
     pack = battery()
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await wait_until(lambda: not peripheral.is_connected)
     connections = peripheral.connections
@@ -393,7 +385,8 @@ async def test_a_connection_that_hangs_does_not_hold_up_the_stop(
 ) -> None:
     """An attempt may take most of a minute; nobody waits for that at a shutdown."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await hold_by_other_device(peripheral)
     stopped = hass.loop.time()
     await entry.runtime_data.async_shutdown()
@@ -407,7 +400,8 @@ async def test_a_new_firmware_shows_after_the_battery_came_back(
 ) -> None:
     """The identity is read anew with each connection."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     assert device_of(hass, pack.address).sw_version == "Z01T20"
     pack.identity.firmware = "Z01T21"
     await peripheral.power_cycle()
@@ -420,14 +414,15 @@ async def test_an_identity_of_zeros_is_none(
 ) -> None:
     """As registers read that a board does not serve; what is known stays."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     before = entry.data[CONF_FACTS]
     pack.identity.model = pack.identity.firmware = pack.identity.serial = ""
     client = entry.runtime_data.client
     connects = client.counters.connects
     await peripheral.power_cycle()
     await wait_until(lambda: client.counters.connects > connects)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert await client.read_identity() == Identity("", "", "")
     assert entry.data[CONF_FACTS] == before
     assert device_of(hass, pack.address).sw_version == "Z01T20"
@@ -438,11 +433,12 @@ async def test_a_renamed_battery_stays_the_same(
 ) -> None:
     """It is known by its address."""
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     pack.name = "Grandma"
     await peripheral.power_cycle()
     await wait_until(lambda: entry.runtime_data.client.is_connected)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert value(hass, pack.address, "voltage") != "unavailable"
     assert device_of(hass, pack.address).name == "ZT-25.6V100Ah-1238"
 
@@ -455,7 +451,8 @@ async def test_no_address_is_logged_above_debug(
     """Logs are posted in public."""
     caplog.set_level(logging.DEBUG, "custom_components")
     pack = battery()
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(120)
     peripheral.faults.clear()
@@ -473,10 +470,12 @@ async def test_small_packets_and_slow_answers_are_enough(
     """A proxy may leave 20 bytes a packet, and a battery takes its time."""
     pack = battery("failing_cell")
     pack.hold = True
-    entry, _ = await async_setup_battery(
-        hass, bluetooth_env, pack, max_mtu=23, reply_latency=0.14
-    )
-    await asyncio.sleep(5 * POLL)
+    entry = (
+        await async_setup_battery(
+            hass, bluetooth_env, pack, max_mtu=23, reply_latency=0.14
+        )
+    ).entry
+    await asyncio.sleep(5 * POLL_INTERVAL)
     assert entry.runtime_data.health.missed == 0
     assert value(hass, pack.address, "voltage") == str(
         pack.expected_values()["voltage"]
@@ -504,7 +503,8 @@ async def test_another_interval_applies_at_once_and_keeps_the_link(
 ) -> None:
     """The owner waits neither for the old interval nor for a new connection."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     connections = peripheral.connections
     await set_interval(hass, entry, seconds)
     health = entry.runtime_data.health
@@ -516,7 +516,7 @@ async def test_another_interval_applies_at_once_and_keeps_the_link(
     assert value(hass, pack.address, "voltage") != "unavailable"
     await set_interval(hass, entry, 10)
     polls = health.polls
-    await asyncio.sleep(5 * POLL)
+    await asyncio.sleep(5 * POLL_INTERVAL)
     assert health.polls - polls == 5
 
 
@@ -526,7 +526,7 @@ async def test_no_other_interval_is_taken(
 ) -> None:
     """The link and the SD card have their limits; nothing is changed."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     with pytest.raises(InvalidData):
         await set_interval(hass, entry, seconds)
     assert entry.options == {}
@@ -537,7 +537,8 @@ async def test_values_stand_for_four_intervals(
 ) -> None:
     """And a missed poll is made up for soon, not after another interval."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await set_interval(hass, entry, 120)
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(460)
@@ -553,11 +554,12 @@ async def test_a_shorter_interval_shortens_how_long_values_stand(
 ) -> None:
     """Also of the sample that was shown under the longer one."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await set_interval(hass, entry, 3600)
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(300)
     assert value(hass, pack.address, "voltage") != "unavailable"
     await set_interval(hass, entry, 10)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert value(hass, pack.address, "voltage") == "unavailable"

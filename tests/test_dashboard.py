@@ -21,7 +21,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 
 from .bluetooth_env import BluetoothEnvironment
-from .helpers import add_discovered, battery, device_of, enable_all, entity_id
+from .common import add_discovered, battery, device_of, enable_all, entity_id
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.dashboard import (
     COMMAND,

@@ -23,8 +23,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 
 from .bluetooth_env import BluetoothEnvironment
-from .helpers import battery, wait_until
-from .test_coordinator import IDENTITY_READ, POLL, STATUS_READ, async_setup_battery
+from .common import battery, wait_until
+from .test_coordinator import IDENTITY_READ
 from .vlrv.samples import status
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import DOMAIN
@@ -39,6 +39,8 @@ from custom_components.voltgo_vlrv.history.observations import Evidence
 from simulator.battery import status_reply
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
+from tests.common import POLL_INTERVAL, STATUS_READ
+from tests.harness import async_setup_battery
 
 SOURCE = "02:00:00:00:00:01"
 SERIAL = "4S1240019050000"
@@ -80,7 +82,7 @@ async def test_a_connected_battery_is_told_in_full(
     """Its values, raw and read, what it is set to, and how the link does."""
     pack = battery("driving_load", serial=SERIAL)
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     found = await download(hass, entry)
     shown = found["battery"]
     assert shown["status"]["registers"] == pack.registers(0, 41)
@@ -115,13 +117,13 @@ async def test_options_faults_and_pending_changes_are_in_it(
 ) -> None:
     """With names beside the raw words."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.config_entries.async_update_entry(entry, options={"low_battery": 35})
     await entry.runtime_data.controls.async_set_module_id(4)
     pack.override = replace(
         pack.reported(), protection=0x8008, warning=0x0800, error=0x22
     )
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     found = await download(hass, entry)
     assert found["entry"]["options"] == {"low_battery": 35}
     assert found["battery"]["settings"]["pending"] == {"module_id": 4}
@@ -142,13 +144,14 @@ async def test_the_last_fifty_frames_each_way_are_in_it(
     """As they were on the air, with their times."""
     pack = battery("idle")
     pack.hold = True
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     first = (await download(hass, entry))["trace"]
     asked = [entry["frame"] for entry in first["sent"]]
     # What the config flow asked was before the entry.
     assert asked == [write.data.hex() for write in peripheral.writes][-len(asked) :]
     assert {STATUS_READ.hex(), IDENTITY_READ.hex(), "1002007165"} <= set(asked)
-    await asyncio.sleep(60 * POLL)
+    await asyncio.sleep(60 * POLL_INTERVAL)
     found = (await download(hass, entry))["trace"]
     assert [item["frame"] for item in found["sent"]] == [STATUS_READ.hex()] * 50
     reply = status_reply(pack.registers(0, 41)).hex()
@@ -161,9 +164,11 @@ async def test_the_last_fifty_frames_each_way_are_in_it(
         0 <= (answer - question).total_seconds() < 1
         for question, answer in zip(sent, received, strict=True)
     )
-    assert (sent[-1] - sent[0]).total_seconds() == pytest.approx(49 * POLL, abs=2)
+    assert (sent[-1] - sent[0]).total_seconds() == pytest.approx(
+        49 * POLL_INTERVAL, abs=2
+    )
     now = datetime.fromtimestamp(time.time(), UTC)
-    assert 0 <= (now - received[-1]).total_seconds() < POLL + 1
+    assert 0 <= (now - received[-1]).total_seconds() < POLL_INTERVAL + 1
 
 
 async def test_a_rare_fault_is_still_in_it_hours_later(
@@ -172,11 +177,12 @@ async def test_a_rare_fault_is_still_in_it_hours_later(
     """Nobody watches when it happens."""
     pack = battery("idle")
     pack.hold = True
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     pack.override = replace(pack.reported(), state_of_charge=398)
     await wait_until(lambda: entry.runtime_data.health.rejected)
     pack.override = None
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     await peripheral.stop()
     await asyncio.sleep(2 * 3600)
     await peripheral.start()
@@ -206,7 +212,8 @@ async def test_a_battery_that_is_away_shows_its_last_status_and_why(
     """Nothing of it is lost meanwhile."""
     pack = battery("idle", serial=SERIAL)
     pack.hold = True
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await peripheral.stop()
     await asyncio.sleep(1200)
     found = await download(hass, entry)
@@ -226,7 +233,8 @@ async def test_a_battery_in_the_air_shows_who_hears_it(
 ) -> None:
     """Several adapters are told apart without their addresses."""
     pack = battery("idle", generation=1, serial=SERIAL)
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await bluetooth_env.add_adapter("02:00:00:00:00:02")
     peripheral.faults.refuse_connection = FOREVER
     peripheral.drop_link()
@@ -255,7 +263,7 @@ async def test_an_unloaded_entry_still_tells_what_happened(
 ) -> None:
     """Unloading is what one tries first."""
     pack = battery("idle", serial=SERIAL)
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     found = await download(hass, entry)
@@ -277,7 +285,7 @@ async def test_a_failing_set_up_tells_why(
 ) -> None:
     """That is when it is asked for."""
     pack = battery("idle", serial=SERIAL)
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
 
@@ -300,7 +308,7 @@ async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
 ) -> None:
     """One that is switched off, after a restart."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     hass.data.pop(_RECORDS)
@@ -324,7 +332,7 @@ async def test_without_any_sample_it_works(
     )
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     found = await download(hass, entry)
     assert found["battery"]["status"] is None
     assert found["battery"]["connection"]["last_failure"] == "no_bluetooth"
@@ -355,7 +363,7 @@ async def test_home_assistant_offers_the_download(
     """Through its own door."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     with fast_clock.hold():
         found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
     assert found["battery"]["status"]["registers"] == pack.registers(0, 41)
@@ -371,12 +379,12 @@ async def test_one_download_settles_an_open_question(
     """Long after: which bit it was, when, and what the battery was doing."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     pack.override = replace(
         pack.reported(), warning=0x0400, current=42.0, probe_temperatures=(-2, -1)
     )
     moment = time.time()
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     pack.override = None
     await asyncio.sleep(2 * 3600)
     found = await download(hass, entry)
@@ -387,7 +395,9 @@ async def test_one_download_settles_an_open_question(
     usual, rare = warnings["values"]
     assert (usual["value"], rare["value"]) == ("0x0000", "0x0400")
     assert rare["count"] == 2
-    assert 0 <= datetime.fromisoformat(rare["first"]).timestamp() - moment <= POLL
+    assert (
+        0 <= datetime.fromisoformat(rare["first"]).timestamp() - moment <= POLL_INTERVAL
+    )
     assert rare["first_context"]["current"] == 42.0
     assert rare["first_context"]["probes"][:2] == [-2, -1]
     assert rare["first_context"]["max_temperature"] == -1
@@ -401,7 +411,7 @@ async def test_a_battery_named_like_its_address_is_not_given_away(
 ) -> None:
     """In the frame that sets the name, in texts, and as a change that is pending."""
     pack = battery("idle", serial=SERIAL)
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     for name in (pack.address, pack.address.replace(":", "").lower()):
         await entry.runtime_data.controls.async_set_name(name)
         found = await download(hass, entry)

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
 from .bluetooth_env import BluetoothEnvironment
-from .helpers import add_discovered, value, wait_until
+from .common import add_discovered, value, wait_until
 from simulator.battery import preset
 
 

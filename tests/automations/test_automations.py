@@ -18,7 +18,8 @@ from homeassistant.setup import async_setup_component
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.battery.test_firmware import upload
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
+from tests.common import (
+    POLL_INTERVAL,
     add_discovered,
     battery,
     device_of,
@@ -26,8 +27,6 @@ from tests.helpers import (
     value,
     wait_until,
 )
-
-POLL = 10.0  # s
 
 
 async def automate(
@@ -132,12 +131,12 @@ async def test_home_assistants_battery_triggers_fire(
     await bluetooth_env.add_adapter()
     await add_discovered(hass, pack.address)
     done = await automate(hass, device_of(hass, pack.address).id, trigger)
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert done == []
     pack.override = replace(pack.reported(), **after)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert done == [trigger["trigger"]]
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert len(done) == 1
 
 
@@ -159,10 +158,10 @@ async def test_a_protection_is_waited_for_by_its_event(
         },
     )
     pack.override = replace(pack.reported(), protection=0x0800)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert done == []
     pack.override = replace(pack.reported(), protection=0x0C00)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert done == ["event.received"]
 
 
@@ -185,7 +184,7 @@ async def test_a_firmware_file_is_an_update_that_became_available(
             },
         },
     )
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert done == []
     await upload(hass, entry, tmp_path)
     assert done == ["update.became_available"]
@@ -217,7 +216,7 @@ async def test_a_battery_that_was_away_has_not_crossed(
     )
     await peripheral.advertise()
     await wait_until(lambda: value(hass, pack.address, "state_of_charge") == "10", 120)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert done == []
 
 

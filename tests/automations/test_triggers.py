@@ -35,20 +35,12 @@ from homeassistant.setup import async_setup_component
 
 from custom_components.voltgo_vlrv.automation import PROTECTION_KEYS
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.battery import SimulatedBattery
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
-    add_discovered,
-    battery,
-    device_of,
-    entity_id,
-    value,
-    wait_until,
-)
+from tests.common import POLL_INTERVAL, battery, device_of, entity_id, value, wait_until
+from tests.harness import async_setup_battery
 
-POLL = 10.0  # s
 MINUTE = 60.0  # s
 CHARGE_UTP = 0x0400
 DISCHARGE_UTP = 0x0800
@@ -67,19 +59,6 @@ EVENT = ("event", "protection")
 COLD = ("binary_sensor", "too_cold_to_charge")
 LINK = ("sensor", "connection_status")
 FAULTS = ("sensor", "active_faults")
-
-
-async def async_setup_battery(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
-) -> tuple[VlrvConfigEntry, Peripheral]:
-    """Return a battery that was added and has its link."""
-    peripheral = await bluetooth_env.add_battery(pack)
-    if not bluetooth_env.adapters:
-        await bluetooth_env.add_adapter()
-    entry = await add_discovered(hass, pack.address)
-    await wait_until(lambda: entry.runtime_data.client.is_connected)
-    await asyncio.sleep(2)
-    return entry, peripheral
 
 
 def targets(
@@ -206,7 +185,7 @@ async def report(pack: SimulatedBattery, **state: Any) -> None:
     pack.hold = True
     pack.override = replace(pack.reported(), **state)
     # One that was just given another beat among the others waits half as long again.
-    await asyncio.sleep(1.5 * POLL + 1)
+    await asyncio.sleep(1.5 * POLL_INTERVAL + 1)
 
 
 async def leave(peripheral: Peripheral) -> None:
@@ -229,11 +208,11 @@ async def test_a_protection_that_trips(
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert not runs
     await report(pack, protection=CHARGE_UTP)
     assert runs == once()
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     await report(pack, protection=0)
     assert runs == once()
 
@@ -246,7 +225,7 @@ async def test_a_protection_that_clears(
     await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_cleared")
     await report(pack, protection=CHARGE_UTP)
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert not runs
     await report(pack, protection=0)
     assert runs == once()
@@ -318,7 +297,8 @@ async def test_a_protection_that_was_on_before_has_not_tripped(
 ) -> None:
     """Nor does it by being away and back, or by a reload."""
     pack = battery("winter")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     assert value(hass, pack.address, "problem", "binary_sensor") == "on"
     await leave(peripheral)
@@ -336,7 +316,7 @@ async def test_a_protection_that_trips_while_the_battery_is_away(
 ) -> None:
     """Is told when it is back."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     await leave(peripheral)
     await report(pack, protection=CHARGE_UTP)
@@ -353,7 +333,7 @@ async def test_after_a_reload_the_next_protection_is_told(
 ) -> None:
     """Coming back with an old event is none; the next one is."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await report(pack, protection=CHARGE_UTP)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
     await hass.config_entries.async_reload(entry.entry_id)
@@ -385,7 +365,7 @@ async def test_cold_comes_and_goes(
     await async_setup_battery(hass, bluetooth_env, pack)
     await report(pack, **before)
     runs = await watch(hass, pack, COLD, name)
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     assert not runs
     await report(pack, **after)
     assert runs == once()
@@ -411,7 +391,7 @@ async def test_cold_while_the_battery_is_away(
 ) -> None:
     """Away and back is no change; back with a change is one."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     await report(pack, **before)
     runs = await watch(hass, pack, COLD, name)
 
@@ -588,7 +568,7 @@ async def test_a_lost_link(
 ) -> None:
     """Fires after the time, once, and anew for the next loss."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(hass, pack, LINK, "connection_lost", {"for": {"minutes": 3}})
     await leave(peripheral)
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
@@ -610,7 +590,7 @@ async def test_a_lost_link_that_is_soon_back(
 ) -> None:
     """Is everyday life: five minutes unless another time is chosen."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(hass, pack, LINK, "connection_lost")
     await leave(peripheral)
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
@@ -630,7 +610,7 @@ async def test_a_release_is_no_lost_link(
 ) -> None:
     """Neither its beginning nor its end, however long it lasts."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     runs = await watch(hass, pack, LINK, name)
     connection = entry.runtime_data.connection
     await connection.async_release()
@@ -647,7 +627,8 @@ async def test_a_battery_that_is_gone_after_a_release(
 ) -> None:
     """It was to come back and did not: that is a lost link."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     runs = await watch(hass, pack, LINK, "connection_lost")
     await entry.runtime_data.connection.async_release()
     await leave(peripheral)
@@ -663,7 +644,8 @@ async def test_a_reload_is_no_second_loss(
 ) -> None:
     """A battery that is still away was told of already."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     runs = await watch(hass, pack, LINK, "connection_lost")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
@@ -679,7 +661,8 @@ async def test_a_battery_that_was_away_from_the_start(
 ) -> None:
     """Its owner wants to know, too."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     places = targets(hass, pack, LINK)
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
@@ -705,7 +688,7 @@ async def test_the_link_is_back(
 ) -> None:
     """Fires once, at once, after a loss that was long enough."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(
         hass, pack, LINK, "connection_restored", {"lost_for": {"minutes": 3}}
     )
@@ -734,7 +717,8 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
 ) -> None:
     """Also when it was lost before it was released."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     runs = await watch(hass, pack, LINK, "connection_restored")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
@@ -756,7 +740,7 @@ async def test_a_loss_counts_from_its_beginning(
 ) -> None:
     """Also when the reason changes in between."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(hass, pack, LINK, name, {option: {"minutes": 8}})
     await leave(peripheral)
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
@@ -780,7 +764,7 @@ async def test_whether_a_protection_is_active(
 ) -> None:
     """Any of them; not a warning, and not of a battery that is away."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     holds = await ask(hass, pack, FAULTS, "is_protection_active")
     assert not await holds()
     await report(pack, warning=CHARGE_UTP)
@@ -842,7 +826,7 @@ async def test_whether_charging_is_blocked_by_cold(
 ) -> None:
     """Not when it is warm, not known or away."""
     pack = battery("idle")
-    _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     holds = await ask(hass, pack, COLD, "is_charging_blocked_by_cold")
     assert not await holds()
     await report(pack, probe_temperatures=(None, None), max_cell_temperature=None)
@@ -859,7 +843,8 @@ async def test_whether_a_battery_is_reachable(
 ) -> None:
     """Not while it is released, away or being called."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     holds = await ask(hass, pack, LINK, "is_reachable")
     assert await holds()
     await entry.runtime_data.connection.async_release()
@@ -880,13 +865,13 @@ async def test_a_battery_that_is_read_now_and_then_is_reachable(
 ) -> None:
     """Letting it go in between is planned."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.config_entries.async_update_entry(entry, options={"connection": "each_poll"})
     await wait_until(lambda: value(hass, pack.address, LINK[1]) == "idle", 60)
     holds = await ask(hass, pack, LINK, "is_reachable")
     assert await holds()
     hass.config_entries.async_update_entry(entry, options={"connection": "keep"})
-    await asyncio.sleep(3 * POLL)
+    await asyncio.sleep(3 * POLL_INTERVAL)
     await entry.runtime_data.connection.async_release()
     assert not await holds()
 
@@ -903,7 +888,8 @@ async def test_whether_values_are_live(
     pack.hold = True
     if not tells_settings:  # nothing but the values is read of it
         monkeypatch.setattr(pack, "answer_setting", lambda *_: None)
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     holds = await ask(hass, pack, LINK, "is_data_up_to_date")
     assert await holds()
     connection = entry.runtime_data.connection
@@ -913,7 +899,7 @@ async def test_whether_values_are_live(
     assert not await holds()
     await peripheral.silence()
     connection.async_resume()
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert value(hass, pack.address, "voltage") not in ("unavailable", "unknown")
     assert not await holds()
     await peripheral.advertise()
@@ -922,7 +908,7 @@ async def test_whether_values_are_live(
     await asyncio.sleep(1)
     assert await holds()
     await leave(peripheral)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert await holds()
     await asyncio.sleep(MINUTE)
     assert not await holds()
@@ -934,7 +920,7 @@ async def test_what_came_during_a_restart_is_told(
 ) -> None:
     """And what was so before it is not told again."""
     pack = battery("idle", temperature=20)
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     if before:
         await report(pack, protection=CHARGE_UTP)
     await hass.config_entries.async_unload(entry.entry_id)
@@ -954,7 +940,7 @@ async def test_what_came_during_a_restart_is_told(
     )
     await report(pack, protection=CHARGE_UTP)
     await hass.config_entries.async_setup(entry.entry_id)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert value(hass, pack.address, "active_faults") != "None"
     assert runs == (
         Counter()
@@ -968,7 +954,8 @@ async def test_values_from_before_a_restart_are_not_live(
 ) -> None:
     """They are shown, and come from the disk."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
     await hass.config_entries.async_setup(entry.entry_id)
@@ -995,7 +982,7 @@ async def test_all_batteries_means_all(
     ]
     peripherals = []
     for pack in packs:
-        _, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+        peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
         peripherals.append(peripheral)
         await report(pack, **COLD_PROBES)
     empty = ar.async_get(hass).async_create("Attic")

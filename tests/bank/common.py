@@ -15,9 +15,8 @@ from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.battery import SimulatedBattery
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, flows, wait_until
+from tests.common import POLL_INTERVAL, add_discovered, battery, flows, wait_until
 
-POLL = 10.0  # s
 AGE = 61.0  # s after which a silent battery counts as missing
 
 
@@ -112,7 +111,7 @@ async def settle(hass: HomeAssistant) -> None:
 async def wait_for_poll() -> None:
     """Let each battery be polled once more at least."""
     # One that was just given another beat among the others waits half as long again.
-    await asyncio.sleep(1.5 * POLL + 2)
+    await asyncio.sleep(1.5 * POLL_INTERVAL + 2)
 
 
 def entity(bank: BankConfigEntry, hass: HomeAssistant, key: str) -> str:

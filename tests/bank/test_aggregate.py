@@ -22,9 +22,9 @@ from custom_components.voltgo_vlrv.history.runtime import (
     Runtime,
     stored_energy,
 )
+from tests.common import POLL_INTERVAL
 
 FEW = settings(max_examples=40)
-POLL = 10.0  # s
 
 
 def charge(left: float | None, full: float | None = 100.0) -> Charge | None:
@@ -434,8 +434,14 @@ def runtime(readings: list[MemberReading], members: int | None = None) -> Runtim
     bank = read_bank(readings, members or len(readings))
     assert bank.current is not None
     found = Runtime()
-    for number in range(int(2 * SETTLING / POLL)):
-        found.add(number * POLL, bank.current, bank.usable, POLL, bank.joined)
+    for number in range(int(2 * SETTLING / POLL_INTERVAL)):
+        found.add(
+            number * POLL_INTERVAL,
+            bank.current,
+            bank.usable,
+            POLL_INTERVAL,
+            bank.joined,
+        )
     return found
 
 

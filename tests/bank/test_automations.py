@@ -30,7 +30,7 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.automations.test_triggers import CONDITIONS, TRIGGERS, automate
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import device_of
+from tests.common import device_of
 
 # What a bank has an entity of its own for.
 COLD_TRIGGERS = {"charging_blocked_by_cold", "charging_no_longer_blocked_by_cold"}

@@ -19,7 +19,6 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
 from .common import (
-    POLL,
     add_bank,
     add_batteries,
     async_setup_bank,
@@ -35,7 +34,8 @@ from custom_components.voltgo_vlrv.bank import config_flow as bank_flow
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries, members_of
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
+from tests.common import (
+    POLL_INTERVAL,
     add_discovered,
     battery,
     device_of,
@@ -548,7 +548,7 @@ async def test_batteries_keep_their_beat_and_actions_their_targets(
         entry.runtime_data.health.last_sample_time or 0.0
         for entry in async_batteries(hass)
     )
-    assert (second - first) % POLL == pytest.approx(POLL / 2, abs=1.0)
+    assert (second - first) % POLL_INTERVAL == pytest.approx(POLL_INTERVAL / 2, abs=1.0)
     assert not any(e.runtime_data.connection.is_released for e in async_batteries(hass))
     await hass.services.async_call(
         DOMAIN,

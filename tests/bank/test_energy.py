@@ -20,7 +20,6 @@ from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers.storage import Store
 
 from .common import (
-    POLL,
     add_bank,
     add_batteries,
     async_setup_bank,
@@ -42,6 +41,7 @@ from custom_components.voltgo_vlrv.history.energy import (
 )
 from simulator.battery import SimulatedBattery
 from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import POLL_INTERVAL
 
 ENTRY = "01BANK"
 
@@ -331,7 +331,7 @@ async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(
 
     async def write_slowly(store: Store[Any], data: Any) -> None:
         await write(store, data)
-        await asyncio.sleep(2 * POLL)
+        await asyncio.sleep(2 * POLL_INTERVAL)
 
     monkeypatch.setattr(Store, "async_save", write_slowly)
     await hass.config_entries.async_remove(bank.entry_id)

@@ -15,7 +15,6 @@ from homeassistant.helpers.event import async_track_state_change_event
 
 from .common import (
     AGE,
-    POLL,
     async_setup_bank,
     attribute,
     enable,
@@ -32,7 +31,7 @@ from custom_components.voltgo_vlrv.history.energy import CHARGED, DISCHARGED
 from custom_components.voltgo_vlrv.history.runtime import SETTLING
 from simulator.battery import OPERATING_STATES
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import value, wait_until
+from tests.common import POLL_INTERVAL, value, wait_until
 from tests.test_coordinator import writes
 
 EXTENSIVE = (
@@ -219,7 +218,7 @@ async def test_a_bank_that_does_not_change_writes_nothing(
         pack.hold = True
     await async_setup_bank(hass, bluetooth_env, pair)
     written = writes(hass)
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert written == []
 
 
@@ -231,7 +230,7 @@ async def silenced(
 ) -> None:
     """Switch a battery off, and wait until its values are too old."""
     await bluetooth_env.peripherals[address].stop()
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
 
 
 async def released(
@@ -296,7 +295,7 @@ async def test_a_silent_battery_stands_for_as_long_as_its_own_values(
     await bluetooth_env.peripherals[address].stop()
     await asyncio.sleep(40)
     assert shown(bank, hass, "current") == "0.0"
-    await asyncio.sleep(AGE - 40 + POLL)
+    await asyncio.sleep(AGE - 40 + POLL_INTERVAL)
     assert value(hass, address, "current") == "unavailable"
     assert shown(bank, hass, "current") == "unknown"
 
@@ -309,7 +308,7 @@ async def test_nobody_reports(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     for pack in pair:
         await bluetooth_env.peripherals[pack.address].stop()
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
     assert shown(bank, hass, "state_of_charge") == "unavailable"
     assert shown(bank, hass, "low_battery") == "unavailable"
     assert shown(bank, hass, "batteries_reporting") == "0"
@@ -332,11 +331,11 @@ async def test_values_from_before_a_restart_are_no_news(
     assert await hass.config_entries.async_setup(entries[1].entry_id)
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 30)
     assert await hass.config_entries.async_setup(entries[0].entry_id)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert value(hass, pair[0].address, "state_of_charge") == "50"
     assert shown(bank, hass, "current") == "unknown"
     assert shown(bank, hass, "battery_missing") == "unknown"
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
     assert shown(bank, hass, "battery_missing") == "on"
     assert set(charges) == {"80.0"}
 
@@ -435,7 +434,7 @@ async def test_an_estimate_is_steady_under_a_steady_load(
     assert shown(bank, hass, "time_to_empty") == "unknown"
     for pack in pair:
         pack.demand_current = 20.0
-    await asyncio.sleep(SETTLING + 2 * POLL)
+    await asyncio.sleep(SETTLING + 2 * POLL_INTERVAL)
     missing = 200 - sum(pack.charge for pack in pair) / 3600
     assert shown(bank, hass, "time_to_empty") == "unknown"
     to_full = float(shown(bank, hass, "time_to_full") or "")

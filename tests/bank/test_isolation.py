@@ -14,7 +14,6 @@ from homeassistant.core import HomeAssistant
 
 from .common import (
     AGE,
-    POLL,
     async_setup_bank,
     attribute,
     packs,
@@ -32,7 +31,7 @@ from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import wait_until
+from tests.common import POLL_INTERVAL, wait_until
 
 NOTICE = {"bank_isolated": {"bank": "House bank", "name": "ZT-12.8V100Ah-0003"}}
 
@@ -90,7 +89,7 @@ async def test_a_battery_that_is_not_heard_is_still_cut_off(
     caplog.clear()
     peripheral = bluetooth_env.peripherals[trio[2].address]
     await peripheral.stop()
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
     still_isolated(hass, bank)
     assert shown(bank, hass, "batteries_reporting") == "2"
     for key in EXTENSIVE[:2]:
@@ -121,7 +120,7 @@ async def test_a_battery_that_is_released_or_off_is_still_cut_off(
     still_isolated(hass, bank)
     for pack in trio[:2]:
         await bluetooth_env.peripherals[pack.address].stop()
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
     assert issues(hass) == NOTICE
     assert shown(bank, hass, "battery_isolated") == "on"
     assert shown(bank, hass, "state_of_charge") == "unavailable"

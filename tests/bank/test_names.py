@@ -21,7 +21,7 @@ from .test_notices import issues
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import device_of, wait_until
+from tests.common import device_of, wait_until
 
 
 async def test_batteries_are_called_what_their_owner_calls_them(

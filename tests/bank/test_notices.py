@@ -25,7 +25,7 @@ from custom_components.voltgo_vlrv.bank.module_ids import (
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import discovered, wait_until
+from tests.common import discovered, wait_until
 
 
 def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:

@@ -12,7 +12,6 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.helpers.event import async_track_state_change_event
 
 from .common import (
-    POLL,
     async_setup_bank,
     device_of_bank,
     entity,
@@ -29,7 +28,7 @@ from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.firmware import FirmwareReceiver
 from tests.battery.test_firmware import install, upload
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import value, wait_until
+from tests.common import POLL_INTERVAL, value, wait_until
 
 
 async def test_who_is_taken_back_is_not_missing(
@@ -138,7 +137,7 @@ async def test_nobody_is_missing_during_a_firmware_update(
     assert member is Presence.UPDATING
     await task
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 120)
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert reporting == ["1", "2"]
     assert seen == []
 

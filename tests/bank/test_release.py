@@ -11,7 +11,6 @@ from homeassistant.helpers.event import async_track_state_change_event
 
 from .common import (
     AGE,
-    POLL,
     async_setup_bank,
     attribute,
     device_of_bank,
@@ -28,7 +27,7 @@ from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import value, wait_until
+from tests.common import POLL_INTERVAL, value, wait_until
 
 
 def everything(hass: HomeAssistant, bank: BankConfigEntry) -> dict[str, str]:
@@ -162,7 +161,7 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
         set_reported(
             bluetooth_env.peripherals[str(entry.unique_id)].battery, state_of_charge=80
         )
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
     for entry in entries[1:]:
         await entry.runtime_data.connection.async_release()
     await settle(hass)
@@ -184,7 +183,7 @@ async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
     entries = async_batteries(hass)
     peripheral = bluetooth_env.peripherals[str(entries[0].unique_id)]
     await peripheral.stop()
-    await asyncio.sleep(AGE + POLL)
+    await asyncio.sleep(AGE + POLL_INTERVAL)
     for entry in entries[1:]:
         await entry.runtime_data.connection.async_release()
     await peripheral.start()

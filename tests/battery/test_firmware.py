@@ -42,7 +42,7 @@ from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
+from tests.common import (
     add_discovered,
     battery,
     device_of,
@@ -52,28 +52,13 @@ from tests.helpers import (
     value,
     wait_until,
 )
+from tests.harness import async_setup_battery
 
 PASSWORD = "zt123"
 FILE_ID = "0123456789abcdef0123456789abcdef"
 OTHER_FILE_ID = "fedcba9876543210fedcba9876543210"
 NAME = "ZTHV-M_Z01T21.bin"
 IMAGE = build_image("Z01T21", 4096)
-
-
-async def async_setup_battery(
-    hass: HomeAssistant,
-    bluetooth_env: BluetoothEnvironment,
-    pack: SimulatedBattery,
-    rssi: int = -60,
-) -> tuple[VlrvConfigEntry, Peripheral]:
-    """Return a battery that was added and has its link."""
-    peripheral = await bluetooth_env.add_battery(pack)
-    adapter = await bluetooth_env.add_adapter()
-    adapter.radio.rssi[pack.address] = rssi
-    entry = await add_discovered(hass, pack.address)
-    await wait_until(lambda: entry.runtime_data.client.is_connected)
-    await asyncio.sleep(5)
-    return entry, peripheral
 
 
 def put_file(
@@ -160,7 +145,7 @@ async def test_a_file_is_checked_shown_and_kept(
 ) -> None:
     """Name, size, version and checksum are shown before it is kept."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     assert state(hass, pack).state == "off"
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, NAME, IMAGE)
@@ -223,7 +208,7 @@ async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR09
 ) -> None:
     """Nothing is kept, and the page is there for another try."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, name, data)
     result = await fill(hass, result, component, password)
@@ -261,7 +246,7 @@ async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0
 ) -> None:
     """Home Assistant hands an upload out once, and the page suggests it again."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, name, IMAGE)
     for _ in range(2):
@@ -283,7 +268,7 @@ async def test_an_upload_that_is_gone_is_asked_for_again(
 ) -> None:
     """As after a restart of Home Assistant; and its folder may have been cleaned."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
     result = await fill(hass, result)
     assert result["errors"] == {"file": "file_gone"}
@@ -307,7 +292,7 @@ async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
 ) -> None:
     """Nothing is left of it, the one before stays, and Submit can be pressed again."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     kept = {}
     if stored_before:
         await upload(hass, entry, tmp_path)
@@ -348,7 +333,7 @@ async def test_a_folder_that_cannot_be_made_is_told(
 ) -> None:
     """As on a disk that takes nothing any more."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     folder.parent.mkdir(parents=True, exist_ok=True)
     await hass.async_add_executor_job(folder.touch)
@@ -365,7 +350,7 @@ async def test_a_version_can_be_typed(
 ) -> None:
     """For files whose name has none."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, "ZTHV-M.bin", IMAGE)
     result = await fill(hass, result, version=" Z01T21 ")
@@ -387,7 +372,7 @@ async def test_whatever_differs_is_offered(
 ) -> None:
     """A dealer may hand out an older one on purpose; and then it can be installed."""
     pack = battery("idle", firmware=installed)
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, "ZTHV-M.bin", build_image(version, 4096))
     result = await fill(hass, result, version=version)
@@ -404,7 +389,7 @@ async def test_a_file_can_be_removed(
 ) -> None:
     """The entity goes back to what the battery runs."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     result = await open_options(hass, entry, "firmware_remove")
     result = await hass.config_entries.options.async_configure(
@@ -425,7 +410,7 @@ async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
 ) -> None:
     """A worn card says no; the owner is rid of the update all the same."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     result = await open_options(hass, entry, "firmware_remove")
 
@@ -451,7 +436,7 @@ async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In another window, while the file is being written."""
-    entry, _ = await async_setup_battery(hass, bluetooth_env, battery("idle"))
+    entry = (await async_setup_battery(hass, bluetooth_env, battery("idle"))).entry
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, NAME, IMAGE)
     result = await fill(hass, result)
@@ -478,7 +463,7 @@ async def test_removing_the_battery_removes_its_files(
 ) -> None:
     """Nothing of it is left behind."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     assert await hass.async_add_executor_job(folder.exists)
@@ -495,7 +480,8 @@ async def test_an_update_is_installed_and_compared(
 ) -> None:
     """200 KiB with progress, restart, the new version, and polls after it."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     image = build_image("Z01T21", 200 * 1024)
     await upload(hass, entry, tmp_path, data=image)
     percents: list[int] = []
@@ -537,7 +523,7 @@ async def test_the_communication_board_takes_its_own_file(
     And so there is nothing to show of it before, and after the file was removed.
     """
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     registry = er.async_get(hass)
     key = ("update", DOMAIN, f"{pack.address}_comm_firmware")
     assert registry.async_get_entity_id(*key) is None
@@ -603,7 +589,8 @@ async def test_an_update_is_refused_in_an_unsafe_state(
     """Before a single firmware frame is sent."""
     pack = battery("idle")
     pack.hold = True
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     pack.override = replace(pack.reported(), **change)
     await refused(hass, pack, key)
@@ -616,7 +603,8 @@ async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
 ) -> None:
     """Its owner may be reading it with the phone."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     await entry.runtime_data.connection.async_release()
     text = await refused(hass, pack, "firmware_released")
@@ -631,7 +619,8 @@ async def test_an_update_is_refused_on_a_weak_signal(
 ) -> None:
     """-81 dBm is too weak, -80 dBm is not."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack, rssi=-81)
+    harness = await async_setup_battery(hass, bluetooth_env, pack, rssi=-81)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     await refused(hass, pack, "firmware_weak_signal")
     assert not firmware_frames(peripheral)
@@ -677,7 +666,8 @@ async def test_an_update_is_refused_while_the_battery_is_away(
 ) -> None:
     """Nothing is sent later by itself."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     await peripheral.stop()
     await asyncio.sleep(5)
@@ -692,7 +682,8 @@ async def test_a_damaged_file_is_not_installed(
 ) -> None:
     """An SD card forgets."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     (folder / "bms.bin").write_bytes(build_image("Z01T22", 4096))
@@ -727,7 +718,8 @@ async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR
 ) -> None:
     """Whatever goes wrong, the values come back without anybody."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     receiver = pack.firmware_receiver
     assert receiver is not None
@@ -752,7 +744,8 @@ async def test_a_battery_without_this_way_of_updating_gets_no_more_than_a_handsh
 ) -> None:
     """The format is inferred: an unanswered handshake ends it."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = None
     await refused(hass, pack, "firmware_no_answer")
@@ -772,7 +765,7 @@ async def test_a_restart_that_brings_nothing_is_told(
 ) -> None:
     """The version is read back and compared."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     receiver = pack.firmware_receiver
     assert receiver is not None
@@ -796,7 +789,8 @@ async def test_a_reply_of_another_layout_ends_an_update(
 ) -> None:
     """It may be a protocol that nobody has described."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = BadMark()
     await refused(hass, pack, "firmware_bad_reply")
@@ -808,7 +802,7 @@ async def test_another_version_than_the_file_should_have_is_told(
 ) -> None:
     """Named Z01T21, it holds Z01T29; what runs is shown, and the rest is not claimed."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path, data=build_image("Z01T29", 4096))
     text = await refused(hass, pack, "firmware_other_version")
     assert "version Z01T29 now, not Z01T21" in text
@@ -830,7 +824,7 @@ async def test_a_version_that_is_not_told_any_more_is_another_one(
 ) -> None:
     """And is named so, in place of nothing."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = Mute()
     text = await refused(hass, pack, "firmware_other_version")
@@ -862,7 +856,8 @@ async def test_a_bms_may_take_its_time_to_restart(
 ) -> None:
     """Until it does it answers with its old version, which says nothing yet."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(install(hass, pack))
@@ -883,7 +878,8 @@ async def test_a_bms_that_tells_nothing_yet_is_waited_for(
 ) -> None:
     """Zeros are what a board answers for registers that it does not serve yet."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     task = hass.async_create_task(install(hass, pack))
     await finished(peripheral)
@@ -910,7 +906,8 @@ async def test_a_bms_that_never_restarts_has_its_old_version(
 ) -> None:
     """That is said after the time that a restart may take, and not before."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(refused(hass, pack, "firmware_same_version"))
@@ -926,7 +923,7 @@ async def test_the_version_before_is_what_the_bms_tells_right_before(
 ) -> None:
     """Another device may have changed it since Home Assistant has read it."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     pack.identity.firmware = "Z01T19"
     pack.firmware_receiver = deaf_to_finish()
@@ -939,7 +936,8 @@ async def test_a_bms_that_goes_late_and_stays_away_is_not_back(
 ) -> None:
     """That it answered before it went counts for nothing."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(refused(hass, pack, "firmware_not_back"))
@@ -983,7 +981,7 @@ async def test_a_file_uploaded_after_an_install_is_offered(
 ) -> None:
     """Another one, and the same once more: its owner wants it again."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     for name, version in (
         ("ZTHV-C_V02R01.bin", "V02R01"),
         ("ZTHV-C_V02R02.bin", "V02R02"),
@@ -1002,7 +1000,8 @@ async def test_a_file_uploaded_during_an_install_is_not_taken_for_installed(
 ) -> None:
     """What was sent is noted, not what lies there by then."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     first = build_image("V02R01", 2048)
     await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", first, "comm")
     task = hass.async_create_task(install(hass, pack, "comm"))
@@ -1019,7 +1018,7 @@ async def test_a_bms_without_a_version_is_treated_alike(
 ) -> None:
     """Confirmed, it is not offered again; unconfirmed, nobody knows."""
     pack = battery("idle", firmware="")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     silent = IMAGE[:0x100] + b"\xff" * 6 + IMAGE[0x106:]
     await upload(hass, entry, tmp_path, data=silent)
     pack.firmware_receiver = deaf_to_finish()
@@ -1041,7 +1040,8 @@ async def test_an_unconfirmed_update_of_the_communication_board_is_not_done(
 ) -> None:
     """It tells no version, so nobody knows; and the last step is not sent again."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     data = build_image("V02R01", 2048)
     await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
     pack.firmware_receiver = receiver = receive()
@@ -1062,7 +1062,7 @@ async def test_an_unconfirmed_update_of_the_bms_is_told_by_its_version(
 ) -> None:
     """The new version after the restart confirms it, the old one denies it."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = receive()
     if is_installed:
@@ -1078,7 +1078,7 @@ async def test_a_version_that_was_there_before_confirms_nothing(
 ) -> None:
     """The same firmware once more, whose last step is not confirmed."""
     pack = battery("idle", firmware="Z01T21")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = deaf_to_finish()
     with pytest.raises(HomeAssistantError) as error:
@@ -1091,7 +1091,7 @@ async def test_nothing_else_is_sent_during_an_update(
 ) -> None:
     """No second update, no setting, no refresh: each is told to wait."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     task = hass.async_create_task(install(hass, pack))
     await wait_until(lambda: entry.runtime_data.firmware.is_running)
@@ -1119,7 +1119,7 @@ async def test_a_reload_waits_for_the_end_of_an_update(
 ) -> None:
     """Home Assistant reloads half a minute after an entity was switched on."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     image = build_image("Z01T21", size)
     await upload(hass, entry, tmp_path, data=image)
     before = entry.runtime_data
@@ -1141,7 +1141,8 @@ async def test_an_update_that_waits_for_the_restart_does_not_hold_up_the_stop(
 ) -> None:
     """The link is closed by then: nobody would find out whether the battery is back."""
     pack = battery("idle")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     installing = hass.async_create_task(install(hass, pack))
     await wait_until(lambda: not peripheral.is_connected)
@@ -1160,7 +1161,8 @@ async def test_a_second_press_installs_nothing_after_the_first_has_failed(
     pack = battery("idle")
     pack.firmware_receiver = FirmwareReceiver()
     pack.firmware_receiver.faults["start"] = Fault("refuse")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await upload(hass, entry, tmp_path)
     presses = [hass.async_create_task(install(hass, pack)) for _ in range(2)]
     told = await asyncio.gather(*presses, return_exceptions=True)
@@ -1178,7 +1180,7 @@ async def test_an_update_waits_for_a_change_to_be_confirmed(
 ) -> None:
     """Else nobody would ask the battery, and the change be called unmade."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
     heater = {ATTR_ENTITY_ID: entity_id(hass, pack.address, "heater", "switch")}
     assert value(hass, pack.address, "heater", "switch") == "off"
@@ -1213,7 +1215,8 @@ async def test_the_current_can_be_told_to_count_finer(
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), current=123.0)
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     assert value(hass, pack.address, "current") == "123.0"
     result = await open_options(hass, entry, "general")
     await hass.config_entries.options.async_configure(

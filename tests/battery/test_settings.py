@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -13,11 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from homeassistant.const import (
-    ATTR_ENTITY_ID,
-    EVENT_HOMEASSISTANT_STOP,
-    EVENT_STATE_CHANGED,
-)
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, EVENT_STATE_CHANGED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
@@ -27,13 +22,11 @@ from homeassistant.helpers import (
 )
 
 from custom_components.voltgo_vlrv.const import CONF_PENDING, DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.battery import CAN_PROTOCOLS, SimulatedBattery, settings_frame
 from simulator.faults import FOREVER
-from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
-    add_discovered,
+from tests.common import (
+    POLL_INTERVAL,
     battery,
     device_of,
     enable_all,
@@ -43,14 +36,12 @@ from tests.helpers import (
     value,
     wait_until,
 )
+from tests.harness import GET_FUNCTIONS, SETTINGS, BatteryHarness, async_setup_battery
 from tests.vlrv.captures import capture, needs_captures
 
-POLL = 10.0  # s
 SPACING = 0.15  # s; the least between two frames
-SETTINGS = 0x10
-GETS: Final = (0x02, 0x03, 0x04)
 SET_RS485, SET_CAN, SET_MODULE_ID, SET_NAME, SET_HEATER = 0x05, 0x06, 0x07, 0x09, 0x0A
-GET_MODULE_ID, GET_RS485, GET_CAN = GETS
+GET_MODULE_ID, GET_RS485, GET_CAN = GET_FUNCTIONS
 
 STRINGS: Final = json.loads(
     (Path(__file__).parents[2] / "custom_components" / DOMAIN / "strings.json")
@@ -59,138 +50,20 @@ STRINGS: Final = json.loads(
 WORDS: Final = STRINGS["selector"]["setting"]["options"]
 
 
-class Bench:
-    """One battery that was added, and what a person does with its settings."""
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        pack: SimulatedBattery,
-        peripheral: Peripheral,
-        entry: VlrvConfigEntry,
-    ) -> None:
-        """Take what there is."""
-        self.hass = hass
-        self.pack = pack
-        self.peripheral = peripheral
-        self.entry = entry
-
-    # What is seen
-
-    def shown(self, key: str, platform: str = "select") -> str | None:
-        """Return the state of a setting."""
-        return value(self.hass, self.pack.address, key, platform)
-
-    def has(self, key: str, platform: str = "select") -> bool:
-        """Return whether there is such a setting."""
-        unique_id = f"{self.pack.address}_{key}"
-        registry = er.async_get(self.hass)
-        return registry.async_get_entity_id(platform, DOMAIN, unique_id) is not None
-
-    def options(self, key: str) -> list[str]:
-        """Return what can be chosen."""
-        state = self.hass.states.get(
-            entity_id(self.hass, self.pack.address, key, "select")
-        )
-        assert state is not None
-        return list(state.attributes["options"])
-
-    @property
-    def issue(self) -> ir.IssueEntry | None:
-        """Return the repair issue of the battery."""
-        found = [
-            issue
-            for (domain, _), issue in ir.async_get(self.hass).issues.items()
-            if domain == DOMAIN and issue.active
-        ]
-        assert len(found) <= 1
-        return found[0] if found else None
-
-    @property
-    def pending(self) -> str | None:
-        """Return the settings that the repair issue names."""
-        if self.issue is None:
-            return None
-        assert self.issue.translation_placeholders is not None
-        return self.issue.translation_placeholders["settings"]
-
-    # What was on the air
-
-    def sent(self, *functions: int) -> list[bytes]:
-        """Return the settings frames that arrived, of these functions only."""
-        return [
-            write.data
-            for write in self.peripheral.writes
-            if write.data[0] == SETTINGS
-            and (not functions or write.data[1] in functions)
-        ]
-
-    @property
-    def changes(self) -> list[bytes]:
-        """Return the frames that change something."""
-        return [frame for frame in self.sent() if frame[1] not in GETS]
-
-    @property
-    def gets(self) -> Counter[int]:
-        """Return how often each setting was read."""
-        return Counter(frame[1] for frame in self.sent(*GETS))
-
-    # What is done
-
-    async def act(self, platform: str, action: str, key: str, **data: Any) -> None:
-        """Call an action of Home Assistant for an entity of the battery."""
-        entity = entity_id(self.hass, self.pack.address, key, platform)
-        await self.hass.services.async_call(
-            platform, action, {ATTR_ENTITY_ID: entity, **data}, blocking=True
-        )
-
-    async def select(self, key: str, option: str) -> None:
-        """Choose."""
-        await self.act("select", "select_option", key, option=option)
-
-    async def heater(self, enabled: bool) -> None:
-        """Switch the heater's permission."""
-        await self.act("switch", "turn_on" if enabled else "turn_off", "heater")
-
-    async def rename(self, name: str) -> None:
-        """Write the Bluetooth name."""
-        await self.act("text", "set_value", "bluetooth_name", value=name)
-
-    async def refresh(self) -> None:
-        """Press the button."""
-        await self.act("button", "press", "refresh")
-
-    async def power_cycle(self) -> None:
-        """Do what the notice asks for, and wait until all of it is read again."""
-        await self.peripheral.power_cycle()
-        await self.wait_connected()
-
-    async def wait_connected(self) -> None:
-        """Wait for the link and what is read at its beginning."""
-        await wait_until(lambda: self.entry.runtime_data.client.is_connected)
-        await asyncio.sleep(5)
-
-
-async def bench(
+async def async_setup(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     pack: SimulatedBattery | None = None,
-    **kwargs: Any,
-) -> Bench:
+    **options: Any,
+) -> BatteryHarness:
     """Return a discovered battery whose settings have been read."""
     pack = pack or battery("idle", module_id=1)
-    peripheral = await bluetooth_env.add_battery(pack, **kwargs)
-    if not bluetooth_env.adapters:
-        await bluetooth_env.add_adapter()
-    entry = await add_discovered(hass, pack.address)
-    found = Bench(hass, pack, peripheral, entry)
-    await found.wait_connected()
-    return found
+    return await async_setup_battery(hass, bluetooth_env, pack, settle=5.0, **options)
 
 
 @asynccontextmanager
 async def refused(
-    one: Bench,
+    one: BatteryHarness,
     key: str,
     setting: str | None = None,
     kind: type[HomeAssistantError] = HomeAssistantError,
@@ -203,7 +76,10 @@ async def refused(
 
 
 def check(
-    one: Bench, error: BaseException | None, key: str, setting: str | None = None
+    one: BatteryHarness,
+    error: BaseException | None,
+    key: str,
+    setting: str | None = None,
 ) -> None:
     """Check that an error is translated and tells what it is about."""
     assert isinstance(error, HomeAssistantError)
@@ -226,13 +102,13 @@ async def test_a_module_id_is_confirmed_and_shown_after_the_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until then the old value stands, and a notice names the setting and the value."""
-    one = await bench(hass, bluetooth_env)
-    assert one.shown("module_id") == "1"
+    one = await async_setup(hass, bluetooth_env)
+    assert one.shown("module_id", "select") == "1"
     assert one.options("module_id") == [str(number) for number in range(1, 17)]
     await one.select("module_id", "7")
     await hass.async_block_till_done()
     assert one.changes == [bytes.fromhex("10070107f577")]
-    assert one.shown("module_id") == "1"
+    assert one.shown("module_id", "select") == "1"
     issue = one.issue
     assert issue is not None
     assert issue.translation_key == "power_cycle"
@@ -247,12 +123,12 @@ async def test_a_module_id_is_confirmed_and_shown_after_the_power_cycle(
     assert one.pack.name in text
     assert "Module ID: 7" in text
 
-    await asyncio.sleep(3 * POLL)
-    assert one.shown("module_id") == "1"
+    await asyncio.sleep(3 * POLL_INTERVAL)
+    assert one.shown("module_id", "select") == "1"
     assert one.pending == "- Module ID: 7"
 
     await one.power_cycle()
-    assert one.shown("module_id") == "7"
+    assert one.shown("module_id", "select") == "7"
     assert one.issue is None
     assert CONF_PENDING not in one.entry.data or not one.entry.data[CONF_PENDING]
 
@@ -262,13 +138,13 @@ async def test_every_module_id_gets_through(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, number: str
 ) -> None:
     """1-16, and back."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", number)
     await one.power_cycle()
-    assert one.shown("module_id") == number
+    assert one.shown("module_id", "select") == number
     await one.select("module_id", "1")
     await one.power_cycle()
-    assert one.shown("module_id") == "1"
+    assert one.shown("module_id", "select") == "1"
     assert one.issue is None
 
 
@@ -276,7 +152,7 @@ async def test_the_value_that_is_there_already_needs_no_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery confirms it, and there is nothing to wait for."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "1")
     assert one.changes == [bytes.fromhex("100701017575")]
     assert one.issue is None
@@ -286,20 +162,20 @@ async def test_a_change_that_is_taken_back_needs_no_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The last word counts."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     assert one.pending == "- Module ID: 7"
     await one.select("module_id", "1")
     assert one.issue is None
     await one.power_cycle()
-    assert one.shown("module_id") == "1"
+    assert one.shown("module_id", "select") == "1"
 
 
 async def test_what_is_no_module_id_is_never_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant knows the options."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     for option in ("0", "17", "P05-VCT", ""):
         with pytest.raises(ServiceValidationError):
             await one.select("module_id", option)
@@ -326,16 +202,16 @@ async def test_a_protocol_is_set_by_its_brand(
     frame: str,
 ) -> None:
     """The options are the battery's own list, the value is its index there."""
-    one = await bench(hass, bluetooth_env)
-    assert one.shown(setting) == "Growatt"
+    one = await async_setup(hass, bluetooth_env)
+    assert one.shown(setting, "select") == "Growatt"
     await one.select(setting, brand)
     (sent,) = one.changes
     assert sent[:4] == bytes.fromhex(frame)[:4]
     assert sent == settings_frame(sent[1], sent[3:4])
-    assert one.shown(setting) == "Growatt"
+    assert one.shown(setting, "select") == "Growatt"
     assert one.pending == f"- {WORDS[setting]}: {brand}"
     await one.power_cycle()
-    assert one.shown(setting) == brand
+    assert one.shown(setting, "select") == brand
     assert one.issue is None
 
 
@@ -343,7 +219,7 @@ async def test_the_options_are_what_the_battery_offers(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In its order, by brand."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     assert one.options("can_protocol") == [
         "Growatt", "Sol-Ark", "Deye", "Megarevo", "Victron", "Luxpower", "SMA",
         "Inhenergy", "Solis", "Afore", "Studer",
@@ -357,7 +233,7 @@ async def test_several_changes_wait_for_one_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One notice for the battery, with all of them."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     await one.select("rs485_protocol", "Luxpower")
     await one.select("module_id", "2")
@@ -366,9 +242,9 @@ async def test_several_changes_wait_for_one_power_cycle(
     )
     await one.power_cycle()
     assert one.issue is None
-    assert one.shown("can_protocol") == "Victron"
-    assert one.shown("rs485_protocol") == "Luxpower"
-    assert one.shown("module_id") == "2"
+    assert one.shown("can_protocol", "select") == "Victron"
+    assert one.shown("rs485_protocol", "select") == "Luxpower"
+    assert one.shown("module_id", "select") == "2"
 
 
 @pytest.mark.parametrize("setting", ["can_protocol", "rs485_protocol"])
@@ -376,7 +252,7 @@ async def test_a_protocol_is_refused_with_an_explanation_unless_the_module_id_is
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, setting: str
 ) -> None:
     """Nothing is sent, not even a question."""
-    one = await bench(hass, bluetooth_env, battery("idle", module_id=2))
+    one = await async_setup(hass, bluetooth_env, battery("idle", module_id=2))
     frames = len(one.sent())
     async with refused(
         one, "protocol_needs_module_id", setting, ServiceValidationError
@@ -384,14 +260,14 @@ async def test_a_protocol_is_refused_with_an_explanation_unless_the_module_id_is
         await one.select(setting, "Luxpower")
     assert len(one.sent()) == frames
     assert one.issue is None
-    assert one.shown(setting) == "Growatt"
+    assert one.shown(setting, "select") == "Growatt"
 
 
 async def test_the_module_id_that_counts_is_the_one_in_effect(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One that waits for its power cycle does not open the protocols yet."""
-    one = await bench(hass, bluetooth_env, battery("idle", module_id=2))
+    one = await async_setup(hass, bluetooth_env, battery("idle", module_id=2))
     await one.select("module_id", "1")
     async with refused(
         one, "protocol_needs_module_id", "can_protocol", ServiceValidationError
@@ -400,10 +276,10 @@ async def test_the_module_id_that_counts_is_the_one_in_effect(
     await one.power_cycle()
     await one.select("can_protocol", "Victron")
     await one.power_cycle()
-    assert one.shown("can_protocol") == "Victron"
+    assert one.shown("can_protocol", "select") == "Victron"
 
 
-async def in_other_hands(one: Bench, **changed: Any) -> None:
+async def in_other_hands(one: BatteryHarness, **changed: Any) -> None:
     """Let the phone app have the battery, and take it back when it was changed."""
     await one.act("switch", "turn_off", "bluetooth_connection")
     for attribute, new in changed.items():
@@ -419,14 +295,14 @@ async def test_a_protocol_is_found_in_the_list_of_this_connection(
 
     An inverter that is told another protocol than its own charges the battery wrongly.
     """
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await in_other_hands(one, can_protocols=tuple(reversed(CAN_PROTOCOLS)))
     await one.select("can_protocol", "Victron")
     (sent,) = one.changes
     assert one.pack.settings.can_protocols[sent[3]] == "P05-VCT"
     assert one.pending == "- CAN protocol: Victron"
     await one.power_cycle()
-    assert one.shown("can_protocol") == "Victron"
+    assert one.shown("can_protocol", "select") == "Victron"
     assert one.issue is None
 
 
@@ -434,7 +310,7 @@ async def test_a_brand_that_the_list_of_this_connection_lacks_is_not_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Though it can still be chosen on the screen."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await in_other_hands(one, can_protocols=("P01-GRW", "P02-SLK"))
     assert "Victron" in one.options("can_protocol")
     async with refused(
@@ -451,9 +327,9 @@ async def test_the_module_id_that_counts_is_that_of_this_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: int, now: int
 ) -> None:
     """The app may have set it meanwhile, either way."""
-    one = await bench(hass, bluetooth_env, battery("idle", module_id=before))
+    one = await async_setup(hass, bluetooth_env, battery("idle", module_id=before))
     await in_other_hands(one, module_id=now)
-    assert one.shown("module_id") == str(before)
+    assert one.shown("module_id", "select") == str(before)
     if now == 1:
         await one.select("can_protocol", "Victron")
         assert one.pending == "- CAN protocol: Victron"
@@ -469,14 +345,14 @@ async def test_what_was_known_is_shown_until_it_is_read_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It does not count for a change, but it is better than nothing."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     reads = one.gets[GET_CAN]
     await in_other_hands(one, can_index=4)
     assert one.gets[GET_CAN] == reads
-    assert one.shown("can_protocol") == "Growatt"
+    assert one.shown("can_protocol", "select") == "Growatt"
     await one.wait_connected()
     assert one.gets[GET_CAN] == reads + 1
-    assert one.shown("can_protocol") == "Victron"
+    assert one.shown("can_protocol", "select") == "Victron"
 
 
 async def test_a_list_that_changes_under_the_write_is_no_success(
@@ -485,7 +361,7 @@ async def test_a_list_that_changes_under_the_write_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is read back names another brand at the place that was sent."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     answer = one.pack.answer_setting
 
     def sort_anew(function: int, data: bytes) -> bytes | None:
@@ -505,11 +381,11 @@ async def test_a_pending_protocol_is_met_by_its_brand_alone(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not by another one that has its place in a newer list."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     one.pack.settings.can_protocols = tuple(reversed(CAN_PROTOCOLS))
     await one.power_cycle()
-    assert one.shown("can_protocol") == "SMA"
+    assert one.shown("can_protocol", "select") == "SMA"
     issue = one.issue
     assert issue is not None
     assert issue.translation_key == "power_cycle_without_effect"
@@ -520,7 +396,7 @@ async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A board that has lost its list still has the choices it once told of."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.pack.settings.can_protocols = ()
     await one.power_cycle()
     assert "Victron" in one.options("can_protocol")
@@ -536,7 +412,7 @@ async def test_a_refusal_of_the_battery_is_told_with_its_code(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, setting: str
 ) -> None:
     """The value stays, and nothing is pending."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.pack.settings.module_id = 2  # which nobody has told us
     with pytest.raises(HomeAssistantError) as caught:
         await one.select(setting, "Luxpower")
@@ -544,7 +420,7 @@ async def test_a_refusal_of_the_battery_is_told_with_its_code(
     assert "code 1" in str(caught.value)
     assert len(one.changes) == 1
     assert one.issue is None
-    assert one.shown(setting) == "Growatt"
+    assert one.shown(setting, "select") == "Growatt"
     assert not one.entry.data.get(CONF_PENDING)
 
 
@@ -554,7 +430,7 @@ async def test_a_code_that_is_not_known_is_told_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever a newer firmware says."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     monkeypatch.setattr(
         one.pack.settings,
         "_accept",
@@ -572,8 +448,8 @@ async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """`10 06 01 00 crc` both ways: an answer confirms, what was written does not."""
-    one = await bench(hass, bluetooth_env, battery("idle", can_index=4))
-    assert one.shown("can_protocol") == "Victron"
+    one = await async_setup(hass, bluetooth_env, battery("idle", can_index=4))
+    assert one.shown("can_protocol", "select") == "Victron"
     one.peripheral.faults.drop = 1
     async with refused(one, "change_not_confirmed", "can_protocol"):
         await one.select("can_protocol", "Growatt")
@@ -592,7 +468,7 @@ async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
     ] == [twin]
     assert one.pending == "- CAN protocol: Growatt"
     await one.power_cycle()
-    assert one.shown("can_protocol") == "Growatt"
+    assert one.shown("can_protocol", "select") == "Growatt"
 
 
 # What the battery offers
@@ -602,33 +478,33 @@ async def test_a_battery_without_protocols_gets_no_select_for_them(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A ZT of 2024 has none on RS485 and one on CAN."""
-    one = await bench(
+    one = await async_setup(
         hass,
         bluetooth_env,
         battery("idle", rs485_protocols=(), can_protocols=("P01-GRW",)),
     )
-    assert not one.has("rs485_protocol")
+    assert not one.has("rs485_protocol", "select")
     assert one.options("can_protocol") == ["Growatt"]
-    assert one.shown("can_protocol") == "Growatt"
-    assert one.shown("module_id") == "1"
+    assert one.shown("can_protocol", "select") == "Growatt"
+    assert one.shown("module_id", "select") == "1"
 
 
 async def test_a_code_that_is_not_known_is_shown_as_it_is(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And can be chosen."""
-    one = await bench(
+    one = await async_setup(
         hass,
         bluetooth_env,
         battery("idle", can_protocols=("P01-GRW", "P13-XYZ", "P14-GRW"), can_index=1),
     )
     assert one.options("can_protocol") == ["Growatt", "P13-XYZ", "Growatt (P14-GRW)"]
-    assert one.shown("can_protocol") == "P13-XYZ"
+    assert one.shown("can_protocol", "select") == "P13-XYZ"
     await one.select("can_protocol", "Growatt (P14-GRW)")
     assert one.changes[0][3] == 2
     assert one.pending == "- CAN protocol: Growatt (P14-GRW)"
     await one.power_cycle()
-    assert one.shown("can_protocol") == "Growatt (P14-GRW)"
+    assert one.shown("can_protocol", "select") == "Growatt (P14-GRW)"
 
 
 async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
@@ -639,20 +515,20 @@ async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
     """It is asked twice, once for each connection, and no poll is lost to it."""
     pack = battery("idle")
     monkeypatch.setattr(pack, "answer_setting", lambda *_: None)
-    one = await bench(hass, bluetooth_env, pack)
-    await asyncio.sleep(POLL)
+    one = await async_setup(hass, bluetooth_env, pack)
+    await asyncio.sleep(POLL_INTERVAL)
     for key in ("module_id", "can_protocol", "rs485_protocol"):
-        assert not one.has(key)
+        assert not one.has(key, "select")
     assert not one.has("bluetooth_name", "text")
     assert one.gets == {GET_MODULE_ID: 2}
     health = one.entry.runtime_data.health
     samples = health.samples
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert health.samples - samples == 10
     assert health.missed == 0
     assert one.gets == {GET_MODULE_ID: 2}
     await one.power_cycle()
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert one.gets == {GET_MODULE_ID: 4}
 
 
@@ -671,22 +547,22 @@ async def test_a_battery_that_tells_only_some_settings_has_those(
         "answer_setting",
         lambda function, data: None if function == silent else answer(function, data),
     )
-    one = await bench(hass, bluetooth_env, pack)
-    await asyncio.sleep(POLL)
-    assert one.has("module_id")
-    assert one.shown("module_id") == "1"
-    assert one.has("can_protocol") is (silent != GET_CAN)
-    assert one.has("rs485_protocol") is (silent != GET_RS485)
+    one = await async_setup(hass, bluetooth_env, pack)
+    await asyncio.sleep(POLL_INTERVAL)
+    assert one.has("module_id", "select")
+    assert one.shown("module_id", "select") == "1"
+    assert one.has("can_protocol", "select") is (silent != GET_CAN)
+    assert one.has("rs485_protocol", "select") is (silent != GET_RS485)
 
 
 async def test_settings_are_read_once_a_connection_and_after_each_write(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No more than that."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     once = {GET_MODULE_ID: 1, GET_CAN: 1, GET_RS485: 1}
     assert one.gets == once
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert one.gets == once
     await one.select("module_id", "1")
     assert one.gets == once | {GET_MODULE_ID: 2}
@@ -694,9 +570,9 @@ async def test_settings_are_read_once_a_connection_and_after_each_write(
     assert one.gets == {GET_MODULE_ID: 2, GET_CAN: 2, GET_RS485: 1}
     await one.select("rs485_protocol", "Luxpower")
     assert one.gets == {GET_MODULE_ID: 2, GET_CAN: 2, GET_RS485: 2}
-    await one.heater(True)
+    await one.allow_heating(True)
     assert one.gets == {GET_MODULE_ID: 2, GET_CAN: 2, GET_RS485: 2}
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert one.gets == {GET_MODULE_ID: 2, GET_CAN: 2, GET_RS485: 2}
     await one.power_cycle()
     assert one.gets == {GET_MODULE_ID: 3, GET_CAN: 3, GET_RS485: 3}
@@ -709,7 +585,7 @@ async def test_a_battery_that_came_back_without_the_value_is_told_of(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The notice changes its words, and goes when the value is there after all."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     one.pack.settings.pending.clear()  # lost, as with writes that follow too closely
     await one.power_cycle()
@@ -720,7 +596,7 @@ async def test_a_battery_that_came_back_without_the_value_is_told_of(
         "name": one.pack.name,
         "settings": "- Module ID: 7",
     }
-    assert one.shown("module_id") == "1"
+    assert one.shown("module_id", "select") == "1"
 
     # Set once more, as the notice says.
     await one.select("module_id", "7")
@@ -729,14 +605,14 @@ async def test_a_battery_that_came_back_without_the_value_is_told_of(
     assert issue.translation_key == "power_cycle"
     await one.power_cycle()
     assert one.issue is None
-    assert one.shown("module_id") == "7"
+    assert one.shown("module_id", "select") == "7"
 
 
 async def test_a_lost_link_alone_does_not_drop_the_notice(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only the value ends it."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     one.peripheral.drop_link()
     await asyncio.sleep(1)
@@ -750,7 +626,7 @@ async def test_a_pending_change_survives_a_reload(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With the same words, also before the battery has been read again."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     assert one.entry.data[CONF_PENDING] == {"can_protocol": "Victron"}
     assert await hass.config_entries.async_reload(one.entry.entry_id)
@@ -759,14 +635,14 @@ async def test_a_pending_change_survives_a_reload(
     assert one.pending == "- CAN protocol: Victron"
     await one.power_cycle()
     assert one.issue is None
-    assert one.shown("can_protocol") == "Victron"
+    assert one.shown("can_protocol", "select") == "Victron"
 
 
 async def test_a_reload_right_after_the_confirmation_loses_no_notice(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery has taken it, whether it could be read back or not."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     controls = one.entry.runtime_data.controls
     change = hass.async_create_task(one.select("module_id", "7"))
     async with asyncio.timeout(5):
@@ -777,7 +653,7 @@ async def test_a_reload_right_after_the_confirmation_loses_no_notice(
     await one.wait_connected()
     assert one.pending == "- Module ID: 7"
     await one.power_cycle()
-    assert one.shown("module_id") == "7"
+    assert one.shown("module_id", "select") == "7"
     assert one.issue is None
 
 
@@ -785,7 +661,7 @@ async def test_a_pending_change_survives_a_start_without_the_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As after a restart of Home Assistant, which forgets its notices."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "3")
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await one.peripheral.stop()
@@ -802,14 +678,14 @@ async def test_a_pending_change_survives_a_start_without_the_battery(
     await one.peripheral.start()
     await one.wait_connected()
     assert one.issue is None
-    assert one.shown("module_id") == "3"
+    assert one.shown("module_id", "select") == "3"
 
 
 async def test_a_reload_is_not_taken_for_a_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery was not away, so nothing is said of its coming back."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     assert await hass.config_entries.async_reload(one.entry.entry_id)
     await one.wait_connected()
@@ -822,12 +698,12 @@ async def test_a_connection_made_for_the_change_is_not_taken_for_a_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What is read at its beginning is read after the change was made."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.drop_link()
     await wait_until(lambda: not one.entry.runtime_data.client.is_connected)
     await one.select("module_id", "7")
     assert one.pending == "- Module ID: 7"
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     issue = one.issue
     assert issue is not None
     assert issue.translation_key == "power_cycle"
@@ -837,7 +713,7 @@ async def test_a_change_while_the_settings_are_read_is_not_taken_for_old(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The reading at the beginning of a connection takes a second or more."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     reads = one.gets[GET_MODULE_ID]
     one.peripheral.drop_link()
     await wait_until(lambda: one.gets[GET_MODULE_ID] > reads)
@@ -852,7 +728,7 @@ async def test_a_battery_that_is_removed_takes_its_notice_along(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody could make it go away any more."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     assert one.issue is not None
     await hass.config_entries.async_remove(one.entry.entry_id)
@@ -866,7 +742,7 @@ async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, again: bool, after: float
 ) -> None:
     """Whether another change waits already or not; what is told is in plain words."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     if again:
         await one.select("module_id", "7")
         await asyncio.sleep(1)
@@ -877,7 +753,7 @@ async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
         await change
     except HomeAssistantError as error:
         check(one, error, str(error.translation_key), "module_id")
-    await asyncio.sleep(POLL)
+    await asyncio.sleep(POLL_INTERVAL)
     assert one.issue is None
 
 
@@ -886,7 +762,7 @@ async def test_notices_and_errors_use_the_name_that_the_owner_gave(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by: str
 ) -> None:
     """Most give it on the battery's page, and look for the battery under it."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     if by == "device":
         dr.async_get(hass).async_update_device(
@@ -912,8 +788,8 @@ async def test_two_batteries_have_two_notices(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each by its own name."""
-    one = await bench(hass, bluetooth_env)
-    other = await bench(hass, bluetooth_env, battery("winter"))
+    one = await async_setup(hass, bluetooth_env)
+    other = await async_setup(hass, bluetooth_env, battery("winter"))
     await one.select("module_id", "7")
     await other.select("can_protocol", "SMA")
     issues = [
@@ -936,12 +812,12 @@ async def test_the_heater_is_on_when_the_battery_says_so(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Within ten seconds, one frame, never before it is reported."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     assert one.shown("heater", "switch") == "off"
     for enabled, frame in ((True, "100a0101e4b6"), (False, "100a01002576")):
         one.peripheral.writes.clear()
         started = hass.loop.time()
-        await one.heater(enabled)
+        await one.allow_heating(enabled)
         assert hass.loop.time() - started <= 10
         await hass.async_block_till_done()
         assert one.shown("heater", "switch") == ("on" if enabled else "off")
@@ -956,7 +832,7 @@ async def test_the_heater_is_never_shown_ahead_of_the_battery(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is reported is what stands, also while the command is under way."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     entity = entity_id(hass, one.pack.address, "heater", "switch")
     states: list[tuple[str, bool]] = []
 
@@ -973,7 +849,7 @@ async def test_the_heater_is_never_shown_ahead_of_the_battery(
 
     monkeypatch.setattr(one.pack, "_switch_heater", obey_later)
     started = hass.loop.time()
-    task = hass.async_create_task(one.heater(True))
+    task = hass.async_create_task(one.allow_heating(True))
     await asyncio.sleep(4)
     assert not task.done()
     assert one.shown("heater", "switch") == "off"
@@ -1000,15 +876,17 @@ async def test_a_heater_that_does_not_follow_is_told_of(
     enabled: bool,
 ) -> None:
     """The switch shows what the battery reports, and one frame was sent."""
-    one = await bench(hass, bluetooth_env, battery("idle", heating_enabled=not enabled))
+    one = await async_setup(
+        hass, bluetooth_env, battery("idle", heating_enabled=not enabled)
+    )
     before = "off" if enabled else "on"
     one.pack.settings.heater_answer = answer
     started = hass.loop.time()
     async with refused(one, key, "heater"):
-        await one.heater(enabled)
+        await one.allow_heating(enabled)
     assert hass.loop.time() - started <= 15
     assert one.shown("heater", "switch") == before
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.shown("heater", "switch") == before
     assert one.pack.heating_enabled is not enabled
     assert len(one.changes) == 1
@@ -1019,11 +897,11 @@ async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whether it took the command is not known, until the battery says so."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.drop = 1
     async with refused(one, "heater_unanswered", "heater"):
-        await one.heater(True)
-    await asyncio.sleep(POLL + 1)
+        await one.allow_heating(True)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert one.shown("heater", "switch") == "on"
     assert len(one.changes) == 1
 
@@ -1032,10 +910,10 @@ async def test_a_heater_is_not_confirmed_by_what_was_reported_before(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only a status that was read after the command confirms it."""
-    one = await bench(hass, bluetooth_env, battery("idle", heating_enabled=True))
+    one = await async_setup(hass, bluetooth_env, battery("idle", heating_enabled=True))
     assert one.shown("heater", "switch") == "on"
     one.peripheral.notifications.clear()
-    task = hass.async_create_task(one.heater(True))
+    task = hass.async_create_task(one.allow_heating(True))
     await wait_until(lambda: one.peripheral.notifications)
     one.pack.heating_enabled = False
     one.peripheral.faults.drop = FOREVER
@@ -1048,10 +926,10 @@ async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Ten seconds are ten seconds, also where each poll waits for its tries."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.notifications.clear()
     started = hass.loop.time()
-    task = hass.async_create_task(one.heater(True))
+    task = hass.async_create_task(one.allow_heating(True))
     await wait_until(lambda: one.peripheral.notifications)
     one.peripheral.faults.drop = FOREVER
     with pytest.raises(HomeAssistantError) as caught:
@@ -1064,9 +942,9 @@ async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With words, as nobody will see the battery report it."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.pack.settings.heater_answer = "ignore"
-    task = hass.async_create_task(one.heater(True))
+    task = hass.async_create_task(one.allow_heating(True))
     await asyncio.sleep(3)
     assert not task.done()
     await hass.config_entries.async_unload(one.entry.entry_id)
@@ -1078,8 +956,8 @@ async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery is let go then, and not asked any more."""
-    one = await bench(hass, bluetooth_env)
-    switching = hass.async_create_task(one.heater(True))
+    one = await async_setup(hass, bluetooth_env)
+    switching = hass.async_create_task(one.allow_heating(True))
     await wait_until(lambda: one.changes)
     began = hass.loop.time()
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
@@ -1094,7 +972,7 @@ async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As after another firmware: nobody could see what the command does."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     answer = one.pack.handle
     monkeypatch.setattr(
         one.pack,
@@ -1105,7 +983,7 @@ async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
     await wait_until(lambda: one.shown("heater", "switch") == "unknown", 120)
     one.peripheral.writes.clear()
     async with refused(one, "heater_not_reported"):
-        await one.heater(True)
+        await one.allow_heating(True)
     assert one.changes == []
 
 
@@ -1113,7 +991,7 @@ async def test_a_battery_without_register_40_has_no_heater(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Older boards report 39 registers, so nothing could be confirmed."""
-    one = await bench(
+    one = await async_setup(
         hass, bluetooth_env, battery("idle", generation=1, name="ZT-12.8V100Ah-0009")
     )
     assert not one.has("heater", "switch")
@@ -1126,9 +1004,9 @@ async def renamable(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     pack: SimulatedBattery | None = None,
-) -> Bench:
+) -> BatteryHarness:
     """Return a battery whose name is switched on."""
-    one = await bench(hass, bluetooth_env, pack)
+    one = await async_setup(hass, bluetooth_env, pack)
     await enable_all(hass, one.pack.address)
     await one.wait_connected()
     one.peripheral.writes.clear()
@@ -1139,7 +1017,7 @@ async def test_the_name_is_switched_off_by_default(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is changed once in the life of a battery, if at all."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     entity = er.async_get(hass).async_get(
         entity_id(hass, one.pack.address, "bluetooth_name", "text")
     )
@@ -1169,7 +1047,10 @@ async def test_a_shorter_name_is_advertised_after_the_power_cycle(
 
 
 async def renamed(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, one: Bench, name: str
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    one: BatteryHarness,
+    name: str,
 ) -> None:
     """Check that a new name gets through."""
     old = one.pack.name
@@ -1185,7 +1066,7 @@ async def renamed(
     assert one.changes == [settings_frame(SET_NAME, name.encode("ascii"))]
     assert one.shown("bluetooth_name", "text") == old
     assert one.pending == f"- Bluetooth name: {name}"
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.pending == f"- Bluetooth name: {name}"
 
     await one.power_cycle()
@@ -1199,7 +1080,7 @@ async def renamed(
             er.async_get(hass), one.entry.entry_id
         )
     }
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert value(hass, one.pack.address, "voltage") != "unavailable"
 
 
@@ -1235,7 +1116,7 @@ async def test_a_name_is_shown_even_if_it_could_not_be_written(
     one = await renamable(hass, bluetooth_env)
     one.pack.name = name
     await one.power_cycle()
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert value(hass, one.pack.address, "voltage") != "unavailable"
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -1248,10 +1129,10 @@ async def test_a_link_that_breaks_in_a_command_for_the_heater_leaves_it_open(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """The switch shows what became of it, without a power cycle."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     async with refused(one, "heater_unanswered", "heater"):
-        await one.heater(True)
+        await one.allow_heating(True)
     await one.wait_connected()
     assert one.shown("heater", "switch") == "on"
     assert len(one.changes) == 1
@@ -1262,18 +1143,18 @@ async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """It says so, sends nothing twice, and shows what the battery reports then."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     async with refused(one, "change_connection_lost", "module_id"):
         await one.select("module_id", "7")
     assert len(one.changes) == 1
     assert one.issue is None
     await one.wait_connected()
-    assert one.shown("module_id") == "1"
+    assert one.shown("module_id", "select") == "1"
     assert len(one.changes) == 1
     # The battery had taken it.
     await one.power_cycle()
-    assert one.shown("module_id") == "7"
+    assert one.shown("module_id", "select") == "7"
     assert one.issue is None
 
 
@@ -1281,7 +1162,7 @@ async def test_a_battery_that_was_let_go_takes_no_change(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The owner has said so, and is told how to have it back."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.act("switch", "turn_off", "bluetooth_connection")
     async with refused(one, "change_released", "module_id"):
         await one.select("module_id", "3")
@@ -1293,7 +1174,7 @@ async def test_a_release_while_connecting_for_a_change_is_told_as_such(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery is neither out of range nor switched off, and nobody else has it."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await hold_by_other_device(one.peripheral)
 
     async def change() -> None:
@@ -1311,18 +1192,18 @@ async def test_a_battery_that_is_switched_off_takes_no_change(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing was sent, and nothing is pending."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.peripheral.stop()
     await asyncio.sleep(1)
-    assert one.shown("module_id") == "1"  # its values are young enough
+    assert one.shown("module_id", "select") == "1"  # its values are young enough
     for setting, change in (
         ("module_id", lambda: one.select("module_id", "7")),
         ("can_protocol", lambda: one.select("can_protocol", "SMA")),
-        ("heater", lambda: one.heater(True)),
+        ("heater", lambda: one.allow_heating(True)),
     ):
         async with refused(one, "change_unreachable", setting):
             await change()
-        if one.shown("module_id") == "unavailable":
+        if one.shown("module_id", "select") == "unavailable":
             break
     assert one.changes == []
     assert one.issue is None
@@ -1332,7 +1213,7 @@ async def test_a_battery_out_of_range_takes_no_change(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The same where it is heard no more."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await one.peripheral.silence()
     one.peripheral.drop_link()
     one.peripheral.faults.refuse_connection = FOREVER
@@ -1344,8 +1225,8 @@ async def test_a_battery_out_of_range_takes_no_change(
     one.peripheral.faults.clear()
     await one.peripheral.advertise()
     await wait_until(lambda: one.entry.runtime_data.client.is_connected, 120)
-    await asyncio.sleep(POLL)
-    assert one.shown("module_id") == "1"
+    await asyncio.sleep(POLL_INTERVAL)
+    assert one.shown("module_id", "select") == "1"
     assert one.changes == []
 
 
@@ -1357,11 +1238,11 @@ async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
     how: str,
 ) -> None:
     """And nobody is told that something may have been changed."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     answer = one.pack.answer_setting
 
     def fail(function: int, data: bytes) -> bytes | None:
-        if function not in GETS:
+        if function not in GET_FUNCTIONS:
             return answer(function, data)
         if how == "breaks the link":
             one.peripheral.drop_link()
@@ -1381,7 +1262,7 @@ async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It waited for the answer to a poll, which took the link along."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.delay = 1.0
     poll = hass.async_create_task(one.refresh())
     await asyncio.sleep(0.5)
@@ -1399,7 +1280,7 @@ async def test_a_change_that_gets_no_answer_is_not_sent_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody knows whether it was taken; the next polls go on as before."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.drop = 1
     async with refused(one, "change_not_confirmed", "module_id"):
         await one.select("module_id", "7")
@@ -1407,19 +1288,19 @@ async def test_a_change_that_gets_no_answer_is_not_sent_again(
     assert one.issue is None
     health = one.entry.runtime_data.health
     samples = health.samples
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert health.samples - samples >= 2
     assert len(one.changes) == 1
     # The battery had taken it.
     await one.power_cycle()
-    assert one.shown("module_id") == "7"
+    assert one.shown("module_id", "select") == "7"
 
 
 async def test_a_change_that_was_confirmed_is_not_called_unmade(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When the reading after it fails, the notice and the error may not disagree."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.notifications.clear()
     task = hass.async_create_task(one.select("module_id", "7"))
     await wait_until(lambda: one.peripheral.notifications)
@@ -1433,16 +1314,16 @@ async def test_changes_do_not_cross(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The second is told to wait, and the first is not disturbed."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.delay = 1.0
     first = hass.async_create_task(one.select("module_id", "7"))
     await asyncio.sleep(0.5)
     async with refused(one, "change_under_way", "heater"):
-        await one.heater(True)
+        await one.allow_heating(True)
     await first
     assert [frame[1] for frame in one.changes] == [SET_MODULE_ID]
     assert one.pending == "- Module ID: 7"
-    await one.heater(True)
+    await one.allow_heating(True)
     assert one.shown("heater", "switch") == "on"
 
 
@@ -1450,7 +1331,7 @@ async def test_two_selects_are_set_one_after_the_other(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As a scene does; each is confirmed."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.delay = 0.5
     await asyncio.gather(
         one.select("module_id", "7"),
@@ -1470,7 +1351,7 @@ async def test_a_reply_behind_a_late_one_in_one_notification_counts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Two replies in one notification (A)."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.held = settings_frame(SET_RS485, b"\x01")
     one.peripheral.notifications.clear()
     await one.select("module_id", "7")
@@ -1489,7 +1370,7 @@ async def test_the_recorded_double_notification_confirms_the_module_id(
 ) -> None:
     """The refusal behind it belongs to another request."""
     double = capture("notification", "two replies")
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     handle = one.pack.handle
 
     def answer(frame: bytes) -> bytes | None:
@@ -1501,7 +1382,7 @@ async def test_the_recorded_double_notification_confirms_the_module_id(
     assert double in [note.data for note in one.peripheral.notifications]
     assert one.pending == "- Module ID: 7"
     await one.power_cycle()
-    assert one.shown("module_id") == "7"
+    assert one.shown("module_id", "select") == "7"
 
 
 @needs_captures
@@ -1510,7 +1391,7 @@ async def test_the_recorded_double_notification_refuses_the_protocol(
 ) -> None:
     """The success in front of it belongs to another request."""
     double = capture("notification", "two replies")
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.pack.settings.module_id = 2
     one.peripheral.faults.held = double[:6]
     async with refused(one, "change_refused", "rs485_protocol"):
@@ -1523,14 +1404,14 @@ async def test_a_reply_that_is_held_back_confirms_nothing_later(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It would come with the answer to a poll, but its link was ended."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.merge = 1
     async with refused(one, "change_not_confirmed", "module_id"):
         await one.select("module_id", "7")
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert len(one.changes) == 1
     assert one.issue is None
-    assert one.shown("module_id") == "1"
+    assert one.shown("module_id", "select") == "1"
     assert one.entry.runtime_data.client.counters.late_replies == 0
     assert one.entry.runtime_data.health.missed == 0
 
@@ -1539,18 +1420,18 @@ async def test_replies_that_come_twice_confirm_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For as long as they like."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.duplicate = FOREVER
     await one.select("module_id", "7")
     await one.select("can_protocol", "Victron")
     await one.select("rs485_protocol", "Luxpower")
-    await one.heater(True)
+    await one.allow_heating(True)
     assert len(one.changes) == 4
     assert one.shown("heater", "switch") == "on"
     await one.power_cycle()
-    assert one.shown("module_id") == "7"
-    assert one.shown("can_protocol") == "Victron"
-    assert one.shown("rs485_protocol") == "Luxpower"
+    assert one.shown("module_id", "select") == "7"
+    assert one.shown("can_protocol", "select") == "Victron"
+    assert one.shown("rs485_protocol", "select") == "Luxpower"
     assert one.issue is None
 
 
@@ -1560,7 +1441,7 @@ async def test_a_reply_that_comes_late_does_not_confirm_another_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A success of the CAN protocol is no success of RS485, and its link is gone."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.late = 1
     one.peripheral.faults.late_by = 3.0
     async with refused(one, "change_not_confirmed", "can_protocol"):
@@ -1579,7 +1460,7 @@ async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A success does not name its value: Victron's may not be taken for Deye's."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.late = 1
     one.peripheral.faults.late_by = 2.6
     async with refused(one, "change_not_confirmed", "can_protocol"):
@@ -1601,16 +1482,16 @@ async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, interval: int
 ) -> None:
     """On a new link, which is not taken for a battery that was away."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     await set_options(hass, one.entry, interval=interval)
     await one.select("can_protocol", "Victron")
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     health = one.entry.runtime_data.health
     samples = health.samples
     connections = one.peripheral.connections
     one.peripheral.faults.drop = 1
     async with refused(one, "heater_unanswered", "heater"):
-        await one.heater(True)
+        await one.allow_heating(True)
     await asyncio.sleep(3)
     assert one.peripheral.connections == connections + 1
     assert one.entry.runtime_data.client.is_connected
@@ -1625,7 +1506,7 @@ async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It loses the link with the change, and its value comes on the next."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     health = one.entry.runtime_data.health
     one.peripheral.faults.drop = 1
     change = hass.async_create_task(one.select("module_id", "7"))
@@ -1636,7 +1517,7 @@ async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
     await asyncio.wait({poll})
     check(one, poll.exception(), "connection_lost")
     samples = health.samples
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert health.samples > samples
     assert value(hass, one.pack.address, "voltage") != "unavailable"
 
@@ -1646,7 +1527,7 @@ async def test_a_damaged_reply_is_no_confirmation(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """Except where it is whole behind some garbage."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     if fault == "lead":
         await one.select("module_id", "7")
@@ -1662,12 +1543,12 @@ async def test_settings_come_through_in_small_and_slow_packets(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A list of 117 bytes in packets of 20, each answer after 0.14 s."""
-    one = await bench(hass, bluetooth_env, max_mtu=23, reply_latency=0.14)
+    one = await async_setup(hass, bluetooth_env, max_mtu=23, reply_latency=0.14)
     assert len(one.options("can_protocol")) == 11
     await one.select("can_protocol", "Victron")
-    await one.heater(True)
+    await one.allow_heating(True)
     await one.power_cycle()
-    assert one.shown("can_protocol") == "Victron"
+    assert one.shown("can_protocol", "select") == "Victron"
     assert one.issue is None
 
 
@@ -1675,7 +1556,7 @@ async def test_no_frame_follows_another_too_closely(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery loses writes within 10 ms; polls and settings share one link."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.peripheral.WRITE_SPACING", SPACING - 1e-3)
         for round_ in range(4):
@@ -1686,7 +1567,7 @@ async def test_no_frame_follows_another_too_closely(
                 one.refresh(),
                 asyncio.sleep(9.9 + 0.05 * round_),
             )
-            await asyncio.gather(one.heater(not round_ % 2), one.refresh())
+            await asyncio.gather(one.allow_heating(not round_ % 2), one.refresh())
             one.peripheral.drop_link()
             await asyncio.sleep(1)
             await one.wait_connected()
@@ -1695,7 +1576,7 @@ async def test_no_frame_follows_another_too_closely(
     times = [write.time for write in one.peripheral.writes]
     assert len(times) > 60
     assert min(later - earlier for earlier, later in pairwise(times)) >= SPACING - 1e-6
-    assert one.shown("module_id") == "5"
+    assert one.shown("module_id", "select") == "5"
     assert one.issue is None
 
 
@@ -1706,7 +1587,7 @@ async def test_refresh_now_reads_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And not with the next poll."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.pack.demand_current = -77.0
     started = hass.loop.time()
     await one.refresh()
@@ -1719,7 +1600,7 @@ async def test_refresh_now_says_why_it_failed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that does not answer, one that is away, and one in other hands."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.drop = 3
     async with refused(one, "no_answer"):
         await one.refresh()
@@ -1747,7 +1628,7 @@ async def test_refresh_now_says_that_another_device_holds_the_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Most often the phone app."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.refuse_connection = FOREVER
     one.peripheral.drop_link()
     await asyncio.sleep(1)
@@ -1759,7 +1640,7 @@ async def test_refresh_now_says_that_the_values_cannot_be_true(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And shows the last good ones."""
-    one = await bench(hass, bluetooth_env)
+    one = await async_setup(hass, bluetooth_env)
     before = value(hass, one.pack.address, "state_of_charge")
     one.pack.override = one.pack.reported()
     object.__setattr__(one.pack.override, "state_of_charge", 398)

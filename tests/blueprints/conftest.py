@@ -12,7 +12,7 @@ from homeassistant.core import HomeAssistant
 from .harness import BatteryScenarioHarness, ScenarioHarness
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery
+from tests.common import battery
 
 LOGGERS = ("homeassistant.components.automation", "homeassistant.helpers.template")
 

@@ -22,7 +22,7 @@ from homeassistant.setup import async_setup_component
 from simulator.battery import SimulatedBattery
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, enable_all, entity_id, wait_until
+from tests.common import add_discovered, enable_all, entity_id, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 BLUEPRINTS: Final = ROOT / "blueprints" / "automation" / "voltgo_vlrv"

@@ -31,7 +31,7 @@ from simulator.battery import OPERATING_STATES, SimulatedBattery
 from tests.bank.common import add_bank, add_batteries, entity, packs, shown
 from tests.bank.test_entities import PROTECTED
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import entity_id, wait_until
+from tests.common import entity_id, wait_until
 
 CHARGER = "input_boolean.charger"
 INTERVAL = 60.0  # s, as in the options

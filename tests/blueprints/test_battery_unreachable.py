@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 
 from .harness import MINUTE, OPTIONS, PHONE, SOON, BatteryScenarioHarness
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, entity_id
+from tests.common import add_discovered, battery, entity_id
 
 BLUEPRINT = "battery_unreachable"
 FOR = 10 * MINUTE

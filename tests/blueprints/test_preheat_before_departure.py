@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 from .harness import HOUR, MINUTE, SOON, BatteryScenarioHarness
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery
+from tests.common import battery
 
 BLUEPRINT = "preheat_before_departure"
 DATE = "input_datetime.departure"

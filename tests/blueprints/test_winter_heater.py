@@ -14,7 +14,7 @@ from homeassistant.util import dt as dt_util
 
 from .harness import HOUR, MINUTE, SOON, BatteryScenarioHarness
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery
+from tests.common import battery
 
 BLUEPRINT = "winter_heater"
 COLD: dict[str, Any] = {"probe_temperatures": (3, 8)}

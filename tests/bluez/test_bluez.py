@@ -11,8 +11,8 @@ from homeassistant.core import HomeAssistant
 
 from .environment import BluezEnvironment
 from simulator.bluez.objects import FAILED, IN_PROGRESS
+from tests.common import add_discovered, battery, set_options, wait_until
 from tests.esphome.harness import MINUTE, async_setup_watched
-from tests.helpers import add_discovered, battery, set_options, wait_until
 
 KNOWN_FAULTS = {
     "test_kept_connection_does_not_reset_adapter": (

@@ -36,7 +36,7 @@ from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, device_of, set_options
+from tests.common import add_discovered, battery, device_of, set_options
 from tests.seeding import random_instant, seeded_random
 
 MINUTE: Final = 60.0

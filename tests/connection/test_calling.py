@@ -11,13 +11,12 @@ import pytest
 from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant, callback
 
-from .test_sharing import SharedBattery, async_setup_shared
 from custom_components.voltgo_vlrv.vlrv.errors import ConnectionLostError
 from simulator.faults import FOREVER
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import entity_id, set_options, value, wait_until
+from tests.common import POLL_INTERVAL, entity_id, set_options, value, wait_until
+from tests.harness import BatteryHarness, async_setup_battery
 
-POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
 # An hour; half as many as a reading each ten seconds would take.
@@ -25,7 +24,7 @@ MOST_LINKS = 180
 
 
 def states_of(
-    hass: HomeAssistant, one: SharedBattery, key: str = "connection_status"
+    hass: HomeAssistant, one: BatteryHarness, key: str = "connection_status"
 ) -> list[str]:
     """Return a list that grows with the states of a battery's sensor from now."""
     wanted = entity_id(hass, one.pack.address, key)
@@ -44,7 +43,7 @@ def states_of(
     return states
 
 
-def break_after_each_sample(one: SharedBattery, seconds: float) -> Callable[[], None]:
+def break_after_each_sample(one: BatteryHarness, seconds: float) -> Callable[[], None]:
     """Have the link break so many seconds after a good reading; return how to stop."""
     coordinator = one.entry.runtime_data
     samples = coordinator.health.samples
@@ -71,7 +70,7 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     interval: int,
 ) -> None:
     """That a reading came through does not make the link worth hundreds of calls."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection, interval=interval)
     await asyncio.sleep(2 * MINUTE)
     stop = break_after_each_sample(one, 0.5)
@@ -85,13 +84,15 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     assert one.entry.runtime_data.health.samples - samples >= min(12, HOUR // interval)
     assert len(lines) < 20
     assert one.status == "idle"
-    assert one.lost == []
+    assert one.became_unavailable == []
     if interval == 600:
         assert one.peripheral.connections - connections <= 3 + HOUR / interval + 1
 
     stop()
-    await wait_until(lambda: one.is_connected, max(5 * MINUTE, interval) + POLL)
-    await asyncio.sleep(max(2 * MINUTE, interval + POLL))
+    await wait_until(
+        lambda: one.is_connected, max(5 * MINUTE, interval) + POLL_INTERVAL
+    )
+    await asyncio.sleep(max(2 * MINUTE, interval + POLL_INTERVAL))
     assert one.status == "connected"
     # That link lived: the next loss is answered at once.
     one.peripheral.drop_link()
@@ -103,7 +104,7 @@ async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often: values stay live, and nothing is called unreachable."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     lines = states_of(hass, one)
     for _ in range(10):
         await asyncio.sleep(2 * MINUTE)
@@ -111,14 +112,14 @@ async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
         await wait_until(lambda: not one.is_connected, 1)
         await wait_until(lambda: one.is_connected, 3)
     assert "unreachable" not in lines
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 async def test_links_that_broke_hours_ago_are_forgotten(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that drives off after some bad links is called when it is back."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     stop = break_after_each_sample(one, 0.5)
     await asyncio.sleep(10 * MINUTE)
     stop()
@@ -145,7 +146,7 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     read: str,
 ) -> None:
     """For an hour; what else it tells is read all the same."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection)
     await asyncio.sleep(2 * MINUTE)
     client = one.entry.runtime_data.client
@@ -177,7 +178,7 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     assert asked == 2
     if read != "read_thresholds":
         assert others >= 1
-    assert one.lost == []
+    assert one.became_unavailable == []
     # It is tried again, as another firmware may do better.
     await asyncio.sleep(HOUR + 2 * MINUTE)
     if connection == "each_poll":
@@ -198,10 +199,10 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
     slots: int,
 ) -> None:
     """Also where each reading has its own link, which is over before anyone complains."""
-    one = await async_setup_shared(hass, bluetooth_env, slots=slots)
+    one = await async_setup_battery(hass, bluetooth_env, slots=slots)
     (adapter,) = bluetooth_env.adapters.values()
     await set_options(hass, one.entry, connection=connection)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     moved = adapter.gatt_cache[one.pack.address]
     for characteristic in moved.characteristics.values():
         if characteristic.uuid.startswith("00001008"):
@@ -231,9 +232,9 @@ async def test_a_battery_without_usable_answers_is_called_silent(
     says: str,
 ) -> None:
     """Neither connected nor idle, which mean that all is well; once, not at each call."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     good = one.status
     assert good == ("idle" if connection == "each_poll" else "connected")
     lines = states_of(hass, one)
@@ -262,10 +263,10 @@ async def test_a_silent_battery_that_leaves_is_unreachable(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The status tells what is known last."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
     await wait_until(lambda: one.status == "silent", 2 * MINUTE)
     await one.peripheral.stop()
     await wait_until(lambda: one.status == "unreachable", 5 * MINUTE)
-    await one.switch(False)
+    await one.set_connection(False)
     assert one.status == "released"

@@ -13,25 +13,21 @@ import pytest
 from homeassistant.const import CONF_ADDRESS, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 
-from .test_sharing import SharedBattery, async_setup_shared, fleet
-from .watch import Watch, watched
+from .watch import CONNECTING, WatchedBatteryHarness
 from custom_components.voltgo_vlrv.connection.slots import SlotMonitor
 from simulator.clock import FastClock
 from simulator.faults import FOREVER, LinkFaults
-from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery, issues, log_lines, wait_until
+from tests.common import POLL_INTERVAL, battery, issues, log_lines, wait_until
+from tests.harness import BatteryHarness, async_setup_battery, async_setup_fleet
 
-POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
 STALE = 60.0  # s; how long values stand
 TRIES = 3  # requests of a poll that stays without an answer
-LONGEST_PAUSE = 300.0  # s; between two calls of a battery that does not come back
-CONNECTING = 45.0  # s; an attempt that leads nowhere
+MAX_BACKOFF = 300.0  # s; between two calls of a battery that does not come back
 # In 20 minutes; the library tries up to nine times for each of our calls.
-MOST_CALLS = 9 * 9
-LONGEST_BUFFER = 600  # bytes
+MAX_CONNECTIONS = 9 * 9
 
 # What does not strike but says how.
 HOW: Final = {"delay", "late_by", "chunk_size", "junk", "held"}
@@ -49,71 +45,24 @@ ON_CONNECTING: Final = {
 }  # fmt: skip
 
 
-class Ordeal:
-    """A battery of which every sample is held against the truth."""
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        bluetooth_env: BluetoothEnvironment,
-        one: SharedBattery,
-    ) -> None:
-        """Begin to watch."""
-        self.one = one
-        self.peripheral: Peripheral = one.peripheral
-        self.faults = one.peripheral.faults
-        self.health = one.entry.runtime_data.health
-        self._bluetooth_env = bluetooth_env
-        pack = one.pack
-        self.watch = Watch(hass, one.entry, watched(hass, pack))
-
-    async def back(self, within: float) -> float:
-        """Wait for a good sample, and return how long that took."""
-        hass = self.one.hass
-        start, samples = hass.loop.time(), self.health.samples
-        await wait_until(lambda: self.health.samples > samples, within)
-        return hass.loop.time() - start
-
-    def _held(self) -> int:
-        return sum(
-            len(adapter.links) for adapter in self._bluetooth_env.adapters.values()
-        )
-
-    async def is_clean(self) -> None:
-        """Nothing untrue was shown, nothing leaked, nothing grew."""
-        assert self.watch.wrong == []
-        assembler = self.one.entry.runtime_data.client._transport.assembler
-        assert len(assembler._buffer) <= LONGEST_BUFFER
-        # A link that is just being made has its slot; one that leaked keeps it.
-        await wait_until(lambda: self._held() == self.one.is_connected, CONNECTING)
-
-    async def is_left(self) -> None:
-        """After the entry is unloaded, no link and no slot is held."""
-        hass = self.one.hass
-        assert await hass.config_entries.async_unload(self.one.entry.entry_id)
-        await asyncio.sleep(1)
-        assert not self.peripheral.is_connected
-        for adapter in self._bluetooth_env.adapters.values():
-            assert adapter.free_slots == adapter.slots
-
-
-def source(one: SharedBattery) -> str:
+def source(one: BatteryHarness) -> str:
     """Return the address of the adapter with the connection, empty without one."""
     scanner = SlotMonitor(one.hass, one.entry.data[CONF_ADDRESS]).connected_adapter()
     return "" if scanner is None else scanner.source
 
 
-async def ordeal(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, **adapter: Any
-) -> Ordeal:
-    """Return a battery under load that is being read."""
-    return Ordeal(
+async def async_setup_watched(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> WatchedBatteryHarness:
+    """Return a battery under load whose samples are compared from now on."""
+    one = await async_setup_battery(
         hass,
         bluetooth_env,
-        await async_setup_shared(
-            hass, bluetooth_env, battery("driving_load"), **adapter
-        ),
+        battery("driving_load"),
+        harness=WatchedBatteryHarness,
     )
+    one.start_watch()
+    return one
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -124,20 +73,20 @@ async def test_a_fault_that_strikes_once_goes_unnoticed(
     fault: str,
 ) -> None:
     """The next good sample comes within half a minute, nothing turns unavailable."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     setattr(test.faults, fault, 1)
     if fault in ON_CONNECTING:
         test.peripheral.drop_link()
         await wait_until(lambda: getattr(test.faults, fault) == 0, 30)
     else:
-        await wait_until(lambda: getattr(test.faults, fault) == 0, POLL + 1)
-    assert await test.back(30 + CONNECTING) <= 30
+        await wait_until(lambda: getattr(test.faults, fault) == 0, POLL_INTERVAL + 1)
+    assert await test.wait_for_sample(30 + CONNECTING) <= 30
     await asyncio.sleep(MINUTE)
-    assert test.one.lost == []
+    assert test.became_unavailable == []
     assert test.watch.samples >= 5
     assert log_lines(caplog, logging.INFO) == []
-    await test.is_clean()
-    await test.is_left()
+    await test.assert_clean()
+    await test.assert_unloads()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -148,27 +97,27 @@ async def test_a_fault_that_lasts_ends_in_one_outage(
     fault: str,
 ) -> None:
     """Values that get old go, with one warning; they return soon after the fault."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     connections = test.peripheral.connections
     setattr(test.faults, fault, FOREVER)
     if fault in ON_CONNECTING:
         test.peripheral.drop_link()
     await asyncio.sleep(20 * MINUTE)
-    unavailable = test.one.shown("voltage") == STATE_UNAVAILABLE
+    unavailable = test.shown("voltage") == STATE_UNAVAILABLE
     assert unavailable is (fault not in HARMLESS)
     # A battery is not worn out by calls that lead nowhere.
-    assert test.peripheral.connections - connections <= MOST_CALLS
+    assert test.peripheral.connections - connections <= MAX_CONNECTIONS
     assert len(log_lines(caplog, logging.INFO)) == unavailable
-    await test.is_clean()
+    await test.assert_clean()
 
     test.faults.clear()
-    await test.back(LONGEST_PAUSE + CONNECTING + POLL)
+    await test.wait_for_sample(MAX_BACKOFF + CONNECTING + POLL_INTERVAL)
     await asyncio.sleep(MINUTE)
-    assert test.one.shown("voltage") != STATE_UNAVAILABLE
+    assert test.shown("voltage") != STATE_UNAVAILABLE
     assert len(log_lines(caplog, logging.INFO)) == 2 * unavailable
     assert len(log_lines(caplog, logging.ERROR)) <= 1
-    await test.is_clean()
-    await test.is_left()
+    await test.assert_clean()
+    await test.assert_unloads()
 
 
 # F6: frozen data presented as live ---------------------------------------------------
@@ -178,22 +127,22 @@ async def test_a_link_that_says_nothing_is_no_source_of_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is cut after three silent polls and called anew, for as long as it takes."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     connections = test.peripheral.connections
     test.faults.drop = FOREVER
-    await asyncio.sleep(STALE + 2 * POLL)
-    assert test.one.shown("voltage") == STATE_UNAVAILABLE
+    await asyncio.sleep(STALE + 2 * POLL_INTERVAL)
+    assert test.shown("voltage") == STATE_UNAVAILABLE
     assert test.peripheral.connections > connections
-    assert test.one.shown("energy_discharged") != STATE_UNAVAILABLE
-    await test.is_clean()
+    assert test.shown("energy_discharged") != STATE_UNAVAILABLE
+    await test.assert_clean()
 
 
 # F7: no self-recovery ----------------------------------------------------------------
 
 
-async def occupy(test: Ordeal) -> None:
+async def occupy(test: WatchedBatteryHarness) -> None:
     """Have the phone app take the battery while nobody else can."""
-    (adapter,) = test._bluetooth_env.adapters.values()
+    (adapter,) = test.bluetooth_env.adapters.values()
     adapter.faults.out_of_slots = True
     test.peripheral.drop_link()
     await wait_until(lambda: test.peripheral.is_advertising, 1)
@@ -201,43 +150,43 @@ async def occupy(test: Ordeal) -> None:
     adapter.faults.out_of_slots = False
 
 
-async def vacate(test: Ordeal) -> None:
+async def vacate(test: WatchedBatteryHarness) -> None:
     """Close the phone app."""
     await test.peripheral.vacate()
 
 
-async def leave(test: Ordeal) -> None:
+async def leave(test: WatchedBatteryHarness) -> None:
     """Drive out of range."""
     await test.peripheral.silence()
     test.peripheral.drop_link()
 
 
-async def return_(test: Ordeal) -> None:
+async def return_(test: WatchedBatteryHarness) -> None:
     """Come back into range."""
     await test.peripheral.advertise()
 
 
-async def switch_off(test: Ordeal) -> None:
+async def switch_off(test: WatchedBatteryHarness) -> None:
     """Switch the battery off."""
     await test.peripheral.stop()
 
 
-async def switch_on(test: Ordeal) -> None:
+async def switch_on(test: WatchedBatteryHarness) -> None:
     """Switch it on."""
     await test.peripheral.start()
 
 
-async def unplug(test: Ordeal) -> None:
+async def unplug(test: WatchedBatteryHarness) -> None:
     """Take the only adapter away."""
-    await test._bluetooth_env.remove_adapter()
+    await test.bluetooth_env.remove_adapter()
 
 
-async def plug_in(test: Ordeal) -> None:
+async def plug_in(test: WatchedBatteryHarness) -> None:
     """Put another one in."""
-    await test._bluetooth_env.add_adapter("02:00:00:00:00:77")
+    await test.bluetooth_env.add_adapter("02:00:00:00:00:77")
 
 
-type Step = Callable[[Ordeal], Any]
+type Step = Callable[[WatchedBatteryHarness], Any]
 
 
 @pytest.mark.parametrize("minutes", [2, 90])
@@ -259,29 +208,29 @@ async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
     minutes: int,
 ) -> None:
     """Seconds after the battery is there again; one line in the log each way."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     await take(test)
     await asyncio.sleep(minutes * MINUTE)
-    assert test.one.shown("voltage") == STATE_UNAVAILABLE
+    assert test.shown("voltage") == STATE_UNAVAILABLE
     await give(test)
-    assert await test.back(LONGEST_PAUSE) <= 15
+    assert await test.wait_for_sample(MAX_BACKOFF) <= 15
     await asyncio.sleep(1)
-    assert test.one.shown("voltage") != STATE_UNAVAILABLE
+    assert test.shown("voltage") != STATE_UNAVAILABLE
     assert len(log_lines(caplog, logging.INFO)) == 2
-    await test.is_clean()
-    await test.is_left()
+    await test.assert_clean()
+    await test.assert_unloads()
 
 
 async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One battery takes a minute to fail; the other is read on time."""
-    stuck, fine = await fleet(hass, bluetooth_env, 2, {"slots": 3})
+    stuck, fine = await async_setup_fleet(hass, bluetooth_env, 2, {"slots": 3})
     await asyncio.sleep(30)
     stuck.peripheral.faults.refuse_connection = FOREVER
     stuck.peripheral.drop_link()
     health = fine.entry.runtime_data.health
-    samples, lost = health.samples, fine.lost
+    samples, lost = health.samples, fine.became_unavailable
     lost.clear()
     await asyncio.sleep(10 * MINUTE)
     assert health.samples - samples >= 58
@@ -294,15 +243,15 @@ async def test_another_adapter_takes_over(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The one that had the link is unplugged; the battery is heard by the other."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     await bluetooth_env.add_adapter("02:00:00:00:00:02")
     await asyncio.sleep(5)
-    first = source(test.one)
+    first = source(test)
     await bluetooth_env.remove_adapter(first)
-    assert await test.back(MINUTE) <= 30
-    assert source(test.one) in {*bluetooth_env.adapters} - {first}
-    assert test.one.lost == []
-    await test.is_clean()
+    assert await test.wait_for_sample(MINUTE) <= 30
+    assert source(test) in {*bluetooth_env.adapters} - {first}
+    assert test.became_unavailable == []
+    await test.assert_clean()
 
 
 # F8: slots ---------------------------------------------------------------------------
@@ -313,28 +262,28 @@ async def test_no_way_out_leaves_a_link_behind(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """Unloading, reloading, releasing and stopping, whatever is going on."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     for seconds in (0.01, 0.3, 1.1, 5.0, 12.0):
         setattr(test.faults, fault, FOREVER)
         test.peripheral.drop_link()
         await asyncio.sleep(seconds)
-        assert await hass.config_entries.async_unload(test.one.entry.entry_id)
+        assert await hass.config_entries.async_unload(test.entry.entry_id)
         await asyncio.sleep(0.5)
         assert adapter.free_slots == adapter.slots
         assert not test.peripheral.is_connected
         test.faults.clear()
-        assert await hass.config_entries.async_setup(test.one.entry.entry_id)
-        await wait_until(lambda: test.one.is_connected, 30)
+        assert await hass.config_entries.async_setup(test.entry.entry_id)
+        await wait_until(lambda: test.is_connected, 30)
         setattr(test.faults, fault, FOREVER)
         test.peripheral.drop_link()
         await asyncio.sleep(seconds)
-        await test.one.switch(False)
+        await test.set_connection(False)
         await asyncio.sleep(0.5)
         assert adapter.free_slots == adapter.slots
         test.faults.clear()
-        await test.one.switch(True)
-        await wait_until(lambda: test.one.is_connected, 30)
+        await test.set_connection(True)
+        await wait_until(lambda: test.is_connected, 30)
         assert adapter.slots - adapter.free_slots == 1
 
 
@@ -345,8 +294,8 @@ async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """Neither a gap, nor a release, nor an untrue sample, nor a clock that is set."""
-    test = await ordeal(hass, bluetooth_env)
-    pack, energy = test.one.pack, test.one.entry.runtime_data.energy
+    test = await async_setup_watched(hass, bluetooth_env)
+    pack, energy = test.pack, test.entry.runtime_data.energy
     base = energy.total("discharged") - pack.discharge_energy_kwh
     measured = 0.0
     for fault in ("corrupt", "late", "lose_chunk", "duplicate", "drop"):
@@ -356,15 +305,15 @@ async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
         fast_clock.epoch += jump
         await asyncio.sleep(5 * MINUTE)
     pack.override = replace(pack.reported(), current=3000.0)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     pack.override = None
     await asyncio.sleep(MINUTE)
     measured = energy.total("discharged") - base
     assert measured == pytest.approx(pack.discharge_energy_kwh, rel=0.005)
     before = energy.total("discharged")
-    await test.one.release(duration={"hours": 1})
+    await test.release(duration={"hours": 1})
     await asyncio.sleep(HOUR + MINUTE)
-    assert test.one.is_connected
+    assert test.is_connected
     # The load of an hour is not known, and not counted.
     load = abs(pack.expected_values()["power"]) / 1000
     assert 0 < energy.total("discharged") - before < 2 * load / 60
@@ -378,7 +327,7 @@ async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When one dies, its batteries are served by the others, or named in a notice."""
-    batteries = await fleet(
+    batteries = await async_setup_fleet(
         hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3}, {"slots": 3}
     )
     await asyncio.sleep(2 * MINUTE)
@@ -387,7 +336,7 @@ async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
     assert len(used) >= 2
     dead = min(used)
     for one in batteries:
-        one.lost.clear()
+        one.became_unavailable.clear()
     await bluetooth_env.remove_adapter(dead)
     await asyncio.sleep(2 * MINUTE)
     named = {
@@ -406,15 +355,15 @@ async def test_two_proxies_that_hear_the_same_battery_do_not_fight(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often the better heard one changes."""
-    test = await ordeal(hass, bluetooth_env)
+    test = await async_setup_watched(hass, bluetooth_env)
     second = await bluetooth_env.add_adapter("02:00:00:00:00:02")
     first = bluetooth_env.adapters["02:00:00:00:00:01"]
     connections = test.peripheral.connections
     for number in range(30):
         better, worse = (first, second) if number % 2 else (second, first)
-        better.radio.rssi[test.one.pack.address] = -50
-        worse.radio.rssi[test.one.pack.address] = -90
+        better.radio.rssi[test.pack.address] = -50
+        worse.radio.rssi[test.pack.address] = -90
         await asyncio.sleep(MINUTE)
     assert test.peripheral.connections == connections
-    assert test.one.lost == []
-    await test.is_clean()
+    assert test.became_unavailable == []
+    await test.assert_clean()

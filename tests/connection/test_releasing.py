@@ -16,13 +16,20 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from .test_sharing import SharedBattery, async_setup_shared, fleet
 from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus
 from simulator.bleak_client import VirtualClient
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery, device_of, enable_all, entity_id, wait_until
+from tests.common import (
+    POLL_INTERVAL,
+    battery,
+    device_of,
+    enable_all,
+    entity_id,
+    wait_until,
+)
+from tests.harness import BatteryHarness, async_setup_battery, async_setup_fleet
 
 
 @pytest.fixture
@@ -31,7 +38,6 @@ def hass_storage() -> dict[str, Any]:
     return {}
 
 
-POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86_400.0
@@ -39,7 +45,7 @@ SLOW_CARD = 0.5  # s to save a file
 SPINNING = 500  # calls of one timer in five minutes
 
 
-def slow_memory(monkeypatch: pytest.MonkeyPatch, one: SharedBattery) -> None:
+def slow_memory(monkeypatch: pytest.MonkeyPatch, one: BatteryHarness) -> None:
     """Have the SD card take its time."""
     file = one.entry.runtime_data.memory.file
     save: Callable[..., Awaitable[None]] = file.async_save
@@ -73,7 +79,7 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No timer that is set again for a time that is over, until somebody takes back."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     coordinator = one.entry.runtime_data
     calls = 0
     on_age = coordinator._on_age
@@ -88,21 +94,23 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
     slow_memory(monkeypatch, one)
     one.peripheral.faults.delay = 0.3
     requests = coordinator.client.counters.requests
-    await wait_until(lambda: coordinator.client.counters.requests > requests, POLL + 5)
-    await one.switch(False)
+    await wait_until(
+        lambda: coordinator.client.counters.requests > requests, POLL_INTERVAL + 5
+    )
+    await one.set_connection(False)
     await asyncio.sleep(5 * MINUTE)
     assert calls <= 1
     assert one.status == "released"
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 async def test_a_reading_that_ends_after_a_release_sets_no_timer(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whatever came before: while released, the age of the values is not watched."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     coordinator = one.entry.runtime_data
-    await one.switch(False)
+    await one.set_connection(False)
     coordinator._watch_age()
     assert coordinator._cancel_expiry is None
 
@@ -113,9 +121,9 @@ async def test_the_battery_is_free_before_the_card_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever lets go has the phone in the hand."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     slow_memory(monkeypatch, one)
-    release = hass.async_create_task(one.switch(False))
+    release = hass.async_create_task(one.set_connection(False))
     await asyncio.sleep(SLOW_CARD / 2)
     assert not one.peripheral.is_connected
     assert not release.done()
@@ -129,7 +137,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last word counts, for the link and for what is kept."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     file = one.entry.runtime_data.memory.file
     save = file.async_save
 
@@ -140,7 +148,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
     monkeypatch.setattr(file, "async_save", slow)
     release = hass.async_create_task(one.release())
     await asyncio.sleep(1)
-    await one.switch(True)
+    await one.set_connection(True)
     await wait_until(lambda: one.is_connected, 3)
     connections = one.peripheral.connections
     await release
@@ -156,11 +164,11 @@ async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is connected again after that, and not kept as released."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 4)
     release = hass.async_create_task(one.release())
     await asyncio.sleep(1)
-    await one.switch(True)
+    await one.set_connection(True)
     await release
     await wait_until(lambda: one.is_connected, 15)
     await asyncio.sleep(MINUTE)
@@ -178,7 +186,7 @@ async def test_what_time_alone_changes_goes_on_while_released(
     """A battery in winter storage: when to recharge it is worked out all the same."""
     pack = battery("full", temperature=15.0, ambient=15.0)
     pack.cell_temperatures = [15.0, 15.0]
-    one = await async_setup_shared(hass, bluetooth_env, pack)
+    one = await async_setup_battery(hass, bluetooth_env, pack)
     await enable_all(hass, pack.address)
     await wait_until(lambda: one.shown("recharge_due") not in {None, "unknown"}, MINUTE)
 
@@ -188,7 +196,7 @@ async def test_what_time_alone_changes_goes_on_while_released(
         return (due - dt_util.utcnow()) / timedelta(days=30.4)
 
     assert 8.8 < months() < 9.2
-    await one.switch(False)
+    await one.set_connection(False)
     if restarted:
         assert await hass.config_entries.async_reload(one.entry.entry_id)
     coordinator = one.entry.runtime_data
@@ -204,11 +212,11 @@ async def test_what_time_alone_changes_goes_on_while_released(
     assert coordinator.health.polls == polls
     assert one.status == "released"
 
-    await one.switch(True)
+    await one.set_connection(True)
     await wait_until(lambda: one.is_connected, 5)
-    await asyncio.sleep(POLL / 2)
+    await asyncio.sleep(POLL_INTERVAL / 2)
     polls = coordinator.health.polls
-    await asyncio.sleep(10 * POLL)
+    await asyncio.sleep(10 * POLL_INTERVAL)
     assert coordinator.health.polls - polls == 10
 
 
@@ -219,7 +227,7 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """Not even where the clock is behind at a later start, as without a battery of it."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await asyncio.sleep(10 * MINUTE)
@@ -245,7 +253,7 @@ async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One that lets go slowly gives no firmware the time to begin on another."""
-    one, two = await fleet(hass, bluetooth_env, 2, {"slots": 3})
+    one, two = await async_setup_fleet(hass, bluetooth_env, 2, {"slots": 3})
     await one.wait_connected()
     await two.wait_connected()
     slow_disconnect(monkeypatch, 6)
@@ -276,7 +284,7 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a late answer brings is not written any more."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     coordinator = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
     kept = (coordinator.energy.file, coordinator.memory.file, coordinator.upkeep.file)
@@ -318,8 +326,8 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Home Assistant waits for ten seconds, and warns then."""
-    one = await async_setup_shared(hass, bluetooth_env)
-    await asyncio.sleep(2 * POLL)
+    one = await async_setup_battery(hass, bluetooth_env)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     slow_disconnect(monkeypatch, HOUR)
     file = one.entry.runtime_data.memory.file
     started = hass.loop.time()
@@ -338,7 +346,7 @@ async def test_a_script_that_is_stopped_leaves_a_battery_released(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the middle of letting go: the link ends all the same, and stays ended."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 3.0)
     releasing = hass.async_create_task(
         one.entry.runtime_data.connection.async_release()

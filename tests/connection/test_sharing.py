@@ -21,113 +21,23 @@ from homeassistant.loader import async_get_integration
 from homeassistant.util import dt as dt_util
 
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
-from simulator.battery import SimulatedBattery
 from simulator.bleak_client import VirtualClient
-from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
-    add_discovered,
+from tests.common import (
+    POLL_INTERVAL,
+    STATUS_READ,
     battery,
     device_of,
     entity_id,
     hold_by_other_device,
     issues,
     set_options,
-    value,
     wait_until,
 )
+from tests.harness import async_setup_battery, async_setup_fleet
 
-POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
-STATUS_READ = bytes.fromhex("0103000000298414")
-
-
-class SharedBattery:
-    """A battery that was added, and what its owner does with the link."""
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        pack: SimulatedBattery,
-        peripheral: Peripheral,
-        entry: VlrvConfigEntry,
-    ) -> None:
-        """Take what there is, and watch for what turns unavailable."""
-        self.hass = hass
-        self.pack = pack
-        self.peripheral = peripheral
-        self.entry = entry
-        self.lost: list[str] = []
-        self._stop = hass.bus.async_listen(
-            EVENT_STATE_CHANGED,
-            callback(
-                lambda event: (
-                    self.lost.append(event.data["entity_id"])
-                    if event.data["new_state"]
-                    and event.data["new_state"].state == STATE_UNAVAILABLE
-                    else None
-                )
-            ),
-        )
-
-    @property
-    def status(self) -> str | None:
-        """Return the state of the link status sensor."""
-        return value(self.hass, self.pack.address, "connection_status")
-
-    def shown(self, key: str, platform: str = "sensor") -> str | None:
-        """Return the state of an entity."""
-        return value(self.hass, self.pack.address, key, platform)
-
-    @property
-    def is_connected(self) -> bool:
-        """Return whether the link is ours."""
-        return self.entry.runtime_data.client.is_connected
-
-    async def switch(self, on: bool) -> None:
-        """Click the switch of the link."""
-        await self.hass.services.async_call(
-            "switch",
-            "turn_on" if on else "turn_off",
-            {
-                "entity_id": entity_id(
-                    self.hass, self.pack.address, "bluetooth_connection", "switch"
-                )
-            },
-            blocking=True,
-        )
-
-    async def release(self, **data: Any) -> None:
-        """Run the action, on the device unless another target is named."""
-        if "entity_id" not in data:
-            data = {"device_id": device_of(self.hass, self.pack.address).id, **data}
-        await self.hass.services.async_call(
-            DOMAIN, "release_connection", data, blocking=True
-        )
-
-    async def wait_connected(self) -> None:
-        """Wait for the link and what is read at its beginning."""
-        await wait_until(lambda: self.is_connected)
-        await asyncio.sleep(3)
-
-
-async def async_setup_shared(
-    hass: HomeAssistant,
-    bluetooth_env: BluetoothEnvironment,
-    pack: SimulatedBattery | None = None,
-    **adapter: Any,
-) -> SharedBattery:
-    """Return a battery that was discovered and added, with its link."""
-    pack = pack or battery("solar_charging", module_id=1)
-    peripheral = await bluetooth_env.add_battery(pack)
-    if not bluetooth_env.adapters:
-        await bluetooth_env.add_adapter(**adapter)
-    entry = await add_discovered(hass, pack.address)
-    one = SharedBattery(hass, pack, peripheral, entry)
-    await one.wait_connected()
-    return one
 
 
 # --- letting go -------------------------------------------------------------------------
@@ -137,13 +47,13 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For as long as it is off; the last values stand, and nothing is called lost."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     assert (one.status, one.shown("bluetooth_connection", "switch")) == (
         "connected",
         "on",
     )
     voltage = one.shown("voltage")
-    await one.switch(False)
+    await one.set_connection(False)
     await wait_until(lambda: one.peripheral.is_advertising, 1)
     assert (one.status, one.shown("bluetooth_connection", "switch")) == (
         "released",
@@ -155,17 +65,17 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
     assert one.peripheral.connections == connections
     assert one.shown("voltage") == voltage
     assert one.status == "released"
-    assert one.lost == []
+    assert one.became_unavailable == []
 
     await one.peripheral.vacate()
-    await one.switch(True)
+    await one.set_connection(True)
     assert one.shown("bluetooth_connection", "switch") == "on"
     switched = hass.loop.time()
     await wait_until(lambda: one.status == "connected", 5)
     await wait_until(
         lambda: one.entry.runtime_data.health.last_sample_time > switched, 5
     )
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 @pytest.mark.parametrize("by_entity", [False, True])
@@ -173,7 +83,7 @@ async def test_the_action_releases_for_a_quarter_of_an_hour(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by_entity: bool
 ) -> None:
     """And the battery comes back by itself."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     target = (
         {"entity_id": entity_id(hass, one.pack.address, "voltage")} if by_entity else {}
     )
@@ -194,14 +104,14 @@ async def test_the_action_releases_for_a_quarter_of_an_hour(
     assert state is not None
     assert state.state == "connected"
     assert "released_until" not in state.attributes
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 async def test_a_second_release_replaces_the_first(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Longer, shorter, or without an end."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     await one.release(duration={"hours": 1})
     await asyncio.sleep(55 * MINUTE)
@@ -210,10 +120,10 @@ async def test_a_second_release_replaces_the_first(
     await asyncio.sleep(MINUTE + 5)
     assert one.is_connected
     await one.release(duration={"minutes": 1})
-    await one.switch(False)
+    await one.set_connection(False)
     await asyncio.sleep(2 * HOUR)
     assert one.status == "released"
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 @pytest.mark.parametrize(
@@ -223,7 +133,7 @@ async def test_no_other_duration_is_taken(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, duration: dict[str, int]
 ) -> None:
     """A minute to a day; nothing is changed."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     with pytest.raises(ServiceValidationError, match="1 minute to 24 hours"):
         await one.release(duration=duration)
     assert one.is_connected
@@ -234,10 +144,10 @@ async def test_a_release_needs_a_battery_of_ours(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All that were named are released, or none."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     with pytest.raises(ServiceValidationError, match="None of the targets"):
         await one.release(entity_id="sun.sun")
-    second = await async_setup_shared(hass, bluetooth_env, battery("winter"))
+    second = await async_setup_battery(hass, bluetooth_env, battery("winter"))
     device = device_of(hass, second.pack.address).id
     await hass.config_entries.async_unload(second.entry.entry_id)
     with pytest.raises(ServiceValidationError, match=second.entry.title):
@@ -254,8 +164,8 @@ async def test_a_released_battery_is_not_asked(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Neither by a change nor by the button; both say why."""
-    one = await async_setup_shared(hass, bluetooth_env)
-    await one.switch(False)
+    one = await async_setup_battery(hass, bluetooth_env)
+    await one.set_connection(False)
     writes = len(one.peripheral.writes)
     for platform, action, key, data in (
         ("button", "press", "refresh", {}),
@@ -272,14 +182,14 @@ async def test_a_released_battery_is_not_asked(
             )
     assert len(one.peripheral.writes) == writes
     assert one.entry.runtime_data.health.missed == 0
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 async def test_a_release_outlives_a_restart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With its end, and with the last values."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     voltage = one.shown("voltage")
     await one.release(duration={"minutes": 30})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -300,7 +210,7 @@ async def test_a_release_that_ended_meanwhile_is_over(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant was off for longer than that."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await asyncio.sleep(10 * MINUTE)
@@ -313,7 +223,7 @@ async def test_a_phone_that_keeps_the_battery_is_waited_for(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The time is over, the app still open: the status says so, and nobody reloads."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await one.release(duration={"minutes": 1})
     await asyncio.sleep(5)
     await one.peripheral.occupy()
@@ -330,10 +240,10 @@ async def test_a_release_while_connecting_gives_the_attempt_up(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whoever lets go does not want to wait for a timeout."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await hold_by_other_device(one.peripheral)
     released = hass.loop.time()
-    await one.switch(False)
+    await one.set_connection(False)
     assert hass.loop.time() - released < 1
     assert one.status == "released"
     (adapter,) = bluetooth_env.adapters.values()
@@ -348,7 +258,7 @@ async def test_a_release_does_not_wait_for_the_heater(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Both are switches, and the heater may be trying to connect for a minute."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await hold_by_other_device(one.peripheral)
     heater = {"entity_id": entity_id(hass, one.pack.address, "heater", "switch")}
     change = hass.async_create_task(
@@ -356,7 +266,7 @@ async def test_a_release_does_not_wait_for_the_heater(
     )
     await asyncio.sleep(1)
     began = hass.loop.time()
-    await one.switch(False)
+    await one.set_connection(False)
     assert hass.loop.time() - began < 1
     assert one.status == "released"
     with pytest.raises(HomeAssistantError) as error:
@@ -368,7 +278,7 @@ async def test_a_release_while_waiting_for_a_slot_counts_too(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The slot that becomes free a moment later is not taken after all."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     adapter.slots = 0
     one.peripheral.drop_link()
@@ -377,7 +287,7 @@ async def test_a_release_while_waiting_for_a_slot_counts_too(
     )
     await wait_until(lambda: one.status == "connecting", 5)
     await asyncio.sleep(1)
-    await one.switch(False)
+    await one.set_connection(False)
     adapter.slots = 1
     adapter._publish_allocations()
     connections = one.peripheral.connections
@@ -394,7 +304,7 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Applied at once, without a reload; values stay live, with one request a poll."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection="each_poll", interval=60)
     await asyncio.sleep(5)
     assert one.status == "idle"
@@ -420,7 +330,7 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
     reads = [write.data for write in one.peripheral.writes]
     assert reads.count(STATUS_READ) == len(reads) == 30
     assert entity_id(hass, one.pack.address, "connection_status") not in lines
-    assert one.lost == []
+    assert one.became_unavailable == []
 
     await set_options(hass, one.entry, connection="keep", interval=10)
     await asyncio.sleep(5)
@@ -434,7 +344,7 @@ async def test_a_change_between_two_polls_connects_for_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And lets go again when it is confirmed."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection="each_poll", interval=600)
     await asyncio.sleep(5)
     await hass.services.async_call(
@@ -456,7 +366,7 @@ async def test_two_who_want_the_battery_at_once_share_its_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who comes second does not wait for the slot that the first has just taken."""
-    one = await async_setup_shared(hass, bluetooth_env, slots=1)
+    one = await async_setup_battery(hass, bluetooth_env, slots=1)
     await set_options(hass, one.entry, connection="each_poll", interval=600)
     await asyncio.sleep(5)
     assert not one.is_connected
@@ -484,52 +394,28 @@ async def test_the_last_slot_is_shared_automatically(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until there is another one."""
-    one = await async_setup_shared(hass, bluetooth_env, slots=1)
+    one = await async_setup_battery(hass, bluetooth_env, slots=1)
     (adapter,) = bluetooth_env.adapters.values()
     await asyncio.sleep(5)
     assert one.status == "idle"
     assert adapter.free_slots == 1
     adapter.slots = 2
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.status == "connected"
     connections = one.peripheral.connections
     await asyncio.sleep(MINUTE)
     assert one.peripheral.connections == connections
     adapter.slots = 1
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.status == "idle"
     await set_options(hass, one.entry, connection="keep")
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.status == "connected"
     assert adapter.free_slots == 0
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 # --- several batteries ------------------------------------------------------------------
-
-
-async def fleet(
-    hass: HomeAssistant,
-    bluetooth_env: BluetoothEnvironment,
-    count: int,
-    *adapters: dict[str, Any],
-) -> list[SharedBattery]:
-    """Return so many batteries behind these adapters."""
-    packs = [
-        battery("idle", address=f"A4:C1:37:00:01:{number:02X}", name=f"ZT-12V-{number}")
-        for number in range(count)
-    ]
-    for pack in packs:
-        await bluetooth_env.add_battery(pack)
-    for number, adapter in enumerate(adapters, 1):
-        await bluetooth_env.add_adapter(f"02:00:00:00:00:{number:02X}", **adapter)
-    result = []
-    for pack in packs:
-        entry = await add_discovered(hass, pack.address)
-        result.append(
-            SharedBattery(hass, pack, bluetooth_env.peripherals[pack.address], entry)
-        )
-    return result
 
 
 def watch_attempts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -557,7 +443,9 @@ async def test_one_connection_at_a_time_is_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also when all batteries come back at once, over several proxies."""
-    batteries = await fleet(hass, bluetooth_env, 5, {"slots": 6}, {"slots": 6})
+    batteries = await async_setup_fleet(
+        hass, bluetooth_env, 5, {"slots": 6}, {"slots": 6}
+    )
     await asyncio.sleep(30)
     attempts = watch_attempts(monkeypatch)
     for one in batteries:
@@ -572,7 +460,7 @@ async def test_polls_are_spread_over_the_interval(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Batteries that came at the same moment do not all want the radio at once."""
-    batteries = await fleet(hass, bluetooth_env, 5, {"slots": 6})
+    batteries = await async_setup_fleet(hass, bluetooth_env, 5, {"slots": 6})
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
         one.peripheral.writes.clear()
@@ -586,10 +474,10 @@ async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody is left out, and nothing has to be set for it."""
-    batteries = await fleet(hass, bluetooth_env, 8, {"slots": 3})
+    batteries = await async_setup_fleet(hass, bluetooth_env, 8, {"slots": 3})
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
-        one.lost.clear()
+        one.became_unavailable.clear()
     before = [one.entry.runtime_data.health.samples for one in batteries]
     await asyncio.sleep(5 * MINUTE)
     samples = [
@@ -598,7 +486,7 @@ async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
     ]
     # Five minutes without one missed interval are 30.
     assert min(samples) >= 15, samples
-    assert [one.lost for one in batteries] == [[]] * 8
+    assert [one.became_unavailable for one in batteries] == [[]] * 8
     assert issues(hass, "no_slot") == []
 
 
@@ -609,7 +497,9 @@ async def test_batteries_that_take_turns_do_not_flicker(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whose link is kept settles, though a slot is free each time somebody let go."""
-    batteries = await fleet(hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3})
+    batteries = await async_setup_fleet(
+        hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3}
+    )
     bluetooth_env.medium.connection_interval = 0.05  # as slow as real ones
     await asyncio.sleep(10 * MINUTE)
     changes: list[str] = []
@@ -627,14 +517,14 @@ async def test_batteries_that_take_turns_do_not_flicker(
     assert len(changes) <= 2 * len(batteries)
     shown = [one.status for one in batteries]
     assert set(shown) == {"connected", "idle"}
-    assert all(one.lost == [] for one in batteries)
+    assert all(one.became_unavailable == [] for one in batteries)
 
 
 async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It names who hears the battery, what is in use, and what to do."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.faults.out_of_slots = True
     one.peripheral.drop_link()
@@ -655,7 +545,7 @@ async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_not
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nobody could take it back any more."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
     one.peripheral.drop_link()
@@ -676,7 +566,7 @@ async def test_a_freed_slot_is_taken_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not after the pause of a battery that was called in vain for hours."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
     one.peripheral.drop_link()
@@ -697,7 +587,7 @@ async def test_another_integration_on_the_same_battery_is_named(
     mock_integration(hass, MockModule("bms_ble"))
     integration = await async_get_integration(hass, "bms_ble")
     integration.manifest["name"] = "BLE Battery Management"
-    one = await async_setup_shared(
+    one = await async_setup_battery(
         hass, bluetooth_env, battery("solar_charging", address="A4:C1:37:43:A4:42")
     )
     assert issues(hass) == []
@@ -727,7 +617,7 @@ async def test_a_rival_that_was_there_first_is_named_too(
     MockConfigEntry(
         domain="bms_ble", title="JBD BMS", unique_id=pack.address
     ).add_to_hass(hass)
-    one = await async_setup_shared(hass, bluetooth_env, pack)
+    one = await async_setup_battery(hass, bluetooth_env, pack)
     assert issues(hass, "rival")
     await hass.config_entries.async_remove(one.entry.entry_id)
     assert issues(hass) == []
@@ -737,7 +627,7 @@ async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Which may be an hour away; a moment without a slot is no reason yet."""
-    one = await async_setup_shared(hass, bluetooth_env, slots=2)
+    one = await async_setup_battery(hass, bluetooth_env, slots=2)
     (adapter,) = bluetooth_env.adapters.values()
     await set_options(hass, one.entry, interval=3600)
     await asyncio.sleep(5)
@@ -758,14 +648,14 @@ async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
     assert adapter.free_slots == 1
     await asyncio.sleep(10 * MINUTE)
     assert one.peripheral.connections == connections
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 async def test_of_several_batteries_one_gives_its_slot(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One is enough; the others keep theirs, and so does who wants to keep it."""
-    batteries = await fleet(hass, bluetooth_env, 4, {"slots": 5})
+    batteries = await async_setup_fleet(hass, bluetooth_env, 4, {"slots": 5})
     (adapter,) = bluetooth_env.adapters.values()
     for one in batteries:
         await one.wait_connected()

@@ -17,11 +17,11 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.util import dt as dt_util
 
-from .test_sharing import SharedBattery, async_setup_shared
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.faults import FOREVER
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
+from tests.common import (
+    POLL_INTERVAL,
     battery,
     enable_all,
     entity_id,
@@ -30,8 +30,8 @@ from tests.helpers import (
     value,
     wait_until,
 )
+from tests.harness import BatteryHarness, async_setup_battery
 
-POLL = 10.0  # s
 MINUTE = 60.0
 HOUR = 3600.0
 STALE = 60.0  # s; how long values stand at the shortest
@@ -49,7 +49,11 @@ def memory_of(hass: HomeAssistant, entry: VlrvConfigEntry) -> Path:
 
 
 async def restart(
-    hass: HomeAssistant, one: SharedBattery, *, off_for: float = 0.0, away: bool = False
+    hass: HomeAssistant,
+    one: BatteryHarness,
+    *,
+    off_for: float = 0.0,
+    away: bool = False,
 ) -> None:
     """Unload the battery and set it up again, as a restart does."""
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -67,11 +71,11 @@ async def test_the_owner_chooses_how_long_values_stand(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Applied at once, to the sample that is shown, and empty means the default."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, availability=600)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(580)
-    assert one.lost == []
+    assert one.became_unavailable == []
     await asyncio.sleep(30)
     assert one.shown("voltage") == STATE_UNAVAILABLE
     one.peripheral.faults.clear()
@@ -81,7 +85,7 @@ async def test_the_owner_chooses_how_long_values_stand(
     assert one.shown("voltage") != STATE_UNAVAILABLE
     await empty_availability(hass, one.entry)
     # The poll that follows has its say first.
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.shown("voltage") == STATE_UNAVAILABLE
     assert "availability" not in one.entry.options
 
@@ -100,7 +104,7 @@ async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who lets them stand for an hour wants to know which were read just now."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, availability=3600)
 
     def is_live() -> bool:
@@ -121,7 +125,7 @@ async def test_an_age_shorter_than_two_intervals_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One missed poll would make everything unavailable; what was typed stays."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     before = dict(one.entry.options)
     flow = await hass.config_entries.options.async_init(one.entry.entry_id)
     flow = await hass.config_entries.options.async_configure(
@@ -147,7 +151,7 @@ async def test_a_battery_in_vain_is_called_less_and_less_often(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Twice the pause each time, five minutes at most."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await one.peripheral.stop()
     calls: list[float] = []
     connect = one.entry.runtime_data.client.connect
@@ -175,7 +179,7 @@ async def test_an_advertisement_ends_the_pause(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Out of range for an hour and a half, back within seconds; two lines in the log."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     for _ in range(3):
         caplog.clear()
         await one.peripheral.stop()
@@ -194,7 +198,7 @@ async def test_services_that_moved_are_found_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An adapter remembers those from before; nobody has to clear its cache."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     (services,) = adapter.gatt_cache.values()
     foreign = await bluetooth_env.add_battery(
@@ -209,7 +213,7 @@ async def test_services_that_moved_are_found_again(
     await asyncio.sleep(1)
     assert adapter.gatt_cache[one.pack.address] is not services
     assert one.entry.runtime_data.health.missed <= 1
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 # --- frozen -----------------------------------------------------------------------------
@@ -219,7 +223,7 @@ async def test_a_battery_that_repeats_itself_is_called_anew(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The same bytes for half an hour while a current flows are no measurement."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     assert one.pack.expected_values()["current"]
     one.pack.hold = True
     connections = one.peripheral.connections
@@ -235,14 +239,14 @@ async def test_a_battery_that_repeats_itself_is_called_anew(
     one.pack.hold = False
     await asyncio.sleep(2 * HOUR)
     assert health.frozen == 2
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 async def test_a_battery_at_rest_may_say_the_same_all_day(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing flows, nothing changes."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("idle"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("idle"))
     one.pack.hold = True
     one.pack.override = replace(one.pack.reported(), current=0.0)
     connections = one.peripheral.connections
@@ -258,7 +262,7 @@ async def test_the_last_values_are_there_at_once_after_a_restart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Marked by when they came, and live soon after the first advertisement."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await enable_all(hass, one.pack.address)
     await one.wait_connected()
     shown = {
@@ -285,15 +289,15 @@ async def test_live_values_come_within_seconds_of_a_restart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing turns unavailable on the way."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     await restart(hass, one, off_for=MINUTE)
-    one.lost.clear()
+    one.became_unavailable.clear()
     set_up = hass.loop.time()
     one.pack.demand_current = -60.0
     health = one.entry.runtime_data.health
     await wait_until(lambda: health.samples, 5)
     assert hass.loop.time() - set_up < 5
-    assert one.lost == []
+    assert one.became_unavailable == []
 
 
 @pytest.mark.parametrize(
@@ -338,7 +342,7 @@ async def test_a_damaged_memory_is_forgotten(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, content: str
 ) -> None:
     """Nothing of it is shown, and the battery is set up as ever."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await one.peripheral.stop()
     memory_of(hass, one.entry).write_text(content)
@@ -354,7 +358,7 @@ async def test_a_running_battery_is_saved_four_times_an_hour(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An SD card lives by what is not written to it."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     path = memory_of(hass, one.entry)
     contents: set[str] = set()
     for _ in range(120):
@@ -368,7 +372,7 @@ async def test_the_memory_goes_with_the_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Whoever removes it wants nothing of it to stay."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     path = memory_of(hass, one.entry)
     assert path.exists()
@@ -384,9 +388,9 @@ async def test_one_missed_poll_writes_nothing(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Peers turn all their entities unavailable for it."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("idle"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("idle"))
     one.pack.hold = True
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     written: list[str] = []
     hass.bus.async_listen(
         EVENT_STATE_CHANGED,
@@ -395,7 +399,7 @@ async def test_one_missed_poll_writes_nothing(
     for fault in ("drop", "corrupt", "truncate", "lose_chunk"):
         # As many as one poll asks.
         setattr(one.peripheral.faults, fault, 3)
-        await asyncio.sleep(4 * POLL)
+        await asyncio.sleep(4 * POLL_INTERVAL)
     assert one.entry.runtime_data.health.missed >= 2
     assert written == []
     assert value(hass, one.pack.address, "connection_status") == "connected"
@@ -409,14 +413,14 @@ async def test_another_interval_loses_no_energy(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: int, after: int
 ) -> None:
     """What flowed since the last reading is judged by the interval it was read at."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     energy = one.entry.runtime_data.energy
     await set_options(hass, one.entry, interval=before)
     await asyncio.sleep(5)
     base = energy.total("discharged") - one.pack.discharge_energy_kwh
     await asyncio.sleep(before + min(0.9 * before, 9 * MINUTE))
     await set_options(hass, one.entry, interval=after)
-    await asyncio.sleep(after + POLL)
+    await asyncio.sleep(after + POLL_INTERVAL)
     counted = energy.total("discharged") - base
     assert counted == pytest.approx(one.pack.discharge_energy_kwh, rel=0.05)
 
@@ -425,7 +429,7 @@ async def test_energy_over_a_release_is_not_counted_at_any_interval(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Where no reading would be missed, either: the phone app may have changed much."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     energy = one.entry.runtime_data.energy
     await set_options(hass, one.entry, interval=600)
     await asyncio.sleep(MINUTE)
@@ -444,7 +448,7 @@ async def test_values_that_are_gone_come_back_by_a_reading_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Neither by letting values stand for longer, nor by a release after that."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
@@ -469,12 +473,12 @@ async def test_a_firmware_update_brings_no_old_values_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Polls pause meanwhile, and what was gone stays so; what stood, stands."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     lock = one.entry.runtime_data.firmware._lock
     async with lock:
         await asyncio.sleep(5 * MINUTE)
-        assert one.lost == []
-    await asyncio.sleep(2 * POLL)
+        assert one.became_unavailable == []
+    await asyncio.sleep(2 * POLL_INTERVAL)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
@@ -490,7 +494,7 @@ async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also where each reading has a connection of its own."""
-    one = await async_setup_shared(hass, bluetooth_env, battery("driving_load"))
+    one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     await set_options(hass, one.entry, connection="each_poll", interval=60)
     await asyncio.sleep(MINUTE)
     one.pack.hold = True
@@ -509,7 +513,7 @@ async def test_log_lines_use_the_name_of_today(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whoever renames a battery looks for it under its new name."""
-    one = await async_setup_shared(hass, bluetooth_env)
+    one = await async_setup_battery(hass, bluetooth_env)
     old = one.entry.title
     hass.config_entries.async_update_entry(one.entry, title="Grandma")
     await asyncio.sleep(1)

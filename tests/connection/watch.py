@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -11,11 +12,14 @@ from homeassistant.core import HomeAssistant, callback
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus, decode_status
 from simulator.battery import SimulatedBattery
-from tests.helpers import value
+from tests.common import value, wait_until
+from tests.harness import BatteryHarness
 
 # A reply is on its way for so long at most: what comes later answers no request.
 OLDEST: Final = 7.0  # s
 REPLIES: Final = 512
+CONNECTING: Final = 45.0  # s; an attempt that fails
+MAX_BUFFER: Final = 600  # bytes
 
 # What a sample says, by the names of the simulator's truth.
 FIELDS: Final[Mapping[str, Any]] = {
@@ -134,3 +138,44 @@ class Watch:
                 known = [reply.expected_values[key] for reply in self._pack.replies]
                 if float(shown) not in known:
                     yield f"{self._pack.name} shows {key} {shown}, never true: {known}"
+
+
+class WatchedBatteryHarness(BatteryHarness):
+    """A battery of which every sample is compared with what is true."""
+
+    watch: Watch
+
+    def start_watch(self) -> None:
+        """Compare from now on."""
+        self.watch = Watch(self.hass, self.entry, watched(self.hass, self.pack))
+
+    @property
+    def health(self) -> Any:
+        """Return what the coordinator counts."""
+        return self.entry.runtime_data.health
+
+    async def wait_for_sample(self, within: float) -> float:
+        """Wait for a valid sample, and return how long that took, in s."""
+        start, samples = self.hass.loop.time(), self.health.samples
+        await wait_until(lambda: self.health.samples > samples, within)
+        return self.hass.loop.time() - start
+
+    def _connections(self) -> int:
+        adapters = self.bluetooth_env.adapters.values()
+        return sum(len(adapter.links) for adapter in adapters)
+
+    async def assert_clean(self) -> None:
+        """Assert that nothing untrue was shown, nothing leaked, nothing grew."""
+        assert self.watch.wrong == []
+        assembler = self.entry.runtime_data.client._transport.assembler
+        assert len(assembler._buffer) <= MAX_BUFFER
+        # A connection attempt has its slot for a while; a leaked one keeps it.
+        await wait_until(lambda: self._connections() == self.is_connected, CONNECTING)
+
+    async def assert_unloads(self) -> None:
+        """Unload the entry, and assert that no connection and no slot is held."""
+        assert await self.hass.config_entries.async_unload(self.entry.entry_id)
+        await asyncio.sleep(1)
+        assert not self.peripheral.is_connected
+        for adapter in self.bluetooth_env.adapters.values():
+            assert adapter.free_slots == adapter.slots

@@ -13,8 +13,8 @@ from homeassistant.core import HomeAssistant
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.gatt.peripheral import GattPeripheral
 from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import add_discovered, battery, value, wait_until
 from tests.connection.watch import Watch, watched
-from tests.helpers import add_discovered, battery, value, wait_until
 
 is_newest: Final = (MAJOR_VERSION, MINOR_VERSION) > (2026, 8)
 """False on the oldest Home Assistant that is supported."""

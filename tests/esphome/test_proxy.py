@@ -15,7 +15,7 @@ from .environment import ESPHOME, EsphomeEnvironment
 from .harness import MINUTE, async_setup_watched, is_newest
 from simulator.esphome.messages import address_to_int
 from tests.battery.test_firmware import firmware_frames, install, upload
-from tests.helpers import (
+from tests.common import (
     add_discovered,
     battery,
     entity_id,

@@ -20,7 +20,7 @@ from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.esphome.const import CONNECTION_CANCELED
 from simulator.firmware import build_image
 from tests.battery.test_firmware import firmware_frames, install, upload
-from tests.helpers import (
+from tests.common import (
     add_discovered,
     battery,
     entity_id,

@@ -27,7 +27,7 @@ from simulator.battery import SimulatedBattery, status_reply
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
+from tests.common import (
     add_discovered,
     battery,
     device_of,

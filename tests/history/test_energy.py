@@ -29,8 +29,16 @@ from custom_components.voltgo_vlrv.history.energy import (
 from custom_components.voltgo_vlrv.vlrv.registers import decode_status
 from simulator.battery import SimulatedBattery, preset
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, entity_id, value, wait_until
-from tests.test_coordinator import POLL, STATUS_READ, async_setup_battery
+from tests.common import (
+    POLL_INTERVAL,
+    STATUS_READ,
+    add_discovered,
+    battery,
+    entity_id,
+    value,
+    wait_until,
+)
+from tests.harness import async_setup_battery
 
 ENTRY = "01TEST"
 HOUR = 3600.0
@@ -118,7 +126,7 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
         assert reply is not None
         status = decode_status(reply)
         counter.add(now, status.voltage * status.current, 60)
-        now += POLL
+        now += POLL_INTERVAL
     expected_values = pack.expected_values()
     assert expected_values["charge_energy_kwh"] > 20
     assert expected_values["discharge_energy_kwh"] > 20
@@ -217,10 +225,10 @@ async def test_steady_power_is_shown_in_steps_of_ten_watt_hours(
 ) -> None:
     """Although samples that are all the same change nothing else."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     assert value(hass, pack.address, "energy_charged") == "0.0"
     pack.demand_current = -50.0
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     pack.hold = True
     start = entry.runtime_data.energy.total(DISCHARGED)
     power = -pack.expected_values()["power"]
@@ -237,7 +245,8 @@ async def test_a_gap_of_two_hours_is_left_out(
 ) -> None:
     """What flowed while nobody saw it is not guessed; before and after counts."""
     pack = battery("driving_load")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     pack.demand_current = -20.0
     await asyncio.sleep(600)
     before = totals(entry.runtime_data.energy)
@@ -268,12 +277,12 @@ async def test_an_implausible_sample_counts_nothing(
     """A spike of 3200 A is no energy."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     before = totals(entry.runtime_data.energy)
     pack.override = replace(pack.reported(), current=3200.0)
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     pack.override = None
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     assert entry.runtime_data.health.rejected["current"] >= 1
     assert totals(entry.runtime_data.energy) == before
 
@@ -283,7 +292,7 @@ async def test_a_reload_goes_on_and_a_lost_file_goes_on_from_what_was_shown(
 ) -> None:
     """The larger of both, so that the total never falls."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     pack.demand_current = 50.0
     await asyncio.sleep(300)
     before = totals(entry.runtime_data.energy)
@@ -317,7 +326,7 @@ async def test_a_battery_of_the_same_name_counts_for_itself(
 ) -> None:
     """Home Assistant remembers states by their names, also of one that was replaced."""
     old = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, old)
+    entry = (await async_setup_battery(hass, bluetooth_env, old)).entry
     old.demand_current = -50.0
     await asyncio.sleep(300)
     name = entity_id(hass, old.address, "energy_discharged")
@@ -339,7 +348,7 @@ async def test_a_total_that_was_shown_by_a_late_clock_is_its_own_if_it_has_a_fil
 ) -> None:
     """A power cut takes minutes from the file, and the clock is behind without internet."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     pack.demand_current = 50.0
     await asyncio.sleep(300)
     await hass.config_entries.async_unload(entry.entry_id)
@@ -368,8 +377,8 @@ async def test_removing_the_battery_removes_its_totals(
 ) -> None:
     """Nothing of it is left behind."""
     pack = battery("driving_load")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
-    await asyncio.sleep(3 * POLL)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    await asyncio.sleep(3 * POLL_INTERVAL)
     await entry.runtime_data.energy.file.async_save()
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)

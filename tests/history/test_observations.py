@@ -29,8 +29,8 @@ from custom_components.voltgo_vlrv.history.observations import (
 )
 from simulator.battery import settings_frame
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery
-from tests.test_coordinator import POLL, async_setup_battery, log_lines
+from tests.common import POLL_INTERVAL, battery, log_lines
+from tests.harness import async_setup_battery
 from tests.vlrv.samples import status
 
 NOON = 1_780_000_000.0  # s since 1970
@@ -388,7 +388,7 @@ async def test_nothing_new_is_not_written(
 
 async def one_sample(entry: VlrvConfigEntry) -> None:
     """Wait for the next poll."""
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert entry.runtime_data.data is not None
 
 
@@ -398,7 +398,7 @@ async def test_each_accepted_sample_is_seen_and_no_other(
     """What is not believed proves nothing. The one from adding counts as well."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     coordinator = entry.runtime_data
     assert values(coordinator.evidence, 40)[0]["count"] == coordinator.health.samples
     pack.override = replace(pack.reported(), warning=0x0800, state_of_charge=398)
@@ -420,7 +420,7 @@ async def test_it_survives_a_reload_and_a_restart(
     """A warning of last winter is still there in spring."""
     pack = battery("idle")
     pack.hold = True
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     pack.override = replace(pack.reported(), warning=0x0800, current=-3.0)
     await one_sample(entry)
     pack.override = None
@@ -443,7 +443,7 @@ async def test_it_is_saved_when_home_assistant_stops(
 ) -> None:
     """Entries are not unloaded then."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
     again = await restart(hass, entry)
@@ -456,7 +456,7 @@ async def test_replies_to_settings_are_recorded(
 ) -> None:
     """Those read after connecting, and those to a change."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     coordinator = entry.runtime_data
     await coordinator.controls.async_set_heater(True)
     await coordinator.controls.async_set_heater(False)
@@ -484,7 +484,7 @@ async def test_it_goes_with_the_battery(
 ) -> None:
     """A removed battery leaves no file, and returns without a past."""
     pack = battery("idle")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await hass.config_entries.async_unload(entry.entry_id)
     assert file_of(hass, entry.entry_id).exists()
     await hass.config_entries.async_remove(entry.entry_id)

@@ -46,8 +46,16 @@ from custom_components.voltgo_vlrv.history.runtime import (
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery, enable_all, entity_id, value, wait_until
-from tests.test_coordinator import POLL, async_setup_battery, set_interval
+from tests.common import (
+    POLL_INTERVAL,
+    battery,
+    enable_all,
+    entity_id,
+    value,
+    wait_until,
+)
+from tests.harness import async_setup_battery
+from tests.test_coordinator import set_interval
 from tests.vlrv.samples import status
 
 HOUR = 3600.0
@@ -71,7 +79,7 @@ def hass_storage() -> dict[str, Any]:
 
 
 def smoothed(
-    samples: Iterable[tuple[float, float]], interval: float = POLL
+    samples: Iterable[tuple[float, float]], interval: float = POLL_INTERVAL
 ) -> SmoothedCurrent:
     """Return what samples of time and current lead to."""
     current = SmoothedCurrent()
@@ -113,13 +121,13 @@ def test_the_first_sample_has_to_do_where_the_next_is_an_hour_away() -> None:
 @pytest.mark.parametrize("before", [10.0, 0.0, -0.9])
 def test_another_direction_begins_anew(before: float) -> None:
     """With a pause, as it may be over in a moment, and without a trace of before."""
-    current = smoothed(every(POLL, HOUR, before))
+    current = smoothed(every(POLL_INTERVAL, HOUR, before))
     seen = []
     for number in range(1, 9):
-        current.add(HOUR + number * POLL, -20.0, POLL)
+        current.add(HOUR + number * POLL_INTERVAL, -20.0, POLL_INTERVAL)
         assert current.direction == -1
         seen.append(current.value)
-    assert seen[: int(SETTLING / POLL) - 1] == [None] * 5
+    assert seen[: int(SETTLING / POLL_INTERVAL) - 1] == [None] * 5
     assert seen[5:] == [pytest.approx(-20)] * 3
 
 
@@ -146,8 +154,8 @@ def test_a_sum_has_settled_when_all_its_batteries_were_read(
 def test_each_battery_of_a_sum_may_hide_an_ampere(amperes: float, flows: bool) -> None:
     """What is idle grows with their number."""
     current = SmoothedCurrent()
-    for time, _ in every(POLL, 2 * SETTLING, amperes):
-        current.add(time, amperes, POLL, 4)
+    for time, _ in every(POLL_INTERVAL, 2 * SETTLING, amperes):
+        current.add(time, amperes, POLL_INTERVAL, 4)
     assert (current.value is not None) is flows
 
 
@@ -176,26 +184,28 @@ def test_charges_in_parallel_add_up(
 @pytest.mark.parametrize("amperes", [0.0, 0.3, 0.99, -0.99])
 def test_idle_has_no_current(amperes: float) -> None:
     """Below the dead zone of the batteries, however long."""
-    current = smoothed(every(POLL, HOUR, amperes))
+    current = smoothed(every(POLL_INTERVAL, HOUR, amperes))
     assert current.value is None
     assert current.direction == 0
 
 
 def test_noise_around_the_dead_zone_does_not_switch() -> None:
     """What flows goes on a little below of where it began."""
-    current = smoothed(every(POLL, 120, -1.1))
+    current = smoothed(every(POLL_INTERVAL, 120, -1.1))
     for number in range(1, 50):
-        current.add(120 + number * POLL, -0.6 if number % 2 else -1.1, POLL)
+        current.add(
+            120 + number * POLL_INTERVAL, -0.6 if number % 2 else -1.1, POLL_INTERVAL
+        )
         assert current.value is not None
-    current.add(1000, -0.4, POLL)
+    current.add(1000, -0.4, POLL_INTERVAL)
     assert current.value is None
 
 
 def test_a_time_that_stands_or_goes_back_changes_nothing() -> None:
     """Two samples of one moment are one."""
-    current = smoothed(every(POLL, 120, -10.0))
-    current.add(120, -99.0, POLL)
-    current.add(60, -99.0, POLL)
+    current = smoothed(every(POLL_INTERVAL, 120, -10.0))
+    current.add(120, -99.0, POLL_INTERVAL)
+    current.add(60, -99.0, POLL_INTERVAL)
     assert current.value == pytest.approx(-10)
 
 
@@ -323,8 +333,8 @@ def runtime(
 ) -> Runtime:
     """Return the times after a steady current."""
     found = Runtime()
-    for time, current in every(POLL, seconds, amperes):
-        found.add(time, current, charge, POLL)
+    for time, current in every(POLL_INTERVAL, seconds, amperes):
+        found.add(time, current, charge, POLL_INTERVAL)
     return found
 
 
@@ -783,7 +793,7 @@ async def test_the_time_is_right_under_steady_load(
     pack = battery(preset)
     await async_setup_battery(hass, bluetooth_env, pack)
     assert minutes_shown(hass, pack, key) is None
-    await asyncio.sleep(SETTLING + POLL)
+    await asyncio.sleep(SETTLING + POLL_INTERVAL)
     changes = changes_of(hass, entity_id(hass, pack.address, key))
     for _ in range(6):
         shown = minutes_shown(hass, pack, key)
@@ -801,7 +811,7 @@ async def test_the_time_is_right_down_to_the_end(
     pack = battery("driving_load")
     pack.charge = 3.0 * 3600
     await async_setup_battery(hass, bluetooth_env, pack)
-    await asyncio.sleep(SETTLING + POLL)
+    await asyncio.sleep(SETTLING + POLL_INTERVAL)
     while true_minutes(pack, "time_to_empty") > 0.5:
         shown = minutes_shown(hass, pack, "time_to_empty")
         assert shown == pytest.approx(true_minutes(pack, "time_to_empty"), abs=1.6)
@@ -817,7 +827,7 @@ async def test_idle_and_a_change_of_direction_show_with_the_next_poll(
     await asyncio.sleep(2 * SETTLING)
     assert minutes_shown(hass, pack, "time_to_empty") is not None
     pack.demand_current = -0.9
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert minutes_shown(hass, pack, "time_to_empty") is None
     assert minutes_shown(hass, pack, "time_to_full") is None
     pack.demand_current = -20
@@ -825,7 +835,7 @@ async def test_idle_and_a_change_of_direction_show_with_the_next_poll(
     shown = minutes_shown(hass, pack, "time_to_empty")
     assert shown == pytest.approx(true_minutes(pack, "time_to_empty"), rel=TOLERANCE)
     pack.demand_current = 20
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert minutes_shown(hass, pack, "time_to_empty") is None
     await asyncio.sleep(2 * SETTLING)
     shown = minutes_shown(hass, pack, "time_to_full")
@@ -871,7 +881,7 @@ async def test_an_hour_between_two_readings_is_enough(
     """The time is known with the reading, and right."""
     pack = battery("driving_load")
     pack.demand_current = -2.0
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await set_interval(hass, entry, 3600)
     await asyncio.sleep(30)
     for _ in range(3):
@@ -921,7 +931,8 @@ async def test_a_released_battery_keeps_its_times_and_one_that_is_away_does_not(
 ) -> None:
     """They stand beside the values they come from."""
     pack = battery("driving_load")
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, peripheral = harness.entry, harness.peripheral
     await asyncio.sleep(2 * SETTLING)
     shown = {
         key: value(hass, pack.address, key)
@@ -981,7 +992,8 @@ async def with_upkeep(
     **kwargs: Any,
 ) -> tuple[VlrvConfigEntry, Callable[[], Any]]:
     """Add a battery, and switch on what is off by default."""
-    entry, peripheral = await async_setup_battery(hass, bluetooth_env, pack, **kwargs)
+    harness = await async_setup_battery(hass, bluetooth_env, pack, **kwargs)
+    entry, peripheral = harness.entry, harness.peripheral
     await enable_all(hass, pack.address)
     await wait_until(lambda: value(hass, pack.address, UPKEEP[0]) is not None, 60)
     return entry, peripheral.stop
@@ -1000,11 +1012,11 @@ async def test_a_charge_to_full_sets_both_dates(
     pack.full = True
     pack.charge = pack.capacity * 3600
     began = dt_util.utcnow()
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     last, due = (moment(hass, pack, key) for key in UPKEEP)
     assert last is not None
     assert due is not None
-    assert timedelta() <= last - began <= timedelta(seconds=POLL + 1)
+    assert timedelta() <= last - began <= timedelta(seconds=POLL_INTERVAL + 1)
     # Cells above 20 °C.
     assert 181 <= (due - last).days <= 183
     assert dt_util.as_local(due).hour == 12
@@ -1077,7 +1089,7 @@ async def test_the_diagnostics_tell_what_the_times_come_from(
 ) -> None:
     """For a report of a time that is wrong."""
     pack = battery("driving_load")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await asyncio.sleep(2 * SETTLING)
     found = (await async_get_config_entry_diagnostics(hass, entry))["battery"][
         "estimates"
@@ -1102,7 +1114,7 @@ async def test_a_clock_that_is_set_leaves_no_charge_in_the_future(
     pack.demand_current = 0.0
     await asyncio.sleep(60)
     fast_clock.epoch += jump
-    await asyncio.sleep(2 * POLL)
+    await asyncio.sleep(2 * POLL_INTERVAL)
     last = moment(hass, pack, "last_full_charge")
     assert last is not None
     assert timedelta() <= dt_util.utcnow() - last < timedelta(hours=1)
@@ -1186,7 +1198,7 @@ async def test_it_is_saved_rarely(
 ) -> None:
     """Once when it became full, and then twice a day at most."""
     pack = battery("full")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await set_interval(hass, entry, 60)
     path = file_of(hass, entry.entry_id)
     await asyncio.sleep(SAVE_DELAY + 60)
@@ -1204,7 +1216,7 @@ async def test_removing_the_battery_removes_its_history(
 ) -> None:
     """Nothing of it is left behind."""
     pack = battery("full")
-    entry, _ = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await entry.runtime_data.upkeep.file.async_save(anyway=True)
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)

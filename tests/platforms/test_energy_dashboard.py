@@ -19,7 +19,7 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, enable_all, entity_id
+from tests.common import add_discovered, battery, enable_all, entity_id
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from homeassistant.helpers.entity_platform import async_get_platforms
 from custom_components.voltgo_vlrv import PLATFORMS
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery
+from tests.common import add_discovered, battery
 
 ON_THE_PAGE = {
     "binary_sensor": {

@@ -14,7 +14,7 @@ from homeassistant.helpers.entity_platform import async_get_platforms
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bank.common import async_setup_bank, packs
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, entity_id
+from tests.common import add_discovered, battery, entity_id
 
 ADD_METHODS = {
     "async_prepare_to_add_to_hass",

@@ -14,13 +14,18 @@ from homeassistant.const import EVENT_STATE_CHANGED, EntityCategory
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.faults import FAULTS
 from simulator.battery import SimulatedBattery
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import add_discovered, battery, enable_all, entity_id, value
-
-POLL = 10.0  # s
+from tests.common import (
+    POLL_INTERVAL,
+    add_discovered,
+    battery,
+    enable_all,
+    entity_id,
+    value,
+)
+from tests.harness import async_setup_battery
 
 TABLE_6_1 = (
     "cell_ovp", "cell_uvp", "pack_ovp", "pack_uvp", "charge_otp", "charge_utp",
@@ -29,21 +34,10 @@ TABLE_6_1 = (
 )  # fmt: skip
 
 
-async def async_setup_battery(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
-) -> VlrvConfigEntry:
-    """Return a battery that was added, with all of its entities switched on."""
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    entry = await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
-    return entry
-
-
 async def live(pack: SimulatedBattery, condition: Callable[[], bool]) -> None:
     """Let the battery live through minutes for each poll, a day at most."""
     for _ in range(24 * 12):
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_INTERVAL)
         if condition():
             return
         pack.advance(300)
@@ -171,7 +165,7 @@ async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
 ) -> None:
     """Binary sensor, summary, words and event follow the physics of the battery."""
     pack = battery("idle", **state)
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     fired = events(hass, pack)
     assert binary(hass, pack, key) == "off"
     assert binary(hass, pack, "problem") == "off"
@@ -212,7 +206,7 @@ async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
 ) -> None:
     """States of the manual's table, by the physics of the battery."""
     pack = battery("idle", state_of_charge=charge)
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     assert binary(hass, pack, key) == "off"
     trip(pack)
     await live(pack, lambda: binary(hass, pack, key) == "on")
@@ -225,7 +219,7 @@ async def test_what_is_on_at_the_start_did_not_just_trip(
 ) -> None:
     """The event waits for a change; the sensors show it at once."""
     pack = battery("winter")
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     entity = hass.states.get(entity_id(hass, pack.address, "protection", "event"))
     assert entity is not None
     assert entity.state == "unknown"
@@ -241,10 +235,12 @@ async def test_each_bit_has_its_words_and_its_event(
     """Also those that no physics of a simulator brings about."""
     pack = battery("idle")
     pack.hold = True
-    entry = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (
+        await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
+    ).entry
     fired = events(hass, pack)
     pack.override = replace(pack.reported(), protection=int(fault.mask))
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert binary(hass, pack, "problem") == "on"
     assert value(hass, pack.address, "protection_word") == str(int(fault.mask))
     shown = "full_discharge" if fault.key == "low_capacity" else fault.key
@@ -261,16 +257,16 @@ async def test_unknown_bits_are_named_as_such(
     """A newer firmware may know more than any document."""
     pack = battery("idle")
     pack.hold = True
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     fired = events(hass, pack)
     pack.override = replace(pack.reported(), protection=0x8400)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert value(hass, pack.address, "active_faults") == (
         "Charge under-temperature protection, Unknown bit 15"
     )
     assert binary(hass, pack, "problem") == "on"
     pack.override = replace(pack.reported(), protection=0x4000)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert value(hass, pack.address, "active_faults") == "Unknown bit 14"
     assert fired == [
         {"event_type": "charge_utp_tripped"},
@@ -301,9 +297,9 @@ async def test_whatever_turns_problem_on_is_said(
     """Never "None" beside a problem."""
     pack = battery("idle")
     pack.hold = True
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     pack.override = replace(pack.reported(), **change)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert binary(hass, pack, "problem") == "on"
     assert value(hass, pack.address, "active_faults") == text
 
@@ -314,9 +310,9 @@ async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
     """Home Assistant takes 255 characters."""
     pack = battery("idle")
     pack.hold = True
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     pack.override = replace(pack.reported(), protection=0xFFFF)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     faults = value(hass, pack.address, "active_faults")
     assert faults is not None
     assert 200 < len(faults) <= 255
@@ -358,9 +354,9 @@ async def test_summaries_and_states(
     """Which of the summaries a reported state turns on, and no other."""
     pack = battery("idle")
     pack.hold = True
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     pack.override = replace(pack.reported(), **change)
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     keys = {
         "warning", "error", "problem", "full_charge", "full_discharge", "heating",
         "charging", "low_battery",
@@ -374,11 +370,13 @@ async def test_low_battery_has_a_threshold_and_a_hysteresis(
     """20 % unless the owner wants another; 2 % up before it ends."""
     pack = battery("idle")
     pack.hold = True
-    entry = await async_setup_battery(hass, bluetooth_env, pack)
+    entry = (
+        await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
+    ).entry
 
     async def report(charge: int) -> str:
         pack.override = replace(pack.reported(), state_of_charge=charge)
-        await asyncio.sleep(POLL + 1)
+        await asyncio.sleep(POLL_INTERVAL + 1)
         return binary(hass, pack, "low_battery")
 
     assert [await report(charge) for charge in (22, 21, 20, 19, 21, 22, 21, 20)] == [
@@ -420,11 +418,11 @@ async def test_too_cold_to_charge(
     """The coldest probe decides."""
     pack = battery("idle", reports_thresholds=reports)
     pack.hold = True
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     pack.override = replace(
         pack.reported(), probe_temperatures=probes, max_cell_temperature=max(probes)
     )
-    await asyncio.sleep(POLL + 1)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     assert binary(hass, pack, "too_cold_to_charge") == state
 
 
@@ -436,10 +434,10 @@ async def test_a_threshold_that_can_be_none_does_not_count(
     pack = battery("idle", reports_thresholds=True)
     pack.limits["charge_ut_protection"] = limit
     pack.hold = True
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     for probes, state in (((0, 3), "on"), ((1, 3), "off")):
         pack.override = replace(pack.reported(), probe_temperatures=probes)
-        await asyncio.sleep(POLL + 1)
+        await asyncio.sleep(POLL_INTERVAL + 1)
         assert binary(hass, pack, "too_cold_to_charge") == state
 
 
@@ -448,7 +446,7 @@ async def test_without_a_probe_nobody_knows_whether_it_is_too_cold(
 ) -> None:
     """An absent probe triggers nothing."""
     pack = battery("idle", missing_probes=(1, 2))
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     assert binary(hass, pack, "too_cold_to_charge") == "unknown"
 
 
@@ -484,7 +482,7 @@ async def test_a_battery_without_thresholds_gets_no_sensors_for_them(
 ) -> None:
     """All zero means "not reported"."""
     pack = battery("idle")
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     entities = er.async_get(hass).entities
     assert not [key for key in entities if "limit" in key]
 
@@ -494,7 +492,7 @@ async def test_the_rows_of_the_manual_are_all_there(
 ) -> None:
     """Eleven problems and two states, as diagnostics."""
     pack = battery("idle")
-    await async_setup_battery(hass, bluetooth_env, pack)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     registry = er.async_get(hass)
     for key in TABLE_6_1:
         entity = registry.async_get(entity_id(hass, pack.address, key, "binary_sensor"))

@@ -16,7 +16,7 @@ from homeassistant.helpers import entity_registry as er
 from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.battery import PRESETS
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import (
+from tests.common import (
     add_discovered,
     battery,
     enable_all,

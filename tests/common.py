@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 import time
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -24,7 +24,9 @@ from simulator.battery import SimulatedBattery, preset
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 
-STEP = 0.05  # s of simulated time between two looks
+POLL_INTERVAL: Final = 10.0  # s, the default
+STATUS_READ: Final = bytes.fromhex("0103000000298414")
+STEP: Final = 0.05  # s of simulated time between two checks
 
 
 def battery(name: str = "driving_load", /, **overrides: Any) -> SimulatedBattery:
