@@ -8,7 +8,6 @@ from typing import Final, override
 
 from homeassistant.components.binary_sensor import (
     BinarySensorDeviceClass,
-    BinarySensorEntity,
     BinarySensorEntityDescription,
 )
 from homeassistant.const import EntityCategory
@@ -16,10 +15,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.binary_sensor import async_add_bank_binary_sensors
-from .base import OnOffEntity
 from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
-from .entity import VlrvEntity
+from .entity import VlrvBaseBinarySensor, VlrvEntity
 from .entries import is_bank
 from .vlrv.faults import FAULTS, Fault, OperatingState, Protections
 from .vlrv.registers import BatteryStatus
@@ -176,16 +174,18 @@ async def async_setup_entry(
     )
 
 
-class VlrvBinarySensor(OnOffEntity, VlrvEntity, BinarySensorEntity):
+class VlrvBinarySensor(VlrvEntity, VlrvBaseBinarySensor[VlrvCoordinator]):
     """A yes or no of the last believed sample."""
 
     entity_description: VlrvBinarySensorDescription
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        return self._show(
+        return self._set_is_on(
             None
             if status is None
-            else self.entity_description.value_fn(status, self.coordinator, self._is_on)
+            else self.entity_description.value_fn(
+                status, self.coordinator, self._attr_is_on
+            )
         )

@@ -41,7 +41,7 @@ class VlrvRefreshButton(VlrvEntity, ButtonEntity):
         return True
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         return False
 
     @override

@@ -208,6 +208,16 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return error_reason(self.hass, self.address, self._last_error)
 
     @property
+    def identifier(self) -> str:
+        """Return the Bluetooth address: what unique IDs of the entities begin with."""
+        return self.address
+
+    @property
+    def has_values(self) -> bool:
+        """Return whether there is a sample that may be shown."""
+        return self.last_update_success and self.data is not None
+
+    @property
     def device_info(self) -> DeviceInfo:
         """Return the battery for the device registry."""
         facts = self.facts

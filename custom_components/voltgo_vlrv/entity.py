@@ -1,72 +1,147 @@
-"""What all entities of a battery share."""
+"""Base entities of batteries and of banks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import override
+from typing import Protocol, override
 
+from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.update_coordinator import CoordinatorEntity
+from homeassistant.helpers.update_coordinator import (
+    BaseCoordinatorEntity,
+    BaseDataUpdateCoordinatorProtocol,
+)
 
-from .base import SharedEntity, keep_on_new_entity_id
 from .battery.info import BatteryInfo
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 
 
-class VlrvEntity(SharedEntity, CoordinatorEntity[VlrvCoordinator]):
-    """An entity of one battery, available while the last sample is young enough.
+@callback
+def keep_on_new_entity_id(_entity: Entity, _old_entity_id: str) -> None:
+    """Stay added when the entity ID changes: no subscription depends on it.
 
-    Subclasses put what they show into attributes in `_update`, and return whether it
-    differs from before: an entity that did not change writes nothing.
+    Home Assistant 2026.11 asks this of each class that has an `async_added_to_hass`, as
+    its `async_entity_id_changed`; without it, it removes the entity and adds it again.
     """
+
+
+class DeviceCoordinator(BaseDataUpdateCoordinatorProtocol, Protocol):
+    """A coordinator whose values are shown as one device: a battery or a bank."""
+
+    @property
+    def identifier(self) -> str:
+        """Return what the unique IDs of the device's entities begin with."""
+
+    @property
+    def device_info(self) -> DeviceInfo:
+        """Return the device for the device registry."""
+
+    @property
+    def has_values(self) -> bool:
+        """Return whether there are values that may be shown."""
+
+    async def async_request_refresh(self) -> None:
+        """Update the values now."""
+
+
+class VlrvBaseEntity[CoordinatorT: DeviceCoordinator](
+    BaseCoordinatorEntity[CoordinatorT]
+):
+    """An entity of a battery or of a bank, available while there are values.
+
+    Subclasses set `_attr_*` in `_update_attrs`. A state is written only when these
+    attributes or the availability have changed.
+    """
+
+    # Home Assistant caches entity properties for each instance. Constants are class
+    # attributes here to save that memory.
+    assumed_state = False
+    attribution = None
+    entity_registry_visible_default = True
+    force_update = False
+    icon = None
+    should_poll = False
 
     _attr_has_entity_name = True
 
     def __init__(
-        self, coordinator: VlrvCoordinator, description: EntityDescription
+        self, coordinator: CoordinatorT, description: EntityDescription
     ) -> None:
-        """Identify the entity by the battery's address and the description's key."""
+        """Initialize the entity; the description's key completes its unique ID."""
         super().__init__(coordinator)
         self.entity_description = description
-        self._attr_unique_id = f"{coordinator.address}_{description.key}"
+        self._attr_unique_id = f"{coordinator.identifier}_{description.key}"
         self._was_available = False
-        self._update()
+        self._update_attrs()
 
     @property
     @override
     def device_info(self) -> DeviceInfo:
-        """Return the battery; asked for once, so no entity keeps a copy."""
+        """Return the device; it is read once, so no entity stores a copy."""
         return self.coordinator.device_info
-
-    def _update(self) -> bool:
-        """Take over what the coordinator holds."""
-        raise NotImplementedError
 
     @property
     @override
     def available(self) -> bool:
-        """Return whether there is a sample and it is young enough."""
-        return super().available and self.coordinator.data is not None
+        """Return whether the coordinator has values that may be shown."""
+        return self.coordinator.has_values
+
+    def _update_attrs(self) -> bool:
+        """Set `_attr_*` from the coordinator; return whether anything changed."""
+        raise NotImplementedError
 
     async_entity_id_changed = keep_on_new_entity_id
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Take over what there is by now; Home Assistant writes it next."""
+        """Subscribe, and update the attributes; Home Assistant writes the state next."""
         await super().async_added_to_hass()
-        self._update()
+        self._update_attrs()
         self._was_available = self.available
+
+    @override
+    async def async_update(self) -> None:
+        """Update the values now, as the action `homeassistant.update_entity` asks."""
+        if self.enabled:
+            await self.coordinator.async_request_refresh()
 
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
         available = self.available
-        if self._update() or available != self._was_available:
+        if self._update_attrs() or available != self._was_available:
             self._was_available = available
             self.async_write_ha_state()
+
+
+class VlrvBaseBinarySensor[CoordinatorT: DeviceCoordinator](
+    VlrvBaseEntity[CoordinatorT], BinarySensorEntity
+):
+    """A binary sensor of a battery or of a bank; unknown while its state is None."""
+
+    entity_picture = None
+    supported_features = None
+
+    _attr_is_on: bool | None = None
+
+    @property
+    @override
+    def is_on(self) -> bool | None:
+        """Return the state; not cached, to save memory for each entity."""
+        return self._attr_is_on
+
+    def _set_is_on(self, is_on: bool | None) -> bool:
+        """Set the state; return whether it changed."""
+        changed = is_on is not self._attr_is_on
+        self._attr_is_on = is_on
+        return changed
+
+
+class VlrvEntity(VlrvBaseEntity[VlrvCoordinator]):
+    """An entity of one battery, available while the last sample is fresh."""
 
 
 def async_add_supported_entities[DescriptionT: EntityDescription](
@@ -75,7 +150,7 @@ def async_add_supported_entities[DescriptionT: EntityDescription](
     descriptions: Callable[[BatteryInfo], Iterable[DescriptionT]],
     entity: Callable[[DescriptionT], Entity],
 ) -> None:
-    """Add what the battery is known to have, and later what it turns out to have."""
+    """Add the entities that the battery supports, and later ones once it reports them."""
     coordinator = entry.runtime_data
     added: list[str] = []
     known: BatteryInfo | None = None

@@ -57,7 +57,7 @@ class VlrvProtectionEvent(VlrvEntity, EventEntity):
         return True
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         if self.coordinator.data is not None and self._active is None:
             self._active = active_faults(self.coordinator.data.protections)
         return False
@@ -67,7 +67,7 @@ class VlrvProtectionEvent(VlrvEntity, EventEntity):
     def _handle_coordinator_update(self) -> None:
         before = self._active
         if self.coordinator.data is None or before is None:
-            self._update()
+            self._update_attrs()
             return
         self._active = active = active_faults(self.coordinator.data.protections)
         if active == before:

@@ -96,7 +96,7 @@ class VlrvSelect(VlrvEntity, SelectEntity):
     _attr_current_option: str | None = None
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         description = self.entity_description
         options = description.options_fn(self.coordinator.facts)
         option = description.current_fn(self.coordinator.controls)

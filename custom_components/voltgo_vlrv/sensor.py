@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Final, override
@@ -17,28 +16,39 @@ from homeassistant.const import (
     PERCENTAGE,
     SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
     EntityCategory,
-    UnitOfElectricCurrent,
-    UnitOfElectricPotential,
-    UnitOfEnergy,
-    UnitOfPower,
-    UnitOfTemperature,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.sensor import async_add_bank_sensors
-from .base import ValueSensor, keep_on_new_entity_id
 from .battery.info import BatteryInfo
 from .connection.state import SHOWN_STATES
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
-from .durations import DURATIONS, DurationSensor
-from .entity import VlrvEntity, async_add_supported_entities
+from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
 from .entries import is_bank
 from .history.energy import EnergyCounter
 from .history.maintenance import ChargeMaintenance
-from .history.runtime import charge_of, energy_capacity, stored_energy
+from .history.runtime import Runtime, charge_of, energy_capacity, stored_energy
 from .localization import fault_list, words
-from .totals import TOTALS, TotalSensor
+from .sensor_base import (
+    AMPERE_HOURS,
+    DURATION_SENSORS,
+    ENERGY_SENSORS,
+    ValueSensorDescription,
+    VlrvBaseDurationSensor,
+    VlrvBaseEnergySensor,
+    VlrvBaseSensor,
+    cell_voltage,
+    cell_voltage_delta,
+    current,
+    energy_capacity as energy_capacity_sensor,
+    measurement,
+    power_sensors,
+    state_of_charge,
+    stored_energy as stored_energy_sensor,
+    temperature,
+    voltage,
+)
 from .vlrv.faults import OperatingState, active_faults
 from .vlrv.registers import BatteryStatus
 from .vlrv.thresholds import THRESHOLDS
@@ -46,32 +56,13 @@ from .vlrv.thresholds import THRESHOLDS
 # Sensors read what the coordinator holds; nothing is sent for them.
 PARALLEL_UPDATES = 0
 
-AMPERE_HOURS: Final = "Ah"
 # Attributes that conditions read.
 PROTECTIONS: Final = "protections"
 UP_TO_DATE: Final = "up_to_date"
-# More cells than this would crowd the device page: the others are there, switched off.
+# More cells than this would crowd the device page: they exist, but are disabled.
 CELLS_ENABLED_UP_TO: Final = 8
 
-
-@dataclass(frozen=True, kw_only=True)
-class VlrvSensorDescription(SensorEntityDescription):
-    """A sensor and how it is read off a sample."""
-
-    value_fn: Callable[[BatteryStatus], float | int | str | None]
-    exists_fn: Callable[[BatteryInfo], bool] = lambda _: True
-    placeholders: dict[str, str] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VlrvLinkSensorDescription(SensorEntityDescription):
-    """A sensor of the link, read off the coordinator at every poll."""
-
-    value_fn: Callable[[VlrvCoordinator], datetime | int | None]
-
-
-def _volts(millivolts: float) -> float:
-    return round(millivolts / 1000, 3)
+type StatusSensorDescription = ValueSensorDescription[BatteryStatus]
 
 
 def _stored_energy(status: BatteryStatus) -> int | None:
@@ -89,106 +80,12 @@ def _state(status: BatteryStatus) -> str | None:
     return None if state is None else state.name.lower()
 
 
-def _temperature(
-    key: str,
-    value_fn: Callable[[BatteryStatus], int | None],
-    *,
-    translation_key: str | None = None,
-    category: EntityCategory | None = None,
-    exists_fn: Callable[[BatteryInfo], bool] = lambda _: True,
-    placeholders: dict[str, str] | None = None,
-    enabled: bool = True,
-) -> VlrvSensorDescription:
-    return VlrvSensorDescription(
-        key=key,
-        translation_key=translation_key or key,
-        device_class=SensorDeviceClass.TEMPERATURE,
-        native_unit_of_measurement=UnitOfTemperature.CELSIUS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=category,
-        entity_registry_enabled_default=enabled,
-        value_fn=value_fn,
-        exists_fn=exists_fn,
-        placeholders=placeholders,
-    )
-
-
-def _cell_voltage(
-    key: str,
-    value_fn: Callable[[BatteryStatus], float | None],
-    *,
-    translation_key: str | None = None,
-    placeholders: dict[str, str] | None = None,
-    enabled: bool = True,
-) -> VlrvSensorDescription:
-    return VlrvSensorDescription(
-        key=key,
-        translation_key=translation_key or key,
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=3,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=enabled,
-        value_fn=value_fn,
-        placeholders=placeholders,
-    )
-
-
-def _power(key: str, value_fn: Callable[[BatteryStatus], int]) -> VlrvSensorDescription:
-    return VlrvSensorDescription(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_registry_enabled_default=False,
-        value_fn=value_fn,
-    )
-
-
-SENSORS: Final = (
-    VlrvSensorDescription(
-        key="state_of_charge",
-        translation_key="state_of_charge",
-        device_class=SensorDeviceClass.BATTERY,
-        native_unit_of_measurement=PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        value_fn=lambda status: status.state_of_charge,
-    ),
-    VlrvSensorDescription(
-        key="voltage",
-        translation_key="voltage",
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=2,
-        value_fn=lambda status: status.voltage,
-    ),
-    VlrvSensorDescription(
-        key="current",
-        translation_key="current",
-        device_class=SensorDeviceClass.CURRENT,
-        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        value_fn=lambda status: status.current,
-    ),
-    VlrvSensorDescription(
-        key="power",
-        translation_key="power",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        value_fn=lambda status: status.power,
-    ),
-    # The energy dashboard takes a pair where it takes a power.
-    _power("charge_power", lambda status: max(status.power, 0)),
-    _power("discharge_power", lambda status: max(-status.power, 0)),
-    VlrvSensorDescription(
+SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
+    state_of_charge(lambda status: status.state_of_charge),
+    voltage("voltage", lambda status: status.voltage),
+    current(lambda status: status.current),
+    *power_sensors(lambda status: status.power),
+    ValueSensorDescription(
         key="operating_state",
         translation_key="operating_state",
         device_class=SensorDeviceClass.ENUM,
@@ -197,60 +94,34 @@ SENSORS: Final = (
         entity_registry_enabled_default=False,
         value_fn=_state,
     ),
-    # Home Assistant has no device class for electric charge.
-    VlrvSensorDescription(
-        key="remaining_capacity",
-        translation_key="remaining_capacity",
-        native_unit_of_measurement=AMPERE_HOURS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_registry_enabled_default=False,
-        value_fn=lambda status: status.remaining_capacity,
+    measurement(
+        "remaining_capacity",
+        lambda status: status.remaining_capacity,
+        AMPERE_HOURS,
+        precision=0,
+        enabled=False,
     ),
-    VlrvSensorDescription(
-        key="stored_energy",
-        translation_key="stored_energy",
-        device_class=SensorDeviceClass.ENERGY_STORAGE,
-        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        value_fn=_stored_energy,
-    ),
-    # The energy dashboard weighs the charge of several batteries by it.
-    VlrvSensorDescription(
-        key="energy_capacity",
-        translation_key="energy_capacity",
-        device_class=SensorDeviceClass.ENERGY_STORAGE,
-        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_fn=_energy_capacity,
-    ),
-    VlrvSensorDescription(
-        key="full_capacity",
-        translation_key="full_capacity",
-        native_unit_of_measurement=AMPERE_HOURS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
+    stored_energy_sensor(_stored_energy),
+    energy_capacity_sensor(_energy_capacity),
+    measurement(
+        "full_capacity",
         # The register counts mA·s; a tenth of an Ah is what it can mean.
-        value_fn=lambda status: (
+        lambda status: (
             None if status.full_capacity is None else round(status.full_capacity, 1)
         ),
+        AMPERE_HOURS,
+        precision=1,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=False,
     ),
-    VlrvSensorDescription(
-        key="state_of_health",
-        translation_key="state_of_health",
-        native_unit_of_measurement=PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_fn=lambda status: status.state_of_health,
+    measurement(
+        "state_of_health",
+        lambda status: status.state_of_health,
+        PERCENTAGE,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=False,
     ),
-    VlrvSensorDescription(
+    ValueSensorDescription(
         key="cycles",
         translation_key="cycles",
         state_class=SensorStateClass.TOTAL_INCREASING,
@@ -259,54 +130,40 @@ SENSORS: Final = (
         value_fn=lambda status: status.cycles,
     ),
     # The coldest decides whether the battery may be charged.
-    _temperature(
+    temperature(
         "min_cell_temperature", lambda status: min(status.temperatures, default=None)
     ),
-    _temperature(
+    temperature(
         "max_cell_temperature", lambda status: status.max_temperature, enabled=False
     ),
-    _temperature(
-        "ambient_temperature",
-        lambda status: status.ambient_temperature,
-        category=EntityCategory.DIAGNOSTIC,
-        exists_fn=lambda facts: facts.ambient,
-        enabled=False,
-    ),
-    _temperature(
+    temperature(
         "pcb_temperature",
         lambda status: status.pcb_temperature,
         category=EntityCategory.DIAGNOSTIC,
         enabled=False,
     ),
-    _cell_voltage(
-        "highest_cell_voltage", lambda status: _volts(max(status.cells)), enabled=False
+    cell_voltage(
+        "highest_cell_voltage", lambda status: max(status.cells), enabled=False
     ),
-    _cell_voltage(
-        "lowest_cell_voltage", lambda status: _volts(min(status.cells)), enabled=False
+    cell_voltage(
+        "lowest_cell_voltage", lambda status: min(status.cells), enabled=False
     ),
-    _cell_voltage(
+    cell_voltage(
         "average_cell_voltage",
-        lambda status: _volts(sum(status.cells) / len(status.cells)),
+        lambda status: sum(status.cells) / len(status.cells),
         enabled=False,
     ),
-    VlrvSensorDescription(
-        key="cell_voltage_delta",
-        translation_key="cell_voltage_delta",
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.MILLIVOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda status: max(status.cells) - min(status.cells),
+    cell_voltage_delta(
+        "cell_voltage_delta", lambda status: max(status.cells) - min(status.cells)
     ),
-    VlrvSensorDescription(
+    ValueSensorDescription(
         key="highest_cell",
         translation_key="highest_cell",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         value_fn=lambda status: status.cells.index(max(status.cells)) + 1,
     ),
-    VlrvSensorDescription(
+    ValueSensorDescription(
         key="lowest_cell",
         translation_key="lowest_cell",
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -315,10 +172,18 @@ SENSORS: Final = (
     ),
 )
 
+AMBIENT_TEMPERATURE: Final[StatusSensorDescription] = temperature(
+    "ambient_temperature",
+    lambda status: status.ambient_temperature,
+    category=EntityCategory.DIAGNOSTIC,
+    enabled=False,
+)
 
-# The words as they come, for who knows better what a bit means.
-def _word(key: str, value_fn: Callable[[BatteryStatus], int]) -> VlrvSensorDescription:
-    return VlrvSensorDescription(
+
+def _register_sensor(
+    key: str, value_fn: Callable[[BatteryStatus], int]
+) -> StatusSensorDescription:
+    return ValueSensorDescription(
         key=key,
         translation_key=key,
         entity_category=EntityCategory.DIAGNOSTIC,
@@ -327,10 +192,11 @@ def _word(key: str, value_fn: Callable[[BatteryStatus], int]) -> VlrvSensorDescr
     )
 
 
-RAW_WORDS: Final = (
-    _word("warning_word", lambda status: int(status.warnings)),
-    _word("protection_word", lambda status: int(status.protections)),
-    _word("error_word", lambda status: int(status.errors)),
+# The registers as they are read, for users who know more about a bit.
+RAW_REGISTERS: Final = (
+    _register_sensor("warning_word", lambda status: int(status.warnings)),
+    _register_sensor("protection_word", lambda status: int(status.protections)),
+    _register_sensor("error_word", lambda status: int(status.errors)),
 )
 
 ACTIVE_FAULTS: Final = SensorEntityDescription(
@@ -339,8 +205,8 @@ ACTIVE_FAULTS: Final = SensorEntityDescription(
     entity_category=EntityCategory.DIAGNOSTIC,
 )
 
-LINK_SENSORS: Final = (
-    VlrvLinkSensorDescription(
+LINK_SENSORS: Final[tuple[ValueSensorDescription[VlrvCoordinator], ...]] = (
+    ValueSensorDescription(
         key="last_update",
         translation_key="last_update",
         device_class=SensorDeviceClass.TIMESTAMP,
@@ -348,7 +214,7 @@ LINK_SENSORS: Final = (
         entity_registry_enabled_default=False,
         value_fn=lambda coordinator: coordinator.health.last_sample,
     ),
-    VlrvLinkSensorDescription(
+    ValueSensorDescription(
         key="signal_strength",
         translation_key="signal_strength",
         device_class=SensorDeviceClass.SIGNAL_STRENGTH,
@@ -370,20 +236,13 @@ LINK_STATUS: Final = SensorEntityDescription(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class VlrvUpkeepDescription(SensorEntityDescription):
-    """A date in the life of a battery."""
-
-    value_fn: Callable[[ChargeMaintenance], datetime | None]
-
-
 def _date(
     key: str, value_fn: Callable[[ChargeMaintenance], datetime | None]
-) -> VlrvUpkeepDescription:
-    return VlrvUpkeepDescription(
+) -> ValueSensorDescription[ChargeMaintenance]:
+    return ValueSensorDescription(
         key=key,
         translation_key=key,
-        # Home Assistant's time trigger takes it.
+        # Home Assistant's time trigger accepts a timestamp.
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
@@ -391,9 +250,9 @@ def _date(
     )
 
 
-UPKEEP: Final = (
-    _date("last_full_charge", lambda upkeep: upkeep.last_full_charge),
-    _date("recharge_due", lambda upkeep: upkeep.recharge_due),
+MAINTENANCE_SENSORS: Final = (
+    _date("last_full_charge", lambda maintenance: maintenance.last_full_charge),
+    _date("recharge_due", lambda maintenance: maintenance.recharge_due),
 )
 
 
@@ -419,10 +278,10 @@ def limit_descriptions(facts: BatteryInfo) -> Iterator[SensorEntityDescription]:
             )
 
 
-# The same for all batteries, so made once.
+# The same for all batteries, so created once.
 @cache
-def _probe(number: int) -> VlrvSensorDescription:
-    return _temperature(
+def _probe(number: int) -> StatusSensorDescription:
+    return temperature(
         f"probe_{number}",
         lambda status: status.probes[number - 1],
         translation_key="probe",
@@ -433,11 +292,11 @@ def _probe(number: int) -> VlrvSensorDescription:
 
 
 @cache
-def _cell(number: int, *, enabled: bool) -> VlrvSensorDescription:
-    return _cell_voltage(
+def _cell(number: int, *, enabled: bool) -> StatusSensorDescription:
+    return cell_voltage(
         f"cell_{number}",
         lambda status: (
-            _volts(status.cells[number - 1]) if number <= len(status.cells) else None
+            status.cells[number - 1] if number <= len(status.cells) else None
         ),
         translation_key="cell",
         placeholders={"number": str(number)},
@@ -445,14 +304,16 @@ def _cell(number: int, *, enabled: bool) -> VlrvSensorDescription:
     )
 
 
-def descriptions(facts: BatteryInfo) -> Iterator[VlrvSensorDescription]:
+def status_descriptions(info: BatteryInfo) -> Iterator[StatusSensorDescription]:
     """Yield the sensors of a battery: only what is fitted in it."""
-    yield from (sensor for sensor in SENSORS if sensor.exists_fn(facts))
-    yield from RAW_WORDS
-    for number in facts.probes:
+    yield from SENSORS
+    yield from RAW_REGISTERS
+    if info.ambient:
+        yield AMBIENT_TEMPERATURE
+    for number in info.probes:
         yield _probe(number)
-    for number in range(1, facts.cell_count + 1):
-        yield _cell(number, enabled=facts.cell_count <= CELLS_ENABLED_UP_TO)
+    for number in range(1, info.cell_count + 1):
+        yield _cell(number, enabled=info.cell_count <= CELLS_ENABLED_UP_TO)
 
 
 async def async_setup_entry(
@@ -468,7 +329,7 @@ async def async_setup_entry(
     async_add_supported_entities(
         entry,
         async_add_entities,
-        descriptions,
+        status_descriptions,
         lambda description: VlrvSensor(coordinator, description),
     )
     async_add_supported_entities(
@@ -480,33 +341,39 @@ async def async_setup_entry(
     async_add_entities([VlrvActiveFaults(coordinator, ACTIVE_FAULTS)])
     async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
     async_add_entities([VlrvLinkStatus(coordinator, LINK_STATUS)])
-    async_add_entities(VlrvTotalSensor(coordinator, sensor) for sensor in TOTALS)
-    async_add_entities(VlrvDurationSensor(coordinator, sensor) for sensor in DURATIONS)
-    async_add_entities(VlrvUpkeepSensor(coordinator, sensor) for sensor in UPKEEP)
+    async_add_entities(
+        VlrvEnergySensor(coordinator, sensor) for sensor in ENERGY_SENSORS
+    )
+    async_add_entities(
+        VlrvDurationSensor(coordinator, sensor) for sensor in DURATION_SENSORS
+    )
+    async_add_entities(
+        VlrvMaintenanceSensor(coordinator, sensor) for sensor in MAINTENANCE_SENSORS
+    )
 
 
-class VlrvSensor(VlrvEntity, ValueSensor):
-    """A value of the last believed sample."""
+class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """A value of the last valid sample."""
 
-    entity_description: VlrvSensorDescription
+    entity_description: StatusSensorDescription
 
     def __init__(
-        self, coordinator: VlrvCoordinator, description: VlrvSensorDescription
+        self, coordinator: VlrvCoordinator, description: StatusSensorDescription
     ) -> None:
-        """Name the sensor, with its number where it has one."""
+        """Initialize the sensor, with its number where it has one."""
         if description.placeholders is not None:
             self._attr_translation_placeholders = description.placeholders
         super().__init__(coordinator, description)
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        return self._show(
+        return self._set_value(
             None if status is None else self.entity_description.value_fn(status)
         )
 
 
-class VlrvActiveFaults(VlrvEntity, ValueSensor):
+class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """What is wrong: in words, and protections by their keys for conditions."""
 
     _shown: tuple[frozenset[str], int, bool] | None = None
@@ -518,17 +385,17 @@ class VlrvActiveFaults(VlrvEntity, ValueSensor):
         return {} if self._shown is None else {PROTECTIONS: sorted(self._shown[0])}
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
         shown = None if status is None else _faults(status)
         if shown == self._shown:
             return False
         self._shown = shown
         if shown is None:
-            self._show(None)
+            self._set_value(None)
         else:
             active, errors, in_protection = shown
-            self._show(
+            self._set_value(
                 fault_list(
                     words(self.coordinator.hass).faults,
                     active,
@@ -547,32 +414,32 @@ def _faults(status: BatteryStatus) -> tuple[frozenset[str], int, bool]:
     )
 
 
-class VlrvLimitSensor(VlrvEntity, ValueSensor):
+class VlrvLimitSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """A threshold of the battery's own, read once for each connection."""
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         key = self.entity_description.key.removeprefix("limit_")
-        return self._show(self.coordinator.facts.limits.get(key))
+        return self._set_value(self.coordinator.facts.limits.get(key))
 
 
-class VlrvLinkSensor(VlrvEntity, ValueSensor):
+class VlrvLinkSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """A value of the link, which has one also while the battery is away."""
 
-    entity_description: VlrvLinkSensorDescription
+    entity_description: ValueSensorDescription[VlrvCoordinator]
 
     @property
     @override
     def available(self) -> bool:
         """Return whether there is something to show."""
-        return self._value is not None
+        return self._attr_native_value is not None
 
     @override
-    def _update(self) -> bool:
-        return self._show(self.entity_description.value_fn(self.coordinator))
+    def _update_attrs(self) -> bool:
+        return self._set_value(self.entity_description.value_fn(self.coordinator))
 
 
-class VlrvLinkStatus(VlrvEntity, ValueSensor):
+class VlrvLinkStatus(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """What the link is doing, until when the battery is let go, if values are live."""
 
     _shown: tuple[datetime | None, bool] | None = None
@@ -607,41 +474,45 @@ class VlrvLinkStatus(VlrvEntity, ValueSensor):
         )
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         before = self._shown
         status = self.coordinator.connection.status
         self._shown = (status.released_until, self.coordinator.is_live)
-        changed = self._show(status.state.value)
+        changed = self._set_value(status.state.value)
         return changed or self._shown != before
 
 
-class VlrvTotalSensor(TotalSensor, VlrvEntity):
+class VlrvEnergySensor(VlrvEntity, VlrvBaseEnergySensor[VlrvCoordinator]):
     """A total of the energy counter."""
 
     @property
     @override
-    def _counter(self) -> EnergyCounter:
+    def _energy(self) -> EnergyCounter:
         return self.coordinator.energy
 
     @property
     @override
-    def _counts_from(self) -> datetime:
-        """Return since when it is here: one before may have had its Bluetooth name."""
+    def _counting_since(self) -> datetime:
+        """Return when the entry was created.
+
+        An older entity may have got its name from the same Bluetooth name.
+        """
         return self.coordinator.config_entry.created_at
 
 
-class VlrvDurationSensor(VlrvEntity, DurationSensor):
-    """A time to empty or to full, which goes on while all samples are the same."""
+class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
+    """A time until empty or until full; changes while all samples are the same."""
 
+    @property
     @override
-    def _update(self) -> bool:
-        return self._show_time(self.coordinator.runtime)
+    def _runtime(self) -> Runtime:
+        return self.coordinator.runtime
 
 
-class VlrvUpkeepSensor(VlrvEntity, ValueSensor):
+class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """A date that stands also while the battery is away."""
 
-    entity_description: VlrvUpkeepDescription
+    entity_description: ValueSensorDescription[ChargeMaintenance]
 
     @property
     @override
@@ -650,5 +521,7 @@ class VlrvUpkeepSensor(VlrvEntity, ValueSensor):
         return True
 
     @override
-    def _update(self) -> bool:
-        return self._show(self.entity_description.value_fn(self.coordinator.upkeep))
+    def _update_attrs(self) -> bool:
+        return self._set_value(
+            self.entity_description.value_fn(self.coordinator.upkeep)
+        )

@@ -10,10 +10,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .base import OnOffEntity, keep_on_new_entity_id
 from .const import DOMAIN
 from .coordinator import VlrvConfigEntry
-from .entity import VlrvEntity, async_add_supported_entities
+from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
 
 # A battery is told one thing at a time.
 PARALLEL_UPDATES = 1
@@ -42,13 +41,15 @@ async def async_setup_entry(
     )
 
 
-class VlrvHeaterSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
+class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
     """Permission to heat (register 40 bit 4, C+): what the battery reports of it."""
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         status = self.coordinator.data
-        return self._show(None if status is None else status.heating_enabled)
+        before = self._attr_is_on
+        self._attr_is_on = None if status is None else status.heating_enabled
+        return self._attr_is_on is not before
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -61,7 +62,7 @@ class VlrvHeaterSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
         await self.coordinator.controls.async_set_heater(False)
 
 
-class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
+class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
     """Whether Home Assistant may connect to the battery, which takes one connection."""
 
     @property
@@ -85,8 +86,10 @@ class VlrvLinkSwitch(OnOffEntity, VlrvEntity, SwitchEntity):
         )
 
     @override
-    def _update(self) -> bool:
-        return self._show(not self.coordinator.connection.is_released)
+    def _update_attrs(self) -> bool:
+        before = self._attr_is_on
+        self._attr_is_on = not self.coordinator.connection.is_released
+        return self._attr_is_on is not before
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:

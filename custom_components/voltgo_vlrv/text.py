@@ -50,7 +50,7 @@ class VlrvName(VlrvEntity, TextEntity):
     _attr_native_max = NAME_MAX
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         name = self.coordinator.advertised_name
         # Another tool may have given it a longer one; Home Assistant shows none longer
         # than what can be set.

@@ -90,7 +90,7 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
         return self.entity_description.key.removesuffix("_firmware")
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         coordinator = self.coordinator
         before = (self._attr_installed_version, self._attr_latest_version)
         note = noted(coordinator.config_entry.options, self._component)
@@ -123,7 +123,7 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
         finally:
             self._attr_in_progress = False
             self._attr_update_percentage = None
-            self._update()
+            self._update_attrs()
             self.async_write_ha_state()
             await self.coordinator.async_request_refresh()
 

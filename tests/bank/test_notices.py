@@ -197,7 +197,7 @@ async def test_an_isolated_battery_is_reported_with_its_danger(
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
     await wait_for_poll()
-    assert bank.runtime_data.reading.isolated
+    assert bank.runtime_data.data.isolated
     await asyncio.sleep(60)
     assert issues(hass) == {}
     await asyncio.sleep(90)

@@ -8,16 +8,14 @@ from typing import Final, override
 
 from homeassistant.components.binary_sensor import (
     BinarySensorDeviceClass,
-    BinarySensorEntity,
     BinarySensorEntityDescription,
 )
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from ..base import OnOffEntity
 from ..const import LOW_BATTERY_HYSTERESIS
+from ..entity import VlrvBaseBinarySensor
 from .coordinator import BankConfigEntry, BankCoordinator, Presence
-from .entity import BankEntity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +35,7 @@ def _low(bank: BankCoordinator, before: bool | None) -> bool | None:
 
     It has to rise by the hysteresis before that ends.
     """
-    if (charge := bank.reading.state_of_charge) is None:
+    if (charge := bank.data.state_of_charge) is None:
         return None
     if before:
         return charge < bank.low_battery + LOW_BATTERY_HYSTERESIS
@@ -59,9 +57,9 @@ def _isolated(bank: BankCoordinator, _before: bool | None) -> bool | None:
 
     One that has, and is not heard any more, still has.
     """
-    if bank.reading.isolated:
+    if bank.data.isolated:
         return True
-    return False if bank.reading.is_complete else None
+    return False if bank.data.is_complete else None
 
 
 BINARY_SENSORS: Final = (
@@ -70,22 +68,24 @@ BINARY_SENSORS: Final = (
         translation_key="battery_missing",
         device_class=BinarySensorDeviceClass.PROBLEM,
         value_fn=_missing,
-        names_fn=lambda bank: bank.names(Presence.MISSING),
+        names_fn=lambda bank: bank.member_names(Presence.MISSING),
     ),
     BankBinarySensorDescription(
         key="battery_isolated",
         translation_key="battery_isolated",
         device_class=BinarySensorDeviceClass.PROBLEM,
         value_fn=_isolated,
-        names_fn=lambda bank: sorted(map(bank.name, bank.reading.isolated)),
+        names_fn=lambda bank: sorted(map(bank.member_name, bank.data.isolated)),
     ),
     BankBinarySensorDescription(
         key="any_protection",
         translation_key="any_protection",
         device_class=BinarySensorDeviceClass.PROBLEM,
-        value_fn=lambda bank, _before: bank.reading.protected,
+        value_fn=lambda bank, _before: bank.data.protected,
         names_fn=lambda bank: sorted(
-            bank.name(reading.key) for reading in bank.readings if reading.protected
+            bank.member_name(reading.key)
+            for reading in bank.readings
+            if reading.protected
         ),
     ),
     BankBinarySensorDescription(
@@ -98,13 +98,13 @@ BINARY_SENSORS: Final = (
         key="charging",
         translation_key="charging",
         device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        value_fn=lambda bank, _before: bank.reading.charging,
+        value_fn=lambda bank, _before: bank.data.charging,
     ),
     BankBinarySensorDescription(
         key="too_cold_to_charge",
         translation_key="too_cold_to_charge",
         device_class=BinarySensorDeviceClass.COLD,
-        value_fn=lambda bank, _before: bank.reading.too_cold,
+        value_fn=lambda bank, _before: bank.data.too_cold,
     ),
 )
 
@@ -120,7 +120,7 @@ def async_add_bank_binary_sensors(
     )
 
 
-class BankBinarySensor(OnOffEntity, BankEntity, BinarySensorEntity):
+class BankBinarySensor(VlrvBaseBinarySensor[BankCoordinator]):
     """A yes or no of the members together, with the names it is about."""
 
     entity_description: BankBinarySensorDescription
@@ -137,7 +137,7 @@ class BankBinarySensor(OnOffEntity, BankEntity, BinarySensorEntity):
         return (
             super().available
             or key == "battery_missing"
-            or (key == "battery_isolated" and bool(self.bank.reading.isolated))
+            or (key == "battery_isolated" and bool(self.coordinator.data.isolated))
         )
 
     @property
@@ -147,10 +147,12 @@ class BankBinarySensor(OnOffEntity, BankEntity, BinarySensorEntity):
         return None if self._names is None else {"batteries": self._names}
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         description = self.entity_description
         names = self._names
         if description.names_fn is not None:
-            self._names = description.names_fn(self.bank)
-        changed = self._show(description.value_fn(self.bank, self._is_on))
+            self._names = description.names_fn(self.coordinator)
+        changed = self._set_is_on(
+            description.value_fn(self.coordinator, self._attr_is_on)
+        )
         return changed or names != self._names

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 import logging
-from typing import Final
+from typing import Final, override
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -23,6 +23,7 @@ from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from ..battery.info import DEFAULT_MANUFACTURER, BatteryInfo
 from ..const import (
@@ -188,27 +189,31 @@ class Member:
         )
 
 
-class BankCoordinator:
-    """What the entities of a bank read."""
+class BankCoordinator(DataUpdateCoordinator[BankReading]):
+    """Combines the samples of the members into one bank.
+
+    A bank has no connection and does not poll. It is recalculated once after each poll
+    of a member, even if the data is unchanged.
+    """
+
+    config_entry: BankConfigEntry
 
     def __init__(self, hass: HomeAssistant, entry: BankConfigEntry) -> None:
-        """Prepare; nobody is followed yet."""
-        self.hass = hass
-        self.config_entry = entry
+        """Initialize the bank; `async_start` subscribes to the members."""
+        super().__init__(hass, _LOGGER, config_entry=entry, name=entry.title)
         self.members: dict[str, Member] = {}
         self.presence: dict[str, Presence] = {}
         self.readings: list[MemberReading] = []
         """Of those that report; where all were let go, what they reported last."""
         self.shows_last_values = False
         """Whether all were let go."""
-        self.reading: BankReading = read_bank([], len(members_of(entry)))
+        self.data = read_bank([], len(members_of(entry)))
         self.imbalance: int | None = None
         self.energy = BankEnergy(hass, entry.entry_id)
         self.runtime = Runtime()
         self._shares: dict[str, Average] = {}
         # What followed from the time when all reported.
         self._whole: tuple[Runtime, int | None] = (self.runtime, None)
-        self._listeners: list[CALLBACK_TYPE] = []
         self._due: asyncio.Handle | None = None
         self.isolation = Isolation(hass, entry.entry_id)
         self.issues = BankIssues(self)
@@ -225,10 +230,20 @@ class BankCoordinator:
         """Return whether the bank talks to an inverter over its data cables."""
         return bool(self.config_entry.options.get(CONF_INVERTER))
 
-    def names(self, *presences: Presence) -> list[str]:
+    @property
+    def identifier(self) -> str:
+        """Return the ID of the entry: what unique IDs of the entities begin with."""
+        return self.config_entry.entry_id
+
+    @property
+    def has_values(self) -> bool:
+        """Return whether a member reports, or all are released and show last values."""
+        return bool(self.readings)
+
+    def member_names(self, *presences: Presence) -> list[str]:
         """Return the names of the members of which one of these is true."""
         return sorted(
-            self.name(address)
+            self.member_name(address)
             for address, presence in self.presence.items()
             if presence in presences
         )
@@ -238,7 +253,7 @@ class BankCoordinator:
         """Return what the owner calls the bank."""
         return async_name(self.hass, self.config_entry)
 
-    def name(self, address: str) -> str:
+    def member_name(self, address: str) -> str:
         """Return what the owner calls a member."""
         member = self.members.get(address)
         return (member.name if member is not None else "") or address
@@ -256,12 +271,6 @@ class BankCoordinator:
             manufacturer=makers[0] if len(makers) == 1 else DEFAULT_MANUFACTURER,
             model=f"{len(self.members)} × {', '.join(models)}" if models else None,
         )
-
-    @callback
-    def async_add_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call `listener` whenever the bank was worked out anew."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
 
     # --- start and stop -------------------------------------------------------------
 
@@ -380,7 +389,7 @@ class BankCoordinator:
         ]
         self.readings = [member.reading() for member in used]
         before = frozenset(self.isolation.since.keys() & self.members.keys())
-        self.reading = reading = read_bank(
+        reading = read_bank(
             self.readings,
             len(self.members),
             before,
@@ -391,7 +400,7 @@ class BankCoordinator:
             _LOGGER.info(
                 "%s: %s %s",
                 self.title,
-                self.name(address),
+                self.member_name(address),
                 "has cut itself off from the others"
                 if address in reading.isolated
                 else "takes part again",
@@ -401,7 +410,7 @@ class BankCoordinator:
             if member.coordinator is not None:
                 module_id = member.coordinator.controls.module_id
                 member.module_id = member.module_id if module_id is None else module_id
-        self._average(time)
+        self._average(time, reading)
         self.energy.update(
             self.members,
             {
@@ -414,8 +423,13 @@ class BankCoordinator:
             },
         )
         self.issues.async_update(time)
-        for listener in list(self._listeners):
-            listener()
+        self.async_set_updated_data(reading)
+
+    @override
+    async def _async_update_data(self) -> BankReading:
+        """Recalculate the bank now; its members are polled on their own schedule."""
+        self._work_out()
+        return self.data
 
     @property
     def _is_let_go(self) -> bool:
@@ -432,9 +446,8 @@ class BankCoordinator:
             if member.coordinator is not None
         )
 
-    def _average(self, time: float) -> None:
+    def _average(self, time: float, reading: BankReading) -> None:
         """Take the currents into the means, or begin anew when they mean another set."""
-        reading = self.reading
         if not self._whole_is_last:
             self._whole = (Runtime(), None)
         if self.shows_last_values and reading.is_complete:

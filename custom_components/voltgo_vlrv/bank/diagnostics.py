@@ -56,7 +56,7 @@ def _member(hass: HomeAssistant, bank: BankCoordinator, address: str) -> dict[st
 
 
 def _bank(bank: BankCoordinator, members: tuple[str, ...]) -> dict[str, Any]:
-    reading = bank.reading
+    reading = bank.data
     numbers = {address: number for number, address in enumerate(members, 1)}
     cells = {
         name: None

@@ -83,7 +83,7 @@ class BankIssues:
                     Notice(
                         "bank_isolated",
                         ir.IssueSeverity.ERROR,
-                        {"bank": title, "name": bank.name(address)},
+                        {"bank": title, "name": bank.member_name(address)},
                     ),
                 )
         if len(bank.members) < MIN_MEMBERS:
@@ -100,7 +100,7 @@ class BankIssues:
                     {
                         "bank": title,
                         "changes": "\n".join(
-                            f"- {bank.name(address)}: "
+                            f"- {bank.member_name(address)}: "
                             f"{bank.members[address].module_id} → {number}"
                             for address, number in changes.items()
                         ),

@@ -3,116 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, override
 
-from homeassistant.components.sensor import (
-    SensorDeviceClass,
-    SensorEntityDescription,
-    SensorStateClass,
-)
-from homeassistant.const import (
-    PERCENTAGE,
-    EntityCategory,
-    UnitOfElectricCurrent,
-    UnitOfElectricPotential,
-    UnitOfEnergy,
-    UnitOfPower,
-    UnitOfTemperature,
-)
+from homeassistant.components.sensor import SensorEntityDescription, SensorStateClass
+from homeassistant.const import PERCENTAGE, EntityCategory
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from ..base import ValueSensor
-from ..durations import DURATIONS, DurationSensor
+from ..history.runtime import Runtime
 from ..localization import words
-from ..totals import TOTALS, TotalSensor
+from ..sensor_base import (
+    AMPERE_HOURS,
+    DURATION_SENSORS,
+    ENERGY_SENSORS,
+    ValueSensorDescription,
+    VlrvBaseDurationSensor,
+    VlrvBaseEnergySensor,
+    VlrvBaseSensor,
+    cell_voltage,
+    cell_voltage_delta,
+    current,
+    energy_capacity,
+    measurement,
+    power_sensors,
+    state_of_charge,
+    stored_energy,
+    temperature,
+    voltage,
+)
 from .aggregate import Cell
 from .coordinator import BankConfigEntry, BankCoordinator
 from .energy import BankEnergy
-from .entity import BankEntity
 
-AMPERE_HOURS: Final = "Ah"
-
-
-@dataclass(frozen=True, kw_only=True)
-class BankSensorDescription(SensorEntityDescription):
-    """A sensor and how it is read off a bank."""
-
-    value_fn: Callable[[BankCoordinator], float | int | str | None]
-
-
-def _power(
-    key: str, value_fn: Callable[[int], int], *, enabled: bool = False
-) -> BankSensorDescription:
-    def value(bank: BankCoordinator) -> int | None:
-        power = bank.reading.power
-        return None if power is None else value_fn(power)
-
-    return BankSensorDescription(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.WATT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_registry_enabled_default=enabled,
-        value_fn=value,
-    )
-
-
-def _charge(
-    key: str,
-    value_fn: Callable[[BankCoordinator], float | None],
-    *,
-    enabled: bool,
-    precision: int = 0,
-) -> BankSensorDescription:
-    return BankSensorDescription(
-        key=key,
-        translation_key=key,
-        # Home Assistant has no device class for electric charge.
-        native_unit_of_measurement=AMPERE_HOURS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=precision,
-        entity_category=None if enabled else EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=enabled,
-        value_fn=value_fn,
-    )
-
-
-def _temperature(
-    key: str, value_fn: Callable[[BankCoordinator], int | None]
-) -> BankSensorDescription:
-    return BankSensorDescription(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.TEMPERATURE,
-        native_unit_of_measurement=UnitOfTemperature.CELSIUS,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        value_fn=value_fn,
-    )
+type BankSensorDescription = ValueSensorDescription[BankCoordinator]
 
 
 def _cell_voltage(
     key: str, value_fn: Callable[[BankCoordinator], Cell | None]
 ) -> BankSensorDescription:
-    def value(bank: BankCoordinator) -> float | None:
+    def millivolts(bank: BankCoordinator) -> int | None:
         cell = value_fn(bank)
-        return None if cell is None else round(cell.millivolts / 1000, 3)
+        return None if cell is None else cell.millivolts
 
-    return BankSensorDescription(
-        key=key,
-        translation_key=key,
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=3,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=value,
-    )
+    return cell_voltage(key, millivolts)
 
 
 def _cell_place(
@@ -124,120 +58,65 @@ def _cell_place(
             return None
         text = words(bank.hass).bank["cell"]
         return text.replace("{number}", str(cell.number)).replace(
-            "{battery}", bank.name(cell.key)
+            "{battery}", bank.member_name(cell.key)
         )
 
-    return BankSensorDescription(
+    return ValueSensorDescription(
         key=key,
         translation_key=key,
         entity_category=EntityCategory.DIAGNOSTIC,
-        # At rest it changes with each reading, and each change is kept in the history.
+        # At rest it changes with each sample, and each change is a database row.
         entity_registry_enabled_default=False,
         value_fn=value,
     )
 
 
-SENSORS: Final = (
-    BankSensorDescription(
-        key="state_of_charge",
-        translation_key="state_of_charge",
-        device_class=SensorDeviceClass.BATTERY,
-        native_unit_of_measurement=PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        value_fn=lambda bank: bank.reading.state_of_charge,
+SENSORS: Final[tuple[BankSensorDescription, ...]] = (
+    state_of_charge(lambda bank: bank.data.state_of_charge, precision=0),
+    voltage("bank_voltage", lambda bank: bank.data.voltage),
+    current(lambda bank: bank.data.current),
+    *power_sensors(lambda bank: bank.data.power),
+    measurement(
+        "remaining_capacity",
+        lambda bank: bank.data.remaining_capacity,
+        AMPERE_HOURS,
+        precision=0,
     ),
-    BankSensorDescription(
-        key="bank_voltage",
-        translation_key="bank_voltage",
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.VOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=2,
-        value_fn=lambda bank: bank.reading.voltage,
-    ),
-    BankSensorDescription(
-        key="current",
-        translation_key="current",
-        device_class=SensorDeviceClass.CURRENT,
-        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=1,
-        value_fn=lambda bank: bank.reading.current,
-    ),
-    _power("power", lambda power: power, enabled=True),
-    # The energy dashboard takes a pair where it takes a power.
-    _power("charge_power", lambda power: max(power, 0)),
-    _power("discharge_power", lambda power: max(-power, 0)),
-    _charge(
-        "remaining_capacity", lambda bank: bank.reading.remaining_capacity, enabled=True
-    ),
-    _charge(
+    measurement(
         "full_capacity",
-        lambda bank: bank.reading.full_capacity,
-        enabled=False,
+        lambda bank: bank.data.full_capacity,
+        AMPERE_HOURS,
         precision=1,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=False,
     ),
-    BankSensorDescription(
-        key="stored_energy",
-        translation_key="stored_energy",
-        device_class=SensorDeviceClass.ENERGY_STORAGE,
-        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        value_fn=lambda bank: bank.reading.stored_energy,
+    stored_energy(lambda bank: bank.data.stored_energy),
+    energy_capacity(lambda bank: bank.data.energy_capacity),
+    temperature("highest_temperature", lambda bank: bank.data.highest_temperature),
+    temperature("lowest_temperature", lambda bank: bank.data.lowest_temperature),
+    _cell_voltage("highest_cell_voltage", lambda bank: bank.data.highest_cell),
+    _cell_voltage("lowest_cell_voltage", lambda bank: bank.data.lowest_cell),
+    _cell_place("highest_cell", lambda bank: bank.data.highest_cell),
+    _cell_place("lowest_cell", lambda bank: bank.data.lowest_cell),
+    cell_voltage_delta("bank_cell_voltage_delta", lambda bank: bank.data.cell_delta),
+    measurement(
+        "bank_state_of_health",
+        lambda bank: bank.data.state_of_health,
+        PERCENTAGE,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=False,
     ),
-    BankSensorDescription(
-        key="energy_capacity",
-        translation_key="energy_capacity",
-        device_class=SensorDeviceClass.ENERGY_STORAGE,
-        native_unit_of_measurement=UnitOfEnergy.WATT_HOUR,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_fn=lambda bank: bank.reading.energy_capacity,
+    measurement(
+        "state_of_charge_spread",
+        lambda bank: bank.data.spread,
+        PERCENTAGE,
+        category=EntityCategory.DIAGNOSTIC,
     ),
-    _temperature("highest_temperature", lambda bank: bank.reading.highest_temperature),
-    _temperature("lowest_temperature", lambda bank: bank.reading.lowest_temperature),
-    _cell_voltage("highest_cell_voltage", lambda bank: bank.reading.highest_cell),
-    _cell_voltage("lowest_cell_voltage", lambda bank: bank.reading.lowest_cell),
-    _cell_place("highest_cell", lambda bank: bank.reading.highest_cell),
-    _cell_place("lowest_cell", lambda bank: bank.reading.lowest_cell),
-    BankSensorDescription(
-        key="bank_cell_voltage_delta",
-        translation_key="bank_cell_voltage_delta",
-        device_class=SensorDeviceClass.VOLTAGE,
-        native_unit_of_measurement=UnitOfElectricPotential.MILLIVOLT,
-        state_class=SensorStateClass.MEASUREMENT,
-        suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda bank: bank.reading.cell_delta,
-    ),
-    BankSensorDescription(
-        key="bank_state_of_health",
-        translation_key="bank_state_of_health",
-        native_unit_of_measurement=PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_fn=lambda bank: bank.reading.state_of_health,
-    ),
-    BankSensorDescription(
-        key="state_of_charge_spread",
-        translation_key="state_of_charge_spread",
-        native_unit_of_measurement=PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda bank: bank.reading.spread,
-    ),
-    BankSensorDescription(
-        key="current_imbalance",
-        translation_key="current_imbalance",
-        native_unit_of_measurement=PERCENTAGE,
-        state_class=SensorStateClass.MEASUREMENT,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda bank: bank.imbalance,
+    measurement(
+        "current_imbalance",
+        lambda bank: bank.imbalance,
+        PERCENTAGE,
+        category=EntityCategory.DIAGNOSTIC,
     ),
 )
 
@@ -256,30 +135,31 @@ def async_add_bank_sensors(
     """Add the sensors of a bank."""
     bank = entry.runtime_data
     async_add_entities(BankSensor(bank, sensor) for sensor in SENSORS)
-    async_add_entities(BankDurationSensor(bank, sensor) for sensor in DURATIONS)
+    async_add_entities(BankDurationSensor(bank, sensor) for sensor in DURATION_SENSORS)
     async_add_entities([BankReportingSensor(bank, REPORTING)])
-    async_add_entities(BankTotalSensor(bank, sensor) for sensor in TOTALS)
+    async_add_entities(BankEnergySensor(bank, sensor) for sensor in ENERGY_SENSORS)
 
 
-class BankSensor(BankEntity, ValueSensor):
+class BankSensor(VlrvBaseSensor[BankCoordinator]):
     """A value of the members together."""
 
     entity_description: BankSensorDescription
 
     @override
-    def _update(self) -> bool:
-        return self._show(self.entity_description.value_fn(self.bank))
+    def _update_attrs(self) -> bool:
+        return self._set_value(self.entity_description.value_fn(self.coordinator))
 
 
-class BankDurationSensor(BankEntity, DurationSensor):
-    """A time until the bank is empty or full, by its batteries that are not isolated."""
+class BankDurationSensor(VlrvBaseDurationSensor[BankCoordinator]):
+    """A time until the active members of the bank are empty or full."""
 
+    @property
     @override
-    def _update(self) -> bool:
-        return self._show_time(self.bank.runtime)
+    def _runtime(self) -> Runtime:
+        return self.coordinator.runtime
 
 
-class BankReportingSensor(BankEntity, ValueSensor):
+class BankReportingSensor(VlrvBaseSensor[BankCoordinator]):
     """How many batteries report, and of how many."""
 
     _members: int | None = None
@@ -287,7 +167,7 @@ class BankReportingSensor(BankEntity, ValueSensor):
     @property
     @override
     def available(self) -> bool:
-        """Return True: that nobody reports is what it is there to say."""
+        """Return True: that no battery reports is what it shows."""
         return True
 
     @property
@@ -297,27 +177,31 @@ class BankReportingSensor(BankEntity, ValueSensor):
         return {"members": self._members}
 
     @override
-    def _update(self) -> bool:
-        before, self._members = self._members, self.bank.reading.members
-        changed = self._show(self.bank.reading.reporting)
+    def _update_attrs(self) -> bool:
+        before, self._members = self._members, self.coordinator.data.members
+        changed = self._set_value(self.coordinator.data.reporting)
         return changed or self._members != before
 
 
-class BankTotalSensor(TotalSensor, BankEntity):
+class BankEnergySensor(VlrvBaseEnergySensor[BankCoordinator]):
     """A total of the bank's energy."""
 
     @property
     @override
-    def _counter(self) -> BankEnergy:
-        return self.bank.energy
+    def _energy(self) -> BankEnergy:
+        return self.coordinator.energy
 
     @property
     @override
-    def _counts_from(self) -> datetime:
-        """Return since when there is the bank: one before may have had its name."""
-        return self.bank.config_entry.created_at
+    def _counting_since(self) -> datetime:
+        """Return when the bank was created: an older one may have had its name."""
+        return self.coordinator.config_entry.created_at
 
     @override
-    def _update(self) -> bool:
+    def _update_attrs(self) -> bool:
         # From 0 to what its members have counted would be a step in the statistics.
-        return super()._update() if self.bank.energy.has_begun else self._show(None)
+        return (
+            super()._update_attrs()
+            if self.coordinator.energy.has_begun
+            else self._set_value(None)
+        )

@@ -1,0 +1,409 @@
+"""Sensor factories and base sensors that batteries and banks share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, Protocol, override
+
+from homeassistant.components.sensor import (
+    RestoreSensor,
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    PERCENTAGE,
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfPower,
+    UnitOfTemperature,
+    UnitOfTime,
+)
+from homeassistant.helpers.typing import StateType
+
+from .entity import DeviceCoordinator, VlrvBaseEntity, keep_on_new_entity_id
+from .history.energy import CHARGED, DISCHARGED, in_steps
+from .history.runtime import Runtime, as_hours, shown_minutes
+
+AMPERE_HOURS: Final = "Ah"
+"""Home Assistant has no unit and no device class for electric charge."""
+
+type SensorValue = StateType | date | datetime | Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueSensorDescription[SourceT](SensorEntityDescription):
+    """A sensor, and how its value is read from a sample, a bank or a coordinator."""
+
+    value_fn: Callable[[SourceT], StateType | datetime]
+    placeholders: dict[str, str] | None = None
+    """Placeholders of the translated name, such as the number of a cell."""
+
+
+# --- factories ------------------------------------------------------------------------
+
+
+def measurement[SourceT](
+    key: str,
+    value_fn: Callable[[SourceT], StateType],
+    unit: str | None,
+    device_class: SensorDeviceClass | None = None,
+    *,
+    precision: int | None = None,
+    category: EntityCategory | None = None,
+    enabled: bool = True,
+    translation_key: str | None = None,
+    placeholders: dict[str, str] | None = None,
+) -> ValueSensorDescription[SourceT]:
+    """Return a sensor for a measured value, with statistics."""
+    return ValueSensorDescription(
+        key=key,
+        translation_key=translation_key or key,
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=precision,
+        entity_category=category,
+        entity_registry_enabled_default=enabled,
+        value_fn=value_fn,
+        placeholders=placeholders,
+    )
+
+
+def state_of_charge[SourceT](
+    value_fn: Callable[[SourceT], float | None], *, precision: int | None = None
+) -> ValueSensorDescription[SourceT]:
+    """Return the sensor for the state of charge in %."""
+    return measurement(
+        "state_of_charge",
+        value_fn,
+        PERCENTAGE,
+        SensorDeviceClass.BATTERY,
+        precision=precision,
+    )
+
+
+def voltage[SourceT](
+    key: str, value_fn: Callable[[SourceT], float | None]
+) -> ValueSensorDescription[SourceT]:
+    """Return a sensor for the voltage in V between the terminals."""
+    return measurement(
+        key,
+        value_fn,
+        UnitOfElectricPotential.VOLT,
+        SensorDeviceClass.VOLTAGE,
+        precision=2,
+    )
+
+
+def current[SourceT](
+    value_fn: Callable[[SourceT], float | None],
+) -> ValueSensorDescription[SourceT]:
+    """Return the sensor for the current in A, positive while charging."""
+    return measurement(
+        "current",
+        value_fn,
+        UnitOfElectricCurrent.AMPERE,
+        SensorDeviceClass.CURRENT,
+        precision=1,
+    )
+
+
+def power_sensors[SourceT](
+    value_fn: Callable[[SourceT], int | None],
+) -> tuple[ValueSensorDescription[SourceT], ...]:
+    """Return sensors for the power in W, positive while charging, and for each way.
+
+    The energy dashboard takes one sensor for each way where it takes a power.
+    """
+
+    def charge(source: SourceT) -> int | None:
+        power = value_fn(source)
+        return None if power is None else max(power, 0)
+
+    def discharge(source: SourceT) -> int | None:
+        power = value_fn(source)
+        return None if power is None else max(-power, 0)
+
+    ways = (
+        ("power", value_fn),
+        ("charge_power", charge),
+        ("discharge_power", discharge),
+    )
+    return tuple(
+        measurement(
+            key,
+            power,
+            UnitOfPower.WATT,
+            SensorDeviceClass.POWER,
+            precision=0,
+            enabled=key == "power",
+        )
+        for key, power in ways
+    )
+
+
+def stored_energy[SourceT](
+    value_fn: Callable[[SourceT], int | None],
+) -> ValueSensorDescription[SourceT]:
+    """Return the sensor for the energy in Wh that is left."""
+    return measurement(
+        "stored_energy",
+        value_fn,
+        UnitOfEnergy.WATT_HOUR,
+        SensorDeviceClass.ENERGY_STORAGE,
+        precision=0,
+    )
+
+
+def energy_capacity[SourceT](
+    value_fn: Callable[[SourceT], int | None],
+) -> ValueSensorDescription[SourceT]:
+    """Return the sensor for the energy in Wh of a full charge.
+
+    The energy dashboard weighs the charge of several batteries by it.
+    """
+    return measurement(
+        "energy_capacity",
+        value_fn,
+        UnitOfEnergy.WATT_HOUR,
+        SensorDeviceClass.ENERGY_STORAGE,
+        precision=0,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=False,
+    )
+
+
+def temperature[SourceT](
+    key: str,
+    value_fn: Callable[[SourceT], int | None],
+    *,
+    category: EntityCategory | None = None,
+    enabled: bool = True,
+    translation_key: str | None = None,
+    placeholders: dict[str, str] | None = None,
+) -> ValueSensorDescription[SourceT]:
+    """Return a sensor for a temperature in °C."""
+    return measurement(
+        key,
+        value_fn,
+        UnitOfTemperature.CELSIUS,
+        SensorDeviceClass.TEMPERATURE,
+        precision=0,
+        category=category,
+        enabled=enabled,
+        translation_key=translation_key,
+        placeholders=placeholders,
+    )
+
+
+def cell_voltage[SourceT](
+    key: str,
+    value_fn: Callable[[SourceT], float | None],
+    *,
+    enabled: bool = True,
+    translation_key: str | None = None,
+    placeholders: dict[str, str] | None = None,
+) -> ValueSensorDescription[SourceT]:
+    """Return a sensor for the voltage of a cell; `value_fn` returns mV, it shows V."""
+
+    def volts(source: SourceT) -> float | None:
+        millivolts = value_fn(source)
+        return None if millivolts is None else round(millivolts / 1000, 3)
+
+    return measurement(
+        key,
+        volts,
+        UnitOfElectricPotential.VOLT,
+        SensorDeviceClass.VOLTAGE,
+        precision=3,
+        category=EntityCategory.DIAGNOSTIC,
+        enabled=enabled,
+        translation_key=translation_key,
+        placeholders=placeholders,
+    )
+
+
+def cell_voltage_delta[SourceT](
+    key: str, value_fn: Callable[[SourceT], int | None]
+) -> ValueSensorDescription[SourceT]:
+    """Return a sensor for the difference in mV between the cells of a battery."""
+    return measurement(
+        key,
+        value_fn,
+        UnitOfElectricPotential.MILLIVOLT,
+        SensorDeviceClass.VOLTAGE,
+        precision=0,
+        category=EntityCategory.DIAGNOSTIC,
+    )
+
+
+# --- entities -------------------------------------------------------------------------
+
+
+class VlrvBaseSensor[CoordinatorT: DeviceCoordinator](
+    VlrvBaseEntity[CoordinatorT], SensorEntity
+):
+    """A sensor of a battery or of a bank; unknown while its value is None."""
+
+    entity_picture = None
+    last_reset = None
+    suggested_unit_of_measurement = None
+    supported_features = None
+
+    _attr_native_value: SensorValue = None
+
+    @property
+    @override
+    def native_value(self) -> SensorValue:
+        """Return the value; not cached, to save memory for each entity."""
+        return self._attr_native_value
+
+    def _set_value(self, value: SensorValue) -> bool:
+        """Set the value; return whether it changed."""
+        changed = value != self._attr_native_value
+        self._attr_native_value = value
+        return changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergySensorDescription(SensorEntityDescription):
+    """A total of energy; `direction` is CHARGED or DISCHARGED."""
+
+    direction: str
+
+
+ENERGY_SENSORS: Final = tuple(
+    EnergySensorDescription(
+        key=f"energy_{direction}",
+        translation_key=f"energy_{direction}",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=2,
+        direction=direction,
+    )
+    for direction in (CHARGED, DISCHARGED)
+)
+
+
+class EnergyTotals(Protocol):
+    """What counts energy in kWh for each direction."""
+
+    @property
+    def was_kept(self) -> bool:
+        """Return whether the totals were restored from a file."""
+
+    def total(self, direction: str) -> float:
+        """Return the total in kWh."""
+
+    def raise_to(self, direction: str, total: float, /) -> object:
+        """Raise the total to one that was shown before."""
+
+
+class VlrvBaseEnergySensor[CoordinatorT: DeviceCoordinator](
+    VlrvBaseSensor[CoordinatorT], RestoreSensor
+):
+    """A total of energy that never falls; known also without a connection."""
+
+    entity_description: EnergySensorDescription
+
+    @property
+    @abstractmethod
+    def _energy(self) -> EnergyTotals:
+        """Return what counts the energy."""
+
+    @property
+    @abstractmethod
+    def _counting_since(self) -> datetime:
+        """Return when counting began; an older shown total may be another device's."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: the total is known without a connection."""
+        return True
+
+    async_entity_id_changed = keep_on_new_entity_id
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Continue from the total that was shown before."""
+        last = await self.async_get_last_sensor_data()
+        state = await self.async_get_last_state()
+        if (
+            last is not None
+            and isinstance(last.native_value, int | float)
+            # A clock that is behind after a start makes its own total look older.
+            and (
+                self._energy.was_kept
+                or state is None
+                or state.last_updated >= self._counting_since
+            )
+        ):
+            self._energy.raise_to(
+                self.entity_description.direction, float(last.native_value)
+            )
+        await super().async_added_to_hass()
+
+    @override
+    def _update_attrs(self) -> bool:
+        total = self._energy.total(self.entity_description.direction)
+        return self._set_value(in_steps(total))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DurationSensorDescription(SensorEntityDescription):
+    """A time until empty or until full."""
+
+    minutes_fn: Callable[[Runtime], float | None]
+
+
+def _duration(
+    key: str, minutes_fn: Callable[[Runtime], float | None]
+) -> DurationSensorDescription:
+    return DurationSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.DURATION,
+        # Shown as hours and minutes; whole minutes need four digits.
+        native_unit_of_measurement=UnitOfTime.HOURS,
+        suggested_display_precision=4,
+        minutes_fn=minutes_fn,
+    )
+
+
+DURATION_SENSORS: Final = (
+    _duration("time_to_empty", lambda runtime: runtime.minutes_to_empty),
+    _duration("time_to_full", lambda runtime: runtime.minutes_to_full),
+)
+
+
+class VlrvBaseDurationSensor[CoordinatorT: DeviceCoordinator](
+    VlrvBaseSensor[CoordinatorT]
+):
+    """A time until empty or until full in h, from the samples of some minutes."""
+
+    entity_description: DurationSensorDescription
+    _minutes: int | None = None
+
+    @property
+    @abstractmethod
+    def _runtime(self) -> Runtime:
+        """Return what estimates the time."""
+
+    @override
+    def _update_attrs(self) -> bool:
+        self._minutes = shown_minutes(
+            self.entity_description.minutes_fn(self._runtime), self._minutes
+        )
+        return self._set_value(
+            None if self._minutes is None else as_hours(self._minutes)
+        )
