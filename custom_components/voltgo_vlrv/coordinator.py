@@ -44,11 +44,12 @@ from .const import (
     RELEASED_INTERVAL,
 )
 from .entries import async_name, is_bank, may_rename
+from .history.charge import charge_of
 from .history.diagnostic_log import async_diagnostic_log
 from .history.energy import EnergyCounter
 from .history.last_status import Memory
 from .history.maintenance import ChargeMaintenance
-from .history.runtime import Runtime, charge_of
+from .history.runtime import Runtime
 from .issues import (
     async_clear_slot_issue,
     async_raise_slot_issue,

@@ -109,7 +109,7 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
             "minutes_to_full": coordinator.runtime.minutes_to_full,
             "last_full_charge": coordinator.upkeep.last_full_charge,
             "recharge_due": coordinator.upkeep.recharge_due,
-            "used_until_recharge": coordinator.upkeep.used,
+            "used_until_recharge": coordinator.upkeep.elapsed_fraction,
         },
     }
 

@@ -26,9 +26,10 @@ from .connection.state import SHOWN_STATES
 from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
 from .entries import is_bank
+from .history.charge import charge_of, energy_capacity, stored_energy
 from .history.energy import EnergyCounter
 from .history.maintenance import ChargeMaintenance
-from .history.runtime import Runtime, charge_of, energy_capacity, stored_energy
+from .history.runtime import Runtime
 from .localization import fault_list, words
 from .sensor_base import (
     AMPERE_HOURS,

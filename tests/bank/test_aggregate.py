@@ -16,12 +16,8 @@ from custom_components.voltgo_vlrv.bank.aggregate import (
     imbalance,
     read_bank,
 )
-from custom_components.voltgo_vlrv.history.runtime import (
-    SETTLING,
-    Charge,
-    Runtime,
-    stored_energy,
-)
+from custom_components.voltgo_vlrv.history.charge import Charge, stored_energy
+from custom_components.voltgo_vlrv.history.runtime import SETTLING, Runtime
 from tests.common import POLL_INTERVAL
 
 FEW = settings(max_examples=40)

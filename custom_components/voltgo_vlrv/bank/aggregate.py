@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Final, NamedTuple
 
-from ..history.runtime import Charge, energy_capacity, stored_energy, total_charge
+from ..history.charge import Charge, energy_capacity, stored_energy, total_charge
 
 IDLE_CURRENT: Final = 0.5
 """A; a member with less carries nothing. Currents below about 1 A may read 0."""

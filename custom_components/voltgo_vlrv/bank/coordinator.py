@@ -35,8 +35,9 @@ from ..const import (
 )
 from ..coordinator import VlrvConfigEntry, VlrvCoordinator
 from ..entries import async_batteries, async_name, may_rename, members_of
+from ..history.charge import charge_of
 from ..history.energy import CHARGED, DISCHARGED, Flow
-from ..history.runtime import Runtime, charge_of
+from ..history.runtime import Runtime
 from .aggregate import BankReading, MemberReading, imbalance, read_bank
 from .energy import BankEnergy
 from .isolation import Isolation

@@ -14,7 +14,7 @@ from homeassistant.util import dt as dt_util
 
 from ..vlrv.faults import OperatingState
 from ..vlrv.registers import BatteryStatus
-from .runtime import ChargeHistory, StoredHistory
+from .charge_history import ChargeHistory, StoredHistory
 from .store import EntryStore, as_time
 
 _LOGGER = logging.getLogger(__name__)
@@ -79,9 +79,9 @@ class ChargeMaintenance:
         return self._due
 
     @property
-    def used(self) -> float:
+    def elapsed_fraction(self) -> float:
         """Return the share of the time until recharging that has passed."""
-        return self._history.used(self._hass.loop.time(), dt_util.utcnow())
+        return self._history.elapsed_fraction(self._hass.loop.time(), dt_util.utcnow())
 
     # --- counting -------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class ChargeMaintenance:
     @callback
     def _as_stored(self) -> dict[str, Any]:
         self._saved_at = self._hass.loop.time()
-        kept = self._history.keep(self._saved_at, dt_util.utcnow())
+        kept = self._history.as_stored(self._saved_at, dt_util.utcnow())
         return {
             "last_full": None if kept.last_full is None else kept.last_full.isoformat(),
             "used": kept.used,

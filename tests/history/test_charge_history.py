@@ -1,0 +1,326 @@
+"""Last full charge and recharge due date."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.voltgo_vlrv.history.charge_history import (
+    MAX_ABSENCE,
+    ChargeHistory,
+    StoredHistory,
+    months_at,
+)
+from tests.history.common import DAY, HOUR, MONTH
+
+NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+
+
+class Storage:
+    """A battery that stands somewhere, with a clock that can be set."""
+
+    def __init__(self, kept: StoredHistory | None = None) -> None:
+        """Start Home Assistant."""
+        self.time = 1000.0
+        self.now = NOW
+        self.history = ChargeHistory(self.time, kept)
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass, unseen."""
+        self.time += seconds
+        self.now += timedelta(seconds=seconds)
+
+    def add(
+        self,
+        temperature: float | None = 15,
+        *,
+        full: bool = True,
+        charging: bool = False,
+    ) -> None:
+        """See the battery."""
+        self.history.add(
+            self.time, full=full, charging=charging, temperature=temperature
+        )
+
+    def stands(self, months: float, temperature: float | None) -> None:
+        """See it every six hours."""
+        for _ in range(round(months * MONTH / (6 * HOUR))):
+            self.passes(6 * HOUR)
+            self.add(temperature)
+
+    def restarts(self, off: float = 0.0) -> None:
+        """Restart Home Assistant, which is off for some seconds."""
+        kept = self.history.as_stored(self.time, self.now)
+        self.now += timedelta(seconds=off)
+        self.time = 5.0
+        self.history = ChargeHistory(self.time, kept)
+
+    @property
+    def due(self) -> float | None:
+        """Return in how many months recharging is due."""
+        due = self.history.recharge_due(self.time, self.now)
+        return None if due is None else (due - self.now).total_seconds() / MONTH
+
+    @property
+    def last_full(self) -> datetime | None:
+        """Return when it was full."""
+        return self.history.last_full(self.time, self.now)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "months"),
+    [
+        *((-20, 9), (10, 9), (20, 9), (20.1, 6), (25, 6), (30, 6), (31, 3), (40, 3)),
+        *((55, 3), (None, 6)),
+    ],
+)
+def test_the_intervals_are_those_of_the_manual(
+    temperature: float | None, months: int
+) -> None:
+    """Table 6-2; without a temperature what 5.1.3 says for all long storage."""
+    assert months_at(temperature) == months
+    stored = Storage()
+    stored.add(temperature, charging=True)
+    assert stored.due == pytest.approx(months, rel=0.001)
+    stored.stands(1, temperature)
+    assert stored.due == pytest.approx(months - 1, rel=0.01)
+    stored.stands(months, temperature)
+    assert stored.due == pytest.approx(-1, rel=0.02)
+
+
+def test_nothing_is_known_until_it_was_seen_full() -> None:
+    """How much of the time had passed before is not known."""
+    stored = Storage()
+    assert stored.due is stored.last_full is None
+    stored.add(full=False, charging=True)
+    stored.stands(0.1, 15)
+    # The transition: it was not full, and is.
+    assert stored.last_full == NOW + timedelta(hours=6)
+
+    stored = Storage()
+    stored.add(full=True)
+    stored.stands(0.1, 15)
+    assert stored.due is stored.last_full is None
+
+
+def test_a_battery_that_stands_full_is_not_charged_by_that() -> None:
+    """Only a charger makes the date move on."""
+    stored = Storage()
+    stored.add(charging=True)
+    stored.stands(2, 15)
+    assert stored.last_full == NOW
+    assert stored.due == pytest.approx(7, rel=0.01)
+    stored.add(charging=True)
+    assert stored.last_full == stored.now
+    assert stored.due == pytest.approx(9, rel=0.01)
+    stored.add(full=False)
+    assert stored.due == pytest.approx(9, rel=0.01)
+
+
+def test_each_day_counts_by_its_own_temperature() -> None:
+    """Three months in the cold use up a third, one in the heat another."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(3, 15)
+    stored.stands(1, 35)
+    assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
+        2 / 3, rel=0.01
+    )
+    # Going on as it did on average.
+    assert stored.due == pytest.approx(2, rel=0.02)
+    stored.stands(1, 35)
+    assert stored.due == pytest.approx(0, abs=0.02)
+
+
+def test_day_and_night_do_not_make_the_date_jump() -> None:
+    """Warm days and cold nights: some hours each, and not three months at once."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    before = stored.due
+    assert before is not None
+    for number in range(200):
+        stored.passes(6 * HOUR)
+        stored.add(15 if number % 4 < 2 else 25)
+        due = stored.due
+        assert due is not None
+        moved = (due - before) * MONTH + 6 * HOUR
+        assert abs(moved) < 1.5 * DAY
+        before = due
+
+
+def test_a_long_absence_counts_as_the_manual_does_without_temperature() -> None:
+    """Cold before and after tells nothing of the summer between."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.passes(3 * MONTH)
+    assert stored.due == pytest.approx(3, rel=0.01)
+    stored.add(15)
+    assert stored.due == pytest.approx(3, rel=0.01)
+    # Where it was hot it is not taken for cooler.
+    stored = Storage()
+    stored.add(35, charging=True)
+    stored.passes(2 * MONTH)
+    assert stored.due == pytest.approx(1, rel=0.01)
+
+
+@pytest.mark.parametrize("off", [0.0, 3 * HOUR, 2 * MONTH])
+def test_a_restart_goes_on(off: float) -> None:
+    """Also when Home Assistant was off for a winter."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(3, 15)
+    stored.restarts(off)
+    months = off / MONTH
+    used = 3 / 9 + months / 6
+    assert stored.last_full == NOW
+    assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
+        used, rel=0.01
+    )
+    stored.add(15)
+    stored.stands(0.1, 15)
+    stored.restarts()
+    used += 0.1 / 9
+    assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
+        used, rel=0.01
+    )
+    assert stored.last_full == NOW
+
+
+def test_a_charge_that_a_restart_hides_shows_by_what_was_before() -> None:
+    """Not full before, full after."""
+    stored = Storage()
+    stored.add(full=False)
+    stored.restarts(HOUR)
+    stored.add(full=True)
+    assert stored.last_full == stored.now
+
+
+@pytest.mark.parametrize("jump", [-400, -1, 1, 400])
+def test_a_clock_that_is_set_moves_no_duration(jump: int) -> None:
+    """A charge that was seen stays as long ago as it is, and the rest as far away."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    stored.now += timedelta(days=jump)
+    assert stored.last_full == NOW + timedelta(days=jump)
+    assert stored.due == pytest.approx(8, rel=0.01)
+
+
+def test_a_clock_that_is_late_after_a_start_costs_nothing() -> None:
+    """A small computer without a battery of its own starts in the past."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    off = 2 * MONTH
+    stored.restarts(off)
+    right = stored.now
+    stored.now -= timedelta(days=300)
+    stored.add(15)
+    assert stored.last_full == stored.now  # not in the future
+    stored.passes(30)
+    stored.now = right + timedelta(seconds=30)
+    stored.add(15)
+    assert stored.last_full == NOW
+    used = 1 / 9 + 2 / 6
+    assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
+        used, rel=0.01
+    )
+    # Nor does one that was in the next century for a moment.
+    stored.now += timedelta(days=36500)
+    stored.add(15)
+    stored.passes(30)
+    stored.now = right + timedelta(seconds=60)
+    stored.add(15)
+    assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
+        used, rel=0.01
+    )
+
+
+@pytest.mark.parametrize("late", [60, 365, 20000], ids=["days", "a year", "1970"])
+def test_a_run_with_a_late_clock_costs_nothing(late: int) -> None:
+    """Also where nobody sets it, as without internet; nor do several."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    for _ in range(2):
+        stored.restarts(60)
+        stored.now -= timedelta(days=late)
+        stored.add(15)
+        stored.stands(0.1, 15)
+        # What is kept is kept by that clock.
+        stored.restarts(60)
+        stored.now += timedelta(days=late)
+        stored.add(15)
+    assert stored.last_full == NOW
+    assert stored.due == pytest.approx(9 - 1.2, rel=0.01)
+
+
+def test_what_was_kept_by_a_clock_that_was_not_set_is_not_decades_old() -> None:
+    """It was charged to full, and all lost power before the clock was set."""
+    stored = Storage()
+    stored.now -= timedelta(days=20000)
+    stored.add(15, full=False, charging=True)
+    stored.add(15, charging=True)
+    stored.stands(1, 15)
+    stored.restarts(60)
+    stored.now += timedelta(days=20000)
+    for _ in range(2):
+        stored.add(15)
+        assert stored.last_full is not None
+        age = (stored.now - stored.last_full).total_seconds()
+        assert age == pytest.approx(MONTH, rel=0.01)
+        assert stored.due == pytest.approx(8, rel=0.01)
+        # From here on what is kept is kept by a clock that was set.
+        stored.restarts(60)
+
+
+def test_a_run_with_an_early_clock_is_got_over() -> None:
+    """What was kept then does not stop the time for decades."""
+    stored = Storage()
+    stored.add(15, charging=True)
+    stored.restarts(60)
+    stored.now += timedelta(days=30000)
+    stored.add(15, charging=True)
+    stored.restarts(60)
+    stored.now -= timedelta(days=30000)
+    stored.add(15)
+    stored.restarts(MONTH)
+    used = stored.history.elapsed_fraction(stored.time, stored.now)
+    stored.restarts(MONTH)
+    again = stored.history.elapsed_fraction(stored.time, stored.now)
+    assert again - used == pytest.approx(1 / 6, rel=0.01)
+    assert stored.last_full is not None
+    assert stored.last_full <= stored.now
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, MAX_ABSENCE / 10),
+            st.floats(-1e9, 1e9),
+            st.one_of(st.none(), st.floats(-40, 80)),
+            st.sampled_from(["full", "charged", "used", "restart", "unseen"]),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_happens_the_last_full_charge_is_not_in_the_future(
+    steps: list[tuple[float, float, float | None, str]],
+) -> None:
+    """And what has passed since is a share of what may pass."""
+    stored = Storage()
+    for seconds, clock, temperature, what in steps:
+        stored.passes(seconds)
+        moment = NOW + timedelta(seconds=clock)
+        stored.now = moment if abs(clock) > 1e8 else stored.now
+        if what == "restart":
+            stored.restarts()
+        elif what != "unseen":
+            stored.add(temperature, full=what != "used", charging=what == "charged")
+        last, due = stored.last_full, stored.due
+        assert (last is None) is (due is None)
+        assert last is None or last <= stored.now
+        assert stored.history.elapsed_fraction(stored.time, stored.now) >= 0
