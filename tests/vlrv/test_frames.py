@@ -9,10 +9,13 @@ from hypothesis import assume, example, given, settings, strategies as st
 import pytest
 
 from .samples import CELLS, frame
+from custom_components.voltgo_vlrv.vlrv import frames as frames_module
 from custom_components.voltgo_vlrv.vlrv.frames import (
+    _SLICE,
     BUFFER_LIMIT,
     MAX_REGISTERS,
     FrameAssembler,
+    _frame_length,
     crc16,
     read_request,
     settings_request,
@@ -467,3 +470,147 @@ def test_good_frames_between_garbage_are_all_found(
     feeder = Feeder()
     stream = b"".join(junk + good for junk, good in parts)
     assert feeder.feed(*cut(stream, sizes)) == [good for _, good in parts]
+
+
+class SlowAssembler:
+    """The rule of the assembler without anything that makes it fast.
+
+    Each notification, in slices, begins at the first byte that waits: the earliest intact
+    frame counts, a beginning that lacks its end does not hide what is behind it.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.buffer = b""
+        self.discarded = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the frames now complete."""
+        frames: list[bytes] = []
+        for start in range(0, len(data), _SLICE):
+            self.buffer += data[start : start + _SLICE]
+            at = done = 0
+            waiting: int | None = None
+            while at < len(self.buffer):
+                length = _frame_length(self.buffer, at)
+                if length is None or at + length > len(self.buffer):
+                    waiting = at if waiting is None else waiting
+                elif length and not crc16(self.buffer[at : at + length]):
+                    frames.append(self.buffer[at : at + length])
+                    self.discarded += at - done
+                    at = done = at + length
+                    waiting = None
+                    continue
+                at += 1
+            keep = at if waiting is None else waiting
+            self.discarded += keep - done
+            self.buffer = self.buffer[keep:]
+        return frames
+
+
+# Beginnings of every kind with lengths that overlap, so that frames lie within others.
+beginnings = st.sampled_from(
+    [
+        b"\x01", b"\x01\x03", b"\x01\x03\x02", b"\x01\x03\x52", b"\x01\x04\x01\x20",
+        b"\x01\x83", b"\x10", b"\x10\x07\x01", b"\x10\x03\xff", b"\x10\x10\x10\x10",
+        b"\x64", b"\x64\x01\x01", b"\x64\x03\x01", b"\x64\x64",
+    ]
+)  # fmt: skip
+pieces = st.one_of(good_frames, beginnings, st.binary(max_size=12))
+
+
+@given(
+    st.lists(st.lists(pieces, max_size=5).map(b"".join), max_size=12),
+    st.lists(st.integers(0, 12), max_size=2),
+)
+@settings(max_examples=600, deadline=None, derandomize=True)
+def test_assembler_with_any_notifications_does_what_the_slow_rule_does(
+    notifications: list[bytes], clear_before: list[int]
+) -> None:
+    """Frames, their order, what is discarded and what waits, step by step."""
+    fast, slow = FrameAssembler(), SlowAssembler()
+    for number, data in enumerate(notifications):
+        if number in clear_before:
+            fast.clear()
+            slow.discarded += len(slow.buffer)
+            slow.buffer = b""
+        assert fast.feed(data) == slow.feed(data)
+        assert fast.discarded == slow.discarded
+        assert len(fast) == len(slow.buffer)
+
+
+@given(st.lists(pieces, max_size=8).map(b"".join), st.integers(1, 5))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_assembler_with_notifications_of_few_bytes_does_what_the_slow_rule_does(
+    stream: bytes, size: int
+) -> None:
+    """Beginnings are looked at again until their length has arrived."""
+    fast, slow = FrameAssembler(), SlowAssembler()
+    for start in range(0, len(stream), size):
+        data = stream[start : start + size]
+        assert fast.feed(data) == slow.feed(data)
+        assert (fast.discarded, len(fast)) == (slow.discarded, len(slow.buffer))
+
+
+@given(st.binary(max_size=300), st.integers(0, 300))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_checksum_of_a_part_follows_from_two_beginnings(data: bytes, at: int) -> None:
+    """For every length, wherever the part begins."""
+    assembler = FrameAssembler()
+    body = with_crc(data[: MAX_REGISTERS * 2])
+    stream = bytes(at) + body
+    assembler._buffer += stream
+    crc = 0
+    for number in range(len(stream)):
+        crc = crc16_from(crc, stream[number])
+        assembler._checksums.append(crc)
+    assert assembler._is_intact(at, len(body))
+    assembler._checksums[-1] ^= 1
+    assert not assembler._is_intact(at, len(body))
+
+
+def crc16_from(crc: int, byte: int) -> int:
+    """Return a checksum with one byte more, bit by bit."""
+    crc ^= byte
+    for _ in range(8):
+        crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
+
+@pytest.mark.parametrize(
+    "worst",
+    [
+        b"\x10\x03\xe0",
+        b"\x10\x10\x10",
+        b"\x01\x03\xfe",
+        b"\x01\x04\x01\xff",
+        b"\x64\x01",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 20, 244])
+def test_work_of_the_assembler_is_linear_in_the_bytes(
+    monkeypatch: pytest.MonkeyPatch, worst: bytes, size: int
+) -> None:
+    """Counted, not timed: each beginning is classified and checked a few times at most."""
+    work = 0
+
+    def count_length(buffer: bytes | bytearray, at: int) -> int | None:
+        nonlocal work
+        work += 1
+        return _frame_length(buffer, at)
+
+    is_intact = FrameAssembler._is_intact
+
+    def count_check(self: FrameAssembler, start: int, length: int) -> bool:
+        nonlocal work
+        work += 1
+        return is_intact(self, start, length)
+
+    monkeypatch.setattr(frames_module, "_frame_length", count_length)
+    monkeypatch.setattr(FrameAssembler, "_is_intact", count_check)
+    stream = worst * (6000 // len(worst))
+    assembler = FrameAssembler()
+    for start in range(0, len(stream), size):
+        assembler.feed(stream[start : start + size])
+        assert len(assembler) <= BUFFER_LIMIT
+    assert work <= 5 * len(stream)

@@ -7,7 +7,11 @@ Three families share the link and are told apart by their first byte (protocol 2
 
 from __future__ import annotations
 
+from array import array
+from bisect import insort
+from collections import deque
 from functools import cache
+from itertools import chain
 from typing import Final
 
 STATUS_FAMILY: Final = 0x01
@@ -97,29 +101,68 @@ def _frame_length(buffer: bytes | bytearray, at: int) -> int | None:
     return 0
 
 
+@cache
+def _zeros_table(length: int) -> tuple[array[int], array[int]]:
+    """Return how `length` zero bytes change a checksum, by its high and its low byte.
+
+    The checksum is linear: that of any part of a buffer follows from the checksums of
+    two beginnings of it, in constant time. About 1 kB for each length, at most 260.
+    """
+    basis = []
+    for bit in range(16):
+        crc = 1 << bit
+        for _ in range(length):
+            crc = (crc >> 8) ^ _CRC_TABLE[crc & 0xFF]
+        basis.append(crc)
+    low, high = array("H", [0]), array("H", [0])
+    for table, images in ((low, basis[:8]), (high, basis[8:])):
+        for image in images:
+            table.extend([value ^ image for value in table])
+    return high, low
+
+
 class FrameAssembler:
     """Cuts what a battery notifies into whole frames with a valid checksum.
 
-    A frame may come in pieces, several in one piece (both seen in recordings), twice,
-    cut short or behind garbage. Whatever is not part of an intact
-    frame is thrown away and counted in `discarded` (bytes since construction).
+    A frame may come in pieces, several in one piece (A), twice, cut short or behind
+    garbage. Bytes that are part of no intact frame are removed and counted in `discarded`
+    (since construction). Work and memory are bounded for each byte, whatever it is: a
+    frame may begin anywhere, but each beginning is looked at once and checked once.
     """
 
-    __slots__ = ("_buffer", "discarded")
+    __slots__ = (
+        "_buffer",
+        "_by_end",
+        "_checksums",
+        "_offset",
+        "_open",
+        "_unclassified",
+        "discarded",
+    )
 
     def __init__(self) -> None:
         """Start empty."""
-        self._buffer = bytearray()
         self.discarded = 0
+        self._buffer = bytearray()
+        # Positions count from the construction on; this is that of the buffer's first.
+        self._offset = 0
+        # Checksum of everything since some byte before the buffer, up to each position.
+        self._checksums = [0]
+        # Possible beginnings of frames that lack their end, with that, by position ...
+        self._open: deque[tuple[int, int]] = deque()
+        # ... and by the end.
+        self._by_end: dict[int, list[int]] = {}
+        # Positions with too few bytes behind them to tell; at most the last three.
+        self._unclassified: list[int] = []
 
     def __len__(self) -> int:
         """Return how many bytes wait for the rest of their frame, at most 512."""
         return len(self._buffer)
 
     def clear(self) -> None:
-        """Forget what waits: before each request, so that no old half is completed."""
+        """Discard what waits: before each request, so that no old half is completed."""
         self.discarded += len(self._buffer)
-        self._buffer.clear()
+        self._restart()
 
     def feed(self, data: bytes | bytearray) -> list[bytes]:
         """Take one notification of any size and return the frames now complete."""
@@ -132,32 +175,77 @@ class FrameAssembler:
             return [bytes(data)]  # the ordinary case: one notification, one frame
         frames: list[bytes] = []
         for start in range(0, len(data), _SLICE):
-            self._buffer += data[start : start + _SLICE]
-            self._cut(frames)
+            self._extend(data[start : start + _SLICE], frames)
         return frames
 
-    def _cut(self, frames: list[bytes]) -> None:
-        """Move the intact frames from the buffer to `frames`.
+    def _restart(self) -> None:
+        self._offset += len(self._buffer)
+        self._buffer.clear()
+        self._checksums = [0]
+        self._open.clear()
+        self._by_end.clear()
+        self._unclassified.clear()
 
-        The search goes on behind a beginning that still lacks its end: it may be
-        garbage that would swallow the frames behind it.
+    def _extend(self, data: bytes | bytearray, frames: list[bytes]) -> None:
+        """Append `data`, and move the frames that are complete by it to `frames`.
+
+        The earliest beginning counts. One that still lacks its end does not keep frames
+        behind it waiting: it may be garbage that would swallow them.
         """
-        buffer = self._buffer
-        size = len(buffer)
-        at = done = 0
-        waiting: int | None = None
-        while at < size:
-            length = _frame_length(buffer, at)
-            if length is None or at + length > size:
-                if waiting is None:
-                    waiting = at
-            elif length and not crc16(frame := buffer[at : at + length]):
-                frames.append(bytes(frame))
-                self.discarded += at - done
-                at = done = at + length
-                waiting = None
+        known_end = self._offset + len(self._buffer)
+        self._buffer += data
+        end = self._offset + len(self._buffer)
+        table = _CRC_TABLE
+        crc = self._checksums[-1]
+        for byte in data:
+            crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
+            self._checksums.append(crc)
+        # Beginnings whose end or length has arrived by now, then those that are new.
+        earlier = self._unclassified
+        if self._by_end:
+            for position in range(known_end + 1, end + 1):
+                earlier += self._by_end.pop(position, ())
+            earlier.sort()
+        self._unclassified = []
+        begin = self._offset
+        for start in chain(earlier, range(known_end, end)):
+            if start < begin:
                 continue
-            at += 1
-        keep = size if waiting is None else waiting
-        self.discarded += keep - done
-        del buffer[:keep]
+            length = _frame_length(self._buffer, start - self._offset)
+            if length is None:
+                self._unclassified.append(start)
+            elif start + length > end:
+                self._by_end.setdefault(start + length, []).append(start)
+                if self._open and self._open[-1][0] > start:
+                    insort(self._open, (start, start + length))
+                else:
+                    self._open.append((start, start + length))
+            elif length and self._is_intact(start, length):
+                at = start - self._offset
+                frames.append(bytes(self._buffer[at : at + length]))
+                self.discarded += start - begin
+                begin = start + length
+        self._trim(begin, end)
+
+    def _is_intact(self, start: int, length: int) -> bool:
+        """Return whether the checksum of `length` bytes from `start` is right."""
+        at = start - self._offset
+        before = self._checksums[at] ^ 0xFFFF
+        high, low = _zeros_table(length)
+        return self._checksums[at + length] == high[before >> 8] ^ low[before & 0xFF]
+
+    def _trim(self, begin: int, end: int) -> None:
+        """Discard what is before the first beginning that may still become a frame."""
+        while self._open and (self._open[0][0] < begin or self._open[0][1] <= end):
+            self._open.popleft()
+        keep = min(
+            self._open[0][0] if self._open else end,
+            self._unclassified[0] if self._unclassified else end,
+        )
+        self.discarded += keep - begin
+        if keep == end:
+            self._restart()
+        elif keep > self._offset:
+            del self._buffer[: keep - self._offset]
+            del self._checksums[: keep - self._offset]
+            self._offset = keep
