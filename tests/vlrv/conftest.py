@@ -2,9 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
 import pytest
+
+from homeassistant.components import bluetooth
+
+from .harness import ADDRESS, NAME, SOURCE, Build, Link, ScriptedBattery
+from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
+from custom_components.voltgo_vlrv.vlrv.const import Timing
+from simulator.clock import FastClock
+from simulator.peripheral import Battery
+from tests.bluetooth_env import BluetoothEnvironment
 
 
 @pytest.fixture(autouse=True)
 def auto_enable_custom_integrations() -> None:
     """Set no Home Assistant up for what does not know it; nor discover the battery."""
+
+
+@pytest.fixture(name="build")
+async def build_fixture(
+    bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
+) -> Build:
+    """Return what makes a link of any kind; keywords are those of a peripheral."""
+
+    async def build(
+        battery: Battery | None = None,
+        *,
+        timing: Timing | None = None,
+        heard: bool = True,
+        **kwargs: Any,
+    ) -> Link:
+        peripheral = await bluetooth_env.add_battery(
+            battery or ScriptedBattery(), **kwargs
+        )
+        adapter = await bluetooth_env.add_adapter(SOURCE)
+        losses: list[float] = []
+        client = VlrvClient(
+            NAME,
+            lambda: bluetooth.async_ble_device_from_address(
+                bluetooth_env.hass, ADDRESS, True
+            ),
+            on_disconnect=lambda: losses.append(fast_clock.now),
+            timing=timing,
+        )
+        if heard:
+            await bluetooth_env.heard(ADDRESS)
+        return Link(bluetooth_env, fast_clock, peripheral, adapter, client, losses)
+
+    return build
+
+
+@pytest.fixture(name="link")
+async def link_fixture(build: Build) -> AsyncGenerator[Link]:
+    """Return a client that is not connected yet; afterwards it lets go."""
+    link = await build()
+    yield link
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+@pytest.fixture(name="connected")
+async def connected_fixture(link: Link) -> Link:
+    """Return a connected client."""
+    await link.client.connect()
+    return link

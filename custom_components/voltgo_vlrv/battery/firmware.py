@@ -29,6 +29,7 @@ RESTART_STEP: Final = 5.0  # s between two looks whether it is back
 
 
 _FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
+    (FirmwareFailure.PACKAGE_TOO_LARGE, "firmware_small_packets"),
     (FirmwareFailure.NO_ANSWER, "firmware_no_answer"),
     (FirmwareFailure.CONNECTION_LOST, "firmware_connection_lost"),
     (FirmwareFailure.REFUSED, "firmware_refused"),
@@ -148,7 +149,11 @@ class FirmwareInstaller:
                 signal="?" if signal is None else str(signal),
                 wanted=str(MIN_SIGNAL),
             )
-        if coordinator.client.max_write_size < MAX_REQUEST_SIZE:
+        try:
+            size = await coordinator.client.measure_write_size()
+        except VlrvError as err:
+            raise self._error("firmware_unreachable") from err
+        if size < MAX_REQUEST_SIZE:
             raise self._error("firmware_small_packets")
 
     async def _await_restart(self, old: str | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Final, Self
 
 from bleak.backends.device import BLEDevice
@@ -11,12 +10,15 @@ from bleak.backends.device import BLEDevice
 from .const import GattProfile, Timing
 from .errors import (
     ConnectionLostError,
+    FirmwareError,
+    FirmwareFailure,
+    FirmwareStep,
     ImplausibleError,
     NoAnswerError,
     NotSentError,
     RefusedError,
 )
-from .firmware import FirmwareImage, transfer
+from .firmware import MAX_REQUEST_SIZE, FirmwareImage, transfer
 from .frames import FIRMWARE_FAMILY, SETTINGS_FAMILY, settings_request
 from .identity import IDENTITY_COUNT, IDENTITY_START, Identity, decode_identity
 from .registers import CURRENT_SCALE, STATUS_START, BatteryStatus, decode_status
@@ -141,12 +143,7 @@ class VlrvClient:
         await self.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         """Disconnect."""
         await self.disconnect()
 
@@ -174,14 +171,6 @@ class VlrvClient:
         connection is gone; until then no other device can connect to the battery.
         """
         return self._connection.is_disconnecting
-
-    @property
-    def max_write_size(self) -> int:
-        """Return how many bytes the stack says one write can carry, 0 if unknown.
-
-        Proxies keep the value of an earlier connection; see `max_notification_size`.
-        """
-        return self._connection.max_write_size
 
     @property
     def max_notification_size(self) -> int:
@@ -310,10 +299,7 @@ class VlrvClient:
 
         Raises NoAnswerError, ConnectionLostError, or ImplausibleError for another number.
         """
-        try:
-            return decode_module_id(await self._read_setting(GET_MODULE_ID, 6))
-        except ValueError as err:
-            raise ImplausibleError((str(err),)) from err
+        return await self._read_setting(GET_MODULE_ID, 6, decode_module_id)
 
     async def read_protocols(self, function: int) -> ProtocolList:
         """Read the list of protocols; `function` is `settings.GET_CAN` or `GET_RS485`.
@@ -321,17 +307,32 @@ class VlrvClient:
         Raises NoAnswerError, ConnectionLostError, or ImplausibleError for a list that
         contradicts itself.
         """
-        try:
-            return decode_protocols(await self._read_setting(function, None))
-        except ValueError as err:
-            raise ImplausibleError((str(err),)) from err
+        return await self._read_setting(function, None, decode_protocols)
 
-    async def _read_setting(self, function: int, length: int | None) -> bytes:
-        return await self._transport.request(
+    async def _read_setting[T](
+        self, function: int, length: int | None, decode: Callable[[bytes], T]
+    ) -> T:
+        frame = await self._transport.request(
             settings_request(function),
             ExpectedReply(SETTINGS_FAMILY, function, length),
             self._timing.optional_attempts,
         )
+        try:
+            return decode(frame)
+        except ValueError as err:
+            raise ImplausibleError((str(err),)) from err
+
+    async def measure_write_size(self) -> int:
+        """Return how many bytes one write surely carries on this connection.
+
+        The largest notification is the proof; what the stack says may belong to an
+        earlier connection. If none was as large as a firmware package, registers are
+        read that fill one. Raises ConnectionLostError.
+        """
+        async with self._transport.exclusive() as connection:
+            return await self._transport.measure_write_size(
+                MAX_REQUEST_SIZE, connection
+            )
 
     # --- writes -----------------------------------------------------------------------
 
@@ -368,9 +369,22 @@ class VlrvClient:
     ) -> None:
         """Transfer a firmware image, see `firmware.transfer`.
 
-        Nothing else is sent meanwhile. Raises FirmwareError.
+        Nothing else is sent meanwhile, and nothing at all before this connection is known
+        to carry a package (`measure_write_size`). Raises FirmwareError.
         """
         async with self._transport.exclusive() as connection:
+            try:
+                size = await self._transport.measure_write_size(
+                    MAX_REQUEST_SIZE, connection
+                )
+            except ConnectionLostError as err:
+                raise FirmwareError(
+                    FirmwareStep.SYNC, None, FirmwareFailure.CONNECTION_LOST
+                ) from err
+            if size < MAX_REQUEST_SIZE:
+                raise FirmwareError(
+                    FirmwareStep.SYNC, None, FirmwareFailure.PACKAGE_TOO_LARGE
+                )
 
             async def exchange(request: bytes, length: int, max_wait: float) -> bytes:
                 return await self._transport.send_once(

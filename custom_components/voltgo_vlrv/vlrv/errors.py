@@ -78,6 +78,8 @@ class FirmwareStep(StrEnum):
 class FirmwareFailure(StrEnum):
     """Why a step of a firmware transfer failed, as keys of the texts."""
 
+    PACKAGE_TOO_LARGE = "package_too_large"
+    """Nothing was sent: the connection is not known to carry a package in one piece."""
     NO_ANSWER = "no_answer"
     CONNECTION_LOST = "connection_lost"
     REFUSED = "refused"

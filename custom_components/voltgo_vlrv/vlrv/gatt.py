@@ -220,21 +220,6 @@ class GattConnection:
         """Return whether the stack still holds a connection that is to end."""
         return self._disconnection is not None and not self._disconnection.is_gone()
 
-    @property
-    def max_write_size(self) -> int:
-        """Return how many bytes the stack says one write can carry, 0 if unknown.
-
-        Proxies keep the value of an earlier connection, so it is no proof (A).
-        """
-        if self._service is None:
-            return 0
-        try:
-            with radio_call("asking for the write size", ConnectionLostError):
-                # Not the client's `mtu_size`: BlueZ's never tells more than the smallest.
-                return self._service.write.max_write_without_response_size
-        except ConnectionLostError:
-            return 0
-
     async def connect(self) -> None:
         """Connect and subscribe; do nothing while connected.
 

@@ -195,6 +195,22 @@ class Transport:
             attempts,
         )
 
+    async def measure_write_size(self, wanted: int, connection: int) -> int:
+        """Return the bytes of the largest notification of this connection.
+
+        If that is less than `wanted`, a read of status registers is sent whose reply has
+        as many bytes: undefined registers read 0 (A). Call it inside `exclusive` only.
+        """
+        if self.connection.max_notification_size < wanted:
+            count = (wanted - 4) // 2
+            with suppress(NoAnswerError, RefusedError):
+                await self.send_once(
+                    read_request(0, count),
+                    ExpectedReply(STATUS_FAMILY, READ_REGISTERS, 5 + 2 * count),
+                    connection=connection,
+                )
+        return self.connection.max_notification_size
+
     async def send_once(
         self,
         request: bytes,

@@ -1,0 +1,545 @@
+"""Connecting and disconnecting: whatever happens, the client ends free or usable."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from bleak import BleakClient
+from bleak.backends.service import BleakGATTService
+from bleak.exc import BleakError
+import bleak_retry_connector
+import pytest
+
+from .harness import ADDRESS, STATUS_39, STATUS_41, Build, Link, ScriptedBattery, start
+from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES
+from custom_components.voltgo_vlrv.vlrv.errors import (
+    ConnectionLostError,
+    NoAnswerError,
+    NoSlotError,
+    NotReachableError,
+    NotSentError,
+    NotVlrvError,
+    VlrvError,
+)
+from custom_components.voltgo_vlrv.vlrv.identity import Identity
+from simulator.bleak_client import VirtualClient
+from simulator.faults import FOREVER
+from simulator.profiles import PROFILES
+from tests.bluetooth_env import BluetoothEnvironment
+
+# Connecting
+
+
+@pytest.mark.parametrize(
+    ("generation", "request_bytes"), [(1, STATUS_39), (2, STATUS_41)]
+)
+async def test_both_generations_are_read(
+    build: Build, generation: int, request_bytes: bytes
+) -> None:
+    """Services 0x1000 and 0x1006; 39 registers of the older, 41 of the newer."""
+    link = await build(ScriptedBattery(generation=generation))
+    await link.client.connect()
+    link.assert_held()
+    status = await link.client.read_status()
+    assert link.sent == [request_bytes]
+    assert status.cells == tuple(link.battery.reported().millivolts)
+    assert len(status.registers) == (39 if generation == 1 else 41)
+    assert await link.client.read_identity() == Identity(
+        "TC-8S100-V1.0", "Z01T20", "2024-01-11"
+    )
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+def test_the_generations_are_told_by_their_service() -> None:
+    """Protocol 1."""
+    shorts = [
+        tuple(
+            int(uuid[4:8], 16)
+            for uuid in (profile.service, profile.write, profile.notify)
+        )
+        for profile in GATT_PROFILES
+    ]
+    assert shorts == [(0x1006, 0x1008, 0x1007), (0x1000, 0x1001, 0x1002)]
+
+
+async def test_connecting_twice_makes_one_link(link: Link) -> None:
+    """Also when both calls come at once."""
+    await asyncio.gather(link.client.connect(), link.client.connect())
+    await link.client.connect()
+    assert link.client.counters.connects == 1
+    assert link.peripheral.connections == 1
+    link.assert_held()
+
+
+async def test_a_battery_that_is_not_heard_is_not_reachable(build: Build) -> None:
+    """At once, without an attempt."""
+    link = await build(start=False, heard=False)
+    before = link.clock.now
+    with pytest.raises(NotReachableError):
+        await link.client.connect()
+    assert link.clock.now == before
+    await link.assert_free()
+
+
+async def test_a_battery_that_went_away_is_given_up_in_time(link: Link) -> None:
+    """Heard a moment ago, silent now: 40 s at most, and a little to clean up."""
+    await link.peripheral.silence()
+    before = link.clock.now
+    with pytest.raises(NotReachableError):
+        await link.client.connect()
+    assert 10 < link.clock.now - before < 46
+    await link.assert_free()
+    await link.peripheral.advertise()
+    await link.assert_usable()
+
+
+async def test_a_refused_connection_is_not_reachable(link: Link) -> None:
+    """The battery advertises, and takes nobody."""
+    link.peripheral.faults.refuse_connection = FOREVER
+    before = link.clock.now
+    with pytest.raises(NotReachableError):
+        await link.client.connect()
+    assert link.clock.now - before < 46
+    await link.assert_free()
+    await link.assert_usable()
+
+
+async def test_a_connection_refused_once_is_tried_again(link: Link) -> None:
+    """One call, two attempts."""
+    link.peripheral.faults.refuse_connection = 1
+    await link.client.connect()
+    link.assert_held()
+
+
+async def test_a_battery_held_by_a_phone_is_not_reachable(link: Link) -> None:
+    """One link only: the owner's app has it."""
+    await link.peripheral.occupy()
+    with pytest.raises(NotReachableError):
+        await link.client.connect()
+    link.assert_no_slot()
+    await link.peripheral.vacate()
+    await link.assert_usable()
+
+
+async def test_a_full_adapter_is_told_apart(link: Link) -> None:
+    """An owner can do something about it, so it has an error of its own."""
+    link.adapter.faults.out_of_slots = True
+    before = link.clock.now
+    with pytest.raises(NoSlotError):
+        await link.client.connect()
+    assert link.clock.now - before < 46
+    assert link.peripheral.connections == 0
+    assert link.adapter.links == {}
+    await link.assert_usable()
+
+
+async def test_a_link_that_breaks_whenever_it_is_up_is_an_error(link: Link) -> None:
+    """F7: bounded, and nothing is held."""
+    link.peripheral.faults.disconnect_on_connect = FOREVER
+    before = link.clock.now
+    with pytest.raises((NotReachableError, ConnectionLostError)):
+        await link.client.connect()
+    assert link.clock.now - before < 46
+    await link.assert_free()
+    assert link.losses == []
+    await link.assert_usable()
+
+
+@pytest.mark.parametrize("fault", ["refuse_subscription", "disconnect_on_subscribe"])
+async def test_a_failed_subscription_leaves_no_link(link: Link, fault: str) -> None:
+    """F7, F8: a link without notifications is useless."""
+    setattr(link.peripheral.faults, fault, FOREVER)
+    with pytest.raises(ConnectionLostError):
+        await link.client.connect()
+    await link.assert_free()
+    assert link.losses == []
+    assert link.client.counters.connects == 0
+    await link.assert_usable()
+
+
+async def test_a_subscription_that_is_never_answered_is_given_up(link: Link) -> None:
+    """F7: after 10 s, and without a link."""
+    # ATT write requests, behind the headers of L2CAP.
+    link.bluetooth_env.medium.lose = lambda _sender, pdu: pdu[4] == 0x12
+    before = link.clock.now
+    with pytest.raises(ConnectionLostError):
+        await link.client.connect()
+    assert 10 <= link.clock.now - before < 12
+    await link.assert_free()
+    link.bluetooth_env.medium.lose = None
+    await link.assert_usable()
+
+
+async def test_a_link_lost_right_after_subscribing_is_noticed(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: the callback of the loss may come before anybody waits for it."""
+    subscribe = VirtualClient.start_notify
+
+    async def subscribe_and_lose(
+        self: VirtualClient, *args: Any, **kwargs: Any
+    ) -> None:
+        await subscribe(self, *args, **kwargs)
+        link.peripheral.drop_link()
+        await asyncio.sleep(0.01)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "start_notify", subscribe_and_lose)
+        with pytest.raises(ConnectionLostError):
+            await link.client.connect()
+    await link.assert_free()
+    await link.assert_usable()
+
+
+async def test_a_link_lost_before_its_services_are_looked_at_is_noticed(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: bleak then says that there are none."""
+    establish = bleak_retry_connector.establish_connection
+
+    async def establish_and_lose(*args: Any, **kwargs: Any) -> BleakClient:
+        client: BleakClient = await establish(*args, **kwargs)
+        link.peripheral.drop_link()
+        await asyncio.sleep(0.01)
+        return client
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bleak_retry_connector, "establish_connection", establish_and_lose)
+        with pytest.raises(VlrvError) as raised:
+            await link.client.connect()
+    assert not isinstance(raised.value, NotVlrvError)
+    await link.assert_free()
+    await link.assert_usable()
+
+
+async def test_a_foreign_battery_is_refused(build: Build) -> None:
+    """F10: a JBD pack advertises the same; only its services tell."""
+    link = await build(profile="jbd")
+    with pytest.raises(NotVlrvError):
+        await link.client.connect()
+    await link.assert_free()
+    assert link.sent == []
+
+
+async def test_a_service_without_its_characteristics_is_foreign(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F10: the service alone proves nothing, and is written nothing to."""
+    odd = replace(PROFILES["v2"], write=0x1009)
+    monkeypatch.setitem(PROFILES, "odd", odd)
+    link = await build(profile="odd")
+    with pytest.raises(NotVlrvError):
+        await link.client.connect()
+    await link.assert_free()
+    assert link.sent == []
+
+
+async def test_services_from_before_an_update_are_forgotten_once(
+    build: Build, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """F7: what the adapter remembers of the device may be out of date."""
+    link = await build(profile="jbd")
+    with pytest.raises(NotVlrvError):
+        await link.client.connect()
+    assert ADDRESS in link.adapter.gatt_cache
+    await link.peripheral.stop()
+    link.peripheral = await bluetooth_env.add_battery(ScriptedBattery())
+    await link.client.connect()
+    link.assert_held()
+    assert link.peripheral.connections == 2
+    await link.client.disconnect()
+    # What is remembered now is right.
+    await link.client.connect()
+    assert link.peripheral.connections == 3
+    assert (await link.client.read_status()).cell_count == 8
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+async def test_a_second_service_of_the_same_kind_does_no_harm(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F10: the one with the characteristics is it."""
+    discover = VirtualClient._discover
+
+    async def twice(self: VirtualClient, *args: Any) -> None:
+        await discover(self, *args)
+        services = self.services
+        assert services is not None
+        services.add_service(BleakGATTService(None, 0x4000, GATT_PROFILES[0].service))
+
+    monkeypatch.setattr(VirtualClient, "_discover", twice)
+    link = await build()
+    await link.client.connect()
+    assert (await link.client.read_status()).cell_count == 8
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+@pytest.mark.parametrize("fault", ["refuse_subscription", ""])
+async def test_an_adapter_that_never_forgets_does_not_hold_up(
+    link: Link, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """F7: others wait for their turn to connect meanwhile."""
+
+    async def never(_self: VirtualClient) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(VirtualClient, "clear_cache", never)
+    before = link.clock.now
+    if fault:
+        link.peripheral.faults.refuse_subscription = 1
+        with pytest.raises(ConnectionLostError):
+            await link.client.connect()
+    else:
+        await link.client.connect()
+        await link.client.disconnect(clear_service_cache=True)
+    assert link.clock.now - before < 10
+    await link.assert_free()
+
+
+async def test_letting_go_also_gives_up_a_connection_that_waits_its_turn(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F8: it must not be made first, which takes up to 40 s, and ended then."""
+    disconnect = VirtualClient.disconnect
+
+    async def slow(self: VirtualClient) -> None:
+        await asyncio.sleep(5)
+        await disconnect(self)
+
+    monkeypatch.setattr(VirtualClient, "disconnect", slow)
+    connections = connected.peripheral.connections
+    letting_go = [start(connected.client.disconnect())]
+    await asyncio.sleep(1)
+    connecting = start(connected.client.connect())
+    await asyncio.sleep(1)
+    letting_go.append(start(connected.client.disconnect()))
+    with pytest.raises(NotReachableError):
+        await connecting
+    await asyncio.gather(*letting_go)
+    assert connected.peripheral.connections == connections
+    await connected.assert_free()
+
+
+# Losing the link
+
+
+@pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
+async def test_a_link_that_breaks_ends_the_request_at_once(
+    connected: Link, fault: str
+) -> None:
+    """F7: not after the timeout, and not asked again."""
+    setattr(connected.peripheral.faults, fault, 1)
+    before = connected.clock.now
+    with pytest.raises(ConnectionLostError):
+        await connected.client.read_status()
+    assert connected.clock.now - before < 0.5
+    await connected.assert_free()
+    assert len(connected.losses) == 1
+    assert connected.sent == [STATUS_41]
+    assert connected.client.counters.unanswered == 0
+    await connected.assert_usable()
+
+
+async def test_a_link_that_breaks_between_requests_is_reported(connected: Link) -> None:
+    """Once; what comes after says that there is no link."""
+    await connected.client.read_status()
+    connected.peripheral.drop_link()
+    await asyncio.sleep(0.01)
+    await connected.assert_free()
+    assert len(connected.losses) == 1
+    with pytest.raises(ConnectionLostError):
+        await connected.client.read_status()
+    await connected.assert_usable()
+    assert len(connected.losses) == 1
+
+
+async def test_calls_that_wait_their_turn_fail_with_the_link(build: Build) -> None:
+    """F7: none of them hangs, none is sent."""
+    link = await build(reply_latency=1.0)
+    await link.client.connect()
+    calls = [start(link.client.read_status()) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    link.peripheral.drop_link()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [
+        ConnectionLostError,
+        NotSentError,
+        NotSentError,
+    ]
+    assert link.sent == [STATUS_41]
+    await link.assert_free()
+
+
+async def test_letting_go_is_not_reported_as_a_loss(connected: Link) -> None:
+    """The caller knows."""
+    await connected.client.disconnect()
+    await asyncio.sleep(1)
+    assert connected.losses == []
+    await connected.assert_free()
+
+
+async def test_letting_go_ends_a_request(build: Build) -> None:
+    """At once; the call does not wait for its timeout."""
+    link = await build(reply_latency=1.0)
+    await link.client.connect()
+    call = start(link.client.read_status())
+    await asyncio.sleep(0.5)
+    before = link.clock.now
+    await link.client.disconnect()
+    with pytest.raises(ConnectionLostError):
+        await call
+    assert link.clock.now - before < 0.1
+    await link.assert_free()
+    link.peripheral.reply_latency = 0
+    await link.assert_usable()
+
+
+async def test_a_write_that_fails_is_a_lost_link(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors of bleak stay inside."""
+
+    async def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise BleakError("the proxy says no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "write_gatt_char", fail)
+        with pytest.raises(ConnectionLostError, match="the proxy says no"):
+            await connected.client.read_status()
+    await connected.assert_usable()
+
+
+async def test_a_write_that_hangs_is_no_answer(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: bounded like any other request."""
+
+    async def hang(*_args: Any, **_kwargs: Any) -> None:
+        await asyncio.sleep(3600)
+
+    before = connected.clock.now
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "write_gatt_char", hang)
+        with pytest.raises(NoAnswerError):
+            await connected.client.read_identity()
+    assert connected.clock.now - before < 6.5
+    await connected.assert_usable()
+
+
+# Letting go
+
+
+async def test_letting_go_without_a_link_does_nothing(link: Link) -> None:
+    """Never connected, and twice in a row."""
+    await link.client.disconnect()
+    await link.client.connect()
+    await link.client.disconnect()
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+async def test_letting_go_never_raises(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the adapter says."""
+    disconnect = VirtualClient.disconnect
+    for error in (BleakError("gone"), TimeoutError("no answer"), EOFError()):
+        asked: list[VirtualClient] = []
+
+        async def fail(
+            self: VirtualClient,
+            error: Exception = error,
+            asked: list[VirtualClient] = asked,
+        ) -> None:
+            asked.append(self)
+            await disconnect(self)
+            raise error
+
+        await link.client.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr(VirtualClient, "disconnect", fail)
+            await link.client.disconnect()
+        assert len(asked) == 1
+        await link.assert_free()
+    await link.assert_usable()
+
+
+async def test_letting_go_does_not_hang(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: 8 s, then the link is left to its supervision timeout."""
+
+    async def hang(_self: VirtualClient) -> None:
+        await asyncio.sleep(3600)
+
+    before = connected.clock.now
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "disconnect", hang)
+        await connected.client.disconnect()
+    assert 8 <= connected.clock.now - before < 8.5
+    assert not connected.client.is_connected
+    connected.peripheral.drop_link()
+    await connected.assert_usable()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.4])
+async def test_letting_go_gives_up_a_connection_that_is_being_made(
+    link: Link, after: float
+) -> None:
+    """F8: nothing is held afterwards, wherever on its way it was."""
+    link.bluetooth_env.medium.connection_interval = 0.05
+    connecting = start(link.client.connect())
+    await asyncio.sleep(after)
+    assert not connecting.done()
+    before = link.clock.now
+    await link.client.disconnect()
+    assert link.clock.now - before < 1
+    with pytest.raises(NotReachableError):
+        await connecting
+    await link.assert_usable()
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+async def test_letting_go_twice_of_a_connection_in_the_making_does_no_harm(
+    link: Link,
+) -> None:
+    """F8: an unload and a stop may come together, also while it is given up."""
+    link.bluetooth_env.medium.connection_interval = 0.05
+    connecting = start(link.client.connect())
+    await asyncio.sleep(0.3)
+    assert not connecting.done()
+    letting_go = [start(link.client.disconnect())]
+    while not letting_go[0].done():
+        await asyncio.sleep(0)
+        letting_go.append(start(link.client.disconnect()))
+    await asyncio.gather(*letting_go)
+    assert len(letting_go) > 3
+    with pytest.raises(NotReachableError):
+        await connecting
+    await link.assert_free()
+
+
+@pytest.mark.parametrize("error", [EOFError(), BrokenPipeError(), BleakError("gone")])
+async def test_whatever_a_dying_bluetooth_service_raises_is_a_lost_link(
+    connected: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """F7: callers see the errors of this package, nothing else."""
+
+    async def fail(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "write_gatt_char", fail)
+        with pytest.raises(ConnectionLostError):
+            await connected.client.read_status()
+        patch.setattr(VirtualClient, "disconnect", fail)
+        await connected.client.disconnect()
+    connected.peripheral.drop_link()
+    await connected.assert_usable()

@@ -1,0 +1,309 @@
+"""A Bluetooth stack that fails: typed errors, and no connection that is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+import logging
+
+from bleak.exc import BleakError
+import bleak_retry_connector
+import pytest
+
+from .harness import STATUS_41, Build, Link
+from .samples import frame
+from custom_components.voltgo_vlrv.vlrv import (
+    ConnectionLostError,
+    CorruptStreamError,
+    FirmwareError,
+    NoAnswerError,
+    NotReachableError,
+    VlrvError,
+    close_stale_connections,
+)
+from custom_components.voltgo_vlrv.vlrv.errors import FirmwareFailure, FirmwareStep
+from custom_components.voltgo_vlrv.vlrv.firmware import MAX_REQUEST_SIZE, check_image
+from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
+from custom_components.voltgo_vlrv.vlrv.gatt import _reported, radio_call
+from custom_components.voltgo_vlrv.vlrv.transport import MAX_DISCARDED_BYTES
+from simulator.bleak_client import VirtualClient
+from simulator.firmware import FirmwareReceiver, build_image
+
+# What stacks were seen to raise, apart from their own errors.
+ODD_ERRORS = [
+    AssertionError("no reply"),
+    AttributeError("'NoneType' object has no attribute 'x'"),
+    KeyError("org.bluez.Device1"),
+    RuntimeError("set changed size"),
+    TypeError("bytes expected"),
+    ValueError("not a MAC address"),
+    EOFError(),
+    BrokenPipeError(),
+    BleakError("gone"),
+]
+ids = [type(error).__name__ for error in ODD_ERRORS]
+
+
+def failing(error: Exception) -> Callable[..., Awaitable[None]]:
+    """Return a method of a client that raises."""
+
+    async def fail(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    return fail
+
+
+# Errors of any kind
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
+async def test_any_error_while_connecting_is_not_reachable(
+    link: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whatever the stack raises, the next attempt works."""
+    with monkeypatch.context() as patch:
+        patch.setattr(bleak_retry_connector, "establish_connection", failing(error))
+        with pytest.raises(NotReachableError):
+            await link.client.connect()
+    await link.assert_usable()
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
+@pytest.mark.parametrize("method", ["start_notify", "write_gatt_char"])
+async def test_any_error_on_a_connection_is_a_lost_connection(
+    link: Link, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    """While subscribing and while writing."""
+
+    async def read() -> None:
+        await link.client.connect()
+        await link.client.read_status()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, method, failing(error))
+        with pytest.raises(ConnectionLostError):
+            await read()
+    await link.client.disconnect()
+    await link.assert_usable()
+
+
+async def test_any_error_while_looking_for_the_battery_is_not_reachable(
+    link: Link,
+) -> None:
+    """The callable of the caller asks the stack as well."""
+
+    def find_device() -> None:
+        raise AssertionError("no manager")
+
+    find = link.client._connection.find_device
+    link.client._connection.find_device = find_device
+    with pytest.raises(NotReachableError, match="no manager"):
+        await link.client.connect()
+    link.client._connection.find_device = find
+    await link.assert_usable()
+
+
+def test_unexpected_errors_are_logged_once_with_their_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They may be ours; errors of bleak are no surprise."""
+    _reported.clear()
+    for error in (KeyError("x"), KeyError("y"), BleakError("z"), TimeoutError()):
+        with pytest.raises(ConnectionLostError), radio_call("x", ConnectionLostError):
+            raise error
+    (record,) = [
+        record for record in caplog.records if record.levelno >= logging.WARNING
+    ]
+    assert record.exc_info is not None
+    assert "Unexpected error while x" in record.message
+    with pytest.raises(ConnectionLostError), radio_call("y", ConnectionLostError):
+        raise KeyError("x")
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 2
+
+
+def test_radio_call_keeps_timeouts_typed_errors_and_cancellation() -> None:
+    """A timeout may mean something else; what is typed stays what it is."""
+    with (
+        pytest.raises(NoAnswerError),
+        radio_call("x", ConnectionLostError, timeout=NoAnswerError),
+    ):
+        raise TimeoutError
+    with pytest.raises(NoAnswerError), radio_call("x", ConnectionLostError):
+        raise NoAnswerError("typed")
+    with pytest.raises(asyncio.CancelledError), radio_call("x", ConnectionLostError):
+        raise asyncio.CancelledError
+
+
+# Disconnecting
+
+
+@pytest.mark.parametrize("error", [BleakError("in progress"), AssertionError(), None])
+async def test_disconnect_that_fails_is_repeated_until_the_connection_is_gone(
+    connected: Link, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    """With an error, or with an answer and a connection that stays (BlueZ)."""
+    client = connected.client
+    disconnect = VirtualClient.disconnect
+    attempts: list[float] = []
+
+    async def fail_twice(self: VirtualClient) -> None:
+        attempts.append(connected.clock.now)
+        if len(attempts) == 3:
+            await disconnect(self)
+        elif error is not None:
+            raise error
+
+    monkeypatch.setattr(VirtualClient, "disconnect", fail_twice)
+    await client.disconnect()
+    assert (client.is_connected, client.is_disconnecting) == (False, True)
+    assert connected.peripheral.is_connected
+    await asyncio.sleep(1)
+    assert client.is_disconnecting
+    await asyncio.sleep(10)
+    assert not client.is_disconnecting
+    assert [later - attempts[0] for later in attempts] == pytest.approx(
+        [0, 2, 6], abs=1
+    )
+    await connected.assert_free()
+    assert connected.losses == []
+
+
+async def test_disconnect_that_fails_ends_with_the_report_of_the_stack(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The battery was switched off meanwhile: nothing is left to be ended."""
+    client = connected.client
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "disconnect", failing(BleakError("no")))
+        await client.disconnect()
+        assert client.is_disconnecting
+        connected.peripheral.drop_link()
+        await asyncio.sleep(1)
+        assert not client.is_disconnecting
+    await connected.assert_usable()
+
+
+async def test_connecting_while_a_disconnect_fails_tries_it_once_more_first(
+    connected: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The battery is wanted again: not after the next pause, but now."""
+    client = connected.client
+    await client.read_status()
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "disconnect", failing(BleakError("no")))
+        await client.disconnect()
+    assert client.is_disconnecting
+    before = connected.clock.now
+    await client.connect()
+    assert connected.clock.now - before < 2
+    assert (client.is_connected, client.is_disconnecting) == (True, False)
+    assert (await client.read_status()).cell_count == 8
+    await asyncio.sleep(60)
+    connected.assert_held()
+
+
+async def test_stale_connections_are_closed_without_ever_raising(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of a process that was killed; at the start nothing may fail."""
+    asked: list[str] = []
+
+    async def close(address: str) -> None:
+        asked.append(address)
+        raise KeyError(address)
+
+    monkeypatch.setattr(
+        bleak_retry_connector, "close_stale_connections_by_address", close
+    )
+    await close_stale_connections("A4:C1:37:00:00:01")
+    assert asked == ["A4:C1:37:00:00:01"]
+
+
+# Data that is no frame
+
+
+async def test_device_that_sends_garbage_without_end_is_disconnected(
+    connected: Link,
+) -> None:
+    """With a typed error for the request in flight, and a report of the loss."""
+    connected.battery.script[STATUS_41] = [None]
+    reading = asyncio.create_task(connected.client.read_status())
+    await asyncio.sleep(0.5)
+    for _ in range(MAX_DISCARDED_BYTES // 200 + 1):
+        connected.client._transport.handle_notification(bytearray(b"\x55" * 200))
+    with pytest.raises(CorruptStreamError):
+        await reading
+    assert len(connected.losses) == 1
+    await asyncio.sleep(0.5)
+    await connected.assert_free()
+    await connected.assert_usable()
+
+
+async def test_garbage_between_replies_ends_no_connection(connected: Link) -> None:
+    """A noisy connection that answers is worth keeping."""
+    transport = connected.client._transport
+    for _ in range(5):
+        transport.handle_notification(bytearray(b"\x55" * (MAX_DISCARDED_BYTES // 2)))
+        assert (await connected.client.read_status()).cell_count == 8
+    connected.assert_held()
+    assert connected.client.discarded_bytes > 2 * MAX_DISCARDED_BYTES
+
+
+async def test_frames_that_nobody_asked_for_do_not_excuse_garbage(
+    connected: Link,
+) -> None:
+    """Only replies count: a hostile device can make frames as well."""
+    transport = connected.client._transport
+    for _ in range(MAX_DISCARDED_BYTES // 200 + 1):
+        transport.handle_notification(bytearray(b"\x55" * 200 + frame()))
+    await asyncio.sleep(0.2)
+    assert not connected.client.is_connected
+    await connected.assert_free()
+
+
+# The size of a write
+
+
+@pytest.mark.parametrize(
+    ("mtu", "size"), [(78, 75), (139, 136), (140, 137), (160, 137)]
+)
+async def test_write_size_is_that_of_the_largest_notification(
+    build: Build, mtu: int, size: int
+) -> None:
+    """Measured by a reply that has as many bytes as a firmware package."""
+    link = await build(max_mtu=mtu)
+    await link.client.connect()
+    assert link.client.max_notification_size == 0
+    await link.client.read_status()
+    assert link.client.max_notification_size == min(87, mtu - 3)
+    assert await link.client.measure_write_size() == size
+    sent = len(link.sent)
+    assert await link.client.measure_write_size() == size
+    assert len(link.sent) == sent + (size < MAX_REQUEST_SIZE)
+    await link.client.disconnect()
+    await link.client.connect()
+    assert link.client.max_notification_size == 0
+    await link.client.disconnect()
+
+
+async def test_firmware_is_not_begun_on_a_connection_that_cannot_carry_a_package(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy told the MTU of an earlier connection; erasing would come first."""
+    link = await build(max_mtu=78)
+    link.battery.firmware_receiver = FirmwareReceiver()
+    await link.client.connect()
+    image = check_image("ZTHV-M_Z01T21.bin", build_image("Z01T21", 4096))
+    with pytest.raises(FirmwareError) as raised:
+        await link.client.transfer_firmware(image, lambda _percent: None)
+    assert raised.value.reason is FirmwareFailure.PACKAGE_TOO_LARGE
+    assert raised.value.step is FirmwareStep.SYNC
+    assert not [sent for sent in link.sent if sent[0] == FIRMWARE_FAMILY]
+    await link.client.disconnect()
+    await link.assert_free()
+
+
+def test_typed_errors_are_one_family() -> None:
+    """A caller that handles a lost connection handles a corrupt one."""
+    assert issubclass(CorruptStreamError, ConnectionLostError)
+    assert issubclass(CorruptStreamError, VlrvError)
