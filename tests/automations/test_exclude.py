@@ -10,10 +10,11 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar, device_registry as dr, target
 
-from .test_triggers import async_setup_battery, automate
+from .test_triggers import automate
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.helpers import battery, device_of, hold_by_other_device
+from tests.common import battery, device_of, hold_by_other_device
+from tests.harness import async_setup_battery
 
 pytestmark = pytest.mark.skipif(
     not hasattr(target, "async_extract_excluded_entity_ids"),
@@ -27,7 +28,7 @@ async def test_excluded_battery_is_left_alone(
     """Of two batteries in the garage, the second one is excluded each time."""
     area = ar.async_get(hass).async_create("Garage")
     packs = [battery(), battery(address="A4:C1:37:00:00:99")]
-    pairs = [await async_setup_battery(hass, bluetooth_env, pack) for pack in packs]
+    harnesses = [await async_setup_battery(hass, bluetooth_env, pack) for pack in packs]
     devices = [device_of(hass, pack.address) for pack in packs]
     for device in devices:
         dr.async_get(hass).async_update_device(device.id, area_id=area.id)
@@ -61,7 +62,7 @@ async def test_excluded_battery_is_left_alone(
             }.items()
         },
     )
-    await hold_by_other_device(pairs[1][1])
+    await hold_by_other_device(harnesses[1].peripheral)
     await asyncio.sleep(120)
     assert dict(runs) == {"trigger of both": 1}
     hass.bus.async_fire("ask")
@@ -69,5 +70,7 @@ async def test_excluded_battery_is_left_alone(
     assert dict(runs) == {"trigger of both": 1, "condition of one": 1}
 
     await hass.services.async_call(DOMAIN, "release_connection", chosen, blocking=True)
-    released = [entry.runtime_data.connection.is_released for entry, _ in pairs]
+    released = [
+        harness.entry.runtime_data.connection.is_released for harness in harnesses
+    ]
     assert released == [True, False]
