@@ -31,7 +31,7 @@ from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant
 
 from .bleak_client import VirtualClient
-from .faults import LinkFaults
+from .faults import ConnectionFaults
 from .radio import Radio, RadioHost, RadioMedium
 
 _LOGGER = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ type Detach = Callable[[], Awaitable[None]]
 
 
 class _Central(Device):
-    """A central that outlives attempts to connect that nobody waits for any more."""
+    """A central that ends connections whose attempt was cancelled."""
 
     _unwanted: set[int]
 
@@ -54,7 +54,7 @@ class _Central(Device):
     def on_le_connection(
         self, connection_handle: int, *args: Any, **kwargs: Any
     ) -> None:
-        """Take a connection, and end at once one that nobody waits for any more.
+        """Take a connection; end it at once if its attempt was cancelled.
 
         Bumble would fail an assertion where the attempt was cancelled some time ago,
         and set the result of a cancelled future where it was in the same turn; both
@@ -75,7 +75,7 @@ class _Central(Device):
             super().on_le_connection(connection_handle, *args, **kwargs)
 
     def on_disconnection(self, connection_handle: int, reason: int) -> None:
-        """Tell of the end of a link, unless nobody knew of it."""
+        """Report a disconnection, unless the connection was never reported."""
         if connection_handle in self._unwanted:
             self._unwanted.discard(connection_handle)
             return
@@ -85,7 +85,7 @@ class _Central(Device):
 class VirtualAdapter:
     """A Bluetooth central with its scanner.
 
-    `source` is the adapter's address, `radio.rssi` how well it hears whom, `links` the
+    `source` is the adapter's address, `radio.rssi` the signal strength by address, `connections` the
     connected clients by address, `gatt_cache` the services it remembers. Of `faults`
     only those of an adapter apply.
     """
@@ -98,14 +98,14 @@ class VirtualAdapter:
         *,
         slots: int = 3,
         mode: Literal["active", "passive", "auto"] = "active",
-        faults: LinkFaults | None = None,
+        faults: ConnectionFaults | None = None,
     ) -> None:
         """Join the air, still switched off; needs the bluetooth integration set up."""
         self.source = source
         self.name = name
         self.slots = slots
-        self.faults = faults or LinkFaults()
-        self.links: dict[str, VirtualClient] = {}
+        self.faults = faults or ConnectionFaults()
+        self.connections: dict[str, VirtualClient] = {}
         self.gatt_cache: dict[str, BleakGATTServiceCollection] = {}
         # A controller initiates one connection at a time.
         self.connect_lock = asyncio.Lock()
@@ -127,7 +127,7 @@ class VirtualAdapter:
     @property
     def free_slots(self) -> int:
         """Return the number of free connection slots."""
-        return 0 if self.faults.out_of_slots else self.slots - len(self.links)
+        return 0 if self.faults.out_of_slots else self.slots - len(self.connections)
 
     async def attach(
         self,
@@ -137,7 +137,7 @@ class VirtualAdapter:
         source_model: str | None = None,
         source_config_entry_id: str | None = None,
     ) -> Detach:
-        """Register with Home Assistant and scan; return how to take it back.
+        """Register with Home Assistant and scan; return how to undo that.
 
         With a domain and the ID of its config entry the adapter appears in the
         Bluetooth settings, as that of a proxy does.
@@ -180,16 +180,15 @@ class VirtualAdapter:
         )
 
     async def stop(self) -> None:
-        """Disconnect everybody and power off."""
+        """Disconnect all clients and power off."""
         if not self.device.powered_on:
             return
-        for client in list(self.links.values()):
+        for client in list(self.connections.values()):
             with suppress(BleakError, TimeoutError):
                 await client.disconnect()
         self.device.host.remove_listener("advertising_report", self.scanner.on_report)
-        # Also what is being connected at this moment: a battery notices that nobody is
-        # there any more.
-        self.radio.link.drop_link(
+        # Also a connection that is being established: the battery sees a timeout.
+        self.radio.link.drop_connection(
             self.radio, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
         )
         self.radio.leave()
@@ -199,13 +198,13 @@ class VirtualAdapter:
         """Take a connection slot."""
         if self.free_slots <= 0:
             raise BleakError(f"{self.name}: {NO_SLOT} for {client.address}")
-        self.links[client.address] = client
+        self.connections[client.address] = client
         self._publish_allocations()
 
     def free_slot(self, client: VirtualClient) -> None:
         """Give a connection slot back, if the client has one."""
-        if self.links.get(client.address) is client:
-            del self.links[client.address]
+        if self.connections.get(client.address) is client:
+            del self.connections[client.address]
             self._publish_allocations()
 
     def _publish_allocations(self) -> None:
@@ -240,7 +239,7 @@ class VirtualScanner(BaseHaRemoteScanner):
         """Return the connection slots."""
         owner = self._owner
         return Allocations(
-            owner.source, owner.slots, owner.free_slots, list(owner.links)
+            owner.source, owner.slots, owner.free_slots, list(owner.connections)
         )
 
     async def async_request_active_window(self, duration: float) -> bool:

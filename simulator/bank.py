@@ -231,7 +231,7 @@ class ParallelBank:
     ) -> float:
         """Return what would flow into a battery if it blocked nothing, A.
 
-        Its battery management system knows that somebody wants to charge or a short
+        Its battery management system detects that a charger is present or a short
         circuit persists, though nothing flows.
         """
         unblocked = replace(branches[battery], charges=True, discharges=True)
@@ -279,7 +279,7 @@ class ParallelBank:
     # --- what should be shown ---------------------------------------------------------
 
     def expected_values(self) -> dict[str, BankValue]:
-        """Return what an owner should see of the bank now (V, A, W, Ah, %, mV, kWh).
+        """Return what a user should see of the bank now (V, A, W, Ah, %, mV, kWh).
 
         `combined` of the connected batteries, of all where none is, and beside it who
         is not in it and why: `fastened`, `charge_blocked`, `discharge_blocked` and

@@ -34,8 +34,8 @@ ABANDON_TIMEOUT: Final = 5.0  # s
 CANCEL_INTERVAL: Final = 0.01  # s
 
 
-# What proxies call the ends of a link; bleak_retry_connector knows these words.
-LINK_ERRORS: Final = {
+# Names of disconnect reasons, as proxies report them to bleak_retry_connector.
+DISCONNECT_ERRORS: Final = {
     0x08: "ESP_GATT_CONN_TIMEOUT",
     0x13: "ESP_GATT_CONN_TERMINATE_PEER_USER",
     0x16: "ESP_GATT_CONN_TERMINATE_LOCAL_HOST",
@@ -81,7 +81,7 @@ class VirtualClient(BaseBleakClient):
         adapter: ClientAdapter,
         **kwargs: Any,
     ) -> None:
-        """Remember whom to connect to."""
+        """Store the address to connect to."""
         super().__init__(
             address_or_ble_device, **{"timeout": CONNECT_TIMEOUT, **kwargs}
         )
@@ -101,9 +101,9 @@ class VirtualClient(BaseBleakClient):
 
     @property
     def mtu_size(self) -> int:
-        """Return what BlueZ's backend returns and warns of: never the link's own MTU.
+        """Return the default MTU and warn, as BlueZ's backend does.
 
-        What a link can carry is told by the characteristics alone.
+        The usable size is a property of each characteristic.
         """
         warnings.warn("Using default MTU value.", stacklevel=2)
         return DEFAULT_MTU
@@ -116,23 +116,23 @@ class VirtualClient(BaseBleakClient):
 
     @property
     def is_connected(self) -> bool:
-        """Return whether the link is up."""
+        """Return whether the client is connected."""
         return self._connection is not None
 
     @asynccontextmanager
     async def _operation(self) -> AsyncGenerator[GattClient]:
-        """Use the link; raise what bleak backends raise."""
+        """Use the connection; raise what bleak backends raise."""
         if self._connection is None:
             raise BleakError(f"{self.address}: not connected")
         try:
             async with asyncio.timeout(OPERATION_TIMEOUT):
                 yield self._connection.gatt_client
         except asyncio.CancelledError:
-            # Bumble cancels the pending request when the link breaks. Nobody has
-            # cancelled the caller, so that must not look like it.
+            # Bumble cancels the pending request when the connection is lost. The caller
+            # was not cancelled, so this must not look like it.
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
-            raise self._link_error() from None
+            raise self._disconnect_error() from None
         except att.ATT_Error as err:
             raise BleakGATTProtocolError(int(err.error_code)) from err
         except core.TimeoutError as err:
@@ -140,13 +140,13 @@ class VirtualClient(BaseBleakClient):
         except (core.BaseBumbleError, hci.HCI_Error) as err:
             raise BleakError(f"{self.address}: {err}") from err
 
-    def _link_error(self) -> BleakError:
-        """Return the error for a link that has ended."""
+    def _disconnect_error(self) -> BleakError:
+        """Return the error for a connection that has ended."""
         reason = self._disconnect_reason
-        error = LINK_ERRORS.get(reason, f"reason 0x{reason:02X}")
+        error = DISCONNECT_ERRORS.get(reason, f"reason 0x{reason:02X}")
         return BleakError(f"{self.address}: disconnected, {error}")
 
-    # Link
+    # Connection
 
     async def connect(
         self,
@@ -167,7 +167,7 @@ class VirtualClient(BaseBleakClient):
             await self._abandon()
             raise
         if self._connection is None:
-            raise self._link_error()
+            raise self._disconnect_error()
 
     async def _establish(self) -> None:
         device = self._adapter.device
@@ -175,10 +175,10 @@ class VirtualClient(BaseBleakClient):
             attempt = asyncio.ensure_future(device.connect(self._peer, timeout=None))
             try:
                 # Neither shield() nor Bumble's own timeout: both leave an error that
-                # nobody retrieves, which is logged.
+                # is never retrieved, which is logged.
                 await asyncio.wait({attempt})
             except asyncio.CancelledError:
-                # Our timeout, or the caller gave up: the controller must, too.
+                # The attempt was cancelled or timed out: the controller must stop, too.
                 await self._cancel(attempt)
                 raise
             try:
@@ -189,9 +189,9 @@ class VirtualClient(BaseBleakClient):
             self._disconnect_reason = (
                 hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR
             )
-            raise self._link_error()
+            raise self._disconnect_error()
         self._connection = connection
-        _ignore_answers_to_nobody(connection.gatt_client)
+        _ignore_late_responses(connection.gatt_client)
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnected)
 
     async def _cancel(self, attempt: asyncio.Future[Connection]) -> None:
@@ -218,7 +218,7 @@ class VirtualClient(BaseBleakClient):
         self.services = cache[self.address] = _bleak_services(services, self._max_write)
 
     async def _abandon(self) -> None:
-        """Give up a connection that is not complete, without a callback."""
+        """Disconnect before the connection was reported, without a callback."""
         connection, self._connection = self._connection, None
         self._adapter.free_slot(self)
         if connection is not None:
@@ -234,16 +234,16 @@ class VirtualClient(BaseBleakClient):
     def _on_disconnected(self, reason: int) -> None:
         if (connection := self._connection) is None:
             return
-        _LOGGER.debug("%s: link ended, reason 0x%02X", self.address, reason)
+        _LOGGER.debug("%s: disconnected, reason 0x%02X", self.address, reason)
         self._connection = None
         # What the adapter remembers of the services keeps the connection in memory; it
-        # shall not keep its user there, too.
+        # must not keep its user there, too.
         connection.remove_listener(
             Connection.EVENT_DISCONNECTION, self._on_disconnected
         )
         connection.gatt_client.notification_subscribers.clear()
         self._disconnect_reason = reason
-        # Nobody has been told of a link that is lost before it is complete.
+        # A connection that is lost while it is established was never reported.
         complete, self.services = self.services is not None, None
         self._adapter.free_slot(self)
         if complete and self._disconnected_callback is not None:
@@ -257,7 +257,7 @@ class VirtualClient(BaseBleakClient):
             async with self._operation():
                 await connection.disconnect()
         except BleakError:
-            # The link may have broken just before, which is as good.
+            # The connection may have been lost just before.
             if self._connection is not None:
                 raise
 
@@ -347,7 +347,7 @@ class VirtualClient(BaseBleakClient):
                 await gatt.write_value(cccd.handle, b"\x00\x00", True)
 
 
-def _ignore_answers_to_nobody(gatt: GattClient) -> None:
+def _ignore_late_responses(gatt: GattClient) -> None:
     """Drop the response to a request whose caller was cancelled in the same turn.
 
     Bumble would set the result of the cancelled future and raise in the event loop.

@@ -21,8 +21,8 @@ slow the machine; after some real seconds it goes on at its real speed, as the j
 itself wait for a timer. Other threads are not seen: use `hold()` around work that one of
 them does.
 
-What would hang forever fails: code that waits for time to pass without letting go of
-the loop's time (`while monotonic() < end: await sleep(0)`), and waiting for what never
+Code that would hang forever fails: waiting for time to pass without yielding to the
+loop (`while monotonic() < end: await sleep(0)`), and waiting for what never
 comes, after `limit` simulated seconds.
 """
 
@@ -190,7 +190,7 @@ class FastClock:
 
     @contextmanager
     def hold(self) -> Generator[None]:
-        """Let time go on at its real speed meanwhile."""
+        """Let time pass at its real speed inside the context."""
         self._holds += 1
         try:
             yield

@@ -20,7 +20,7 @@ ARRIVAL: Final = 0.1  # s; more than what was sent before needs to arrive
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One notification, or where the link breaks (`data` is None).
+    """One notification, or where the connection is lost (`data` is None).
 
     `delay` is in seconds, counted from the part before.
     """
@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class LinkFaults:
+class ConnectionFaults:
     """Switches, all off by default.
 
     A number says how often a fault strikes: for so many replies, connections or
@@ -39,7 +39,7 @@ class LinkFaults:
 
     # Replies
     drop: int = 0
-    """The reply is never sent: with `FOREVER`, a silent link that stays connected."""
+    """The reply is never sent: with `FOREVER`, an unresponsive battery that stays connected."""
     merge: int = 0
     """The reply is held back and sent in one notification with the next."""
     corrupt: int = 0
@@ -55,15 +55,15 @@ class LinkFaults:
     late: int = 0
     """The reply is sent `late_by` seconds late."""
     disconnect_on_write: int = 0
-    """The request is applied, but the link breaks before the reply."""
+    """The request is applied, but the connection is lost before the reply."""
     disconnect_in_reply: int = 0
-    """The link breaks after half of the reply."""
+    """The connection is lost after half of the reply."""
 
-    # Link
+    # Connection
     disconnect_on_connect: int = 0
-    """The link breaks as soon as it is up."""
+    """The connection is lost as soon as it is established."""
     disconnect_on_subscribe: int = 0
-    """The link breaks when notifications are enabled."""
+    """The connection is lost when notifications are enabled."""
     refuse_connection: int = 0
     """The battery advertises but does not take the connection."""
     refuse_subscription: int = 0
@@ -82,7 +82,7 @@ class LinkFaults:
     """What `lead` puts in front of a reply."""
 
     held: bytes = field(default=b"", repr=False)
-    """What `merge` holds back; lost with the link."""
+    """What `merge` holds back; lost with the connection."""
 
     def take(self, name: str) -> bool:
         """Tell whether a counted fault strikes now, and count it."""
@@ -93,7 +93,7 @@ class LinkFaults:
 
     def clear(self) -> None:
         """Switch everything off."""
-        harmless = LinkFaults()
+        harmless = ConnectionFaults()
         for switch in fields(self):
             setattr(self, switch.name, getattr(harmless, switch.name))
 
@@ -112,7 +112,7 @@ class LinkFaults:
         return parts
 
 
-type ReplyFault = Callable[[LinkFaults, list[Part], int], list[Part]]
+type ReplyFault = Callable[[ConnectionFaults, list[Part], int], list[Part]]
 
 
 def _joined(parts: list[Part]) -> bytes:
@@ -125,61 +125,61 @@ def _cut(data: bytes, size: int, delay: float) -> list[Part]:
     return [Part(chunk, 0.0 if at else delay) for at, chunk in enumerate(chunks)]
 
 
-def _drop(_faults: LinkFaults, _parts: list[Part], _size: int) -> list[Part]:
+def _drop(_faults: ConnectionFaults, _parts: list[Part], _size: int) -> list[Part]:
     return []
 
 
-def _hold(faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _hold(faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     faults.held += _joined(parts)
     return []
 
 
-def _release(faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _release(faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     held, faults.held = faults.held, b""
     return [Part(held + _joined(parts), parts[0].delay)]
 
 
-def _corrupt(_faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _corrupt(_faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     data = bytearray(_joined(parts))
     data[len(data) // 2] ^= 0xFF
     return [Part(bytes(data), parts[0].delay)]
 
 
-def _truncate(_faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _truncate(_faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     data = _joined(parts)
     return [Part(data[: len(data) // 2], parts[0].delay)]
 
 
-def _lead(faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _lead(faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     return [Part(faults.junk + _joined(parts), parts[0].delay)]
 
 
-def _split(faults: LinkFaults, parts: list[Part], size: int) -> list[Part]:
+def _split(faults: ConnectionFaults, parts: list[Part], size: int) -> list[Part]:
     # The ATT layer truncates what does not fit, so the sender has to cut.
     return _cut(_joined(parts), min(size, faults.chunk_size or size), parts[0].delay)
 
 
-def _lose_chunk(_faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _lose_chunk(_faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     if len(parts) < 3:
         parts = _cut(_joined(parts), SMALL_CHUNK, parts[0].delay)
     middle = len(parts) // 2
     return parts[:middle] + parts[middle + 1 :]
 
 
-def _duplicate(_faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _duplicate(_faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     return parts + [Part(part.data) for part in parts]
 
 
-def _late(faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _late(faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     return [Part(parts[0].data, parts[0].delay + faults.late_by), *parts[1:]]
 
 
-def _disconnect(_faults: LinkFaults, parts: list[Part], _size: int) -> list[Part]:
+def _disconnect(_faults: ConnectionFaults, parts: list[Part], _size: int) -> list[Part]:
     return [Part(None, parts[0].delay)]
 
 
 def _disconnect_midway(
-    _faults: LinkFaults, parts: list[Part], _size: int
+    _faults: ConnectionFaults, parts: list[Part], _size: int
 ) -> list[Part]:
     if len(parts) == 1:
         data = _joined(parts)
@@ -188,7 +188,7 @@ def _disconnect_midway(
 
 
 # In this order: whether there is a reply, its bytes, how these are cut into
-# notifications, when those are sent, whether the link lives to see them. What has no
+# notifications, when those are sent, whether the connection lasts until then. What has no
 # name is no fault but always done.
 REPLY_FAULTS: Final[tuple[tuple[str | None, ReplyFault], ...]] = (
     ("drop", _drop),

@@ -206,7 +206,7 @@ class FirmwareReceiver:
     def take_outage(self) -> float | None:
         """Return for how long the battery is gone after the last answer, once.
 
-        In seconds: 0 breaks the link only, more is a restart, infinity has no end.
+        In seconds: 0 drops the connection only, more is a restart, infinity has no end.
         None: it stays.
         """
         outage, self._outage = self._outage, None

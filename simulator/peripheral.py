@@ -14,7 +14,7 @@ from bumble.core import AdvertisingData
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
-from .faults import ARRIVAL, LinkFaults
+from .faults import ARRIVAL, ConnectionFaults
 from .phone import PhoneApp
 from .profiles import COMMAND, PROFILES, Profile
 from .radio import Radio, RadioHost, RadioMedium
@@ -27,7 +27,7 @@ TRAFFIC_LIMIT: Final = 10_000  # entries kept of each direction
 READ_BUFFER: Final = 200  # bytes; what reading the notify characteristic returns
 MAX_LEGACY_ADVERTISEMENT: Final = 31  # bytes
 
-# Why a link broke, as in the Bluetooth specification, volume 1, part F.
+# Disconnect reasons, as in the Bluetooth specification, volume 1, part F.
 SUPERVISION_TIMEOUT: Final = 0x08
 TERMINATED_BY_PEER: Final = 0x13
 
@@ -37,7 +37,7 @@ class Battery(Protocol):
 
     If it also has a method `power_cycle()`, `Peripheral.power_cycle` calls it. If it
     has `take_outage()`, that says after each written frame for how many seconds the
-    battery is gone after its answer (0: only the link breaks), or None.
+    battery is gone after its answer (0: only the connection is lost), or None.
     """
 
     @property
@@ -146,7 +146,7 @@ class Peripheral:
     """A battery on the air.
 
     It takes one connection and does not advertise while that lasts. `writes` and
-    `notifications` hold the traffic, `connections` counts the links made so far.
+    `notifications` hold the traffic, `connections` counts the connections so far.
 
     `advertising_interval` and `reply_latency` are in seconds. `max_mtu` and `profile`
     (a key of `PROFILES`) follow the battery's generation unless given.
@@ -162,7 +162,7 @@ class Peripheral:
         name_in_scan_response: bool = False,
         reply_latency: float = 0.0,
         profile: str | None = None,
-        faults: LinkFaults | None = None,
+        faults: ConnectionFaults | None = None,
     ) -> None:
         """Prepare a battery that is still switched off."""
         self.medium = medium
@@ -170,7 +170,7 @@ class Peripheral:
         self.profile = PROFILES[profile or f"v{battery.generation}"]
         self.max_mtu = max_mtu or self.profile.max_mtu
         self.reply_latency = reply_latency
-        self.faults = faults or LinkFaults()
+        self.faults = faults or ConnectionFaults()
         self.traffic = Traffic()
         self._advertising = Advertising(
             advertising_interval, name_in_scan_response=name_in_scan_response
@@ -215,7 +215,7 @@ class Peripheral:
 
     @property
     def is_connected(self) -> bool:
-        """Return whether somebody holds the link."""
+        """Return whether a central is connected."""
         return self._connection is not None
 
     @property
@@ -234,7 +234,7 @@ class Peripheral:
         await self._update_advertising()
 
     async def stop(self) -> None:
-        """Switch the module off; a link is lost."""
+        """Switch the module off; a connection is lost."""
         if self._restart is not None and self._restart is not asyncio.current_task():
             self._restart.cancel()
             self._restart = None
@@ -242,11 +242,11 @@ class Peripheral:
             return
         device, self._device = self._device, None
         radio, self._radio = self._radio, None
-        self.medium.drop_link(radio, SUPERVISION_TIMEOUT)
+        self.medium.drop_connection(radio, SUPERVISION_TIMEOUT)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # The hosts hear of the lost link in the next turn of the event loop.
+        # The hosts are told of the lost connection in the next turn of the event loop.
         await asyncio.sleep(0)
         self._on_disconnected(SUPERVISION_TIMEOUT)
         radio.leave()
@@ -262,29 +262,29 @@ class Peripheral:
         await self.start()
 
     async def silence(self) -> None:
-        """Stop advertising, as out of range; an existing link stays."""
+        """Stop advertising, as out of range; an existing connection stays."""
         self._advertising.is_in_range = False
         await self._update_advertising()
 
     async def advertise(self) -> None:
-        """Advertise again; while connected, after the link has ended."""
+        """Advertise again; while connected, after disconnecting."""
         self._advertising.is_in_range = True
         await self._update_advertising()
 
-    def drop_link(self, reason: int = SUPERVISION_TIMEOUT) -> None:
-        """Lose the link, if there is one, for an HCI reason."""
+    def drop_connection(self, reason: int = SUPERVISION_TIMEOUT) -> None:
+        """Lose the connection, if there is one, for an HCI reason."""
         if self._radio is not None:
-            self.medium.drop_link(self._radio, reason)
+            self.medium.drop_connection(self._radio, reason)
 
     async def occupy(self) -> None:
-        """Have the owner's phone connect and keep the link."""
+        """Let a phone app connect and keep the connection."""
         if not self.is_advertising:
             raise RuntimeError(f"{self.name} cannot be connected to now")
         self._phone = PhoneApp(self.medium)
         await self._phone.connect(self.address)
 
     async def vacate(self) -> None:
-        """Have the phone let go."""
+        """Let the phone app disconnect."""
         phone, self._phone = self._phone, None
         if phone is not None:
             await phone.disconnect()
@@ -347,12 +347,12 @@ class Peripheral:
         self.traffic.connections += 1
         connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnected)
         if self.faults.take("disconnect_on_connect"):
-            self.drop_link(TERMINATED_BY_PEER)
+            self.drop_connection(TERMINATED_BY_PEER)
 
     def _on_disconnected(self, reason: int) -> None:
         if self._connection is None:
             return
-        _LOGGER.debug("%s: link ended, reason 0x%02X", self.name, reason)
+        _LOGGER.debug("%s: disconnected, reason 0x%02X", self.name, reason)
         self._connection = None
         self.faults.held = b""
         if self._device is not None:
@@ -367,7 +367,7 @@ class Peripheral:
             connection.device.gatt_server.subscribers.pop(connection, None)
             raise att.ATT_Error(att.ATT_INSUFFICIENT_RESOURCES_ERROR)
         if self.faults.take("disconnect_on_subscribe"):
-            self.drop_link()
+            self.drop_connection()
 
     def _on_read(self, _connection: Connection) -> bytes:
         return self.writes[-1].data if self.writes else b""
@@ -398,7 +398,7 @@ class Peripheral:
                 self.power_cycle(outage)
             )
         else:
-            self.drop_link()
+            self.drop_connection()
 
     async def _reply(self, connection: Connection, reply: bytes) -> None:
         size = connection.att_mtu - 3
@@ -408,7 +408,7 @@ class Peripheral:
             if self._connection is not connection or self._notify is None:
                 return
             if part.data is None:
-                self.drop_link()
+                self.drop_connection()
                 return
             await connection.device.notify_subscriber(
                 connection, self._notify, part.data

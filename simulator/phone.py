@@ -15,10 +15,10 @@ PHONE_ADDRESS: Final = "5C:17:CF:00:00:01"
 
 
 class PhoneApp:
-    """The vendor's app on the owner's phone: a second central that keeps the link."""
+    """The vendor's app on a phone: a second central that keeps the connection."""
 
     def __init__(self, medium: RadioMedium) -> None:
-        """Bring the phone near."""
+        """Start in range."""
         self._radio = Radio("phone", medium, PHONE_ADDRESS)
         self._device = Device(
             config=DeviceConfiguration(
@@ -36,7 +36,7 @@ class PhoneApp:
         )
 
     async def disconnect(self) -> None:
-        """Let go and leave."""
+        """Disconnect and leave."""
         if self._connection is not None:
             with suppress(BaseBumbleError, hci.HCI_Error):
                 await self._connection.disconnect()

@@ -46,7 +46,7 @@ PROFILES: Final = {
         write_properties=_WRITE | COMMAND,
         silent_service=0xFA00,
     ),
-    # Somebody else's battery, which advertises what a v2 pack does.
+    # A battery of another maker that advertises what a v2 pack does.
     "jbd": Profile(
         advertised=0xFF00,
         service=0xFF00,

@@ -1,4 +1,4 @@
-"""The air between the radios, and the radios: Bumble with its gaps closed.
+"""The medium between the radios, and the radios: Bumble with its gaps closed.
 
 Bumble's virtual link delivers at once and under the wrong sender address, hears
 everybody at the same strength, knows no scan responses, and can neither cancel nor
@@ -48,7 +48,7 @@ class RadioMedium(LocalLink):
     def __init__(
         self, connection_interval: float = 0.0, packets_per_event: int = 4
     ) -> None:
-        """Start with nobody on the air."""
+        """Start without radios."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.connection_interval = connection_interval
         self.packets_per_event = packets_per_event
@@ -90,7 +90,7 @@ class RadioMedium(LocalLink):
                 return back
         return None
 
-    def drop_link(self, controller: Controller, reason: int) -> int:
+    def drop_connection(self, controller: Controller, reason: int) -> int:
         """Break every link of one radio at both ends; return how many there were."""
         connections = list(controller.le_connections.values())
         for connection in connections:
@@ -192,7 +192,7 @@ class Radio(Controller):
             self.create_le_connection(address)
 
     def create_le_connection(self, peer_address: hci.Address) -> None:
-        """Connect; an advertiser that took somebody else, or nobody, fails us."""
+        """Connect; fails if the advertiser accepted another central or refused."""
         super().create_le_connection(peer_address)
         connection = self.le_connections[peer_address]
         # Runs after the advertiser has seen the connection request.
@@ -291,7 +291,7 @@ class RadioHost(Host):
     def on_command_processed(
         self, event: hci.HCI_Command_Complete_Event[Any] | hci.HCI_Command_Status_Event
     ) -> None:
-        """Ignore the answer to a command that nobody waits for any more."""
+        """Ignore the response to a command whose caller was cancelled."""
         waiting, command = self.pending_response, self.pending_command
         if waiting is None or waiting.done() or command is None:
             return

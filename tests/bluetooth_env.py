@@ -1,4 +1,4 @@
-"""A small world of batteries and Bluetooth adapters around a Home Assistant."""
+"""Batteries and Bluetooth adapters around a Home Assistant."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class BluetoothEnvironment:
         `after` asks for one heard later than that loop time; `within` is in seconds.
         """
         async with asyncio.timeout(within):
-            # Polled: Home Assistant calls nobody for an advertisement it knows.
+            # Polled: Home Assistant has no callback for an unchanged advertisement.
             while (info := self.last_heard(address)) is None or info.time <= after:  # noqa: ASYNC110
                 await asyncio.sleep(CHECK_INTERVAL)
         return info

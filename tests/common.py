@@ -44,12 +44,12 @@ async def wait_until(condition: Callable[[], object], within: float = 30.0) -> N
 async def hold_by_other_device(peripheral: Peripheral) -> None:
     """Let another device hold the battery, until the next poll tries to connect."""
     peripheral.faults.refuse_connection = FOREVER
-    peripheral.drop_link()
+    peripheral.drop_connection()
     await asyncio.sleep(12)
 
 
 def flows(hass: HomeAssistant, address: str | None = None) -> list[Any]:
-    """Return our config flows in progress, as a person sees them."""
+    """Return our config flows in progress, as a user sees them."""
     return [
         flow
         for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN)
@@ -64,7 +64,7 @@ async def discovered(hass: HomeAssistant, address: str) -> Any:
 
 
 async def add_discovered(hass: HomeAssistant, address: str) -> VlrvConfigEntry:
-    """Add a battery that Home Assistant discovers, as a person does."""
+    """Add a battery that Home Assistant discovers, as a user does."""
     flow = await discovered(hass, address)
     result = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -117,7 +117,7 @@ def value(
 async def set_options(
     hass: HomeAssistant, entry: VlrvConfigEntry, **wanted: Any
 ) -> None:
-    """Change the general options as an owner does, who leaves the others as they are."""
+    """Change general options as a user does; the others stay as they are."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {"next_step_id": "general"}

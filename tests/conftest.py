@@ -110,13 +110,13 @@ def hass_config_dir(hass_tmp_config_dir: str) -> str:
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> Random:
-    """Return the chance of a test, the same each time."""
+    """Return the random numbers of a test, the same in each run."""
     return Random(f"{SEED} {request.node.nodeid}")
 
 
 @pytest.fixture(autouse=True)
 def seeded_randomness(rng: Random) -> Generator[None]:
-    """Let a test live the same life each time."""
+    """Give a test the same random numbers in each run."""
     with seeded_random(rng):
         yield
 

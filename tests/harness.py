@@ -24,7 +24,7 @@ from .common import (
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
 from simulator.battery import SimulatedBattery
-from simulator.faults import LinkFaults
+from simulator.faults import ConnectionFaults
 from simulator.peripheral import Peripheral
 
 SETTINGS: Final = 0x10
@@ -153,7 +153,7 @@ class BatteryHarness:
         return self.entry.runtime_data.client.is_connected
 
     @property
-    def faults(self) -> LinkFaults:
+    def faults(self) -> ConnectionFaults:
         """Return what goes wrong on purpose."""
         return self.peripheral.faults
 

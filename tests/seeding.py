@@ -1,4 +1,4 @@
-"""Chance that can be repeated.
+"""Random numbers and dates that are the same in each run.
 
 Home Assistant gives its entries random IDs and its timers a random part of a second; the
 day and the time of day are those of the machine. Each test gets its own of all that,
@@ -19,7 +19,7 @@ from unittest.mock import patch
 from homeassistant.util import ulid as ulid_util
 
 SEED: Final = os.environ.get("TEST_SEED", "0")
-"""`script/test --seed N` sets it: another one gives every test another life."""
+"""`script/test --seed N` sets it: another one changes the random numbers of every test."""
 
 FIRST: Final = datetime(2027, 1, 1, tzinfo=UTC)
 YEAR: Final = timedelta(days=365)
@@ -32,7 +32,7 @@ def random_instant(rng: random.Random) -> datetime:
 
 @contextmanager
 def seeded_random(rng: random.Random) -> Generator[None]:
-    """Have everything that asks for chance get it from `rng` meanwhile."""
+    """Let Home Assistant's IDs and timers take random numbers from `rng`."""
 
     def ulid_now() -> str:
         milliseconds = int(time.time() * 1000)

@@ -179,7 +179,7 @@ async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
     peripheral.faults.refuse_connection = FOREVER
-    peripheral.drop_link()
+    peripheral.drop_connection()
     before = entry.runtime_data.health.last_sample_time
     assert before is not None
     await wait_until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
@@ -252,7 +252,7 @@ async def test_a_lost_link_is_back_with_the_next_advertisement(
         callback(lambda event: states.append(event.data["new_state"].state)),
     )
     lost = hass.loop.time()
-    peripheral.drop_link()
+    peripheral.drop_connection()
     await wait_until(lambda: not entry.runtime_data.client.is_connected)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     assert hass.loop.time() - lost < 3

@@ -237,7 +237,7 @@ async def test_a_battery_in_the_air_shows_who_hears_it(
     entry, peripheral = harness.entry, harness.peripheral
     await bluetooth_env.add_adapter("02:00:00:00:00:02")
     peripheral.faults.refuse_connection = FOREVER
-    peripheral.drop_link()
+    peripheral.drop_connection()
     await asyncio.sleep(120)
     found = (await download(hass, entry))["bluetooth"]
     assert [adapter["source"] for adapter in found["adapters"]] == [

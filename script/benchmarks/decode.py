@@ -50,7 +50,7 @@ class Candidate(NamedTuple):
 
 
 class Peer(eg4_bms.BMS):  # type: ignore[misc]
-    """The peer's decoder without its link: a request is answered there and then."""
+    """The peer's decoder without a connection: a request is answered at once."""
 
     def __init__(self, frame: bytes) -> None:
         """Take the frame that every request is answered with."""

@@ -3,7 +3,7 @@
 Time is simulated, so a day passes as fast as the machine can. Between two jumps of the
 clock everything happens at one instant; whose instant it is, is told by the packets on
 the air. So the processor time of the event loop's thread is known for each poll, of the
-integration as of a bare client that shares the world with it.
+integration as of a bare client that runs beside it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ BARE: Final = "bare"
 """Whose an instant is."""
 
 ADAPTER: Final = "02:00:00:00:00:01"
-# More than there are batteries: sharing the link is another matter.
+# More than there are batteries: sharing slots is not measured.
 SLOTS: Final = 20
 LIMIT: Final = 4.0 * DAY
 BUSY_SLICE: Final = 0.001  # s, real
@@ -66,7 +66,7 @@ WRITES: Final = (0x12, 0x52)  # request, command
 
 @dataclass(slots=True)
 class Share:
-    """What one owner of instants has used."""
+    """Processor time of one client's instants."""
 
     instants: int = 0
     nanoseconds: int = 0
@@ -90,7 +90,7 @@ class Traffic:
 class Meter(selectors.DefaultSelector):
     """The selector of an event loop that takes note of the thread's processor time.
 
-    `owner` names whose instant it is; none is the world's own. While `is_busy` says that
+    `owner` names the client whose instant it is; empty: the simulation's own. While `is_busy` says that
     another thread has work left, it is waited for before the next instant begins.
     """
 
@@ -150,7 +150,7 @@ class MeteredMedium(RadioMedium):
     """The medium, which counts and tells the meter who is on it."""
 
     def __init__(self, meter: Meter) -> None:
-        """Start with nobody on the air."""
+        """Start without traffic."""
         super().__init__()
         self.owners: dict[str, str] = {}
         self.traffic: dict[str, Traffic] = {}
@@ -220,9 +220,9 @@ class BareClient:
         async def ask() -> None:
             loop = asyncio.get_running_loop()
             while True:
-                beats = (loop.time() - self.origin) / self._interval
-                # Half a beat on: the sum may fall a little short of the last one.
-                due = self.origin + self._interval * floor(beats + 1.5)
+                polls = (loop.time() - self.origin) / self._interval
+                # Half an interval on: the sum may fall a little short of the last one.
+                due = self.origin + self._interval * floor(polls + 1.5)
                 await asyncio.sleep(due - loop.time())
                 self._left = length
                 self._answered.clear()

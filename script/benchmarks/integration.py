@@ -2,7 +2,7 @@
 
 A simulated day of a battery with 16 cells, in a real Home Assistant with its recorder.
 A bare client asks the battery's twin for the same at the same interval, half an interval
-later, in the same world: what the integration costs is what is on top of that. The day
+later, in the same environment: what the integration costs is what is on top of that. The day
 is lived through several times, each in a process of its own; of each hour the fastest
 counts.
 """
@@ -57,7 +57,7 @@ HOUR: Final = 3600
 IDLE_HOURS: Final = 2
 SETTLED: Final = 300.0  # s
 
-INTERVAL: Final = 10  # s; as long as the owner does not choose another
+INTERVAL: Final = 10  # s; the default
 BUSY_FROM: Final = 9  # o'clock: sun, clouds and loads
 # Batteries, and the hours of the day for which they are measured.
 BANKS: Final = ((1, 0, HOURS), (4, BUSY_FROM, 4), (16, BUSY_FROM, 1))
@@ -142,7 +142,7 @@ async def _live(
     polls = hours * HOUR // interval
     for entry, count in zip(entries, before, strict=True):
         samples = entry.runtime_data.health.samples - count
-        # Where the beat falls on the edge there may be one more or less.
+        # Where a poll falls on the edge there may be one more or less.
         if abs(samples - polls) > 1:
             raise RuntimeError(f"{samples} samples where there should be {polls}")
     await environment.flush()
@@ -160,7 +160,7 @@ async def _live(
 
 
 def _other(shares: dict[str, Share], hours: int = 1) -> float:
-    """Return what was used at instants of nobody, in ms for each poll."""
+    """Return what was used at instants of neither client, in ms for each poll."""
     return shares[""].nanoseconds / 1e6 / (hours * HOUR / PEER_INTERVAL)
 
 

@@ -1,9 +1,9 @@
-"""A day in the life of a 16-cell battery, told once and repeated to everybody.
+"""A day of a 16-cell battery, recorded once and replayed to all measurements.
 
 The physics are the simulator's; what draws on the battery and charges it is made up: a
 fridge that cycles, cooking, an evening with lights and television, sun behind clouds.
-On top comes what a battery's own measuring adds. It is the same day each time, lived
-through beforehand, so that no measurement pays for physics.
+On top comes what a battery's own measuring adds. It is the same day each time, simulated
+beforehand, so that no measurement pays for physics.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _measured(state: ReportedState, random: Random) -> ReportedState:
 
 
 def record_workload(count: int = SAMPLES) -> list[bytes]:
-    """Live through the day, or the begin of it, and return its samples."""
+    """Simulate the day, or its first samples, and return them."""
     random = Random(SEED)
     now = 0.0
     battery = SimulatedBattery(
@@ -114,12 +114,12 @@ def record_workload(count: int = SAMPLES) -> list[bytes]:
 
 
 class WorkloadBattery(SimulatedBattery):
-    """A battery that has the day behind it: it says what it said then."""
+    """A battery that replays the recorded day."""
 
     def __init__(self, number: int, samples: Samples, now: Callable[[], float]) -> None:
         """Take the samples; `now` is the time since midnight in s.
 
-        Each number is another battery, which lives half a minute behind the one before.
+        Each number is another battery, half a minute behind the one before.
         """
         super().__init__(
             cell_count=CELLS,
@@ -133,7 +133,7 @@ class WorkloadBattery(SimulatedBattery):
         self._behind = 30.0 * number
 
     def update(self) -> None:
-        """Do nothing: all has happened."""
+        """Do nothing: the day was recorded before."""
 
     def registers(self, start: int, count: int) -> list[int]:
         """Return the words of `count` registers from `start`."""

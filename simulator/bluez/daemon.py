@@ -84,7 +84,7 @@ class Bluez(Bus):
         self.connect_latency = connect_latency
         self.discovery_latency = discovery_latency
         self.faults = BluezFaults()
-        self.links: dict[str, BluezConnection] = {}
+        self.connections: dict[str, BluezConnection] = {}
         self.calls: Counter[str] = Counter()
         self._attempts: dict[str, asyncio.Task[None]] = {}
         adapter = "/org/bluez/hci0"
@@ -106,9 +106,9 @@ class Bluez(Bus):
         """End; all connections are lost."""
         if self.discovery in self.medium.receivers:
             self.medium.receivers.remove(self.discovery)
-        for connection in list(self.links.values()):
+        for connection in list(self.connections.values()):
             connection.peripheral.leave(connection)
-        self.links.clear()
+        self.connections.clear()
         await super().stop()
 
     def handle_disconnected(self, peer: Peer) -> None:
@@ -120,7 +120,9 @@ class Bluez(Bus):
 
     def _find(self, path: str) -> BluezConnection | None:
         """Return the connection of a device."""
-        return next((one for one in self.links.values() if one.path == path), None)
+        return next(
+            (one for one in self.connections.values() if one.path == path), None
+        )
 
     # Methods
 
@@ -183,7 +185,7 @@ class Bluez(Bus):
         connection = BluezConnection(self, path, peripheral)
         if not peripheral.accept(connection):
             raise BusError(FAILED, ABORTED)
-        self.links[address] = connection
+        self.connections[address] = connection
         self.change(path, DEVICE, Connected=Variant("b", True))
         self.create_task(self._resolve(connection))
 
@@ -193,7 +195,7 @@ class Bluez(Bus):
             self.faults.never_resolve -= 1
             return
         peripheral = connection.peripheral
-        if self.links.get(peripheral.address) is not connection:
+        if self.connections.get(peripheral.address) is not connection:
             return
         connection.mtu = min(LOCAL_MTU, peripheral.max_mtu)
         connection.table = peripheral.table
@@ -225,9 +227,9 @@ class Bluez(Bus):
     def handle_connection_lost(self, connection: BluezConnection) -> None:
         """Report that a connection has ended."""
         address = connection.peripheral.address
-        if self.links.get(address) is not connection:
+        if self.connections.get(address) is not connection:
             return
-        del self.links[address]
+        del self.connections[address]
         self.discovery.record_seen(connection.path)
         self.change(
             connection.path,
@@ -242,7 +244,7 @@ class Bluez(Bus):
 
     def _operate(self, path: str, member: str, body: list[Any]) -> Result:
         connection = next(
-            (one for one in self.links.values() if path in one.handles), None
+            (one for one in self.connections.values() if path in one.handles), None
         )
         if connection is None:
             raise BusError(FAILED, "Not connected")

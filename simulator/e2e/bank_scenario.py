@@ -1,4 +1,4 @@
-"""The part of the check that does what the owner of two batteries in parallel does."""
+"""The part of the check that uses two batteries in parallel as a user does."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from .batteries import (
     offered_banks,
     wait_for_poll,
 )
-from .battery_scenario import ShownBattery
 from .expected_bank_values import ENERGY, EXTENSIVE, Bank, compare_bank
 from .expected_values import Comparison
 from .polling import check, wait_until
 from .server import DemoError
+from .shown_battery import ShownBattery
 from .step_log import StepLog
 
 NAME: Final = "House bank"
 
-OFFERED: Final = 15.0  # s
-# A poll every 10 s, and half as much again for one that was given another beat.
-POLLED: Final = 30.0
+DISCOVERY_WAIT: Final = 15.0  # s
+# A poll every 10 s, and half as much again for one whose poll phase was moved.
+POLL_TIMEOUT: Final = 30.0
 # When a battery leaves or joins, the others are read up to a poll and a half later, and
 # until then a sum is of both times. The time to empty, an average with a constant of
 # three minutes, has forgotten that after four, as far as it shows.
-SHOWN: Final = 240.0  # s
-TOO_OLD: Final = 120.0  # s; a minute after the last sample
-BACK: Final = 90.0  # s
-SETTLED: Final = 150.0  # s; an average of a minute, once it is set up
+SHOWN_TIMEOUT: Final = 240.0  # s
+STALE_TIMEOUT: Final = 120.0  # s; a minute after the last sample
+RESUME_TIMEOUT: Final = 90.0  # s
+SETTLE_TIMEOUT: Final = 150.0  # s; an average of a minute, once it is set up
 MINUTE: Final = 1
-LONGEST: Final = 60  # min, until a board has cooled down
+MAX_MINUTES: Final = 60  # min, until a board has cooled down
 
 # What takes that long.
 AVERAGED: Final = ("time_to_empty", "current_imbalance")
@@ -51,21 +51,21 @@ AVERAGED: Final = ("time_to_empty", "current_imbalance")
 
 async def build(api: HomeAssistant) -> BankScenario:
     """Add two batteries and the bank that Home Assistant offers for them."""
-    scenario = BankScenario(api, "the owner of two")
-    await scenario.adds_batteries()
-    await scenario.takes_the_offer()
+    scenario = BankScenario(api, "the user")
+    await scenario.add_batteries()
+    await scenario.add_discovered_bank()
     return scenario
 
 
 async def run_bank_scenario(scenario: BankScenario) -> int:
     """Do the rest, and return how many values were compared on the way."""
     try:
-        compared = await scenario.looks()
-        await scenario.enables_all()
-        compared += await scenario.leaves_one_behind(STARBOARD)
+        compared = await scenario.compare_new_bank()
+        await scenario.enable_entities()
+        compared += await scenario.test_missing_battery(STARBOARD)
         compared += await scenario.test_resume(STARBOARD)
-        compared += await scenario.has_one_cut_off(PORT)
-        compared += await scenario.gets_joined(PORT)
+        compared += await scenario.test_isolation(PORT)
+        compared += await scenario.test_isolation_end(PORT)
     except DemoError:
         scenario.report()
         raise
@@ -73,7 +73,7 @@ async def run_bank_scenario(scenario: BankScenario) -> int:
 
 
 class BankScenario(StepLog):
-    """Who has two batteries in parallel."""
+    """What a user does with two batteries in parallel."""
 
     bank: ShownBattery
     names: dict[str, str]
@@ -81,28 +81,28 @@ class BankScenario(StepLog):
 
     def report(self) -> None:
         """Print what was done."""
-        self.tell(
+        self.print(
             "Bank: two batteries in parallel, and what Home Assistant shows of them"
         )
 
     # --- adding ---------------------------------------------------------------------
 
-    async def adds_batteries(self) -> None:
+    async def add_batteries(self) -> None:
         """Put two batteries on the air, and add them."""
-        async with self._does("adds two batteries in parallel") as seen:
+        async with self._step("adds two batteries in parallel") as observed:
             await add_bank(self._api)
             self.names = {}
             for flow in await discovered(self._api, set(BANK_MODELS)):
                 entry = await add_battery(self._api, flow)
                 self.names[flow["context"]["unique_id"]] = entry["title"]
-            seen += self.names.values()
+            observed += self.names.values()
 
-    async def takes_the_offer(self) -> None:
+    async def add_discovered_bank(self) -> None:
         """Add the bank that Home Assistant has discovered, of these two."""
-        async with self._does("adds the bank that is discovered") as seen:
+        async with self._step("adds the bank that is discovered") as observed:
             flow = await self._offer()
             name = flow["context"]["title_placeholders"]["name"]
-            seen.append(f'"{name}" offered')
+            observed.append(f'"{name}" offered')
             form = await self._api.get(f"config/config_entries/flow/{flow['flow_id']}")
             fields = {field["name"]: field for field in form["data_schema"]}
             offered = {
@@ -128,7 +128,7 @@ class BankScenario(StepLog):
             self.bank = ShownBattery(self._api, "", entry, entities)
             await self._knows_the_members(device)
             enabled = sum(not entity["disabled_by"] for entity in entities.values())
-            seen.append(f"{device['model']}: {enabled} of {len(entities)} enabled")
+            observed.append(f"{device['model']}: {enabled} of {len(entities)} enabled")
 
     async def _offer(self) -> Json:
         """Wait until a bank is discovered, and return its flow."""
@@ -138,7 +138,7 @@ class BankScenario(StepLog):
             found[:] = await offered_banks(self._api)
             return bool(found)
 
-        await wait_until(there, OFFERED, lambda: "no bank is discovered")
+        await wait_until(there, DISCOVERY_WAIT, lambda: "no bank is discovered")
         check(len(found) == 1, f"it is discovered more than once: {found}")
         return found[0]
 
@@ -157,25 +157,25 @@ class BankScenario(StepLog):
 
     # --- comparing ------------------------------------------------------------------
 
-    async def looks(self) -> int:
+    async def compare_new_bank(self) -> int:
         """Compare what is shown at first, and return how much that was."""
-        async with self._does("looks at the new bank") as seen:
-            return await self._compares(seen, steady=False)
+        async with self._step("looks at the new bank") as observed:
+            return await self._compare(observed, steady=False)
 
-    async def enables_all(self) -> None:
+    async def enable_entities(self) -> None:
         """Switch on what is off; it is there before a battery counts as missing."""
-        async with self._does("enables the other entities") as seen:
+        async with self._step("enables the other entities") as observed:
             hidden = [
                 entity
                 for entity in self.bank.entities.values()
                 if entity["disabled_by"] == "integration"
             ]
             await enable(self._api, hidden)
-            seen.append(f"{len(hidden)} accepted")
+            observed.append(f"{len(hidden)} accepted")
 
     async def _bank(self, missing: Collection[str]) -> Bank:
         batteries = await wait_for_poll(
-            self._api, [one for one in BANK_MODELS if one not in missing], POLLED
+            self._api, [one for one in BANK_MODELS if one not in missing], POLL_TIMEOUT
         )
         return Bank(
             await expected_bank_values(self._api),
@@ -187,8 +187,8 @@ class BankScenario(StepLog):
             self.names,
         )
 
-    async def _compares(
-        self, seen: list[str], *, missing: Collection[str] = (), steady: bool = True
+    async def _compare(
+        self, observed: list[str], *, missing: Collection[str] = (), steady: bool = True
     ) -> int:
         """Compare every entity after a poll of each battery; return how many."""
         entities = await entities_of(
@@ -212,12 +212,12 @@ class BankScenario(StepLog):
 
             await wait_until(
                 right,
-                SHOWN,
+                SHOWN_TIMEOUT,
                 lambda: (
                     "differences:\n  " + "\n  ".join(map(str, results[0].differences))
                 ),
             )
-        seen.append(f"{results[0].compared} entities right")
+        observed.append(f"{results[0].compared} entities right")
         return results[0].compared
 
     async def _known(self, *keys: str) -> None:
@@ -230,7 +230,9 @@ class BankScenario(StepLog):
             ]
             return not missing
 
-        await wait_until(known, SETTLED, lambda: f"still unknown: {', '.join(missing)}")
+        await wait_until(
+            known, SETTLE_TIMEOUT, lambda: f"still unknown: {', '.join(missing)}"
+        )
 
     async def _shown(self, *keys: str) -> str:
         """Return what some entities show."""
@@ -246,62 +248,66 @@ class BankScenario(StepLog):
     async def _simulator(self, action: str, address: str, **data: Any) -> None:
         await self._api.act(f"{SIMULATOR}.{action}", {"address": address, **data})
 
-    async def leaves_one_behind(self, address: str) -> int:
+    async def test_missing_battery(self, address: str) -> int:
         """Move out of range of one; sums are unknown, the rest is the other's."""
-        async with self._does("is out of range of one") as seen:
+        async with self._step("is out of range of one") as observed:
             await self._simulator("advertise", address, advertise=False)
-            await self._simulator("drop_link", address)
+            await self._simulator("drop_connection", address)
             await self.bank.shows(
-                TOO_OLD,
+                STALE_TIMEOUT,
                 battery_missing="on",
                 batteries_reporting="1",
                 **dict.fromkeys(EXTENSIVE, UNKNOWN),
             )
-            seen.append(f"battery_missing on, {len(EXTENSIVE)} sums unknown")
-            seen.append(f"{await self._names('battery_missing')} named")
-            seen.append(await self._shown("state_of_charge"))
-            return await self._compares(seen, missing=[address])
+            observed.append(f"battery_missing on, {len(EXTENSIVE)} sums unknown")
+            observed.append(f"{await self._names('battery_missing')} named")
+            observed.append(await self._shown("state_of_charge"))
+            return await self._compare(observed, missing=[address])
 
     async def test_resume(self, address: str) -> int:
         """Come back into range, and wait for what takes a minute to be known."""
-        async with self._does("is back in range") as seen:
+        async with self._step("is back in range") as observed:
             await self._simulator("advertise", address, advertise=True)
             await self.bank.shows(
-                BACK, battery_missing="off", batteries_reporting=str(len(BANK_MODELS))
+                RESUME_TIMEOUT,
+                battery_missing="off",
+                batteries_reporting=str(len(BANK_MODELS)),
             )
-            seen.append("battery_missing off")
+            observed.append("battery_missing off")
             await self._known(*AVERAGED)
             shown = await self._shown("current", "current_imbalance")
-            seen.append(f"{shown}, {await self._time()} h to empty")
-            return await self._compares(seen)
+            observed.append(f"{shown}, {await self._time()} h to empty")
+            return await self._compare(observed)
 
-    async def has_one_cut_off(self, address: str) -> int:
+    async def test_isolation(self, address: str) -> int:
         """Let a board overheat; the notice, two minutes later, is not waited for."""
-        async with self._does("has one cut itself off") as seen:
+        async with self._step("has one cut itself off") as observed:
             await self._simulator("cut_off", address, cut_off=True)
             await self.bank.shows(
-                POLLED, battery_isolated="on", current_imbalance=UNKNOWN
+                POLL_TIMEOUT, battery_isolated="on", current_imbalance=UNKNOWN
             )
-            seen.append("battery_isolated on, current_imbalance unknown")
-            seen.append(f"{await self._names('battery_isolated')} named")
-            compared = await self._compares(seen)
+            observed.append("battery_isolated on, current_imbalance unknown")
+            observed.append(f"{await self._names('battery_isolated')} named")
+            compared = await self._compare(observed)
             shown = await self._shown("state_of_charge", "current")
-            seen.insert(-1, f"{shown}, {await self._time()} h to empty")
+            observed.insert(-1, f"{shown}, {await self._time()} h to empty")
             return compared
 
-    async def gets_joined(self, address: str) -> int:
+    async def test_isolation_end(self, address: str) -> int:
         """Let the board cool down; the battery takes part again."""
-        async with self._does("has it cooled down") as seen:
+        async with self._step("has it cooled down") as observed:
             await self._simulator("cut_off", address, cut_off=False)
             minutes = 0
             while address in (await expected_bank_values(self._api))["isolated"]:
-                check(minutes < LONGEST, f"nothing in {LONGEST} minutes")
+                check(minutes < MAX_MINUTES, f"nothing in {MAX_MINUTES} minutes")
                 await self._simulator("advance", address, minutes=MINUTE)
                 minutes += MINUTE
-            await self.bank.shows(POLLED, battery_isolated="off", any_protection="off")
-            seen.append(f"battery_isolated off after {minutes} min")
-            compared = await self._compares(seen, steady=False)
-            seen.insert(-1, await self._shown("state_of_charge", "current"))
+            await self.bank.shows(
+                POLL_TIMEOUT, battery_isolated="off", any_protection="off"
+            )
+            observed.append(f"battery_isolated off after {minutes} min")
+            compared = await self._compare(observed, steady=False)
+            observed.insert(-1, await self._shown("state_of_charge", "current"))
             return compared
 
     async def _names(self, key: str) -> str:

@@ -30,7 +30,7 @@ DISCOVERY_TIMEOUT: Final = 90.0  # s
 
 
 async def simulated(api: HomeAssistant) -> dict[str, Json]:
-    """Return the simulated batteries and their truth, by address."""
+    """Return the simulated batteries and their expected values, by address."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
     return {battery["address"]: battery for battery in answer["batteries"]}
 
@@ -64,7 +64,7 @@ async def offered_banks(api: HomeAssistant) -> list[Json]:
 
 
 async def expected_bank_values(api: HomeAssistant) -> Json:
-    """Return what is true of the bank; see `simulator.bank.ParallelBank.truth`."""
+    """Return what is true of the bank; see `simulator.bank.ParallelBank.expected_values`."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
     expected_values: Json | None = answer["bank"]
     if expected_values is None:
@@ -151,7 +151,7 @@ async def enable(api: HomeAssistant, entities: list[Json]) -> None:
 
 
 async def reload(api: HomeAssistant, entry: Json) -> None:
-    """Set a battery up anew."""
+    """Reload the entry of a battery."""
     await api.post(f"config/config_entries/entry/{entry['entry_id']}/reload")
 
 

@@ -47,9 +47,9 @@ FIRST_VALUE: Final = 1.0  # s, from Confirm on
 ALL_VALUES: Final = 5.0  # s
 FIRST_SAMPLE: Final = 30.0  # s
 FRESH: Final = 15.0  # s; a poll every 10
-SHOWN: Final = 2.0  # s, from the battery's answer on
+SHOWN_TIMEOUT: Final = 2.0  # s, from the battery's answer on
 RECONNECT: Final = 30.0  # s
-# The physics go on between the form and the look at the truth.
+# The physics go on between the form and the comparison.
 FORM_VOLTAGE: Final = 0.05  # V
 NEW_LOAD: Final = -17.5  # A, unlike any before
 
@@ -58,7 +58,7 @@ async def run_checks(api: HomeAssistant) -> str:
     """Do all of it, and return it in one line. Raises DemoError."""
     entries, slowest = await _discover_and_add(api)
     scenario = await build(api)
-    # A battery is missing after a minute only, so the rest is done meanwhile.
+    # A battery is missing after a minute only, so the rest runs at the same time.
     ours, banks = await together(_follow(api, entries), run_bank_scenario(scenario))
     scenario.report()
     return (
@@ -164,7 +164,7 @@ async def _enable_and_reload(api: HomeAssistant, entries: dict[str, Json]) -> No
         check(
             {entities[key]["entity_id"] for key in LINK_SENSORS}
             <= {entity["entity_id"] for entity in hidden},
-            "the sensors of the link are not off by default",
+            "the sensors of the connection are not off by default",
         )
         await enable(api, hidden)
         since, started = len(api.events), now()
@@ -181,7 +181,7 @@ async def _enable_and_reload(api: HomeAssistant, entries: dict[str, Json]) -> No
 
 
 async def _compare_with_truth(api: HomeAssistant) -> int:
-    """Compare every entity, after a poll that nobody asked for; return how many."""
+    """Compare every entity, after a regular poll; return how many."""
     async with holding(api):
         rows, compared = [], 0
         for address, battery in (await wait_for_poll(api, MODELS, FRESH)).items():
@@ -190,7 +190,7 @@ async def _compare_with_truth(api: HomeAssistant) -> int:
             device = await device_of(api, address)
             entities = await entities_of(api, device)
             expected_values = battery["expected_values"]
-            result = await compare_all(api, expected_values, entities, SHOWN)
+            result = await compare_all(api, expected_values, entities, SHOWN_TIMEOUT)
             _check_device(address, device, battery)
             compared += result.compared
             rows.append(
@@ -233,7 +233,7 @@ def _check_device(address: str, device: Json, battery: Json) -> None:
 
 
 async def _check_link_sensors(api: HomeAssistant) -> None:
-    """Check what is known of the link, on the battery where it was enabled."""
+    """Check what is known of the connection, on the battery where it was enabled."""
     entities = await entities_of(api, await device_of(api, WINTER))
     states = await api.states()
     shown = {key: states[entities[key]["entity_id"]]["state"] for key in LINK_SENSORS}
@@ -246,13 +246,13 @@ async def _check_link_sensors(api: HomeAssistant) -> None:
 
 
 async def _lose_the_link(api: HomeAssistant) -> None:
-    """Let one battery lose its link; a new load shows that it is read again."""
+    """Let one battery lose its connection; a new load shows that it is read again."""
     connections = (await simulated(api))[DRIVING]["connections"]
     entities = await entities_of(api, await device_of(api, DRIVING))
     current = entities["current"]["entity_id"]
     own = {entity["entity_id"] for entity in entities.values()}
     since, started = len(api.events), now()
-    await api.act(f"{SIMULATOR}.drop_link", {"address": DRIVING})
+    await api.act(f"{SIMULATOR}.drop_connection", {"address": DRIVING})
     await api.act(
         f"{SIMULATOR}.set_surroundings",
         {"address": DRIVING, "demand_current": NEW_LOAD},
@@ -262,7 +262,7 @@ async def _lose_the_link(api: HomeAssistant) -> None:
         battery = (await simulated(api))[DRIVING]
         return bool(battery["connected"] and battery["connections"] > connections)
 
-    await wait_until(back, RECONNECT, lambda: "the link does not come back")
+    await wait_until(back, RECONNECT, lambda: "the connection does not come back")
     connected = now() - started
     try:
         async with asyncio.timeout(RECONNECT - connected):
@@ -273,15 +273,15 @@ async def _lose_the_link(api: HomeAssistant) -> None:
                 since,
             )
     except TimeoutError:
-        raise DemoError("no newer sample after the link was lost") from None
+        raise DemoError("no newer sample after the connection was lost") from None
     check(
         not any(
             event.entity_id in own and event.state == UNAVAILABLE
             for event in api.events[since:]
         ),
-        "entities became unavailable while the link was lost",
+        "entities became unavailable while the connection was lost",
     )
     print_line(
-        f"\nLost link: connected again after {connected:.2f} s, a newer sample shown"
+        f"\nLost connection: connected again after {connected:.2f} s, a newer sample shown"
         f" after {event.time - started:.2f} s, nothing became unavailable"
     )

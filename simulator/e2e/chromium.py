@@ -25,7 +25,7 @@ PACKAGE: Final = "chromium"
 
 @asynccontextmanager
 async def browser() -> AsyncGenerator[Browser]:
-    """Run the system's Chromium meanwhile; Playwright's own is never downloaded."""
+    """Run the system's Chromium; Playwright's own is never downloaded."""
     program = await find_program()
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(
@@ -41,7 +41,7 @@ async def browser() -> AsyncGenerator[Browser]:
 
 @asynccontextmanager
 async def page_of(chromium: Browser, width: int, height: int) -> AsyncGenerator[Page]:
-    """Have a page meanwhile: in English, and of somebody who was never here before.
+    """Open a page in English, without anything stored in the browser.
 
     Width and height are in pixels, of which one is one on the picture.
     """

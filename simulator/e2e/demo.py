@@ -1,4 +1,4 @@
-"""The demo: a real Home Assistant, three simulated batteries, and a person or a check."""
+"""The demo: a real Home Assistant, three simulated batteries, and a user or a check."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def run_check(folder: Path, port: int, archive: Path | None) -> int:
 
 @asynccontextmanager
 async def temporary_folder() -> AsyncGenerator[Path]:
-    """Have a folder meanwhile."""
+    """Create a folder, and delete it afterwards."""
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="voltgo_demo_"))
     try:
         yield folder

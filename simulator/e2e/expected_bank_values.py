@@ -54,9 +54,9 @@ class Bank(NamedTuple):
     """What is true of a bank, as far as it can be known from those that report."""
 
     expected_values: Mapping[str, Any]
-    """See `simulator.bank.ParallelBank.truth`."""
+    """See `simulator.bank.ParallelBank.expected_values`."""
     parts: Mapping[str, Mapping[str, Any]]
-    """Truth of each battery that reports, by address."""
+    """Expected values of each battery that reports, by address."""
     names: Mapping[str, str]
     """Of all batteries, by address."""
 
@@ -232,7 +232,7 @@ def compare_bank(
     for key, entity in entities.items():
         entity_id = entity["entity_id"]
         if key not in wanted:
-            differences.append(Difference(entity_id, "a value", "not in the truth"))
+            differences.append(Difference(entity_id, "a value", "not expected"))
             continue
         if entity["disabled_by"] is not None:
             continue

@@ -11,16 +11,16 @@ from .api import UNKNOWN, Json
 HALF_A_MILLIVOLT: Final = 0.0005
 ROUNDING: Final = 1e-9
 
-# Sensors of the link: the battery knows nothing of them.
+# Sensors of the connection: the battery knows nothing of them.
 LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
-# Always on; what it should be is known to whoever does something to the link.
+# Always on; what it should be is known to the step that changes the connection.
 LINK_STATUS: Final = "connection_status"
 # Of the past: what a battery is now does not tell when it was full.
 HISTORY_SENSORS: Final = frozenset({"last_full_charge", "recharge_due"})
 # Counted from when a battery was added; its own meters count from when it was made.
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 
-# Sensors that need no counterpart in the truth.
+# Sensors that need no expected value.
 NOT_EXPECTED: Final = LINK_SENSORS | {LINK_STATUS} | HISTORY_SENSORS | ENERGY_SENSORS
 
 # Half of the step of 10 Wh, and half an Ah for boards that count more finely.
@@ -69,7 +69,7 @@ FAULTS: Final = {
 LOW_CAPACITY: Final = "low_capacity"
 NO_FAULTS: Final = "None"
 UNNAMED: Final = "Protection that is not named"
-LOW_BATTERY: Final = 20  # %, unless the owner wants another
+LOW_BATTERY: Final = 20  # %, the default
 FREEZING: Final = 0  # °C
 
 # The inverters of manual chapter 6.1 by what follows the number in the battery's code.
@@ -227,7 +227,7 @@ def compare(
     `entities` are those of a battery in the registry by key, `states` all states by
     entity ID. A value that the battery does not have must not be shown. `steady` means
     that it was under the same load for some minutes, or since it was set up; else a
-    time is that of an average which nobody here knows.
+    time is that of an average that is not known here.
     """
     differences = []
     compared = 0
@@ -237,7 +237,7 @@ def compare(
         domain = entity_id.partition(".")[0]
         if key not in wanted:
             if domain in {"sensor", "binary_sensor"} and key not in NOT_EXPECTED:
-                differences.append(Difference(entity_id, "a value", "not in the truth"))
+                differences.append(Difference(entity_id, "a value", "not expected"))
             continue
         if entity["disabled_by"] is not None:
             continue

@@ -1,4 +1,4 @@
-"""What every step of the check needs."""
+"""Waiting and checking, as every step needs it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def check(fact: bool, otherwise: str) -> None:
-    """Fail unless something is so."""
-    if not fact:
-        raise DemoError(otherwise)
+def check(condition: bool, message: str) -> None:
+    """Raise DemoError unless the condition holds."""
+    if not condition:
+        raise DemoError(message)
 
 
 async def wait_until(
-    done: Callable[[], Awaitable[bool]], within: float, otherwise: Callable[[], str]
+    done: Callable[[], Awaitable[bool]], within: float, message: Callable[[], str]
 ) -> None:
-    """Wait until something is so, looking again and again; fail after some seconds."""
+    """Poll until done, and raise DemoError after `within` seconds."""
     end = now() + within
     while not await done():
         if now() > end:
-            raise DemoError(otherwise())
+            raise DemoError(message())
         await asyncio.sleep(RETRY)
 
 
 async def together[A, B](
     first: Coroutine[Any, Any, A], second: Coroutine[Any, Any, B]
 ) -> tuple[A, B]:
-    """Do two things at once; what fails first ends the other, and is raised."""
+    """Run two coroutines; the first error cancels the other, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = group.create_task(first), group.create_task(second)

@@ -23,7 +23,7 @@ from .polling import check, wait_until
 from .recordings import Recording, decode
 
 # A board that answers neither 41 registers nor an identity takes its time.
-PATIENCE: Final = 40.0  # s
+TIMEOUT: Final = 40.0  # s
 HEADER: Final = ("#", "V", "A", "SOC %", "Cells V", "Probes °C", "Ah left/full")
 
 
@@ -50,7 +50,7 @@ async def replay(api: HomeAssistant, recordings: list[Recording]) -> int:
     if not recordings:
         return 0
     flows = await discovered(
-        api, {address_of(number) for number in range(len(recordings))}, PATIENCE
+        api, {address_of(number) for number in range(len(recordings))}, TIMEOUT
     )
     return sum(
         [
@@ -81,7 +81,7 @@ async def _replay_one(api: HomeAssistant, recording: Recording, flow: Json) -> i
             await _show_next(api, address, entities["voltage"]["entity_id"])
         values = decode(frame)
         # Frames of different days follow each other within seconds.
-        result = await compare_all(api, values, entities, PATIENCE, steady=False)
+        result = await compare_all(api, values, entities, TIMEOUT, steady=False)
         compared += result.compared
         rows.append((number, *_row(values), result.compared, len(result.differences)))
     print_line(
@@ -110,7 +110,7 @@ async def _show_next(api: HomeAssistant, address: str, entity_id: str) -> None:
         return bool((await simulated(api))[address]["requests"] > before)
 
     await api.act("homeassistant.update_entity", {"entity_id": [entity_id]})
-    await wait_until(read, PATIENCE, lambda: f"{address} is not read")
+    await wait_until(read, TIMEOUT, lambda: f"{address} is not read")
 
 
 def _row(values: Mapping[str, Any]) -> tuple[object, ...]:

@@ -53,21 +53,21 @@ COLUMN: Final = FloatRect(x=0, y=0, width=768, height=725)
 # A device's entities and what happened to them.
 ENTITIES: Final = FloatRect(x=592, y=72, width=WIDTH - 592, height=LONG - 72)
 
-LARGEST: Final = 200_000  # bytes
+MAX_BYTES: Final = 200_000  # bytes
 DASHBOARD: Final = "voltgo-vlrv"
 IMAGES: Final = ROOT / "docs" / "images"
 
 PAGE_TIMEOUT: Final = 60.0  # s
 # Icons, graphs and what slides in come after the text; then the page stands still.
 STILL: Final = 1.5  # s
-SETTLED: Final = 30.0  # s
-FOLLOWED: Final = 90.0  # s
+SETTLE_TIMEOUT: Final = 30.0  # s
+KNOWN_TIMEOUT: Final = 90.0  # s
 
 UTP: Final = "charge_ut"
 BANK: Final = "House bank"
 FROST: Final = -10.0  # °C
 STEP: Final = 15  # min
-LONGEST: Final = 24 * 60  # min
+MAX_MINUTES: Final = 24 * 60  # min
 
 
 class Album:
@@ -95,20 +95,20 @@ class Album:
 
     async def take(self, file: Path, clip: FloatRect | None = None) -> None:
         """Keep what is shown, or a part of it, once it stands still."""
-        # Nothing shall look as if somebody pointed at it.
+        # No element may look as if the mouse were over it.
         await self.page.mouse.move(0, 0)
         before, picture = b"", await self.page.screenshot(clip=clip)
         # Some pages never do.
         with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLED):
+            async with asyncio.timeout(SETTLE_TIMEOUT):
                 while picture != before:
                     await asyncio.sleep(STILL)
                     before, picture = picture, await self.page.screenshot(clip=clip)
         size = len(picture)
         await asyncio.to_thread(_save, file, picture)
         print_line(f"{self.page.url} -> {file}, {size // 1000} kB")
-        if size > LARGEST:
-            raise DemoError(f"{file} has {size} bytes, more than {LARGEST}")
+        if size > MAX_BYTES:
+            raise DemoError(f"{file} has {size} bytes, more than {MAX_BYTES}")
 
     async def take_dialog(self, file: Path) -> None:
         """Keep the dialog that is open."""
@@ -240,12 +240,12 @@ def _day(end: datetime) -> Iterator[tuple[datetime, float, float]]:
 
 
 async def take_fault(album: Album, api: HomeAssistant) -> None:
-    """Show what the owner sees of a battery that became too cold to charge."""
+    """Show what a user sees of a battery that became too cold to charge."""
     await api.act(
         f"{SIMULATOR}.set_surroundings",
         {"address": SOLAR, "ambient": FROST, "demand_current": 0},
     )
-    for _ in range(LONGEST // STEP):
+    for _ in range(MAX_MINUTES // STEP):
         if UTP in (await simulated(api))[SOLAR]["expected_values"]["protections"]:
             break
         await api.act(f"{SIMULATOR}.advance", {"address": SOLAR, "minutes": STEP})
@@ -335,7 +335,7 @@ async def _time_known(api: HomeAssistant, address: str, key: str) -> None:
     async def known() -> bool:
         return bool((await api.states())[sensor]["state"] != UNKNOWN)
 
-    await wait_until(known, FOLLOWED, lambda: f"{sensor} stays unknown")
+    await wait_until(known, KNOWN_TIMEOUT, lambda: f"{sensor} stays unknown")
 
 
 def parse() -> argparse.Namespace:

@@ -25,7 +25,7 @@ class DemoError(Exception):
 
 
 def free_port() -> int:
-    """Return a port that nobody uses now."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Return whether nobody uses a port."""
+    """Return whether a port is free."""
     with socket.socket() as probe:
         # What a server that ended a moment ago leaves behind is no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +46,7 @@ def is_free(port: int) -> bool:
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run Home Assistant meanwhile."""
+    """Run Home Assistant."""
     # Home Assistant puts uploads into one folder for the whole machine, and deletes it.
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)

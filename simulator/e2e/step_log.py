@@ -1,4 +1,4 @@
-"""What somebody does, step by step, and what is seen; kept for the printed report."""
+"""Steps of a scenario and what was observed, for the printed report."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from .server import DemoError
 
 
 class StepLog:
-    """Who does it; `rows` says what was done so far."""
+    """Steps that were done so far, in `rows`."""
 
     def __init__(self, api: HomeAssistant, who: str) -> None:
-        """Begin with nothing done; `who` does it."""
+        """Start without steps; `who` does them."""
         self._api = api
         self._who = who
         self.rows: list[tuple[str, str, str]] = []
 
     @asynccontextmanager
-    async def _does(self, what: str) -> AsyncGenerator[list[str]]:
-        """Do one thing; what is put into the list was seen."""
-        seen: list[str] = []
+    async def _step(self, what: str) -> AsyncGenerator[list[str]]:
+        """Do one step; what is put into the list was observed."""
+        observed: list[str] = []
         started = now()
         try:
-            yield seen
+            yield observed
         except DemoError as err:
-            self.rows.append((what, f"FAILED after: {', '.join(seen) or '-'}", "-"))
+            self.rows.append((what, f"FAILED after: {', '.join(observed) or '-'}", "-"))
             raise DemoError(f"{self._who} {what}: {err}") from None
-        self.rows.append((what, ", ".join(seen), f"{now() - started:.2f}"))
+        self.rows.append((what, ", ".join(observed), f"{now() - started:.2f}"))
 
-    def tell(self, title: str) -> None:
+    def print(self, title: str) -> None:
         """Print all of it, or what was done before it failed."""
         print_line(f"\n{title}")
-        header = (f"What {self._who} does", "What was seen", "Seconds")
+        header = (f"What {self._who} does", "Observed", "Seconds")
         print_line(table(header, self.rows))

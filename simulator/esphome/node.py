@@ -191,9 +191,9 @@ class EsphomeNode:
         """Reset the TCP connections; the proxy then ends all its connections."""
         self.api.drop_sessions()
 
-    def drop_link(self, address: str, reason: int = CONNECTION_TIMEOUT) -> None:
+    def drop_connection(self, address: str, reason: int = CONNECTION_TIMEOUT) -> None:
         """Lose the connection to a battery."""
-        self.medium.peripherals[address].drop_link(reason)
+        self.medium.peripherals[address].drop_connection(reason)
 
     def signal_strength(self, peripheral: GattPeripheral) -> int | None:
         """Return the signal strength of a battery in dBm, None if out of range."""

@@ -18,7 +18,7 @@ from .services import (
     SERVICE_TABLES,
     WRITE_NOT_PERMITTED,
 )
-from simulator.faults import ARRIVAL, LinkFaults
+from simulator.faults import ARRIVAL, ConnectionFaults
 from simulator.peripheral import (
     READ_BUFFER,
     SUPERVISION_TIMEOUT,
@@ -77,7 +77,7 @@ class GattPeripheral:
         name_in_scan_response: bool = False,
         reply_latency: float = 0.1,
         profile: str | None = None,
-        faults: LinkFaults | None = None,
+        faults: ConnectionFaults | None = None,
     ) -> None:
         """Prepare a battery that is still switched off."""
         key = profile or f"v{battery.generation}"
@@ -87,7 +87,7 @@ class GattPeripheral:
         self.table = SERVICE_TABLES[key]
         self.max_mtu = max_mtu or self.profile.max_mtu
         self.reply_latency = reply_latency
-        self.faults = faults or LinkFaults()
+        self.faults = faults or ConnectionFaults()
         self.traffic = Traffic()
         self._advertising = Advertising(
             advertising_interval, name_in_scan_response=name_in_scan_response
@@ -156,7 +156,7 @@ class GattPeripheral:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.drop_link()
+        self.drop_connection()
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -190,7 +190,7 @@ class GattPeripheral:
         """Let the phone disconnect."""
         self._state.held_by_phone = False
 
-    def drop_link(self, reason: int = SUPERVISION_TIMEOUT) -> None:
+    def drop_connection(self, reason: int = SUPERVISION_TIMEOUT) -> None:
         """Lose the connection, if there is one, for an HCI reason."""
         connection = self._state.connection
         self._clear_connection()
@@ -284,7 +284,7 @@ class GattPeripheral:
         if outage:
             await self.power_cycle(outage)
         else:
-            self.drop_link()
+            self.drop_connection()
 
     async def _reply(self, connection: Connection, reply: bytes) -> None:
         # The exchange of the MTU may come later: the size is that of this moment.
@@ -295,7 +295,7 @@ class GattPeripheral:
             if self._state.connection is not connection:
                 return
             if part.data is None:
-                self.drop_link()
+                self.drop_connection()
                 return
             if self._state.subscribed:
                 connection.deliver(self.table.notify, part.data)
@@ -306,7 +306,7 @@ class GattPeripheral:
     def _drop_later(self, seconds: float, reason: int) -> None:
         async def drop() -> None:
             await asyncio.sleep(seconds)
-            self.drop_link(reason)
+            self.drop_connection(reason)
 
         self._create_task(drop())
 

@@ -210,7 +210,7 @@ async def test_a_battery_that_was_away_has_not_crossed(
         },
     )
     await peripheral.silence()
-    peripheral.drop_link()
+    peripheral.drop_connection()
     await wait_until(
         lambda: value(hass, pack.address, "state_of_charge") == "unavailable", 120
     )

@@ -191,7 +191,7 @@ async def report(pack: SimulatedBattery, **state: Any) -> None:
 async def leave(peripheral: Peripheral) -> None:
     """Drive the battery out of range."""
     await peripheral.silence()
-    peripheral.drop_link()
+    peripheral.drop_connection()
 
 
 COLD_PROBES = {"probe_temperatures": (-3, -2), "max_cell_temperature": -2}

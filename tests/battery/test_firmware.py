@@ -626,7 +626,7 @@ async def test_an_update_is_refused_on_a_weak_signal(
     assert not firmware_frames(peripheral)
     (adapter,) = bluetooth_env.adapters.values()
     adapter.radio.rssi[pack.address] = -80
-    peripheral.drop_link()
+    peripheral.drop_connection()
     await wait_until(lambda: entry.runtime_data.signal_strength == -80)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     await install(hass, pack)

@@ -614,7 +614,7 @@ async def test_a_lost_link_alone_does_not_drop_the_notice(
     """Only the value ends it."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await asyncio.sleep(1)
     await one.wait_connected()
     assert one.pending == "- CAN protocol: Victron"
@@ -699,7 +699,7 @@ async def test_a_connection_made_for_the_change_is_not_taken_for_a_power_cycle(
 ) -> None:
     """What is read at its beginning is read after the change was made."""
     one = await async_setup(hass, bluetooth_env)
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(lambda: not one.entry.runtime_data.client.is_connected)
     await one.select("module_id", "7")
     assert one.pending == "- Module ID: 7"
@@ -715,7 +715,7 @@ async def test_a_change_while_the_settings_are_read_is_not_taken_for_old(
     """The reading at the beginning of a connection takes a second or more."""
     one = await async_setup(hass, bluetooth_env)
     reads = one.gets[GET_MODULE_ID]
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(lambda: one.gets[GET_MODULE_ID] > reads)
     await one.select("module_id", "7")
     await asyncio.sleep(5)
@@ -1215,7 +1215,7 @@ async def test_a_battery_out_of_range_takes_no_change(
     """The same where it is heard no more."""
     one = await async_setup(hass, bluetooth_env)
     await one.peripheral.silence()
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     one.peripheral.faults.refuse_connection = FOREVER
     await asyncio.sleep(1)
     async with refused(one, "change_unreachable", "module_id"):
@@ -1245,7 +1245,7 @@ async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
         if function not in GET_FUNCTIONS:
             return answer(function, data)
         if how == "breaks the link":
-            one.peripheral.drop_link()
+            one.peripheral.drop_connection()
         return b"\x05\x01" if how == "contradicts itself" else None
 
     monkeypatch.setattr(one.pack, "answer_setting", fail)
@@ -1268,7 +1268,7 @@ async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
     await asyncio.sleep(0.5)
     change = hass.async_create_task(one.select("module_id", "7"))
     await asyncio.sleep(0.1)
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     async with refused(one, "change_unreachable", "module_id"):
         await change
     await asyncio.wait({poll})
@@ -1568,7 +1568,7 @@ async def test_no_frame_follows_another_too_closely(
                 asyncio.sleep(9.9 + 0.05 * round_),
             )
             await asyncio.gather(one.allow_heating(not round_ % 2), one.refresh())
-            one.peripheral.drop_link()
+            one.peripheral.drop_connection()
             await asyncio.sleep(1)
             await one.wait_connected()
         await one.power_cycle()
@@ -1630,7 +1630,7 @@ async def test_refresh_now_says_that_another_device_holds_the_battery(
     """Most often the phone app."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.refuse_connection = FOREVER
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await asyncio.sleep(1)
     async with refused(one, "busy"):
         await one.refresh()

@@ -36,7 +36,7 @@ async def test_battery_any_notification_size_shows_true_values(
     found.assert_shown()
     assert found.entry.runtime_data.client.max_write_size == mtu - 3
     assert await hass.config_entries.async_unload(found.entry.entry_id)
-    assert not bluetooth_env.bluez.links
+    assert not bluetooth_env.bluez.connections
     assert found.peripheral.is_advertising
 
 
@@ -45,7 +45,7 @@ async def test_connection_lost_is_restored(
 ) -> None:
     """With the next advertisement."""
     found = await async_setup_watched(hass, bluetooth_env)
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     await found.wait_for_sample(15)
 
 
@@ -57,7 +57,7 @@ async def test_release_lets_phone_connect_at_once(
     await found.entry.runtime_data.connection.async_release()
     assert found.peripheral.is_advertising
     await asyncio.sleep(MINUTE)
-    assert not bluetooth_env.bluez.links
+    assert not bluetooth_env.bluez.connections
     found.entry.runtime_data.connection.async_resume()
     await found.wait_for_sample(15)
 
@@ -80,10 +80,10 @@ async def test_connect_errors_battery_recovers(
     """After the longest backoff at the latest."""
     found = await async_setup_watched(hass, bluetooth_env)
     bluetooth_env.bluez.faults.connect_errors.extend([error] * 6)
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     await wait_until(lambda: not bluetooth_env.bluez.faults.connect_errors, 3600)
     await found.wait_for_sample(6 * MINUTE)
-    assert len(bluetooth_env.bluez.links) == 1
+    assert len(bluetooth_env.bluez.connections) == 1
 
 
 async def test_services_never_resolved_battery_recovers(
@@ -92,10 +92,10 @@ async def test_services_never_resolved_battery_recovers(
     """The attempt is canceled, and its connection ended."""
     found = await async_setup_watched(hass, bluetooth_env)
     bluetooth_env.bluez.faults.never_resolve = 2
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     await found.wait_for_sample(3 * MINUTE)
     assert bluetooth_env.bluez.faults.never_resolve == 0
-    assert len(bluetooth_env.bluez.links) == 1
+    assert len(bluetooth_env.bluez.connections) == 1
 
 
 @pytest.mark.parametrize("error", [IN_PROGRESS, FAILED, "org.bluez.Error.NotPermitted"])
@@ -107,10 +107,10 @@ async def test_refused_operations_battery_recovers(
     found = await async_setup_watched(hass, bluetooth_env)
     getattr(bluetooth_env.bluez.faults, what).extend([(error, "refused")] * 3)
     if what == "notify_errors":
-        found.peripheral.drop_link()
+        found.peripheral.drop_connection()
     await asyncio.sleep(30)
     await found.wait_for_sample(3 * MINUTE)
-    assert len(bluetooth_env.bluez.links) == 1
+    assert len(bluetooth_env.bluez.connections) == 1
 
 
 async def test_bluez_restart_battery_recovers(
@@ -141,7 +141,7 @@ async def test_eight_batteries_five_slots_are_all_read(
     allocations = scanner.get_allocations()
     assert allocations is not None
     assert allocations.free >= 1
-    assert allocations.slots - allocations.free == len(bluetooth_env.bluez.links)
+    assert allocations.slots - allocations.free == len(bluetooth_env.bluez.connections)
     assert [entry.runtime_data.health.missed for entry in entries] == [0] * 8
 
 

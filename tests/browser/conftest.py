@@ -1,4 +1,4 @@
-"""A demo and a browser for all tests, and for each a person who sits before it."""
+"""A demo and a browser for all tests, and for each a session of a user."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def user_session(
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> AsyncGenerator[UserSession]:
-    """Sit before the login form; where a test fails, a picture is kept of its end."""
+    """Open the login form; where a test fails, a picture is kept of its end."""
     failed = request.session.testsfailed
     async with page_of(chromium, WIDTH, HEIGHT) as page:
         user_session = UserSession(page, demo)

@@ -1,4 +1,4 @@
-"""The ways of an owner through the pages, from the login on."""
+"""What a user does on Home Assistant's pages, from the login on."""
 
 from __future__ import annotations
 

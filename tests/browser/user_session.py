@@ -1,6 +1,6 @@
-"""What a person does with Home Assistant's pages, and where the eye looks on them.
+"""Actions of a user on Home Assistant's pages, and what is read there.
 
-Everything waits for what is on the page. Only names that a person can read are searched
+Everything waits for what is on the page. Only names that a user can read are searched
 for, and the few elements of the frontend that hold them together.
 """
 
@@ -18,10 +18,10 @@ expect.set_options(timeout=TIMEOUT)
 
 
 class UserSession:
-    """Sits before a browser; the methods return when the page shows the result."""
+    """Drives a browser; the methods return when the page shows the result."""
 
     def __init__(self, page: Page, api: HomeAssistant) -> None:
-        """Look at a page; nobody is logged in there."""
+        """Use a page on which no user is logged in."""
         self.page = page
         self._url = api.url
         page.set_default_timeout(TIMEOUT)

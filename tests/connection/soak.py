@@ -210,7 +210,7 @@ class Soak:
         fault = self._random.choice(BURSTS)
         setattr(faults, fault, self._random.choice((1, 2, 3, 9, FOREVER)))
         if "connect" in fault or "subs" in fault:
-            self._peripheral(pack).drop_link()
+            self._peripheral(pack).drop_connection()
         await self._wait()
         faults.clear()
 
@@ -224,12 +224,12 @@ class Soak:
         pack.override = None
 
     async def _lose(self, pack: WatchedBattery) -> None:
-        self._peripheral(pack).drop_link()
+        self._peripheral(pack).drop_connection()
 
     async def _roam(self, pack: WatchedBattery) -> None:
         peripheral = self._peripheral(pack)
         await peripheral.silence()
-        peripheral.drop_link()
+        peripheral.drop_connection()
         await self._wait()
         await peripheral.advertise()
 
@@ -299,7 +299,8 @@ class Soak:
         """Return what is wrong with the slots that are taken, if it stays so."""
         for _ in range(round(LONGEST_CONNECT)):
             held = sum(
-                len(adapter.links) for adapter in self._bluetooth_env.adapters.values()
+                len(adapter.connections)
+                for adapter in self._bluetooth_env.adapters.values()
             )
             ours = sum(
                 entry.runtime_data.client.is_connected for entry in self._entries

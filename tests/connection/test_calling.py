@@ -53,7 +53,7 @@ def break_after_each_sample(one: BatteryHarness, seconds: float) -> Callable[[],
         nonlocal samples
         if coordinator.health.samples > samples:
             samples = coordinator.health.samples
-            coordinator.hass.loop.call_later(seconds, one.peripheral.drop_link)
+            coordinator.hass.loop.call_later(seconds, one.peripheral.drop_connection)
 
     return coordinator.async_add_listener(on_poll)
 
@@ -74,7 +74,7 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     await set_options(hass, one.entry, connection=connection, interval=interval)
     await asyncio.sleep(2 * MINUTE)
     stop = break_after_each_sample(one, 0.5)
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     lines = states_of(hass, one)
     connections = one.peripheral.connections
     samples = one.entry.runtime_data.health.samples
@@ -95,7 +95,7 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     await asyncio.sleep(max(2 * MINUTE, interval + POLL_INTERVAL))
     assert one.status == "connected"
     # That link lived: the next loss is answered at once.
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(lambda: not one.is_connected, 1)
     await wait_until(lambda: one.is_connected, 3)
 
@@ -108,7 +108,7 @@ async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
     lines = states_of(hass, one)
     for _ in range(10):
         await asyncio.sleep(2 * MINUTE)
-        one.peripheral.drop_link()
+        one.peripheral.drop_connection()
         await wait_until(lambda: not one.is_connected, 1)
         await wait_until(lambda: one.is_connected, 3)
     assert "unreachable" not in lines
@@ -157,7 +157,7 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     async def hangs_up() -> None:
         nonlocal asked
         asked += 1
-        one.peripheral.drop_link()
+        one.peripheral.drop_connection()
         await asyncio.sleep(0.2)
         raise ConnectionLostError("x")
 
@@ -170,7 +170,7 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
     monkeypatch.setattr(client, read, hangs_up)
     one.entry.runtime_data.note_away()
     if connection == "keep":
-        one.peripheral.drop_link()
+        one.peripheral.drop_connection()
     connections = one.peripheral.connections
     await asyncio.sleep(HOUR - MINUTE)
     if connection == "keep":
@@ -208,7 +208,7 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
         if characteristic.uuid.startswith("00001008"):
             # What bleak reads; there is no other way to move one.
             characteristic._handle = characteristic.handle + 40
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     health = one.entry.runtime_data.health
     samples = health.samples
     await wait_until(lambda: health.samples > samples, 2 * MINUTE)

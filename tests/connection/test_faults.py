@@ -16,7 +16,7 @@ from homeassistant.core import HomeAssistant
 from .watch import CONNECTING, WatchedBatteryHarness
 from custom_components.voltgo_vlrv.connection.slots import SlotMonitor
 from simulator.clock import FastClock
-from simulator.faults import FOREVER, LinkFaults
+from simulator.faults import FOREVER, ConnectionFaults
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, battery, issues, log_lines, wait_until
 from tests.harness import BatteryHarness, async_setup_battery, async_setup_fleet
@@ -33,7 +33,7 @@ MAX_CONNECTIONS = 9 * 9
 HOW: Final = {"delay", "late_by", "chunk_size", "junk", "held"}
 FAULTS: Final = [
     switch.name
-    for switch in fields(LinkFaults)
+    for switch in fields(ConnectionFaults)
     if switch.name not in HOW and switch.name != "out_of_slots"
 ]
 # With these for good, there are values all the same.
@@ -76,7 +76,7 @@ async def test_a_fault_that_strikes_once_goes_unnoticed(
     test = await async_setup_watched(hass, bluetooth_env)
     setattr(test.faults, fault, 1)
     if fault in ON_CONNECTING:
-        test.peripheral.drop_link()
+        test.peripheral.drop_connection()
         await wait_until(lambda: getattr(test.faults, fault) == 0, 30)
     else:
         await wait_until(lambda: getattr(test.faults, fault) == 0, POLL_INTERVAL + 1)
@@ -101,7 +101,7 @@ async def test_a_fault_that_lasts_ends_in_one_outage(
     connections = test.peripheral.connections
     setattr(test.faults, fault, FOREVER)
     if fault in ON_CONNECTING:
-        test.peripheral.drop_link()
+        test.peripheral.drop_connection()
     await asyncio.sleep(20 * MINUTE)
     unavailable = test.shown("voltage") == STATE_UNAVAILABLE
     assert unavailable is (fault not in HARMLESS)
@@ -144,7 +144,7 @@ async def occupy(test: WatchedBatteryHarness) -> None:
     """Have the phone app take the battery while nobody else can."""
     (adapter,) = test.bluetooth_env.adapters.values()
     adapter.faults.out_of_slots = True
-    test.peripheral.drop_link()
+    test.peripheral.drop_connection()
     await wait_until(lambda: test.peripheral.is_advertising, 1)
     await test.peripheral.occupy()
     adapter.faults.out_of_slots = False
@@ -158,7 +158,7 @@ async def vacate(test: WatchedBatteryHarness) -> None:
 async def leave(test: WatchedBatteryHarness) -> None:
     """Drive out of range."""
     await test.peripheral.silence()
-    test.peripheral.drop_link()
+    test.peripheral.drop_connection()
 
 
 async def return_(test: WatchedBatteryHarness) -> None:
@@ -228,13 +228,13 @@ async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
     stuck, fine = await async_setup_fleet(hass, bluetooth_env, 2, {"slots": 3})
     await asyncio.sleep(30)
     stuck.peripheral.faults.refuse_connection = FOREVER
-    stuck.peripheral.drop_link()
+    stuck.peripheral.drop_connection()
     health = fine.entry.runtime_data.health
     samples, lost = health.samples, fine.became_unavailable
     lost.clear()
     await asyncio.sleep(10 * MINUTE)
     assert health.samples - samples >= 58
-    fine.peripheral.drop_link()
+    fine.peripheral.drop_connection()
     # It waits for its turn to connect, for one attempt of the other at most.
     await wait_until(lambda: fine.is_connected, CONNECTING + 5)
 
@@ -266,7 +266,7 @@ async def test_no_way_out_leaves_a_link_behind(
     (adapter,) = bluetooth_env.adapters.values()
     for seconds in (0.01, 0.3, 1.1, 5.0, 12.0):
         setattr(test.faults, fault, FOREVER)
-        test.peripheral.drop_link()
+        test.peripheral.drop_connection()
         await asyncio.sleep(seconds)
         assert await hass.config_entries.async_unload(test.entry.entry_id)
         await asyncio.sleep(0.5)
@@ -276,7 +276,7 @@ async def test_no_way_out_leaves_a_link_behind(
         assert await hass.config_entries.async_setup(test.entry.entry_id)
         await wait_until(lambda: test.is_connected, 30)
         setattr(test.faults, fault, FOREVER)
-        test.peripheral.drop_link()
+        test.peripheral.drop_connection()
         await asyncio.sleep(seconds)
         await test.set_connection(False)
         await asyncio.sleep(0.5)

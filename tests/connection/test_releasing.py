@@ -337,7 +337,7 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     # What is known was saved all the same.
     assert is_written(file)
     monkeypatch.undo()
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
 
 
 async def test_a_script_that_is_stopped_leaves_a_battery_released(

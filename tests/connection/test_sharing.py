@@ -281,7 +281,7 @@ async def test_a_release_while_waiting_for_a_slot_counts_too(
     one = await async_setup_battery(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     adapter.slots = 0
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(
         lambda: one.entry.runtime_data.connection._backoff.attempt_started > 0
     )
@@ -449,7 +449,7 @@ async def test_one_connection_at_a_time_is_made(
     await asyncio.sleep(30)
     attempts = watch_attempts(monkeypatch)
     for one in batteries:
-        one.peripheral.drop_link()
+        one.peripheral.drop_connection()
     await wait_until(lambda: not any(one.is_connected for one in batteries), 5)
     await wait_until(lambda: all(one.is_connected for one in batteries), 60)
     assert len(attempts) >= 5
@@ -527,7 +527,7 @@ async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
     one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.faults.out_of_slots = True
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
     (issue,) = issues(hass, "no_slot")
     assert issue.translation_placeholders == {
@@ -548,7 +548,7 @@ async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_not
     one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(lambda: issues(hass, "no_slot"), 2 * MINUTE)
     await asyncio.sleep(MINUTE)
     button = {"entity_id": entity_id(hass, one.pack.address, "refresh", "button")}
@@ -569,7 +569,7 @@ async def test_a_freed_slot_is_taken_at_once(
     one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await asyncio.sleep(HOUR / 2)
     assert one.status == "no_slot"
     adapter.slots = 1

@@ -207,7 +207,7 @@ async def test_services_that_moved_are_found_again(
     client = await bluetooth_env.connect(foreign.address)
     await client.disconnect()
     adapter.gatt_cache[one.pack.address] = adapter.gatt_cache[foreign.address]
-    one.peripheral.drop_link()
+    one.peripheral.drop_connection()
     await wait_until(lambda: not one.is_connected)
     await wait_until(lambda: one.is_connected, 30)
     await asyncio.sleep(1)

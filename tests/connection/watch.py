@@ -162,7 +162,7 @@ class WatchedBatteryHarness(BatteryHarness):
 
     def _connections(self) -> int:
         adapters = self.bluetooth_env.adapters.values()
-        return sum(len(adapter.links) for adapter in adapters)
+        return sum(len(adapter.connections) for adapter in adapters)
 
     async def assert_clean(self) -> None:
         """Assert that nothing untrue was shown, nothing leaked, nothing grew."""

@@ -87,7 +87,7 @@ async def test_five_batteries_three_slots_are_all_read(
         assert entry.runtime_data.health.samples - samples >= 59
         assert entry.runtime_data.health.missed == 0
     assert issues(hass) == []
-    assert len(node.links) < 3
+    assert len(node.connections) < 3
 
 
 async def test_five_kept_connections_three_slots_create_two_issues(
@@ -166,7 +166,7 @@ async def test_settings_any_notification_size_are_applied(
         lambda: value(hass, pack.address, "module_id", "select") == "4", MINUTE
     )
     await wait_until(lambda: not issues(hass), MINUTE)
-    assert len(node.links) == 1
+    assert len(node.connections) == 1
 
 
 async def test_firmware_large_packets_is_installed(
@@ -211,7 +211,7 @@ async def test_disconnect_at_any_moment_leaves_no_connection(
             proxy_device.cache.clear_gatt_services_cache(address_to_int(pack.address))
             node.flash.clear()
         asked = node.requests["BluetoothDeviceRequest"]
-        peripheral.drop_link()
+        peripheral.drop_connection()
         await wait_until(lambda: node.requests["BluetoothDeviceRequest"] > asked, 400)  # noqa: B023
         await asyncio.sleep(0.1 * step)
         began = hass.loop.time()
@@ -226,7 +226,7 @@ async def test_disconnect_at_any_moment_leaves_no_connection(
                 await hass.config_entries.async_reload(entry.entry_id)
         assert hass.loop.time() - began < 1
         await asyncio.sleep(LONGEST_END)
-        assert len(node.links) <= (how == "reload")
+        assert len(node.connections) <= (how == "reload")
         if how == "release":
             entry.runtime_data.connection.async_resume()
         elif how == "unload":

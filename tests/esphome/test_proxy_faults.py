@@ -67,7 +67,7 @@ async def test_proxy_reboot_during_poll_battery_recovers(
     await wait_until(lambda: len(found.peripheral.writes) > writes)
     await node.reboot(off_for)
     await found.wait_for_sample(90)
-    assert len(node.links) == 1
+    assert len(node.connections) == 1
 
 
 async def test_proxy_reboot_during_setting_result_is_unknown(
@@ -114,7 +114,7 @@ async def test_network_lost_for_a_while_battery_recovers(
     node.resume()
     await found.wait_for_sample(2 * MINUTE)
     await asyncio.sleep(MINUTE)
-    assert [*node.links] == [found.peripheral.address]
+    assert [*node.connections] == [found.peripheral.address]
     assert found.is_connected
 
 
@@ -126,7 +126,7 @@ async def test_connect_errors_battery_recovers(
     node = await bluetooth_env.add_adapter()
     found = await async_setup_watched(hass, bluetooth_env)
     node.faults.connect_errors.extend([code] * 12)
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     await wait_until(lambda: not node.faults.connect_errors, 3600)
     await found.wait_for_sample(6 * MINUTE)
 
@@ -139,7 +139,7 @@ async def test_lost_disconnect_report_battery_recovers(
     node = await bluetooth_env.add_adapter()
     found = await async_setup_watched(hass, bluetooth_env)
     node.faults.lose_disconnects = 1
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     await found.wait_for_sample(30)
 
 
@@ -168,10 +168,10 @@ async def test_proxy_off_another_takes_over(
     for node, rssi in ((near, -55), (far, -80)):
         node.rssi["A4:C1:37:00:00:02"] = rssi
     found = await async_setup_watched(hass, bluetooth_env)
-    assert near.links
+    assert near.connections
     await near.stop()
     await found.wait_for_sample(30)
-    assert far.links
+    assert far.connections
 
 
 @pytest.mark.parametrize("connectable", [True, False])
@@ -231,9 +231,9 @@ async def test_better_proxy_is_used(
         # Which proxy reports first depends on what else it receives.
         bluetooth_env.medium.receivers.sort(key=lambda _: rng.random())
         await asyncio.sleep(10 * MINUTE)
-        peripheral.drop_link()
+        peripheral.drop_connection()
         await asyncio.sleep(20)
-        taken.append("near" if near.links else "far")
+        taken.append("near" if near.connections else "far")
     assert taken == ["near"] * 20
 
 
@@ -250,7 +250,7 @@ async def test_signal_strength_is_that_of_the_connection(
     entry = await add_discovered(hass, pack.address)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     await asyncio.sleep(MINUTE)
-    assert far.links
+    assert far.connections
     assert entry.runtime_data.signal_strength == -88
 
 
@@ -262,7 +262,7 @@ async def test_firmware_mtu_has_become_small_is_refused(
     found = await async_setup_watched(hass, bluetooth_env, max_mtu=160)
     await upload(hass, found.entry, tmp_path, data=build_image("Z01T21", 4096))
     found.peripheral.max_mtu = 23
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     await found.wait_for_sample()
     with pytest.raises(HomeAssistantError):
         await install(hass, found.peripheral.battery)
@@ -289,7 +289,7 @@ async def test_unreachable_batteries_do_not_delay_others(
     failing.faults.connect_errors.extend([CONNECTION_CANCELED] * 1000)
     failing.faults.connect_error_after = 20.0
     for at in (1, 2):
-        bluetooth_env.peripherals[f"A4:C1:37:00:00:{at:02X}"].drop_link()
+        bluetooth_env.peripherals[f"A4:C1:37:00:00:{at:02X}"].drop_connection()
     oldest = 0.0
     for _ in range(300):
         await asyncio.sleep(1)
@@ -312,7 +312,7 @@ async def test_orphaned_connection_is_reported(
     await asyncio.sleep(120)
     node.forget_network()
     await asyncio.sleep(20 * MINUTE)
-    assert [*node.links] == [found.peripheral.address]
+    assert [*node.connections] == [found.peripheral.address]
     assert value(hass, found.peripheral.address, "voltage") == STATE_UNAVAILABLE
     assert found.entry.runtime_data.last_failure not in ("out_of_range", "busy")
 
@@ -346,10 +346,10 @@ async def test_connection_lost_after_each_poll_is_still_read(
         nonlocal samples
         if coordinator.health.samples > samples:
             samples = coordinator.health.samples
-            hass.loop.call_later(0.5, found.peripheral.drop_link)
+            hass.loop.call_later(0.5, found.peripheral.drop_connection)
 
     coordinator.async_add_listener(on_poll)
-    found.peripheral.drop_link()
+    found.peripheral.drop_connection()
     unavailable = 0
     for _ in range(360):
         await asyncio.sleep(10)

@@ -62,7 +62,7 @@ class ProxySoak(soak.Soak):
     async def _mtu(self, pack: WatchedBattery) -> None:
         peripheral: Any = self._peripheral(pack)
         peripheral.max_mtu = self._random.choice(MTUS)
-        peripheral.drop_link()
+        peripheral.drop_connection()
 
     async def _move(self, pack: WatchedBattery) -> None:
         peripheral: Any = self._peripheral(pack)

@@ -1,4 +1,4 @@
-"""The demo's world can hold a bank, and an administrator can do things to it."""
+"""The demo can have a bank, and an administrator can change it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tests.bluetooth_env import BluetoothEnvironment
 
 
 class Demo:
-    """The simulator integration's world, and its actions."""
+    """The simulated environment of the demo, and its actions."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Start with nobody on the air."""
+        """Start without batteries."""
         self.hass = hass
         self.bluetooth_env = SimulatedEnvironment(hass)
 
@@ -46,13 +46,13 @@ class Demo:
 async def empty_fixture(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> Demo:
-    """Return a world without anything; Home Assistant's Bluetooth is that of `bluetooth_env`."""
+    """Return an empty environment; Home Assistant's Bluetooth is that of `bluetooth_env`."""
     return Demo(hass)
 
 
 @pytest.fixture(name="demo")
 async def demo_fixture(empty: Demo) -> AsyncGenerator[Demo]:
-    """Return a world with a bank."""
+    """Return an environment with a bank."""
     demo = empty
     assert await demo.bank() is None
     await demo.act("add_bank")
@@ -70,9 +70,9 @@ async def test_the_bank_is_two_more_batteries(demo: Demo) -> None:
         options["name"] for options in PAIR
     ]
     assert all(battery["on"] for battery in answer["batteries"])
-    truths = [battery["expected_values"] for battery in answer["batteries"]]
+    values = [battery["expected_values"] for battery in answer["batteries"]]
     assert answer["bank"]["current"] == pytest.approx(
-        sum(expected_values["current"] for expected_values in truths)
+        sum(expected_values["current"] for expected_values in values)
     )
     assert answer["bank"]["isolated"] == []
     with pytest.raises(ServiceValidationError):
@@ -92,7 +92,7 @@ async def test_the_bank_shares_a_current(demo: Demo) -> None:
 
 
 async def test_a_battery_of_the_bank_is_cut_off_and_comes_back(demo: Demo) -> None:
-    """The other one takes over meanwhile."""
+    """The other battery carries the load."""
     await demo.act("cut_off", address=PORT, cut_off=True)
     bank = await demo.bank()
     assert bank["isolated"] == [PORT]
@@ -107,7 +107,7 @@ async def test_a_battery_of_the_bank_is_cut_off_and_comes_back(demo: Demo) -> No
 
 
 async def test_a_battery_of_the_bank_is_loosened_and_fastened(demo: Demo) -> None:
-    """Its own truth knows of nothing."""
+    """Its own values do not show it."""
     await demo.act("loosen", address=STARBOARD, loose=True)
     assert (await demo.bank())["fastened"] == [PORT]
     expected_values = demo.bluetooth_env.simulated(STARBOARD).expected_values()

@@ -161,7 +161,7 @@ def test_what_is_left_out_in_each_situation() -> None:
 
 
 def test_an_entity_too_many_and_one_too_few_are_found() -> None:
-    """A value that nobody knows the truth of is not taken for right."""
+    """A value without an expected one counts as different."""
     bank = banks()["whole"]
     entities = {
         key: {"entity_id": f"sensor.{key}", "disabled_by": None}

@@ -168,7 +168,7 @@ async def test_a_link_is_written_down_from_its_beginning_to_its_end(
     assert client.trace.as_dict()["events"][0]["detail"] == "service 0x1006"
     await asyncio.sleep(2)
     await client.connect()
-    peripheral.drop_link()
+    peripheral.drop_connection()
     await asyncio.sleep(1)
     assert events(client.trace) == ["connected", "disconnected", "connected", "lost"]
 

@@ -2,7 +2,7 @@
 
 Home Assistant sets up its cameras, voices and infrared senders whether there are any or
 not, and the first page of the user interface asks for the list of all actions: it never
-loads when one of these cannot be imported. Nobody calls what is in them, and some need
+loads when one of these cannot be imported. Nothing in them is called, and some need
 a compiler to install. Whichever is installed is used instead.
 """
 
@@ -64,7 +64,7 @@ class AbsentModule(ModuleType):
 
 
 class AbsentFinder(MetaPathFinder, Loader):
-    """Finds the packages above and all that is below them, when nobody else does."""
+    """Finds the packages above and all that is below them, when no other finder does."""
 
     def find_spec(
         self,

@@ -11,7 +11,7 @@ from tests.simulator.battery.helpers import Clock
 
 
 def test_reading_one_battery_moves_all() -> None:
-    """They are at the same time whoever is read, and follow the clock."""
+    """Reading one battery moves all to the same time."""
     clock = Clock()
     bank = build({}, {}, clock=clock, demand_current=-60.0)
     first, second = bank.batteries
@@ -59,7 +59,7 @@ def test_hold_stops_all() -> None:
 
 
 def test_many_reads_or_one_make_no_difference() -> None:
-    """The physics do not depend on how often somebody looks."""
+    """The physics do not depend on how often they are read."""
     ends = []
     for looks in (6, 360):
         clock = Clock()
@@ -135,7 +135,7 @@ def test_some_can_be_combined_alone() -> None:
 
 
 def test_a_bank_of_which_all_is_isolated_shows_all() -> None:
-    """Somebody has to be shown."""
+    """Without a connected battery all are combined."""
     bank = build({"state_of_charge": 80.0}, {"state_of_charge": 50.0})
     for battery in bank.batteries:
         bank.loosen(battery)

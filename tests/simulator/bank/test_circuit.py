@@ -24,7 +24,7 @@ branches = st.lists(
 def test_the_bus_takes_what_is_demanded_as_far_as_it_can(
     circuit: list[Branch], demand: float, ceiling: float
 ) -> None:
-    """Nobody else is asked, and a charger stops at its voltage."""
+    """The currents add up to the demand, and a charger stops at its voltage."""
     voltage = bus_voltage(circuit, demand, ceiling)
     total = total_current(circuit, voltage)
 
@@ -110,7 +110,7 @@ def test_a_diode_begins_to_conduct_where_it_has_to() -> None:
         ([Branch(rest=29, resistance=0.01)], 10.0, 29.0),
     ],
 )
-def test_a_bus_that_nobody_holds(
+def test_a_bus_without_conducting_battery(
     circuit: list[Branch], demand: float, voltage: float
 ) -> None:
     """It stands where the charger or the only open diode puts it, or is dead."""

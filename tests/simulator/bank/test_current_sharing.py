@@ -58,7 +58,7 @@ def test_a_larger_battery_carries_more() -> None:
 
 
 def test_a_weak_battery_carries_less_and_sags_no_lower() -> None:
-    """What an owner sees of it is the current, as the voltage is common."""
+    """Only the current shows it, as the voltage is common."""
     bank = build({}, {}, demand_current=-60.0)
     weak, other = bank.batteries
     even = currents(bank)
@@ -130,7 +130,7 @@ def test_a_loose_battery_feeds_its_own_film() -> None:
 
 
 def test_a_battery_cut_off_comes_back_when_it_has_cooled() -> None:
-    """By the rule of its guard, 80 degrees, and until then the other carries all."""
+    """By its protection rule, 80 degrees, and until then the other carries all."""
     bank = build({}, {}, demand_current=-40.0)
     hot, other = bank.batteries
     bank.cut_off(hot)
@@ -182,7 +182,7 @@ def test_a_battery_that_may_not_charge_still_gives() -> None:
 
 
 def test_an_empty_battery_is_charged_by_the_others() -> None:
-    """It may not discharge, so it only takes, until its guard lets go."""
+    """It may not discharge, so it only takes, until its protection is released."""
     bank = build({"state_of_charge": 2.0}, {"state_of_charge": 60.0})
     empty, other = bank.batteries
     bank.loosen(empty)

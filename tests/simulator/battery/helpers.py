@@ -49,7 +49,7 @@ def ask(battery: SimulatedBattery, function: int, data: bytes = b"") -> bytes | 
 
 
 def pick(battery: SimulatedBattery, *keys: str) -> list[Any]:
-    """Return some of the truth."""
+    """Return some of the expected values."""
     expected_values = battery.expected_values()
     return [expected_values[key] for key in keys]
 

@@ -22,7 +22,7 @@ from simulator.battery import (
 def test_status_request_is_answered_with_the_registers(
     battery: SimulatedBattery, count: int
 ) -> None:
-    """A status reply has the size of its request and carries the truth."""
+    """A status reply has the size of its request and carries the expected values."""
     reply = battery.handle({39: STATUS_39, 41: STATUS_41}[count])
 
     assert reply is not None

@@ -166,7 +166,7 @@ def test_overcurrent_trips_after_its_delay_and_tries_again(
 
 
 def test_a_short_overload_is_forgotten(battery: SimulatedBattery) -> None:
-    """The delay begins anew after the current was allowed."""
+    """The delay starts again after the current was allowed."""
     for _ in range(3):
         battery.demand_current = -115
         battery.advance(9)

@@ -142,7 +142,7 @@ def test_thresholds_are_reported_where_the_model_has_them() -> None:
 
 
 def test_a_state_can_be_forced() -> None:
-    """Any state is reported in place of the physics, and is then the truth."""
+    """Any state is reported in place of the physics, and the expected values follow from it."""
     battery = SimulatedBattery(cell_count=4, clock=Clock())
     battery.override = ReportedState(
         cell_voltages=(3.301, 3.299, 3.301, 3.299),

@@ -78,7 +78,7 @@ async def test_a_connection_timeout_leaves_nothing_behind(
     with pytest.raises(BleakNotFoundError):
         await bluetooth_env.connect(ADDRESS, max_attempts=2)
     assert 40 <= fast_clock.now - started < 50
-    assert not adapter.links
+    assert not adapter.connections
     assert adapter.radio.pending_le_connection is None
     await peripheral.advertise()
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
@@ -100,7 +100,7 @@ async def test_a_connection_cancelled_before_the_link_is_up(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not adapter.links
+    assert not adapter.connections
     assert adapter.radio.pending_le_connection is None
     await peripheral.advertise()
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
@@ -118,7 +118,7 @@ async def test_a_connection_cancelled_while_services_are_discovered(
             await task
         bluetooth_env.medium.lose = None
         await asyncio.sleep(0.1)
-        assert not adapter.links
+        assert not adapter.connections
         assert not peripheral.is_connected
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
@@ -126,7 +126,7 @@ async def test_a_connection_cancelled_while_services_are_discovered(
 async def test_an_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral
 ) -> None:
-    """The battery notices that nobody is there, whatever the adapter knew by then."""
+    """The battery sees a timeout, whatever the adapter knew by then."""
     for turns in range(0, 40, 3):
         await bluetooth_env.add_adapter()
         await bluetooth_env.heard(ADDRESS, after=asyncio.get_running_loop().time())
@@ -150,7 +150,7 @@ async def test_an_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
 async def test_an_adapter_that_remembers_services_forgets_who_used_them(
     bluetooth_env: BluetoothEnvironment,
 ) -> None:
-    """Else memory would grow with each link, and be blamed on its user."""
+    """Otherwise memory would grow with each connection."""
     session = await open_session(bluetooth_env)
     forgotten = weakref.ref(session)
     await session.client.disconnect()
@@ -194,11 +194,11 @@ def _cancel_at(
 async def test_a_battery_that_stops_answering_while_connecting_times_out(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
-    """The link is up, the services never come."""
+    """The connection is established, the services never arrive."""
     await bluetooth_env.heard(ADDRESS)
     bluetooth_env.medium.lose = lambda _sender, _data: True
     with pytest.raises((BleakNotFoundError, BleakConnectionError)):
         await bluetooth_env.connect(ADDRESS, max_attempts=1)
     await asyncio.sleep(1)
-    assert not adapter.links
+    assert not adapter.connections
     assert not peripheral.is_connected

@@ -116,14 +116,14 @@ async def test_the_battery_takes_one_connection_and_hides(
 
     await client.disconnect()
     assert (await bluetooth_env.heard(ADDRESS, after=connected_at)).time > connected_at
-    assert not adapter.links
-    assert not second.links
+    assert not adapter.connections
+    assert not second.connections
 
 
 async def test_a_phone_that_holds_the_link_locks_everybody_out(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
-    """The vendor's app wins until its owner closes it."""
+    """The vendor's app keeps the connection until it is closed."""
     await bluetooth_env.heard(ADDRESS)
     await peripheral.occupy()
     assert not peripheral.is_advertising

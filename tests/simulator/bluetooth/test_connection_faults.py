@@ -20,7 +20,7 @@ from .session import (
 )
 from simulator.adapter import VirtualAdapter
 from simulator.clock import FastClock
-from simulator.faults import FOREVER, LinkFaults
+from simulator.faults import FOREVER, ConnectionFaults
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
 
@@ -36,7 +36,7 @@ async def test_a_failed_connection_is_tried_again(
     setattr(peripheral.faults, fault, 2)
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
     assert peripheral.connections == (3 if fault == "disconnect_on_connect" else 1)
-    assert list(adapter.links) == [ADDRESS]
+    assert list(adapter.connections) == [ADDRESS]
 
 
 async def test_a_battery_that_refuses_for_good_is_given_up(
@@ -46,13 +46,13 @@ async def test_a_battery_that_refuses_for_good_is_given_up(
     peripheral.faults.refuse_connection = FOREVER
     with pytest.raises(BleakError):
         await bluetooth_env.connect(ADDRESS, max_attempts=2)
-    assert not adapter.links
+    assert not adapter.connections
 
 
 async def test_a_refused_subscription_is_an_att_error(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
-    """The link stays, the next attempt works."""
+    """The connection stays, the next attempt works."""
     session = Session(await bluetooth_env.connect(ADDRESS))
     peripheral.faults.refuse_subscription = 1
     with pytest.raises(BleakGATTProtocolError):
@@ -70,7 +70,7 @@ async def test_a_link_lost_on_subscribing_is_a_bleak_error(
     with pytest.raises(BleakError, match="ESP_GATT_CONN_TIMEOUT"):
         await session.subscribe()
     assert not session.client.is_connected
-    assert not adapter.links
+    assert not adapter.connections
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ async def test_a_link_lost_around_a_reply(  # noqa: PLR0917
         await bluetooth_env.connect(ADDRESS, disconnected_callback=lost.append)
     )
     await session.subscribe()
-    peripheral.faults = LinkFaults(chunk_size=chunk_size)
+    peripheral.faults = ConnectionFaults(chunk_size=chunk_size)
     setattr(peripheral.faults, fault, 1)
     assert await session.ask() == expected
     assert battery.frames == [b"?"]
     assert lost == [session.client]
-    assert not adapter.links
+    assert not adapter.connections
 
 
 async def test_a_link_lost_during_a_request_is_a_bleak_error(
@@ -110,7 +110,7 @@ async def test_a_link_lost_during_a_request_is_a_bleak_error(
     """The caller is not cancelled, and can connect again."""
     client = await bluetooth_env.connect(ADDRESS)
     bluetooth_env.medium.lose = lambda _sender, _data: True
-    asyncio.get_running_loop().call_later(3, peripheral.drop_link)
+    asyncio.get_running_loop().call_later(3, peripheral.drop_connection)
     with pytest.raises(BleakError, match="ESP_GATT_CONN_TIMEOUT"):
         await client.read_gatt_char(NOTIFY)
     with pytest.raises(BleakError):

@@ -120,7 +120,7 @@ async def test_the_best_heard_adapter_connects(
     second.radio.rssi[ADDRESS] = -50
     await asyncio.sleep(60)
     client = await bluetooth_env.connect(ADDRESS)
-    assert (list(adapter.links), list(second.links)) == ([], [ADDRESS])
+    assert (list(adapter.connections), list(second.connections)) == ([], [ADDRESS])
     await client.disconnect()
 
     second.radio.rssi[ADDRESS] = None
@@ -128,7 +128,7 @@ async def test_the_best_heard_adapter_connects(
     info = await bluetooth_env.heard(ADDRESS)
     assert (info.source, info.rssi) == (adapter.source, -85)
     await bluetooth_env.connect(ADDRESS)
-    assert (list(adapter.links), list(second.links)) == ([ADDRESS], [])
+    assert (list(adapter.connections), list(second.connections)) == ([ADDRESS], [])
 
 
 async def test_a_silent_battery_is_forgotten_in_time(

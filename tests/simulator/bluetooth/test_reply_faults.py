@@ -6,7 +6,7 @@ import pytest
 
 from .session import CHUNKS, SHORT, STATUS, CannedBattery, open_session
 from simulator.adapter import VirtualAdapter
-from simulator.faults import FOREVER, LinkFaults
+from simulator.faults import FOREVER, ConnectionFaults
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
 
@@ -14,25 +14,25 @@ from tests.bluetooth_env import BluetoothEnvironment
 @pytest.mark.parametrize(
     ("faults", "expected"),
     [
-        (LinkFaults(drop=1), []),
+        (ConnectionFaults(drop=1), []),
         (
-            LinkFaults(corrupt=1),
+            ConnectionFaults(corrupt=1),
             [STATUS[:43] + bytes([STATUS[43] ^ 0xFF]) + STATUS[44:]],
         ),
-        (LinkFaults(truncate=1), [STATUS[:43]]),
-        (LinkFaults(lead=1, junk=b"\xaa"), [b"\xaa" + STATUS]),
-        (LinkFaults(chunk_size=20), CHUNKS),
-        (LinkFaults(lose_chunk=1), CHUNKS[:2] + CHUNKS[3:]),
-        (LinkFaults(duplicate=1), [STATUS, STATUS]),
-        (LinkFaults(chunk_size=20, duplicate=1), CHUNKS + CHUNKS),
+        (ConnectionFaults(truncate=1), [STATUS[:43]]),
+        (ConnectionFaults(lead=1, junk=b"\xaa"), [b"\xaa" + STATUS]),
+        (ConnectionFaults(chunk_size=20), CHUNKS),
+        (ConnectionFaults(lose_chunk=1), CHUNKS[:2] + CHUNKS[3:]),
+        (ConnectionFaults(duplicate=1), [STATUS, STATUS]),
+        (ConnectionFaults(chunk_size=20, duplicate=1), CHUNKS + CHUNKS),
     ],
-    ids=lambda value: repr(value) if isinstance(value, LinkFaults) else "",
+    ids=lambda value: repr(value) if isinstance(value, ConnectionFaults) else "",
 )
 async def test_a_reply_is_damaged_once(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
-    faults: LinkFaults,
+    faults: ConnectionFaults,
     expected: list[bytes],
 ) -> None:
     """A counted fault strikes as often as asked, and no more."""

@@ -68,7 +68,7 @@ async def _set_surroundings(
     for key in (CONF_DEMAND_CURRENT, CONF_AMBIENT):
         if key in call.data:
             setattr(battery, key, call.data[key])
-    # Protections follow at once, and the truth with them.
+    # Protections follow at once, and the expected values with them.
     battery.advance(0)
 
 
@@ -77,7 +77,7 @@ async def _advance(environment: SimulatedEnvironment, call: ServiceCall) -> None
     battery.update()
     for _ in range(call.data[CONF_MINUTES]):
         battery.advance(60)
-        # Hours take a moment, and the batteries answer meanwhile.
+        # Hours take a moment, during which the batteries go on to answer.
         await asyncio.sleep(0)
 
 
@@ -88,8 +88,10 @@ async def _hold(environment: SimulatedEnvironment, call: ServiceCall) -> None:
             battery.hold = call.data[CONF_HOLD]
 
 
-async def _drop_link(environment: SimulatedEnvironment, call: ServiceCall) -> None:
-    environment.peripheral(call.data[CONF_ADDRESS]).drop_link()
+async def _drop_connection(
+    environment: SimulatedEnvironment, call: ServiceCall
+) -> None:
+    environment.peripheral(call.data[CONF_ADDRESS]).drop_connection()
 
 
 async def _advertise(environment: SimulatedEnvironment, call: ServiceCall) -> None:
@@ -147,7 +149,7 @@ async def _set_bank_current(
     bank = environment.parallel()
     bank.update()
     bank.demand_current = call.data[CONF_DEMAND_CURRENT]
-    # Protections follow at once, and the truth with them.
+    # Protections follow at once, and the expected values with them.
     bank.advance(0)
 
 
@@ -216,7 +218,7 @@ ACTIONS: Final = {
         },
     ),
     "hold": Action(_hold, {vol.Required(CONF_HOLD): cv.boolean}),
-    "drop_link": Action(_drop_link, _ADDRESS),
+    "drop_connection": Action(_drop_connection, _ADDRESS),
     "advertise": Action(
         _advertise, {**_ADDRESS, vol.Required(CONF_ADVERTISE): cv.boolean}
     ),

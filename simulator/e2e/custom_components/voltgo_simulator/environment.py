@@ -29,7 +29,7 @@ class SimulatedEnvironment:
     """Everything of the demo that is simulated."""
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Start with nobody on the air; needs the bluetooth integration set up."""
+        """Start without batteries; needs the bluetooth integration set up."""
         self._hass = hass
         self._medium = RadioMedium(CONNECTION_INTERVAL)
         self._adapter = VirtualAdapter(
@@ -141,7 +141,7 @@ def _listed(expected_values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expected_values(battery: SimulatedBattery) -> dict[str, Any]:
-    """Return what an owner should see, and the words behind the names of faults."""
+    """Return what a user should see, and the words behind the names of faults."""
     state = battery.reported()
     return {
         **_listed(battery.expected_values()),
