@@ -4,26 +4,14 @@ import sys
 
 from . import automation_files, files, layers, sizes, translations, versions
 
-_MODULES = (layers, sizes, translations, automation_files, versions, files)
-
-
-def main() -> int:
-    """Return the exit status: 1 if any check has found something."""
-    failed = False
-    for module in _MODULES:
-        for name, check in vars(module).items():
-            if not name.startswith("check_"):
-                continue
-            try:
-                problems = sorted(set(check()))
-            except (OSError, ValueError, SyntaxError, KeyError) as err:
-                problems = [f"{type(err).__name__}: {err}"]
-            print(f"{'FAILED' if problems else 'ok':<7}{check.__doc__}")
-            for problem in problems:
-                print(f"         {problem}")
-            failed |= bool(problems)
-    return int(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+failed = False
+for module in (layers, sizes, translations, automation_files, versions, files):
+    for check in [vars(module)[name] for name in vars(module) if name[:6] == "check_"]:
+        try:
+            problems = sorted(set(check()))
+        except (OSError, ValueError, SyntaxError, KeyError) as err:
+            problems = [f"{type(err).__name__}: {err}"]
+        print(f"{'FAILED' if problems else 'ok':<7}{check.__doc__}")
+        print(*(f"         {problem}\n" for problem in problems), sep="", end="")
+        failed |= bool(problems)
+sys.exit(failed)

@@ -29,8 +29,8 @@ def text_files() -> Mapping[Path, str]:
 
 def python_files(*folders: str) -> list[Path]:
     """Return the Python files below folders."""
-    paths = [path for path in text_files() if path.suffix == ".py"]
-    return [path for path in paths if f"{path}".startswith(folders)]
+    paths = (path for path in text_files() if f"{path}".startswith(folders))
+    return [path for path in paths if path.suffix == ".py"]
 
 
 @functools.cache
@@ -62,16 +62,12 @@ def flatten(texts: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def differences(ours: Keys, theirs: Keys, here: object, there: object) -> Problems:
     """Yield what only one of two places has."""
-    for key in {*ours, *theirs}:
-        if key not in theirs:
-            yield f"{here}: {key}: not in {there}"
-        elif key not in ours:
-            yield f"{there}: {key}: not in {here}"
+    yield from (f"{here}: {key}: not in {there}" for key in ours if key not in theirs)
+    yield from (f"{there}: {key}: not in {here}" for key in theirs if key not in ours)
 
 
 def unless_known(found: Mapping[str, str], known: Keys) -> Problems:
     """Yield problems whose key is not known, and known keys that are not found."""
     yield from (problem for key, problem in found.items() if key not in known)
-    for key in known:
-        if key not in found:
-            yield f"{key}: no longer an exception, remove it from script/validate"
+    for key in {*known} - found.keys():
+        yield f"{key}: no longer an exception, remove it from script/validate"

@@ -16,9 +16,7 @@ _FORBIDDEN = {
     "one machine's path": r"(?<![\w.$}/*-])/(?:work|root|home/(?!assis)\w+|Users/\w+)\b",
     "word": r"(?i)\b(?:nobody|whoever|anew|in\svain|all\sthe\ssame|lets?\sgo)\b",
 }
-# Where the forbidden words stand as such.
-_EXEMPT = ("script/validate/files.py", "CONTRIBUTING.md")
-_GENERATED = (".pyc", ".log", ".zip", ".orig", ".rej")
+_EXEMPT = ("script/validate/files.py", "CONTRIBUTING.md")  # name the words as such
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
@@ -27,15 +25,14 @@ def check_text() -> Problems:
     for path, text in text_files().items():
         if path.suffix == ".json":
             load_json(path)
-        if path.suffix in _GENERATED or (text and not re.search(r"[^\n]\n\Z", text)):
+        is_ended = not text or re.search(r"[^\n]\n\Z", text)
+        if path.suffix in (".log", ".orig", ".rej") or not is_ended:
             yield f"{path}: generated, or without exactly one newline at the end"
         allowed = text if path.parent.name == "translations" else _BESIDE_ASCII
         for number, line in enumerate(text.split("\n"), 1):
-            strange = [
-                c for c in line if not (c.isascii() or c.isalpha() or c in allowed)
-            ]
-            if strange or line != line.rstrip() or "\ufffd" in line:
-                yield f"{path}:{number}: blanks at the end, or not allowed: {strange}"
+            odd = [c for c in line if not (c.isascii() or c.isalpha() or c in allowed)]
+            if odd or line != line.rstrip() or "\ufffd" in line:
+                yield f"{path}:{number}: blanks at the end, or not allowed: {odd}"
 
 
 def check_contents() -> Problems:

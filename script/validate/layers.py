@@ -19,6 +19,7 @@ _PURE = """.connection.backoff .connection.sharing .connection.release
     .battery.pending_changes .battery.freshness .battery.stuck_data
     .battery.poll_schedule .history.charge .history.runtime .history.charge_history
     .bank.aggregate .bank.current_share .bank.module_ids .bank.notices"""
+_BASE = "const entries issues localization options"
 _ABOVE_BATTERY = f".coordinator .data .bank .entity .sensor_base {_PLATFORMS}"
 _ABOVE_HISTORY = f".battery {_ABOVE_BATTERY}"
 # Part, what it must not import, what of that it may import.
@@ -29,8 +30,7 @@ CONTRACT = [
     (".battery", _ABOVE_BATTERY, ""),
     (".coordinator", _ABOVE_BATTERY, ".coordinator"),
     (".bank", _PLATFORMS, ".bank"),
-    *((f".{part}", _ABOVE_HISTORY, "") for part in ("entries", "options", "const")),
-    *((f".{part}", _ABOVE_HISTORY, "") for part in ("issues", "localization")),
+    *((f".{part}", _ABOVE_HISTORY, "") for part in _BASE.split()),
     *((part, "homeassistant .bank.coordinator", "") for part in _PURE.split()),
     (".", "simulator tests script", ""),
     ("simulator", ". tests script", ""),

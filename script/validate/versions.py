@@ -20,16 +20,13 @@ def check_manifest() -> Problems:
     manifest = load_json(path)
     if manifest["requirements"]:
         yield f"{path}: requirements must stay empty"
-    if not re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"]):
-        yield f"{path}: version is not like 1.2.3"
     for matcher in manifest["bluetooth"]:
         if not matcher.get("connectable"):
             yield f"{path}: {matcher}: not limited to what can be connected"
         if not re.match(r"[^*?\[]{3}", matcher.get("local_name", "any")):
             yield f"{path}: {matcher}: fewer than three characters to match"
-        if {*matcher} == {"connectable", "service_uuid"} and (
-            matcher["service_uuid"].startswith(_JBD_SERVICE)
-        ):
+        uuid = matcher.get("service_uuid", "") if len(matcher) == 2 else ""
+        if uuid.startswith(_JBD_SERVICE):
             yield f"{path}: {matcher}: other brands advertise this service too"
 
 
