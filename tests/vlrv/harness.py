@@ -84,7 +84,7 @@ class Link:
     def assert_no_slot(self) -> None:
         """Check that the client holds nothing, as the adapter and the manager see it."""
         assert not self.client.is_connected
-        assert self.adapter.links == {}
+        assert self.adapter.connections == {}
         allocations = get_manager().async_current_allocations(SOURCE)
         assert allocations is not None
         # Home Assistant 2026.8 lists an adapter only once it has connected to something.
@@ -101,7 +101,7 @@ class Link:
     def assert_held(self) -> None:
         """Check that the link stands and takes one slot."""
         assert self.client.is_connected
-        assert list(self.adapter.links) == [ADDRESS]
+        assert list(self.adapter.connections) == [ADDRESS]
         assert self.peripheral.is_connected
 
     async def assert_usable(self) -> None:

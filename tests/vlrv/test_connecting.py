@@ -132,7 +132,7 @@ async def test_a_full_adapter_is_told_apart(link: Link) -> None:
         await link.client.connect()
     assert link.clock.now - before < 46
     assert link.peripheral.connections == 0
-    assert link.adapter.links == {}
+    assert link.adapter.connections == {}
     await link.assert_usable()
 
 
@@ -183,7 +183,7 @@ async def test_a_link_lost_right_after_subscribing_is_noticed(
         self: VirtualClient, *args: Any, **kwargs: Any
     ) -> None:
         await subscribe(self, *args, **kwargs)
-        link.peripheral.drop_link()
+        link.peripheral.drop_connection()
         await asyncio.sleep(0.01)
 
     with monkeypatch.context() as patch:
@@ -202,7 +202,7 @@ async def test_a_link_lost_before_its_services_are_looked_at_is_noticed(
 
     async def establish_and_lose(*args: Any, **kwargs: Any) -> BleakClient:
         client: BleakClient = await establish(*args, **kwargs)
-        link.peripheral.drop_link()
+        link.peripheral.drop_connection()
         await asyncio.sleep(0.01)
         return client
 
@@ -349,7 +349,7 @@ async def test_a_link_that_breaks_ends_the_request_at_once(
 async def test_a_link_that_breaks_between_requests_is_reported(connected: Link) -> None:
     """Once; what comes after says that there is no link."""
     await connected.client.read_status()
-    connected.peripheral.drop_link()
+    connected.peripheral.drop_connection()
     await asyncio.sleep(0.01)
     await connected.assert_free()
     assert len(connected.losses) == 1
@@ -365,7 +365,7 @@ async def test_calls_that_wait_their_turn_fail_with_the_link(build: Build) -> No
     await link.client.connect()
     calls = [start(link.client.read_status()) for _ in range(3)]
     await asyncio.sleep(0.5)
-    link.peripheral.drop_link()
+    link.peripheral.drop_connection()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [
         ConnectionLostError,
@@ -484,7 +484,7 @@ async def test_letting_go_does_not_hang(
         await connected.client.disconnect()
     assert 8 <= connected.clock.now - before < 8.5
     assert not connected.client.is_connected
-    connected.peripheral.drop_link()
+    connected.peripheral.drop_connection()
     await connected.assert_usable()
 
 
@@ -541,5 +541,5 @@ async def test_whatever_a_dying_bluetooth_service_raises_is_a_lost_link(
             await connected.client.read_status()
         patch.setattr(VirtualClient, "disconnect", fail)
         await connected.client.disconnect()
-    connected.peripheral.drop_link()
+    connected.peripheral.drop_connection()
     await connected.assert_usable()

@@ -177,7 +177,7 @@ async def test_disconnect_that_fails_ends_with_the_report_of_the_stack(
         patch.setattr(VirtualClient, "disconnect", failing(BleakError("no")))
         await client.disconnect()
         assert client.is_disconnecting
-        connected.peripheral.drop_link()
+        connected.peripheral.drop_connection()
         await asyncio.sleep(1)
         assert not client.is_disconnecting
     await connected.assert_usable()
