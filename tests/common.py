@@ -19,7 +19,7 @@ from homeassistant.helpers import (
 )
 
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.battery import SimulatedBattery, preset
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
@@ -171,5 +171,5 @@ async def enable_all(hass: HomeAssistant, address: str) -> None:
         registry.async_update_entity(entity.entity_id, disabled_by=None)
     # Home Assistant reloads the entry by itself half a minute later.
     await asyncio.sleep(31)
-    await wait_until(lambda: entry.runtime_data.data is not None)
+    await wait_until(lambda: entry.runtime_data.coordinator.data is not None)
     await asyncio.sleep(1)

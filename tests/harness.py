@@ -22,7 +22,7 @@ from .common import (
     wait_until,
 )
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.battery import SimulatedBattery
 from simulator.faults import ConnectionFaults
 from simulator.peripheral import Peripheral

@@ -30,7 +30,7 @@ from .common import (
     wait_until,
 )
 from custom_components.voltgo_vlrv.const import CONF_FACTS
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.battery import SimulatedBattery
 from simulator.faults import FOREVER
@@ -64,18 +64,18 @@ async def test_a_change_shows_with_the_next_poll(
     assert value(hass, pack.address, "current") == "-77.0"
 
 
-async def test_one_request_a_poll_and_the_identity_once_a_connection(
+async def test_battery_that_was_just_added_is_read_with_one_request_a_poll(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The link belongs to others too."""
+    """The connection belongs to others too; the config flow has read the identity."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    assert [write.data for write in peripheral.writes].count(IDENTITY_READ) == 2
+    assert [write.data for write in peripheral.writes].count(IDENTITY_READ) == 1
     peripheral.writes.clear()
-    polls = entry.runtime_data.health.polls
+    polls = entry.runtime_data.statistics.polls
     await asyncio.sleep(10 * POLL_INTERVAL)
-    assert entry.runtime_data.health.polls - polls == 10
+    assert entry.runtime_data.statistics.polls - polls == 10
     assert [write.data for write in peripheral.writes] == [STATUS_READ] * 10
     assert peripheral.connections == 2  # proof and entry
 
@@ -120,9 +120,9 @@ async def test_an_unchanged_battery_writes_nothing(
     pack.hold = True
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     written = writes(hass)
-    samples = entry.runtime_data.health.samples
+    samples = entry.runtime_data.statistics.samples
     await asyncio.sleep(10 * POLL_INTERVAL)
-    assert entry.runtime_data.health.samples - samples == 10
+    assert entry.runtime_data.statistics.samples - samples == 10
     assert written == []
 
 
@@ -156,7 +156,7 @@ async def test_missed_polls_change_nothing_for_a_minute(
     peripheral.faults.drop = FOREVER
     await asyncio.sleep(45)
     assert value(hass, pack.address, "voltage") == last
-    assert entry.runtime_data.health.missed >= 1
+    assert entry.runtime_data.statistics.failed_polls >= 1
     assert not log_lines(caplog, logging.INFO)
     await asyncio.sleep(25)
     assert value(hass, pack.address, "voltage") == "unavailable"
@@ -180,10 +180,10 @@ async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
     entry, peripheral = harness.entry, harness.peripheral
     peripheral.faults.refuse_connection = FOREVER
     peripheral.drop_connection()
-    before = entry.runtime_data.health.last_sample_time
+    before = entry.runtime_data.statistics.last_sample_time
     assert before is not None
     await wait_until(lambda: value(hass, pack.address, "voltage") == "unavailable", 120)
-    age = entry.runtime_data.health.age(hass.loop.time())
+    age = entry.runtime_data.statistics.age(hass.loop.time())
     assert age is not None
     assert 60 <= age <= 61
     peripheral.faults.clear()
@@ -198,7 +198,7 @@ async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
     peripheral.faults.drop = 1
-    samples = entry.runtime_data.health.samples
+    samples = entry.runtime_data.statistics.samples
     asking = asyncio.create_task(
         hass.services.async_call(
             "button",
@@ -211,10 +211,10 @@ async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
     asking.cancel()
     await asyncio.wait({asking})
     assert asking.cancelled()
-    entry.runtime_data.async_update_listeners()
+    entry.runtime_data.coordinator.async_update_listeners()
     assert value(hass, pack.address, "voltage") != "unavailable"
     await asyncio.sleep(POLL_INTERVAL + 3)
-    assert entry.runtime_data.health.samples > samples
+    assert entry.runtime_data.statistics.samples > samples
 
 
 async def test_a_silent_link_is_cut_after_three_polls(
@@ -227,15 +227,15 @@ async def test_a_silent_link_is_cut_after_three_polls(
     connections = peripheral.connections
     tries = 3
     peripheral.faults.drop = 2 * tries
-    await wait_until(lambda: entry.runtime_data.health.silent_polls == 2, 60)
+    await wait_until(lambda: entry.runtime_data.statistics.unanswered_polls == 2, 60)
     await asyncio.sleep(2 * POLL_INTERVAL)
-    assert entry.runtime_data.health.silent_polls == 0
+    assert entry.runtime_data.statistics.unanswered_polls == 0
     assert peripheral.connections == connections
     peripheral.faults.drop = 3 * tries
     await wait_until(lambda: peripheral.connections > connections, 60)
     await asyncio.sleep(POLL_INTERVAL)
-    assert entry.runtime_data.health.missed == 5
-    assert entry.runtime_data.health.reconnects == 1
+    assert entry.runtime_data.statistics.failed_polls == 5
+    assert entry.runtime_data.statistics.reconnects == 1
     assert value(hass, pack.address, "voltage") != "unavailable"
 
 
@@ -257,7 +257,7 @@ async def test_a_lost_link_is_back_with_the_next_advertisement(
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     assert hass.loop.time() - lost < 3
     await asyncio.sleep(2)
-    assert entry.runtime_data.health.reconnects == 1
+    assert entry.runtime_data.statistics.reconnects == 1
     assert "unavailable" not in states
 
 
@@ -280,7 +280,7 @@ async def test_an_implausible_sample_is_dropped_and_counted(
     """The last values stay, and nothing of the sample is used."""
     pack = battery()
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    health = entry.runtime_data.health
+    health = entry.runtime_data.statistics
     pack.hold = True
     await asyncio.sleep(POLL_INTERVAL + 1)
     before = {state.entity_id: state.state for state in hass.states.async_all("sensor")}
@@ -476,7 +476,7 @@ async def test_small_packets_and_slow_answers_are_enough(
         )
     ).entry
     await asyncio.sleep(5 * POLL_INTERVAL)
-    assert entry.runtime_data.health.missed == 0
+    assert entry.runtime_data.statistics.failed_polls == 0
     assert value(hass, pack.address, "voltage") == str(
         pack.expected_values()["voltage"]
     )
@@ -507,11 +507,11 @@ async def test_another_interval_applies_at_once_and_keeps_the_link(
     entry, peripheral = harness.entry, harness.peripheral
     connections = peripheral.connections
     await set_interval(hass, entry, seconds)
-    health = entry.runtime_data.health
+    health = entry.runtime_data.statistics
     polls = health.polls
     await asyncio.sleep(5 * seconds)
     assert health.polls - polls == 5
-    assert health.missed == 0
+    assert health.failed_polls == 0
     assert peripheral.connections == connections
     assert value(hass, pack.address, "voltage") != "unavailable"
     await set_interval(hass, entry, 10)

@@ -24,11 +24,10 @@ from homeassistant.exceptions import ConfigEntryNotReady
 
 from .bluetooth_env import BluetoothEnvironment
 from .common import battery, wait_until
-from .test_coordinator import IDENTITY_READ
 from .vlrv.samples import status
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.diagnostics import (
     _plain,
     _Redaction,
@@ -100,7 +99,7 @@ async def test_a_connected_battery_is_told_in_full(
     assert shown["connection"]["connected"] is True
     assert shown["connection"]["connects"] == 1
     assert shown["connection"]["signal_strength"] == -60
-    health = entry.runtime_data.health
+    health = entry.runtime_data.statistics
     assert shown["health"]["samples"] == health.samples > 0
     assert health.last_sample is not None
     assert shown["health"]["last_sample"] == health.last_sample.isoformat()
@@ -119,7 +118,7 @@ async def test_options_faults_and_pending_changes_are_in_it(
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.config_entries.async_update_entry(entry, options={"low_battery": 35})
-    await entry.runtime_data.controls.async_set_module_id(4)
+    await entry.runtime_data.settings.async_set_module_id(4)
     pack.override = replace(
         pack.reported(), protection=0x8008, warning=0x0800, error=0x22
     )
@@ -150,7 +149,7 @@ async def test_the_last_fifty_frames_each_way_are_in_it(
     asked = [entry["frame"] for entry in first["sent"]]
     # What the config flow asked was before the entry.
     assert asked == [write.data.hex() for write in peripheral.writes][-len(asked) :]
-    assert {STATUS_READ.hex(), IDENTITY_READ.hex(), "1002007165"} <= set(asked)
+    assert {STATUS_READ.hex(), "1002007165"} <= set(asked)
     await asyncio.sleep(60 * POLL_INTERVAL)
     found = (await download(hass, entry))["trace"]
     assert [item["frame"] for item in found["sent"]] == [STATUS_READ.hex()] * 50
@@ -180,7 +179,7 @@ async def test_a_rare_fault_is_still_in_it_hours_later(
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
     pack.override = replace(pack.reported(), state_of_charge=398)
-    await wait_until(lambda: entry.runtime_data.health.rejected)
+    await wait_until(lambda: entry.runtime_data.statistics.rejected)
     pack.override = None
     await asyncio.sleep(POLL_INTERVAL)
     await peripheral.stop()
@@ -413,7 +412,7 @@ async def test_a_battery_named_like_its_address_is_not_given_away(
     pack = battery("idle", serial=SERIAL)
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     for name in (pack.address, pack.address.replace(":", "").lower()):
-        await entry.runtime_data.controls.async_set_name(name)
+        await entry.runtime_data.settings.async_set_name(name)
         found = await download(hass, entry)
         frames = [item["frame"] for item in found["trace"]["sent"]]
         assert any(frame.startswith("1009") and REDACTED in frame for frame in frames)

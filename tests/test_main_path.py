@@ -45,4 +45,4 @@ async def test_a_discovered_battery_shows_its_values(
         float(value(hass, pack.address, "voltage") or 0) == expected_values["voltage"]
     )
     await wait_until(lambda: peripheral.is_connected)
-    assert entry.runtime_data.health.samples >= 1
+    assert entry.runtime_data.statistics.samples >= 1

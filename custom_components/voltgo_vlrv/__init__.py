@@ -13,15 +13,15 @@ from homeassistant.helpers.typing import ConfigType
 from .bank.discovery import async_review_offers
 from .bank.setup import async_remove_bank, async_setup_bank, async_unload_bank
 from .battery.firmware_files import FirmwareStore
-from .battery.settings import power_cycle_issue
 from .const import DOMAIN
-from .coordinator import VlrvConfigEntry, VlrvCoordinator
 from .dashboard import async_setup_dashboard
+from .data import VlrvConfigEntry, VlrvData
 from .entries import async_drop_member, is_bank
 from .history.diagnostic_log import async_remove_diagnostic_log
 from .history.energy import EnergyCounter
 from .history.last_status import Memory
 from .history.maintenance import ChargeMaintenance
+from .issues import power_cycle_issue
 from .localization import async_load_translations
 from .services import async_setup_actions
 
@@ -52,13 +52,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     if is_bank(entry):
         return await async_setup_bank(hass, entry)
     await async_load_translations(hass)
-    coordinator = VlrvCoordinator(hass, entry)
-    entry.runtime_data = coordinator
-    await coordinator.evidence.async_load()
-    await coordinator.energy.async_load()
-    await coordinator.upkeep.async_load()
-    await coordinator.async_restore()
-    coordinator.async_start()
+    entry.runtime_data = VlrvData(hass, entry)
+    await entry.runtime_data.async_load()
+    entry.runtime_data.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_review_offers(hass)
     return True

@@ -16,7 +16,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.binary_sensor import async_add_bank_binary_sensors
 from .const import LOW_BATTERY_HYSTERESIS
-from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .coordinator import VlrvCoordinator
+from .data import VlrvConfigEntry, VlrvData
 from .entity import VlrvBaseBinarySensor, VlrvEntity
 from .entries import is_bank
 from .vlrv.faults import FAULTS, Fault, OperatingState, Protections
@@ -30,10 +31,10 @@ PARALLEL_UPDATES = 0
 class VlrvBinarySensorDescription(BinarySensorEntityDescription):
     """A binary sensor and how it is read off a sample.
 
-    `value_fn` gets the sample, the coordinator and what the sensor was before.
+    `value_fn` gets the sample, the battery and what the sensor was before.
     """
 
-    value_fn: Callable[[BatteryStatus, VlrvCoordinator, bool | None], bool | None]
+    value_fn: Callable[[BatteryStatus, VlrvData, bool | None], bool | None]
 
 
 def _fault(fault: Fault) -> VlrvBinarySensorDescription:
@@ -45,14 +46,14 @@ def _fault(fault: Fault) -> VlrvBinarySensorDescription:
         # "Problem", "Active faults" and the event cover all of them: thirteen more
         # lines would bury what an owner looks for. Each can be switched on.
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _coordinator, _before: bool(
+        value_fn=lambda status, _battery, _before: bool(
             status.protections & fault.mask
         ),
     )
 
 
 def _discharged(
-    status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
+    status: BatteryStatus, _battery: VlrvData, _before: bool | None
 ) -> bool:
     """Return whether the battery is empty (FULL DISCHARGE of manual table 6-1).
 
@@ -65,21 +66,17 @@ def _discharged(
     )
 
 
-def _problem(
-    status: BatteryStatus, _coordinator: VlrvCoordinator, _before: bool | None
-) -> bool:
+def _problem(status: BatteryStatus, _battery: VlrvData, _before: bool | None) -> bool:
     """Return whether anything is wrong, also by a bit that nobody has named."""
     return bool(status.protections or status.errors or status.in_protection)
 
 
-def _low(
-    status: BatteryStatus, coordinator: VlrvCoordinator, before: bool | None
-) -> bool:
+def _low(status: BatteryStatus, battery: VlrvData, before: bool | None) -> bool:
     """Return whether the state of charge is at the owner's threshold or below.
 
     It has to rise by the hysteresis before that ends.
     """
-    threshold = coordinator.options.low_battery
+    threshold = battery.options.low_battery
     if before:
         threshold += LOW_BATTERY_HYSTERESIS - 1
     return status.state_of_charge <= threshold
@@ -102,20 +99,20 @@ BINARY_SENSORS: Final = (
         key="charging",
         translation_key="charging",
         device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        value_fn=lambda status, _coordinator, _before: status.charging,
+        value_fn=lambda status, _battery, _before: status.charging,
     ),
     VlrvBinarySensorDescription(
         key="too_cold_to_charge",
         translation_key="too_cold_to_charge",
         device_class=BinarySensorDeviceClass.COLD,
-        value_fn=lambda status, coordinator, _before: (
-            coordinator.facts.too_cold_to_charge(status)
+        value_fn=lambda status, battery, _before: battery.info.too_cold_to_charge(
+            status
         ),
     ),
     VlrvBinarySensorDescription(
         key="heating",
         translation_key="heating",
-        value_fn=lambda status, _coordinator, _before: status.heating,
+        value_fn=lambda status, _battery, _before: status.heating,
     ),
     # States, not problems: a full battery is what one wants.
     VlrvBinarySensorDescription(
@@ -123,7 +120,7 @@ BINARY_SENSORS: Final = (
         translation_key="full_charge",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _coordinator, _before: status.is_full,
+        value_fn=lambda status, _battery, _before: status.is_full,
     ),
     VlrvBinarySensorDescription(
         key="full_discharge",
@@ -138,7 +135,7 @@ BINARY_SENSORS: Final = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _coordinator, _before: bool(status.warnings),
+        value_fn=lambda status, _battery, _before: bool(status.warnings),
     ),
     VlrvBinarySensorDescription(
         key="error",
@@ -146,7 +143,7 @@ BINARY_SENSORS: Final = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _coordinator, _before: bool(status.errors),
+        value_fn=lambda status, _battery, _before: bool(status.errors),
     ),
 )
 
@@ -186,6 +183,6 @@ class VlrvBinarySensor(VlrvEntity, VlrvBaseBinarySensor[VlrvCoordinator]):
             None
             if status is None
             else self.entity_description.value_fn(
-                status, self.coordinator, self._attr_is_on
+                status, self.battery, self._attr_is_on
             )
         )

@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entity import VlrvEntity
 
 # A battery is asked one thing at a time.
@@ -47,13 +47,13 @@ class VlrvRefreshButton(VlrvEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Read the battery; say so when that did not work."""
-        coordinator = self.coordinator
-        samples = coordinator.health.samples
+        coordinator, battery = self.coordinator, self.battery
+        samples = battery.statistics.samples
         await coordinator.async_refresh()
-        if coordinator.health.samples == samples:
-            if coordinator.firmware.is_running:
+        if battery.statistics.samples == samples:
+            if battery.firmware.is_running:
                 key = "firmware_under_way"
-            elif coordinator.connection.is_released:
+            elif battery.connection.is_released:
                 key = "released"
             else:
                 key = coordinator.last_failure

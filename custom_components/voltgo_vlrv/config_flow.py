@@ -32,7 +32,7 @@ from .battery.info import BatteryInfo
 from .battery.initial_reading import store_initial_reading
 from .connection.errors import error_detail, error_reason
 from .const import CONF_FACTS, DOMAIN
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
 from .localization import without_markup
 from .options_flow import VlrvOptionsFlow

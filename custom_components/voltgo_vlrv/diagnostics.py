@@ -17,7 +17,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .bank.diagnostics import bank_report
 from .const import CONF_CURRENT_SCALE
-from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .data import VlrvConfigEntry, VlrvData
 from .entries import is_bank, members_of
 from .history.diagnostic_log import async_diagnostic_log
 from .history.energy import DIRECTIONS
@@ -43,11 +43,11 @@ async def async_get_config_entry_diagnostics(
         return _cleaned(hass, report, members_of(entry))
     trace, evidence = async_diagnostic_log(hass, entry.entry_id)
     await evidence.async_load()
-    coordinator: VlrvCoordinator | None = getattr(entry, "runtime_data", None)
+    battery: VlrvData | None = getattr(entry, "runtime_data", None)
     found = {
         "entry": _entry(entry),
         "bluetooth": _bluetooth(hass, entry.data[CONF_ADDRESS]),
-        "battery": None if coordinator is None else _battery(coordinator),
+        "battery": None if battery is None else _battery(battery),
         "trace": trace.as_dict(),
         "evidence": evidence.as_dict(
             int(entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
@@ -79,11 +79,13 @@ def _entry(entry: ConfigEntry[Any]) -> dict[str, Any]:
     }
 
 
-def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
-    client = coordinator.client
-    controls = coordinator.controls
+def _battery(battery: VlrvData) -> dict[str, Any]:
+    client = battery.client
+    controls = battery.settings
     return {
-        "status": None if coordinator.data is None else _status(coordinator.data),
+        "status": None
+        if battery.coordinator.data is None
+        else _status(battery.coordinator.data),
         "settings": {
             "module_id": controls.module_id,
             "protocols": controls.protocols,
@@ -91,25 +93,25 @@ def _battery(coordinator: VlrvCoordinator) -> dict[str, Any]:
         },
         "connection": {
             "connected": client.is_connected,
-            "state": coordinator.connection.status.state,
-            "mode": coordinator.connection.mode,
-            "released_until": coordinator.connection.status.released_until,
-            "last_failure": coordinator.last_failure,
-            "signal_strength": coordinator.signal_strength,
+            "state": battery.connection.status.state,
+            "mode": battery.connection.mode,
+            "released_until": battery.connection.status.released_until,
+            "last_failure": battery.coordinator.last_failure,
+            "signal_strength": battery.advertisement.signal_strength,
             "discarded_bytes": client.discarded_bytes,
             **_plain(client.counters),
         },
-        "health": coordinator.health,
+        "health": battery.statistics,
         "energy": {
-            direction: coordinator.energy.total(direction) for direction in DIRECTIONS
+            direction: battery.energy.total(direction) for direction in DIRECTIONS
         },
         "estimates": {
-            "smoothed_current": coordinator.runtime.current.value,
-            "minutes_to_empty": coordinator.runtime.minutes_to_empty,
-            "minutes_to_full": coordinator.runtime.minutes_to_full,
-            "last_full_charge": coordinator.upkeep.last_full_charge,
-            "recharge_due": coordinator.upkeep.recharge_due,
-            "used_until_recharge": coordinator.upkeep.elapsed_fraction,
+            "smoothed_current": battery.runtime.current.value,
+            "minutes_to_empty": battery.runtime.minutes_to_empty,
+            "minutes_to_full": battery.runtime.minutes_to_full,
+            "last_full_charge": battery.maintenance.last_full_charge,
+            "recharge_due": battery.maintenance.recharge_due,
+            "used_until_recharge": battery.maintenance.elapsed_fraction,
         },
     }
 

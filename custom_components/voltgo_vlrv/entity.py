@@ -16,7 +16,8 @@ from homeassistant.helpers.update_coordinator import (
 )
 
 from .battery.info import BatteryInfo
-from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .coordinator import VlrvCoordinator
+from .data import VlrvConfigEntry, VlrvData
 
 
 @callback
@@ -143,6 +144,11 @@ class VlrvBaseBinarySensor[CoordinatorT: DeviceCoordinator](
 class VlrvEntity(VlrvBaseEntity[VlrvCoordinator]):
     """An entity of one battery, available while the last sample is fresh."""
 
+    def __init__(self, battery: VlrvData, description: EntityDescription) -> None:
+        """Initialize the entity of a battery; see VlrvBaseEntity."""
+        self.battery = battery
+        super().__init__(battery.coordinator, description)
+
 
 def async_add_supported_entities[DescriptionT: EntityDescription](
     entry: VlrvConfigEntry,
@@ -151,19 +157,19 @@ def async_add_supported_entities[DescriptionT: EntityDescription](
     entity: Callable[[DescriptionT], Entity],
 ) -> None:
     """Add the entities that the battery supports, and later ones once it reports them."""
-    coordinator = entry.runtime_data
+    battery = entry.runtime_data
     added: list[str] = []
     known: BatteryInfo | None = None
 
     @callback
     def add_new() -> None:
         nonlocal known
-        if coordinator.facts is known:
+        if battery.info is known:
             return
-        known = coordinator.facts
+        known = battery.info
         new = [item for item in descriptions(known) if item.key not in added]
         added.extend(item.key for item in new)
         async_add_entities(entity(item) for item in new)
 
     add_new()
-    entry.async_on_unload(coordinator.async_add_listener(add_new))
+    entry.async_on_unload(battery.coordinator.async_add_listener(add_new))

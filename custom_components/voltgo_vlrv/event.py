@@ -8,7 +8,7 @@ from homeassistant.components.event import EventEntity, EventEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entity import VlrvEntity
 from .vlrv.faults import FAULTS, UNKNOWN_BIT, active_faults
 

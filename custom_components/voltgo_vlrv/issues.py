@@ -5,7 +5,7 @@ None of them can be fixed by a click; each goes away by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import inspect
 from typing import Any, Final
 
@@ -85,6 +85,43 @@ def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
 def async_clear_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take that back."""
     ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
+
+
+def power_cycle_issue(entry_id: str) -> str:
+    """Return the ID of the issue that a battery waits for a power cycle."""
+    return f"power_cycle_{entry_id}"
+
+
+@callback
+def async_update_power_cycle_issue(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    changes: Sequence[str],
+    *,
+    is_not_applied: bool,
+) -> None:
+    """Show which changes wait for a power cycle; delete the issue if there are none.
+
+    `is_not_applied` tells that the battery came back without one of them.
+    """
+    issue_id = power_cycle_issue(entry.entry_id)
+    if not changes:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        is_fixable=False,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=(
+            "power_cycle_without_effect" if is_not_applied else "power_cycle"
+        ),
+        translation_placeholders={
+            "name": async_name(hass, entry),
+            "settings": "\n".join(f"- {change}" for change in changes),
+        },
+    )
 
 
 @callback

@@ -14,7 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .battery.info import BatteryInfo
 from .battery.settings import CAN, MODULE_ID, RS485, SettingsCoordinator
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import MODULE_IDS, brand_names
 
@@ -79,12 +79,12 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the settings that the battery has told of."""
-    coordinator = entry.runtime_data
+    battery = entry.runtime_data
     async_add_supported_entities(
         entry,
         async_add_entities,
         lambda facts: [select for select in SELECTS if select.options_fn(facts)],
-        lambda description: VlrvSelect(coordinator, description),
+        lambda description: VlrvSelect(battery, description),
     )
 
 
@@ -98,8 +98,8 @@ class VlrvSelect(VlrvEntity, SelectEntity):
     @override
     def _update_attrs(self) -> bool:
         description = self.entity_description
-        options = description.options_fn(self.coordinator.facts)
-        option = description.current_fn(self.coordinator.controls)
+        options = description.options_fn(self.battery.info)
+        option = description.current_fn(self.battery.settings)
         changed = (options, option) != (
             self._attr_options,
             self._attr_current_option,
@@ -111,4 +111,4 @@ class VlrvSelect(VlrvEntity, SelectEntity):
     @override
     async def async_select_option(self, option: str) -> None:
         """Write the setting; the battery applies it when it is switched off and on."""
-        await self.entity_description.select_fn(self.coordinator.controls, option)
+        await self.entity_description.select_fn(self.battery.settings, option)

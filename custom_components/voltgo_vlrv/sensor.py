@@ -23,7 +23,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .bank.sensor import async_add_bank_sensors
 from .battery.info import BatteryInfo
 from .connection.state import SHOWN_STATES
-from .coordinator import VlrvConfigEntry, VlrvCoordinator
+from .coordinator import VlrvCoordinator
+from .data import VlrvConfigEntry, VlrvData
 from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
 from .entries import is_bank
 from .history.charge import charge_of, energy_capacity, stored_energy
@@ -206,14 +207,14 @@ ACTIVE_FAULTS: Final = SensorEntityDescription(
     entity_category=EntityCategory.DIAGNOSTIC,
 )
 
-LINK_SENSORS: Final[tuple[ValueSensorDescription[VlrvCoordinator], ...]] = (
+LINK_SENSORS: Final[tuple[ValueSensorDescription[VlrvData], ...]] = (
     ValueSensorDescription(
         key="last_update",
         translation_key="last_update",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda coordinator: coordinator.health.last_sample,
+        value_fn=lambda battery: battery.statistics.last_sample,
     ),
     ValueSensorDescription(
         key="signal_strength",
@@ -223,7 +224,7 @@ LINK_SENSORS: Final[tuple[ValueSensorDescription[VlrvCoordinator], ...]] = (
         state_class=SensorStateClass.MEASUREMENT,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda coordinator: coordinator.signal_strength,
+        value_fn=lambda battery: battery.advertisement.signal_strength,
     ),
 )
 
@@ -326,30 +327,28 @@ async def async_setup_entry(
     if is_bank(entry):
         async_add_bank_sensors(entry, async_add_entities)
         return
-    coordinator = entry.runtime_data
+    battery = entry.runtime_data
     async_add_supported_entities(
         entry,
         async_add_entities,
         status_descriptions,
-        lambda description: VlrvSensor(coordinator, description),
+        lambda description: VlrvSensor(battery, description),
     )
     async_add_supported_entities(
         entry,
         async_add_entities,
         limit_descriptions,
-        lambda description: VlrvLimitSensor(coordinator, description),
+        lambda description: VlrvLimitSensor(battery, description),
     )
-    async_add_entities([VlrvActiveFaults(coordinator, ACTIVE_FAULTS)])
-    async_add_entities(VlrvLinkSensor(coordinator, sensor) for sensor in LINK_SENSORS)
-    async_add_entities([VlrvLinkStatus(coordinator, LINK_STATUS)])
+    async_add_entities([VlrvActiveFaults(battery, ACTIVE_FAULTS)])
+    async_add_entities(VlrvLinkSensor(battery, sensor) for sensor in LINK_SENSORS)
+    async_add_entities([VlrvLinkStatus(battery, LINK_STATUS)])
+    async_add_entities(VlrvEnergySensor(battery, sensor) for sensor in ENERGY_SENSORS)
     async_add_entities(
-        VlrvEnergySensor(coordinator, sensor) for sensor in ENERGY_SENSORS
-    )
-    async_add_entities(
-        VlrvDurationSensor(coordinator, sensor) for sensor in DURATION_SENSORS
+        VlrvDurationSensor(battery, sensor) for sensor in DURATION_SENSORS
     )
     async_add_entities(
-        VlrvMaintenanceSensor(coordinator, sensor) for sensor in MAINTENANCE_SENSORS
+        VlrvMaintenanceSensor(battery, sensor) for sensor in MAINTENANCE_SENSORS
     )
 
 
@@ -358,13 +357,11 @@ class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
     entity_description: StatusSensorDescription
 
-    def __init__(
-        self, coordinator: VlrvCoordinator, description: StatusSensorDescription
-    ) -> None:
+    def __init__(self, battery: VlrvData, description: StatusSensorDescription) -> None:
         """Initialize the sensor, with its number where it has one."""
         if description.placeholders is not None:
             self._attr_translation_placeholders = description.placeholders
-        super().__init__(coordinator, description)
+        super().__init__(battery, description)
 
     @override
     def _update_attrs(self) -> bool:
@@ -421,13 +418,13 @@ class VlrvLimitSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @override
     def _update_attrs(self) -> bool:
         key = self.entity_description.key.removeprefix("limit_")
-        return self._set_value(self.coordinator.facts.limits.get(key))
+        return self._set_value(self.battery.info.limits.get(key))
 
 
 class VlrvLinkSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """A value of the link, which has one also while the battery is away."""
 
-    entity_description: ValueSensorDescription[VlrvCoordinator]
+    entity_description: ValueSensorDescription[VlrvData]
 
     @property
     @override
@@ -437,7 +434,7 @@ class VlrvLinkSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
     @override
     def _update_attrs(self) -> bool:
-        return self._set_value(self.entity_description.value_fn(self.coordinator))
+        return self._set_value(self.entity_description.value_fn(self.battery))
 
 
 class VlrvLinkStatus(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
@@ -469,15 +466,13 @@ class VlrvLinkStatus(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
         """Follow the link."""
         await super().async_added_to_hass()
         self.async_on_remove(
-            self.coordinator.connection.async_add_listener(
-                self._handle_coordinator_update
-            )
+            self.battery.connection.async_add_listener(self._handle_coordinator_update)
         )
 
     @override
     def _update_attrs(self) -> bool:
         before = self._shown
-        status = self.coordinator.connection.status
+        status = self.battery.connection.status
         self._shown = (status.released_until, self.coordinator.is_live)
         changed = self._set_value(status.state.value)
         return changed or self._shown != before
@@ -489,7 +484,7 @@ class VlrvEnergySensor(VlrvEntity, VlrvBaseEnergySensor[VlrvCoordinator]):
     @property
     @override
     def _energy(self) -> EnergyCounter:
-        return self.coordinator.energy
+        return self.battery.energy
 
     @property
     @override
@@ -507,7 +502,7 @@ class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
     @property
     @override
     def _runtime(self) -> Runtime:
-        return self.coordinator.runtime
+        return self.battery.runtime
 
 
 class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
@@ -524,5 +519,5 @@ class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @override
     def _update_attrs(self) -> bool:
         return self._set_value(
-            self.entity_description.value_fn(self.coordinator.upkeep)
+            self.entity_description.value_fn(self.battery.maintenance)
         )

@@ -15,7 +15,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_extract_config_entry_ids
 
 from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
-from .coordinator import VlrvCoordinator
+from .data import VlrvData
 from .entries import async_banks, async_batteries, async_name, members_of
 
 RELEASE_CONNECTION: Final = "release_connection"
@@ -43,23 +43,23 @@ async def _release_link(call: ServiceCall) -> None:
             translation_domain=DOMAIN, translation_key="release_duration"
         )
     batteries = await _batteries(call)
-    for coordinator in batteries:
-        if coordinator.firmware.is_running:
+    for battery in batteries:
+        if battery.firmware.is_running:
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
                 translation_key="firmware_under_way",
-                translation_placeholders={"name": coordinator.name},
+                translation_placeholders={"name": battery.coordinator.name},
             )
     # All of them before the first link has ended, which may take seconds: time enough
     # for firmware to begin on another one.
-    for coordinator in batteries:
-        coordinator.connection.async_begin_release(duration)
+    for battery in batteries:
+        battery.connection.async_begin_release(duration)
     await asyncio.gather(
-        *(coordinator.connection.async_finish_release() for coordinator in batteries)
+        *(battery.connection.async_finish_release() for battery in batteries)
     )
 
 
-async def _batteries(call: ServiceCall) -> list[VlrvCoordinator]:
+async def _batteries(call: ServiceCall) -> list[VlrvData]:
     found = await async_extract_config_entry_ids(call)
     # A bank stands for its members.
     members = {

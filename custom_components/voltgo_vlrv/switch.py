@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
 
 # A battery is told one thing at a time.
@@ -31,13 +31,13 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the switches; that of the heater where the battery reports one."""
-    coordinator = entry.runtime_data
-    async_add_entities([VlrvLinkSwitch(coordinator, LINK)])
+    battery = entry.runtime_data
+    async_add_entities([VlrvLinkSwitch(battery, LINK)])
     async_add_supported_entities(
         entry,
         async_add_entities,
         lambda facts: [HEATER] if facts.heater else [],
-        lambda description: VlrvHeaterSwitch(coordinator, description),
+        lambda description: VlrvHeaterSwitch(battery, description),
     )
 
 
@@ -54,12 +54,12 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Allow the battery to heat when it is cold."""
-        await self.coordinator.controls.async_set_heater(True)
+        await self.battery.settings.async_set_heater(True)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Forbid the battery to heat."""
-        await self.coordinator.controls.async_set_heater(False)
+        await self.battery.settings.async_set_heater(False)
 
 
 class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
@@ -80,29 +80,27 @@ class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
         # Whoever lets go does not wait for the heater, which may be trying to connect.
         self.parallel_updates = None
         self.async_on_remove(
-            self.coordinator.connection.async_add_listener(
-                self._handle_coordinator_update
-            )
+            self.battery.connection.async_add_listener(self._handle_coordinator_update)
         )
 
     @override
     def _update_attrs(self) -> bool:
         before = self._attr_is_on
-        self._attr_is_on = not self.coordinator.connection.is_released
+        self._attr_is_on = not self.battery.connection.is_released
         return self._attr_is_on is not before
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
         """Take the battery back."""
-        self.coordinator.connection.async_resume()
+        self.battery.connection.async_resume()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Let the battery go until the switch is turned on."""
-        if self.coordinator.firmware.is_running:
+        if self.battery.firmware.is_running:
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
                 translation_key="firmware_under_way",
                 translation_placeholders={"name": self.coordinator.name},
             )
-        await self.coordinator.connection.async_release()
+        await self.battery.connection.async_release()

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .battery.settings import NAME
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import NAME_MAX
 
@@ -34,12 +34,12 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the name where the battery answers settings at all."""
-    coordinator = entry.runtime_data
+    battery = entry.runtime_data
     async_add_supported_entities(
         entry,
         async_add_entities,
         lambda facts: [BLUETOOTH_NAME] if facts.module_id else [],
-        lambda description: VlrvName(coordinator, description),
+        lambda description: VlrvName(battery, description),
     )
 
 
@@ -51,7 +51,7 @@ class VlrvName(VlrvEntity, TextEntity):
 
     @override
     def _update_attrs(self) -> bool:
-        name = self.coordinator.advertised_name
+        name = self.battery.advertisement.name
         # Another tool may have given it a longer one; Home Assistant shows none longer
         # than what can be set.
         self._attr_native_max = max(NAME_MAX, len(name or ""))
@@ -62,4 +62,4 @@ class VlrvName(VlrvEntity, TextEntity):
     @override
     async def async_set_value(self, value: str) -> None:
         """Write the name; the battery takes it when it is switched off and on."""
-        await self.coordinator.controls.async_set_name(value)
+        await self.battery.settings.async_set_name(value)

@@ -18,7 +18,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .battery.firmware import BMS, COMM
 from .battery.firmware_files import is_installed, noted
 from .const import DOMAIN
-from .coordinator import VlrvConfigEntry
+from .data import VlrvConfigEntry
 from .entity import VlrvEntity
 from .localization import words
 
@@ -46,9 +46,9 @@ async def async_setup_entry(
 
     That board tells no version, so without a file there is nothing to show of it.
     """
-    coordinator = entry.runtime_data
+    battery = entry.runtime_data
     bms, comm = UPDATES
-    async_add_entities([VlrvUpdate(coordinator, bms)])
+    async_add_entities([VlrvUpdate(battery, bms)])
     registry = er.async_get(hass)
     is_added = False
 
@@ -57,17 +57,17 @@ async def async_setup_entry(
         nonlocal is_added
         if noted(entry.options, COMM) is not None:
             if not is_added:
-                async_add_entities([VlrvUpdate(coordinator, comm)])
+                async_add_entities([VlrvUpdate(battery, comm)])
             is_added = True
             return
         is_added = False
         if known := registry.async_get_entity_id(
-            Platform.UPDATE, DOMAIN, f"{coordinator.address}_{comm.key}"
+            Platform.UPDATE, DOMAIN, f"{battery.address}_{comm.key}"
         ):
             registry.async_remove(known)
 
     follow_files()
-    entry.async_on_unload(coordinator.async_add_listener(follow_files))
+    entry.async_on_unload(battery.coordinator.async_add_listener(follow_files))
 
 
 class VlrvUpdate(VlrvEntity, UpdateEntity):
@@ -94,7 +94,7 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
         coordinator = self.coordinator
         before = (self._attr_installed_version, self._attr_latest_version)
         note = noted(coordinator.config_entry.options, self._component)
-        told = coordinator.facts.firmware if self._component == BMS else ""
+        told = self.battery.info.firmware if self._component == BMS else ""
         installed = latest = told or None
         if note is not None:
             if not told:
@@ -117,7 +117,7 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     ) -> None:
         """Transfer the uploaded file and wait for the battery to restart with it."""
         try:
-            await self.coordinator.firmware.async_install(
+            await self.battery.firmware.async_install(
                 self._component, self._show_progress
             )
         finally:

@@ -39,7 +39,7 @@ from .workload import DAY, Samples, WorkloadBattery
 # Before Home Assistant looks for it in its folder.
 import custom_components  # noqa: F401
 from custom_components.voltgo_vlrv.const import CONF_INTERVAL, DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.adapter import Detach, VirtualAdapter
 from simulator.battery import read_request
 from simulator.clock import FastClock

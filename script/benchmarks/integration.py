@@ -127,7 +127,7 @@ async def _live(
     entries = environment.entries()
     entities = [entity for entry in entries for entity in environment.entities(entry)]
     await environment.flush()
-    before = [entry.runtime_data.health.samples for entry in entries]
+    before = [entry.runtime_data.statistics.samples for entry in entries]
     environment.take_traffic(OURS)
     environment.changes = 0
     environment.meter.take()
@@ -141,7 +141,7 @@ async def _live(
     traffic = environment.take_traffic(OURS)
     polls = hours * HOUR // interval
     for entry, count in zip(entries, before, strict=True):
-        samples = entry.runtime_data.health.samples - count
+        samples = entry.runtime_data.statistics.samples - count
         # Where a poll falls on the edge there may be one more or less.
         if abs(samples - polls) > 1:
             raise RuntimeError(f"{samples} samples where there should be {polls}")

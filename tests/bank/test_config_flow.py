@@ -545,7 +545,7 @@ async def test_batteries_keep_their_beat_and_actions_their_targets(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     await asyncio.sleep(60)
     first, second = (
-        entry.runtime_data.health.last_sample_time or 0.0
+        entry.runtime_data.statistics.last_sample_time or 0.0
         for entry in async_batteries(hass)
     )
     assert (second - first) % POLL_INTERVAL == pytest.approx(POLL_INTERVAL / 2, abs=1.0)

@@ -40,7 +40,7 @@ async def test_a_bank_is_told_in_full_and_without_addresses(
     set_reported(trio[2], **PROTECTED, cell_voltages=(3.3, 3.3, 3.3, 2.9))
     batteries = async_batteries(hass)
     for entry in batteries:
-        await entry.runtime_data.async_refresh()
+        await entry.runtime_data.coordinator.async_refresh()
     await settle(hass)
     await batteries[0].runtime_data.connection.async_release()
     await settle(hass)

@@ -156,7 +156,7 @@ async def test_a_reload_does_not_shorten_the_two_minutes(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
-    await wait_until(lambda: bank.runtime_data.data.isolated, 60)
+    await wait_until(lambda: bank.runtime_data.coordinator.data.isolated, 60)
     await asyncio.sleep(40)
     await hass.config_entries.async_reload(bank.entry_id)
     await asyncio.sleep(ISOLATED_FOR - 60)
@@ -173,7 +173,7 @@ async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
-    await wait_until(lambda: bank.runtime_data.data.isolated, 60)
+    await wait_until(lambda: bank.runtime_data.coordinator.data.isolated, 60)
     await asyncio.sleep(SAVE_DELAY + 1)
     path = file_of(hass, bank)
     stored = json.loads(await hass.async_add_executor_job(path.read_text))
@@ -221,7 +221,7 @@ async def test_who_leaves_the_bank_is_isolated_from_nothing(
         )
         await settle(hass)
         assert issues(hass) == {}
-        assert bank.runtime_data.data.isolated == frozenset()
+        assert bank.runtime_data.coordinator.data.isolated == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ async def test_a_damaged_file_is_left_out(
     await hass.async_add_executor_job(put)
     assert await hass.config_entries.async_setup(bank.entry_id)
     await settle(hass)
-    assert bank.runtime_data.data.isolated == {
+    assert bank.runtime_data.coordinator.data.isolated == {
         pair[number - 1].address for number in isolated
     }
     assert all(

@@ -148,11 +148,11 @@ async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
 
     hass.bus.async_listen(ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED, note)
     await hass.config_entries.async_reload(entry.entry_id)
-    await wait_until(lambda: entry.runtime_data.controls.module_id is not None)
+    await wait_until(lambda: entry.runtime_data.settings.module_id is not None)
     await settle(hass)
     assert issues(hass) == expected
     assert not [issue for issue in removed if issue.startswith("bank_")]
-    await entry.runtime_data.controls.async_set_module_id(7)
+    await entry.runtime_data.settings.async_set_module_id(7)
     await settle(hass)
     expected["bank_module_ids"]["changes"] = "- ZT-12.8V100Ah-0002: 1 → 7"
     assert issues(hass) == expected
@@ -197,7 +197,7 @@ async def test_an_isolated_battery_is_reported_with_its_danger(
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
     await wait_for_poll()
-    assert bank.runtime_data.data.isolated
+    assert bank.runtime_data.coordinator.data.isolated
     await asyncio.sleep(60)
     assert issues(hass) == {}
     await asyncio.sleep(90)
@@ -254,8 +254,8 @@ async def test_a_capacity_that_is_not_known_is_not_told(
     one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
     bank = await async_setup_bank(hass, bluetooth_env, [one, other])
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
-    coordinator = entry.runtime_data
-    coordinator.facts = replace(coordinator.facts, full_capacity=None)
+    battery_data = entry.runtime_data
+    battery_data._info.info = replace(battery_data.info, full_capacity=None)
     bank.runtime_data.issues.async_update(hass.loop.time())
     assert issues(hass)["bank_mixed"]["batteries"].splitlines() == [
         "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah",

@@ -167,7 +167,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     assert shown(bank, hass, "battery_missing") == ("off" if taken_back else "unknown")
     # Calls come at longer and longer intervals.
     await wait_until(lambda: shown(bank, hass, "battery_missing") == "on", 90)
-    assert entry.runtime_data.health.missed
+    assert entry.runtime_data.statistics.failed_polls
     await asyncio.sleep(600)
     assert shown(bank, hass, "battery_missing") == "on"
     assert value(hass, pair[0].address, "state_of_charge") == "50"

@@ -36,7 +36,7 @@ from homeassistant.setup import async_setup_component
 from custom_components.voltgo_vlrv.battery import firmware_files
 from custom_components.voltgo_vlrv.battery.firmware_files import FirmwareStore
 from custom_components.voltgo_vlrv.const import CONF_FIRMWARE, DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.battery import IDENTITY_START, SimulatedBattery
 from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
@@ -495,7 +495,7 @@ async def test_an_update_is_installed_and_compared(
             percents.append(percent)
 
     hass.bus.async_listen(EVENT_STATE_CHANGED, note)
-    polls = entry.runtime_data.health.polls
+    polls = entry.runtime_data.statistics.polls
     await install(hass, pack)
     receiver = pack.firmware_receiver
     assert receiver is not None
@@ -504,13 +504,13 @@ async def test_an_update_is_installed_and_compared(
     assert set(range(0, 100, 5)) <= set(percents)
     assert "unavailable" not in states
     # Polling had paused: a transfer takes minutes.
-    assert entry.runtime_data.health.polls - polls <= 3
+    assert entry.runtime_data.statistics.polls - polls <= 3
     assert state(hass, pack).state == "off"
     assert state(hass, pack).attributes["installed_version"] == "Z01T21"
     assert device_of(hass, pack.address).sw_version == "Z01T21"
-    samples = entry.runtime_data.health.samples
+    samples = entry.runtime_data.statistics.samples
     await asyncio.sleep(30)
-    assert entry.runtime_data.health.samples > samples
+    assert entry.runtime_data.statistics.samples > samples
     writes = [write.time for write in peripheral.writes]
     assert all(b - a >= 0.1499 for a, b in pairwise(writes))
 
@@ -627,7 +627,7 @@ async def test_an_update_is_refused_on_a_weak_signal(
     (adapter,) = bluetooth_env.adapters.values()
     adapter.radio.rssi[pack.address] = -80
     peripheral.drop_connection()
-    await wait_until(lambda: entry.runtime_data.signal_strength == -80)
+    await wait_until(lambda: entry.runtime_data.advertisement.signal_strength == -80)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     await install(hass, pack)
 
@@ -726,10 +726,10 @@ async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR
     receiver.faults[step] = fault
     await refused(hass, pack, key)
     assert not receiver.installed
-    samples = entry.runtime_data.health.samples
+    samples = entry.runtime_data.statistics.samples
     sent = len(firmware_frames(peripheral))
     await asyncio.sleep(60)
-    assert entry.runtime_data.health.samples > samples
+    assert entry.runtime_data.statistics.samples > samples
     assert len(firmware_frames(peripheral)) == sent
     assert value(hass, pack.address, "voltage") != "unavailable"
     assert state(hass, pack).attributes["in_progress"] is False

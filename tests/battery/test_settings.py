@@ -521,11 +521,11 @@ async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
         assert not one.has(key, "select")
     assert not one.has("bluetooth_name", "text")
     assert one.gets == {GET_MODULE_ID: 2}
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     samples = health.samples
     await asyncio.sleep(10 * POLL_INTERVAL)
     assert health.samples - samples == 10
-    assert health.missed == 0
+    assert health.failed_polls == 0
     assert one.gets == {GET_MODULE_ID: 2}
     await one.power_cycle()
     await asyncio.sleep(POLL_INTERVAL)
@@ -643,7 +643,7 @@ async def test_a_reload_right_after_the_confirmation_loses_no_notice(
 ) -> None:
     """The battery has taken it, whether it could be read back or not."""
     one = await async_setup(hass, bluetooth_env)
-    controls = one.entry.runtime_data.controls
+    controls = one.entry.runtime_data.settings
     change = hass.async_create_task(one.select("module_id", "7"))
     async with asyncio.timeout(5):
         while not controls.pending:  # noqa: ASYNC110
@@ -1286,7 +1286,7 @@ async def test_a_change_that_gets_no_answer_is_not_sent_again(
         await one.select("module_id", "7")
     assert len(one.changes) == 1
     assert one.issue is None
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     samples = health.samples
     await asyncio.sleep(2 * POLL_INTERVAL)
     assert health.samples - samples >= 2
@@ -1413,7 +1413,7 @@ async def test_a_reply_that_is_held_back_confirms_nothing_later(
     assert one.issue is None
     assert one.shown("module_id", "select") == "1"
     assert one.entry.runtime_data.client.counters.late_replies == 0
-    assert one.entry.runtime_data.health.missed == 0
+    assert one.entry.runtime_data.statistics.failed_polls == 0
 
 
 async def test_replies_that_come_twice_confirm_once(
@@ -1486,7 +1486,7 @@ async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
     await set_options(hass, one.entry, interval=interval)
     await one.select("can_protocol", "Victron")
     await asyncio.sleep(2 * POLL_INTERVAL)
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     samples = health.samples
     connections = one.peripheral.connections
     one.peripheral.faults.drop = 1
@@ -1507,7 +1507,7 @@ async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
 ) -> None:
     """It loses the link with the change, and its value comes on the next."""
     one = await async_setup(hass, bluetooth_env)
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     one.peripheral.faults.drop = 1
     change = hass.async_create_task(one.select("module_id", "7"))
     await asyncio.sleep(0.5)

@@ -142,7 +142,7 @@ async def test_eight_batteries_five_slots_are_all_read(
     assert allocations is not None
     assert allocations.free >= 1
     assert allocations.slots - allocations.free == len(bluetooth_env.bluez.connections)
-    assert [entry.runtime_data.health.missed for entry in entries] == [0] * 8
+    assert [entry.runtime_data.statistics.failed_polls for entry in entries] == [0] * 8
 
 
 async def test_connection_for_each_poll_leaves_none(
@@ -152,7 +152,7 @@ async def test_connection_for_each_poll_leaves_none(
     found = await async_setup_watched(hass, bluetooth_env)
     await set_options(hass, found.entry, connection="each_poll")
     await asyncio.sleep(10 * MINUTE)
-    assert found.entry.runtime_data.health.missed == 0
+    assert found.entry.runtime_data.statistics.failed_polls == 0
     assert (
         bluetooth_env.bluez.calls["Disconnect"] == bluetooth_env.bluez.calls["Connect"]
     )

@@ -31,7 +31,7 @@ from homeassistant.setup import async_setup_component
 
 from .watch import Watch, WatchedBattery, watched
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
@@ -287,7 +287,7 @@ class Soak:
         await asyncio.sleep(RECOVERY + interval)
         now = self._hass.loop.time()
         for entry, pack in zip(self._entries, self._packs, strict=True):
-            age = entry.runtime_data.health.age(now)
+            age = entry.runtime_data.statistics.age(now)
             if age is None or age > max(FRESH, 2 * interval):
                 self.report.unrecovered.append(f"{pack.name}: {age} s")
         self.report.leaked += await self._unowned()

@@ -45,17 +45,19 @@ def states_of(
 
 def break_after_each_sample(one: BatteryHarness, seconds: float) -> Callable[[], None]:
     """Have the link break so many seconds after a good reading; return how to stop."""
-    coordinator = one.entry.runtime_data
-    samples = coordinator.health.samples
+    battery_data = one.entry.runtime_data
+    samples = battery_data.statistics.samples
 
     @callback
     def on_poll() -> None:
         nonlocal samples
-        if coordinator.health.samples > samples:
-            samples = coordinator.health.samples
-            coordinator.hass.loop.call_later(seconds, one.peripheral.drop_connection)
+        if battery_data.statistics.samples > samples:
+            samples = battery_data.statistics.samples
+            battery_data.coordinator.hass.loop.call_later(
+                seconds, one.peripheral.drop_connection
+            )
 
-    return coordinator.async_add_listener(on_poll)
+    return battery_data.coordinator.async_add_listener(on_poll)
 
 
 # --- links that break soon --------------------------------------------------------------
@@ -77,11 +79,13 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     one.peripheral.drop_connection()
     lines = states_of(hass, one)
     connections = one.peripheral.connections
-    samples = one.entry.runtime_data.health.samples
+    samples = one.entry.runtime_data.statistics.samples
     await asyncio.sleep(HOUR)
     assert one.peripheral.connections - connections < MOST_LINKS
     # Each still brings a reading, and none is made for less.
-    assert one.entry.runtime_data.health.samples - samples >= min(12, HOUR // interval)
+    assert one.entry.runtime_data.statistics.samples - samples >= min(
+        12, HOUR // interval
+    )
     assert len(lines) < 20
     assert one.status == "idle"
     assert one.became_unavailable == []
@@ -168,7 +172,7 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
 
     monkeypatch.setattr(client, "read_thresholds", noted)
     monkeypatch.setattr(client, read, hangs_up)
-    one.entry.runtime_data.note_away()
+    one.entry.runtime_data.handle_disconnected()
     if connection == "keep":
         one.peripheral.drop_connection()
     connections = one.peripheral.connections
@@ -209,12 +213,12 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
             # What bleak reads; there is no other way to move one.
             characteristic._handle = characteristic.handle + 40
     one.peripheral.drop_connection()
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     samples = health.samples
     await wait_until(lambda: health.samples > samples, 2 * MINUTE)
     assert adapter.gatt_cache[one.pack.address] is not moved
     # Three readings without an answer are not many to find out.
-    assert health.missed <= 4
+    assert health.failed_polls <= 4
     await asyncio.sleep(2 * MINUTE)
     assert one.shown("voltage") != STATE_UNAVAILABLE
 

@@ -229,7 +229,7 @@ async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
     await asyncio.sleep(30)
     stuck.peripheral.faults.refuse_connection = FOREVER
     stuck.peripheral.drop_connection()
-    health = fine.entry.runtime_data.health
+    health = fine.entry.runtime_data.statistics
     samples, lost = health.samples, fine.became_unavailable
     lost.clear()
     await asyncio.sleep(10 * MINUTE)
@@ -345,7 +345,7 @@ async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
         if issue.translation_placeholders
     }
     for one in batteries:
-        served = one.entry.runtime_data.health.age(hass.loop.time())
+        served = one.entry.runtime_data.statistics.age(hass.loop.time())
         assert served is not None
         assert served < STALE or one.entry.title in named
         assert source(one) != dead

@@ -47,7 +47,7 @@ SPINNING = 500  # calls of one timer in five minutes
 
 def slow_memory(monkeypatch: pytest.MonkeyPatch, one: BatteryHarness) -> None:
     """Have the SD card take its time."""
-    file = one.entry.runtime_data.memory.file
+    file = one.entry.runtime_data.last_status.file
     save: Callable[..., Awaitable[None]] = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -80,9 +80,9 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
 ) -> None:
     """No timer that is set again for a time that is over, until somebody takes back."""
     one = await async_setup_battery(hass, bluetooth_env)
-    coordinator = one.entry.runtime_data
+    battery_data = one.entry.runtime_data
     calls = 0
-    on_age = coordinator._on_age
+    on_age = battery_data.coordinator._handle_expiry
 
     def counted(now: datetime) -> None:
         nonlocal calls
@@ -90,12 +90,12 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
         if calls < SPINNING:
             on_age(now)
 
-    monkeypatch.setattr(coordinator, "_on_age", counted)
+    monkeypatch.setattr(battery_data.coordinator, "_handle_expiry", counted)
     slow_memory(monkeypatch, one)
     one.peripheral.faults.delay = 0.3
-    requests = coordinator.client.counters.requests
+    requests = battery_data.client.counters.requests
     await wait_until(
-        lambda: coordinator.client.counters.requests > requests, POLL_INTERVAL + 5
+        lambda: battery_data.client.counters.requests > requests, POLL_INTERVAL + 5
     )
     await one.set_connection(False)
     await asyncio.sleep(5 * MINUTE)
@@ -109,10 +109,10 @@ async def test_a_reading_that_ends_after_a_release_sets_no_timer(
 ) -> None:
     """Whatever came before: while released, the age of the values is not watched."""
     one = await async_setup_battery(hass, bluetooth_env)
-    coordinator = one.entry.runtime_data
+    battery_data = one.entry.runtime_data
     await one.set_connection(False)
-    coordinator._watch_age()
-    assert coordinator._cancel_expiry is None
+    battery_data.coordinator._schedule_expiry()
+    assert battery_data.coordinator._cancel_expiry is None
 
 
 async def test_the_battery_is_free_before_the_card_is_written(
@@ -128,7 +128,7 @@ async def test_the_battery_is_free_before_the_card_is_written(
     assert not one.peripheral.is_connected
     assert not release.done()
     await release
-    assert one.entry.runtime_data.memory._kept.released
+    assert one.entry.runtime_data.last_status._kept.released
 
 
 async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
@@ -138,7 +138,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
 ) -> None:
     """The last word counts, for the link and for what is kept."""
     one = await async_setup_battery(hass, bluetooth_env)
-    file = one.entry.runtime_data.memory.file
+    file = one.entry.runtime_data.last_status.file
     save = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -155,7 +155,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
     assert one.peripheral.connections == connections
-    assert not one.entry.runtime_data.memory._kept.released
+    assert not one.entry.runtime_data.last_status._kept.released
 
 
 async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
@@ -173,7 +173,7 @@ async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
     await wait_until(lambda: one.is_connected, 15)
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
-    assert not one.entry.runtime_data.memory._kept.released
+    assert not one.entry.runtime_data.last_status._kept.released
 
 
 # --- a winter ---------------------------------------------------------------------------
@@ -199,9 +199,9 @@ async def test_what_time_alone_changes_goes_on_while_released(
     await one.set_connection(False)
     if restarted:
         assert await hass.config_entries.async_reload(one.entry.entry_id)
-    coordinator = one.entry.runtime_data
+    battery_data = one.entry.runtime_data
     connections = one.peripheral.connections
-    polls = coordinator.health.polls
+    polls = battery_data.statistics.polls
     # A day of advertisements is a day of work for the virtual radio.
     await one.peripheral.silence()
     await asyncio.sleep(1.1 * DAY)
@@ -209,15 +209,15 @@ async def test_what_time_alone_changes_goes_on_while_released(
     # After a day nobody knows how warm it is.
     assert 5.8 < months() < 6.1
     assert one.peripheral.connections == connections
-    assert coordinator.health.polls == polls
+    assert battery_data.statistics.polls == polls
     assert one.status == "released"
 
     await one.set_connection(True)
     await wait_until(lambda: one.is_connected, 5)
     await asyncio.sleep(POLL_INTERVAL / 2)
-    polls = coordinator.health.polls
+    polls = battery_data.statistics.polls
     await asyncio.sleep(10 * POLL_INTERVAL)
-    assert coordinator.health.polls - polls == 10
+    assert battery_data.statistics.polls - polls == 10
 
 
 # --- what is kept -----------------------------------------------------------------------
@@ -234,7 +234,7 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
     assert await hass.config_entries.async_setup(one.entry.entry_id)
     await wait_until(lambda: one.is_connected, 10)
     # A power cut: what is not written by now is lost.
-    stored = await one.entry.runtime_data.memory.file._store.async_load()
+    stored = await one.entry.runtime_data.last_status.file._store.async_load()
     assert stored["released"] is False
     await asyncio.sleep(HOUR)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -285,10 +285,14 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
 ) -> None:
     """What a late answer brings is not written any more."""
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
-    coordinator = one.entry.runtime_data
+    battery_data = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
-    kept = (coordinator.energy.file, coordinator.memory.file, coordinator.upkeep.file)
-    read = coordinator.client.read_status
+    kept = (
+        battery_data.energy.file,
+        battery_data.last_status.file,
+        battery_data.maintenance.file,
+    )
+    read = battery_data.client.read_status
 
     async def late() -> BatteryStatus:
         status = await read()
@@ -296,8 +300,8 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
             await asyncio.sleep(0.5)
         return status
 
-    monkeypatch.setattr(coordinator.client, "read_status", late)
-    requests = coordinator.client.counters.requests
+    monkeypatch.setattr(battery_data.client, "read_status", late)
+    requests = battery_data.client.counters.requests
     pressed = hass.async_create_task(
         hass.services.async_call(
             "button",
@@ -306,7 +310,7 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
             blocking=True,
         )
     )
-    await wait_until(lambda: coordinator.client.counters.requests > requests, 5)
+    await wait_until(lambda: battery_data.client.counters.requests > requests, 5)
     await asyncio.sleep(0.2)
     await hass.config_entries.async_remove(one.entry.entry_id)
     with suppress(HomeAssistantError):
@@ -329,7 +333,7 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     one = await async_setup_battery(hass, bluetooth_env)
     await asyncio.sleep(2 * POLL_INTERVAL)
     slow_disconnect(monkeypatch, HOUR)
-    file = one.entry.runtime_data.memory.file
+    file = one.entry.runtime_data.last_status.file
     started = hass.loop.time()
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     assert hass.loop.time() - started < 9

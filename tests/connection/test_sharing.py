@@ -73,7 +73,7 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
     switched = hass.loop.time()
     await wait_until(lambda: one.status == "connected", 5)
     await wait_until(
-        lambda: one.entry.runtime_data.health.last_sample_time > switched, 5
+        lambda: one.entry.runtime_data.statistics.last_sample_time > switched, 5
     )
     assert one.became_unavailable == []
 
@@ -181,7 +181,7 @@ async def test_a_released_battery_is_not_asked(
                 blocking=True,
             )
     assert len(one.peripheral.writes) == writes
-    assert one.entry.runtime_data.health.missed == 0
+    assert one.entry.runtime_data.statistics.failed_polls == 0
     assert one.became_unavailable == []
 
 
@@ -311,7 +311,7 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
     assert one.peripheral.is_advertising
     one.peripheral.writes.clear()
     connections = one.peripheral.connections
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     samples = health.samples
     lines: list[str] = []
     hass.bus.async_listen(
@@ -325,7 +325,7 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
         assert one.peripheral.is_advertising
     assert one.peripheral.connections - connections == 30
     assert health.samples - samples == 30
-    assert health.missed == 0
+    assert health.failed_polls == 0
     # The battery tells of itself once an hour.
     reads = [write.data for write in one.peripheral.writes]
     assert reads.count(STATUS_READ) == len(reads) == 30
@@ -478,10 +478,10 @@ async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
         one.became_unavailable.clear()
-    before = [one.entry.runtime_data.health.samples for one in batteries]
+    before = [one.entry.runtime_data.statistics.samples for one in batteries]
     await asyncio.sleep(5 * MINUTE)
     samples = [
-        one.entry.runtime_data.health.samples - count
+        one.entry.runtime_data.statistics.samples - count
         for one, count in zip(batteries, before, strict=True)
     ]
     # Five minutes without one missed interval are 30.

@@ -17,7 +17,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.util import dt as dt_util
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.faults import FOREVER
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import (
@@ -212,7 +212,7 @@ async def test_services_that_moved_are_found_again(
     await wait_until(lambda: one.is_connected, 30)
     await asyncio.sleep(1)
     assert adapter.gatt_cache[one.pack.address] is not services
-    assert one.entry.runtime_data.health.missed <= 1
+    assert one.entry.runtime_data.statistics.failed_polls <= 1
     assert one.became_unavailable == []
 
 
@@ -227,18 +227,18 @@ async def test_a_battery_that_repeats_itself_is_called_anew(
     assert one.pack.expected_values()["current"]
     one.pack.hold = True
     connections = one.peripheral.connections
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     await asyncio.sleep(29 * MINUTE)
-    assert health.frozen == 0
+    assert health.stuck == 0
     assert one.peripheral.connections == connections
     await asyncio.sleep(2 * MINUTE)
-    assert health.frozen == 1
+    assert health.stuck == 1
     assert one.peripheral.connections == connections + 1
     await asyncio.sleep(31 * MINUTE)
-    assert health.frozen == 2
+    assert health.stuck == 2
     one.pack.hold = False
     await asyncio.sleep(2 * HOUR)
-    assert health.frozen == 2
+    assert health.stuck == 2
     assert one.became_unavailable == []
 
 
@@ -251,7 +251,7 @@ async def test_a_battery_at_rest_may_say_the_same_all_day(
     one.pack.override = replace(one.pack.reported(), current=0.0)
     connections = one.peripheral.connections
     await asyncio.sleep(3 * HOUR)
-    assert one.entry.runtime_data.health.frozen == 0
+    assert one.entry.runtime_data.statistics.stuck == 0
     assert one.peripheral.connections == connections
 
 
@@ -294,7 +294,7 @@ async def test_live_values_come_within_seconds_of_a_restart(
     one.became_unavailable.clear()
     set_up = hass.loop.time()
     one.pack.demand_current = -60.0
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     await wait_until(lambda: health.samples, 5)
     assert hass.loop.time() - set_up < 5
     assert one.became_unavailable == []
@@ -400,7 +400,7 @@ async def test_one_missed_poll_writes_nothing(
         # As many as one poll asks.
         setattr(one.peripheral.faults, fault, 3)
         await asyncio.sleep(4 * POLL_INTERVAL)
-    assert one.entry.runtime_data.health.missed >= 2
+    assert one.entry.runtime_data.statistics.failed_polls >= 2
     assert written == []
     assert value(hass, one.pack.address, "connection_status") == "connected"
 
@@ -498,13 +498,13 @@ async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
     await set_options(hass, one.entry, connection="each_poll", interval=60)
     await asyncio.sleep(MINUTE)
     one.pack.hold = True
-    health = one.entry.runtime_data.health
+    health = one.entry.runtime_data.statistics
     await asyncio.sleep(29 * MINUTE)
-    assert health.frozen == 0
+    assert health.stuck == 0
     await asyncio.sleep(4 * MINUTE)
-    assert health.frozen == 1
+    assert health.stuck == 1
     await asyncio.sleep(32 * MINUTE)
-    assert health.frozen == 2
+    assert health.stuck == 2
 
 
 async def test_log_lines_use_the_name_of_today(

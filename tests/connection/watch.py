@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus, decode_status
 from simulator.battery import SimulatedBattery
 from tests.common import value, wait_until
@@ -93,24 +93,24 @@ class Watch:
     def follow(self) -> None:
         """Follow the entry's coordinator, also after a reload brought a new one."""
         self.stop()
-        coordinator = self._entry.runtime_data
-        self._seen = coordinator.health.samples
-        self.stop = coordinator.async_add_listener(self._on_poll)
+        battery_data = self._entry.runtime_data
+        self._seen = battery_data.statistics.samples
+        self.stop = battery_data.coordinator.async_add_listener(self._on_poll)
 
     @callback
     def _on_poll(self) -> None:
-        coordinator = self._entry.runtime_data
-        if coordinator.health.samples == self._seen:
+        battery_data = self._entry.runtime_data
+        if battery_data.statistics.samples == self._seen:
             return
-        self._seen = coordinator.health.samples
+        self._seen = battery_data.statistics.samples
         self.samples += 1
         # What was accepted last, also when it is the same as before.
-        self.wrong += self._differences(decode_status(coordinator.memory.frame))
+        self.wrong += self._differences(decode_status(battery_data.last_status.frame))
 
     def _differences(self, status: BatteryStatus) -> Iterator[str]:
         """Compare a sample with what was true at its time, and the entities with it."""
         # The poll may end much later, where the link is let go after it.
-        now = self._entry.runtime_data.health.last_sample_time
+        now = self._entry.runtime_data.statistics.last_sample_time
         assert now is not None
         found: list[str] = []
         for reply in reversed(self._pack.replies):
@@ -152,7 +152,7 @@ class WatchedBatteryHarness(BatteryHarness):
     @property
     def health(self) -> Any:
         """Return what the coordinator counts."""
-        return self.entry.runtime_data.health
+        return self.entry.runtime_data.statistics
 
     async def wait_for_sample(self, within: float) -> float:
         """Wait for a valid sample, and return how long that took, in s."""

@@ -10,7 +10,7 @@ import pytest
 from homeassistant.const import MAJOR_VERSION, MINOR_VERSION
 from homeassistant.core import HomeAssistant
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.gatt.peripheral import GattPeripheral
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import add_discovered, battery, value, wait_until

@@ -81,11 +81,11 @@ async def test_five_batteries_three_slots_are_all_read(
         await bluetooth_env.add_battery(pack)
         entries.append(await add_discovered(hass, pack.address))
     await asyncio.sleep(5 * MINUTE)
-    before = [entry.runtime_data.health.samples for entry in entries]
+    before = [entry.runtime_data.statistics.samples for entry in entries]
     await asyncio.sleep(10 * MINUTE)
     for entry, samples in zip(entries, before, strict=True):
-        assert entry.runtime_data.health.samples - samples >= 59
-        assert entry.runtime_data.health.missed == 0
+        assert entry.runtime_data.statistics.samples - samples >= 59
+        assert entry.runtime_data.statistics.failed_polls == 0
     assert issues(hass) == []
     assert len(node.connections) < 3
 

@@ -251,7 +251,7 @@ async def test_signal_strength_is_that_of_the_connection(
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     await asyncio.sleep(MINUTE)
     assert far.connections
-    assert entry.runtime_data.signal_strength == -88
+    assert entry.runtime_data.advertisement.signal_strength == -88
 
 
 async def test_firmware_mtu_has_become_small_is_refused(
@@ -293,7 +293,9 @@ async def test_unreachable_batteries_do_not_delay_others(
     oldest = 0.0
     for _ in range(300):
         await asyncio.sleep(1)
-        ages = [e.runtime_data.health.age(hass.loop.time()) or 0.0 for e in entries[2:]]
+        ages = [
+            e.runtime_data.statistics.age(hass.loop.time()) or 0.0 for e in entries[2:]
+        ]
         oldest = max(oldest, *ages)
     assert oldest < 30
 
@@ -339,16 +341,16 @@ async def test_connection_lost_after_each_poll_is_still_read(
     found = await async_setup_watched(hass, bluetooth_env)
     await set_options(hass, found.entry, connection="keep")
     await asyncio.sleep(2 * MINUTE + 0.5)
-    coordinator = found.entry.runtime_data
-    samples = coordinator.health.samples
+    battery_data = found.entry.runtime_data
+    samples = battery_data.statistics.samples
 
     def on_poll() -> None:
         nonlocal samples
-        if coordinator.health.samples > samples:
-            samples = coordinator.health.samples
+        if battery_data.statistics.samples > samples:
+            samples = battery_data.statistics.samples
             hass.loop.call_later(0.5, found.peripheral.drop_connection)
 
-    coordinator.async_add_listener(on_poll)
+    battery_data.coordinator.async_add_listener(on_poll)
     found.peripheral.drop_connection()
     unavailable = 0
     for _ in range(360):

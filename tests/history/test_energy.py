@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from homeassistant.core import HomeAssistant, State
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
@@ -259,8 +259,8 @@ async def test_a_gap_of_two_hours_is_left_out(
     assert value(hass, pack.address, "voltage") == "unavailable"
     assert value(hass, pack.address, "energy_discharged") != "unavailable"
     await peripheral.start()
-    samples = entry.runtime_data.health.samples
-    await wait_until(lambda: entry.runtime_data.health.samples > samples, 60)
+    samples = entry.runtime_data.statistics.samples
+    await wait_until(lambda: entry.runtime_data.statistics.samples > samples, 60)
     assert totals(entry.runtime_data.energy) == held
     expected_values = pack.expected_values()
     start = {
@@ -283,7 +283,7 @@ async def test_an_implausible_sample_counts_nothing(
     await asyncio.sleep(2 * POLL_INTERVAL)
     pack.override = None
     await asyncio.sleep(2 * POLL_INTERVAL)
-    assert entry.runtime_data.health.rejected["current"] >= 1
+    assert entry.runtime_data.statistics.rejected["current"] >= 1
     assert totals(entry.runtime_data.energy) == before
 
 

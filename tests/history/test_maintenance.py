@@ -14,7 +14,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
 from custom_components.voltgo_vlrv.history.maintenance import (
     SAVE_DELAY,
@@ -292,7 +292,7 @@ async def test_removing_the_battery_removes_its_history(
     """Nothing of it is left behind."""
     pack = battery("full")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    await entry.runtime_data.upkeep.file.async_save(anyway=True)
+    await entry.runtime_data.maintenance.file.async_save(anyway=True)
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

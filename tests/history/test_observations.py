@@ -18,7 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import get_internal_store_manager
 
-from custom_components.voltgo_vlrv.coordinator import VlrvConfigEntry
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.history.diagnostic_log import async_diagnostic_log
 from custom_components.voltgo_vlrv.history.observations import (
     MAX_FUNCTIONS,
@@ -389,7 +389,7 @@ async def test_nothing_new_is_not_written(
 async def one_sample(entry: VlrvConfigEntry) -> None:
     """Wait for the next poll."""
     await asyncio.sleep(POLL_INTERVAL + 1)
-    assert entry.runtime_data.data is not None
+    assert entry.runtime_data.coordinator.data is not None
 
 
 async def test_each_accepted_sample_is_seen_and_no_other(
@@ -399,18 +399,21 @@ async def test_each_accepted_sample_is_seen_and_no_other(
     pack = battery("idle")
     pack.hold = True
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    coordinator = entry.runtime_data
-    assert values(coordinator.evidence, 40)[0]["count"] == coordinator.health.samples
+    battery_data = entry.runtime_data
+    assert (
+        values(battery_data.log.evidence, 40)[0]["count"]
+        == battery_data.statistics.samples
+    )
     pack.override = replace(pack.reported(), warning=0x0800, state_of_charge=398)
     await one_sample(entry)
-    assert seen(coordinator.evidence, 26) == ["0x0000"]
+    assert seen(battery_data.log.evidence, 26) == ["0x0000"]
     pack.override = None
     pack.override = replace(pack.reported(), warning=0x0800)
     await one_sample(entry)
-    assert seen(coordinator.evidence, 26) == ["0x0000", "0x0800"]
+    assert seen(battery_data.log.evidence, 26) == ["0x0000", "0x0800"]
     assert (
-        sum(item["count"] for item in values(coordinator.evidence, 26))
-        == coordinator.health.samples
+        sum(item["count"] for item in values(battery_data.log.evidence, 26))
+        == battery_data.statistics.samples
     )
 
 
@@ -425,10 +428,10 @@ async def test_it_survives_a_reload_and_a_restart(
     await one_sample(entry)
     pack.override = None
     await one_sample(entry)
-    (_, before) = values(entry.runtime_data.evidence, 26)
+    (_, before) = values(entry.runtime_data.log.evidence, 26)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await one_sample(entry)
-    assert values(entry.runtime_data.evidence, 26)[1] == before
+    assert values(entry.runtime_data.log.evidence, 26)[1] == before
     assert await hass.config_entries.async_unload(entry.entry_id)
     again = await restart(hass, entry)
     assert values(again, 26)[1] == before
@@ -447,7 +450,7 @@ async def test_it_is_saved_when_home_assistant_stops(
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
     again = await restart(hass, entry)
-    assert again.as_dict() == entry.runtime_data.evidence.as_dict()
+    assert again.as_dict() == entry.runtime_data.log.evidence.as_dict()
     assert seen(again, 40) == [f"0x{pack.registers(40, 1)[0]:04x}"]
 
 
@@ -457,10 +460,10 @@ async def test_replies_to_settings_are_recorded(
     """Those read after connecting, and those to a change."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    coordinator = entry.runtime_data
-    await coordinator.controls.async_set_heater(True)
-    await coordinator.controls.async_set_heater(False)
-    evidence = coordinator.evidence
+    battery_data = entry.runtime_data
+    await battery_data.settings.async_set_heater(True)
+    await battery_data.settings.async_set_heater(False)
+    evidence = battery_data.log.evidence
     assert {item["function"] for item in evidence.as_dict()["settings_replies"]} == {
         *("0x02", "0x03", "0x04", "0x0a")
     }

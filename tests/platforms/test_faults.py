@@ -248,7 +248,7 @@ async def test_each_bit_has_its_words_and_its_event(
         if key != "low_capacity":
             assert binary(hass, pack, key) == ("on" if key == shown else "off")
     assert fired == [{"event_type": f"{fault.key}_tripped"}]
-    assert entry.runtime_data.data.protections == fault.mask
+    assert entry.runtime_data.coordinator.data.protections == fault.mask
 
 
 async def test_unknown_bits_are_named_as_such(

@@ -183,12 +183,12 @@ async def test_state_sign_and_direction_agree(
     entry = await add_discovered(hass, pack.address)
     assert value(hass, pack.address, "current") == str(current)
     power = float(value(hass, pack.address, "power") or "nan")
-    assert power == round(entry.runtime_data.data.voltage * current)
+    assert power == round(entry.runtime_data.coordinator.data.voltage * current)
     await enable_all(hass, pack.address)
     # The pair that the energy dashboard takes.
     for key, wanted in (("charge_power", power), ("discharge_power", -power)):
         assert float(value(hass, pack.address, key) or "nan") == max(wanted, 0), key
-    assert entry.runtime_data.data.charging is (current > 0)
+    assert entry.runtime_data.coordinator.data.charging is (current > 0)
 
 
 @pytest.mark.parametrize("temperature", [-1, -10, -30, 0])

@@ -23,7 +23,7 @@ from homeassistant.util.ulid import ulid_now
 
 from ..battery.info import BatteryInfo
 from ..const import CONF_FACTS, CONF_INVERTER, CONF_KIND, CONF_MEMBERS, KIND_BANK
-from ..coordinator import VlrvConfigEntry
+from ..data import VlrvConfigEntry
 from ..entries import (
     MAX_MEMBERS,
     MIN_MEMBERS,

@@ -33,7 +33,7 @@ from ..const import (
     DEFAULT_LOW_BATTERY,
     DOMAIN,
 )
-from ..coordinator import VlrvConfigEntry, VlrvCoordinator
+from ..data import VlrvConfigEntry, VlrvData
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.charge import charge_of
 from ..history.energy import CHARGED, DISCHARGED, Flow
@@ -90,7 +90,7 @@ class Member:
     address: str
     name: str = ""
     entry: VlrvConfigEntry | None = None
-    coordinator: VlrvCoordinator | None = None
+    battery: VlrvData | None = None
     module_id: int | None = None
     """As it was last reported; a battery tells it only some seconds after it loads."""
     let_go: bool = False
@@ -102,17 +102,17 @@ class Member:
     @property
     def facts(self) -> BatteryInfo | None:
         """Return what is known of the battery without asking it."""
-        if self.coordinator is not None:
-            return self.coordinator.facts
+        if self.battery is not None:
+            return self.battery.info
         if self.entry is None:
             return None
         return BatteryInfo.from_data(self.entry.data[CONF_FACTS])
 
     def pending(self, setting: str) -> int | None:
         """Return what a setting was set to and has not become yet."""
-        if self.coordinator is None:
+        if self.battery is None:
             return None
-        value = self.coordinator.controls.pending.get(setting)
+        value = self.battery.settings.pending.get(setting)
         return value if isinstance(value, int) else None
 
     def presence(self, time: float) -> Presence:
@@ -123,28 +123,28 @@ class Member:
         """
         if self.entry is None or self.entry.disabled_by is not None:
             return Presence.MISSING
-        coordinator = self.coordinator
-        if coordinator is None:
+        battery = self.battery
+        if battery is None:
             return (
                 Presence.AWAITED
                 if self.entry.state in _ON_THE_WAY
                 else Presence.MISSING
             )
-        if coordinator.connection.is_released:
+        if battery.connection.is_released:
             self.let_go, self.awaited = True, None
             return Presence.RELEASED
         # A first sample is told some moments before its values are there.
-        age = None if coordinator.data is None else coordinator.health.age(time)
-        stands = coordinator.last_update_success
-        longest = coordinator.options.max_age.total_seconds()
+        age = None if battery.coordinator.data is None else battery.statistics.age(time)
+        stands = battery.coordinator.last_update_success
+        longest = battery.options.max_age.total_seconds()
         if age is not None and age <= longest and stands:
             self.awaited = None
             return Presence.REPORTS
-        if coordinator.firmware.is_running:
+        if battery.firmware.is_running:
             return Presence.UPDATING
         if not stands:
             return Presence.MISSING
-        failed = coordinator.health.missed + coordinator.health.rejected.total()
+        failed = battery.statistics.failed_polls + battery.statistics.rejected.total()
         if self.awaited is None:
             self.awaited = (time, failed)
         elif time - self.awaited[0] >= PATIENCE and failed > self.awaited[1]:
@@ -159,15 +159,15 @@ class Member:
     def stands(self) -> bool:
         """Return whether its own entities show values."""
         return (
-            self.coordinator is not None
-            and self.coordinator.data is not None
-            and self.coordinator.last_update_success
+            self.battery is not None
+            and self.battery.coordinator.data is not None
+            and self.battery.coordinator.last_update_success
         )
 
     def reading(self) -> MemberReading:
         """Return what it reports, or reported last; only where that stands."""
-        assert self.coordinator is not None
-        status = self.coordinator.data
+        assert self.battery is not None
+        status = self.battery.coordinator.data
         hottest = status.max_temperature
         temperatures = status.temperatures
         return MemberReading(
@@ -186,7 +186,7 @@ class Member:
             full_capacity=status.full_capacity,
             charge=charge_of(status),
             protected=bool(status.protections or status.in_protection),
-            too_cold=self.coordinator.facts.too_cold_to_charge(status),
+            too_cold=self.battery.info.too_cold_to_charge(status),
         )
 
 
@@ -329,18 +329,18 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             member = self.members.setdefault(address, Member(address))
             entry = member.entry = entries.get(address)
             member.name = member.name if entry is None else async_name(self.hass, entry)
-            coordinator = (
+            battery = (
                 entry.runtime_data
                 if entry is not None and entry.state is ConfigEntryState.LOADED
                 else None
             )
-            if coordinator is not member.coordinator:
+            if battery is not member.battery:
                 _let_go(member)
-                member.coordinator = coordinator
-                if coordinator is not None:
+                member.battery = battery
+                if battery is not None:
                     member.stop = [
-                        coordinator.async_add_listener(self._work_out_soon),
-                        coordinator.connection.async_add_listener(self._work_out_soon),
+                        battery.coordinator.async_add_listener(self._work_out_soon),
+                        battery.connection.async_add_listener(self._work_out_soon),
                     ]
         self._link_devices()
 
@@ -408,19 +408,19 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             )
         self.isolation.update(reading.isolated, time)
         for member in self.members.values():
-            if member.coordinator is not None:
-                module_id = member.coordinator.controls.module_id
+            if member.battery is not None:
+                module_id = member.battery.settings.module_id
                 member.module_id = member.module_id if module_id is None else module_id
         self._average(time, reading)
         self.energy.update(
             self.members,
             {
                 address: Flow(
-                    coordinator.energy.total(CHARGED),
-                    coordinator.energy.total(DISCHARGED),
+                    battery.energy.total(CHARGED),
+                    battery.energy.total(DISCHARGED),
                 )
                 for address, member in self.members.items()
-                if (coordinator := member.coordinator) is not None
+                if (battery := member.battery) is not None
             },
         )
         self.issues.async_update(time)
@@ -442,9 +442,9 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
     def _interval(self) -> float:
         """Return within how many seconds each member is read."""
         return max(
-            member.coordinator.options.interval.total_seconds()
+            member.battery.options.interval.total_seconds()
             for member in self.members.values()
-            if member.coordinator is not None
+            if member.battery is not None
         )
 
     def _average(self, time: float, reading: BankReading) -> None:
@@ -496,14 +496,12 @@ def _together(members: Sequence[Member]) -> bool:
 
     As much as it is while all report: within how long a value may stand.
     """
-    coordinators = [
-        member.coordinator for member in members if member.coordinator is not None
-    ]
+    batteries = [member.battery for member in members if member.battery is not None]
     times = [
-        when for item in coordinators if (when := item.health.last_sample) is not None
+        when for item in batteries if (when := item.statistics.last_sample) is not None
     ]
-    return len(times) == len(coordinators) > 0 and max(times) - min(times) <= max(
-        item.options.max_age for item in coordinators
+    return len(times) == len(batteries) > 0 and max(times) - min(times) <= max(
+        item.options.max_age for item in batteries
     )
 
 
@@ -513,4 +511,4 @@ def _let_go(member: Member) -> None:
         stop()
     member.stop = []
     member.let_go, member.awaited = False, None
-    member.coordinator = None
+    member.battery = None

@@ -38,7 +38,7 @@ def bank_report(hass: HomeAssistant, entry: BankConfigEntry) -> dict[str, Any]:
 def _member(hass: HomeAssistant, bank: BankCoordinator, address: str) -> dict[str, Any]:
     if (member := bank.members.get(address)) is None:
         return {}
-    coordinator = member.coordinator
+    battery = member.battery
     now = hass.loop.time()
     since = bank.isolation.since.get(address)
     return {
@@ -48,7 +48,7 @@ def _member(hass: HomeAssistant, bank: BankCoordinator, address: str) -> dict[st
         "isolated_for": None if since is None else round(now - since),
         "seconds_since_last_sample": (
             None
-            if coordinator is None or (age := coordinator.health.age(now)) is None
+            if battery is None or (age := battery.statistics.age(now)) is None
             else round(age, 1)
         ),
         "reading": next((r for r in bank.readings if r.key == address), None),

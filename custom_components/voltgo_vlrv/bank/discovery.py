@@ -15,7 +15,7 @@ from homeassistant.helpers import discovery_flow
 
 from ..battery.info import BatteryInfo
 from ..const import CONF_FACTS, DOMAIN
-from ..coordinator import VlrvConfigEntry
+from ..data import VlrvConfigEntry
 from ..entries import MIN_MEMBERS, async_batteries, async_free_batteries, members_of
 
 CONF_MODEL: Final = "model"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from homeassistant.core import CALLBACK_TYPE
 from homeassistant.exceptions import HomeAssistantError
 
 from ..connection import ReleasedError
@@ -14,10 +15,12 @@ from ..const import DOMAIN
 from ..localization import words
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
 from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
+from .access import BatteryAccess
+from .advertisement import LastAdvertisement
 from .firmware_files import FirmwareStore, with_installed
-
-if TYPE_CHECKING:
-    from ..coordinator import VlrvCoordinator
+from .info_store import InfoStore
+from .metadata import MetadataReader
+from .operations import Operation
 
 BMS: Final = "bms"
 COMM: Final = "comm"
@@ -49,16 +52,32 @@ def _failure_text(failed: FirmwareFailure) -> str:
 class FirmwareInstaller:
     """Transfers firmware to one battery, one board at a time."""
 
-    def __init__(self, coordinator: VlrvCoordinator) -> None:
-        """Start without a transfer."""
-        self._coordinator = coordinator
-        self._lock = asyncio.Lock()
-        self.store = FirmwareStore(coordinator.hass, coordinator.config_entry.entry_id)
+    def __init__(
+        self,
+        access: BatteryAccess,
+        info: InfoStore,
+        metadata: MetadataReader,
+        advertisement: LastAdvertisement,
+        on_restart: CALLBACK_TYPE,
+    ) -> None:
+        """Start without a transfer; `on_restart` is called when the battery restarts."""
+        self._hass = access.hass
+        self._entry = access.entry
+        self._client = access.client
+        self._connection = access.connection
+        self._operations = access.operations
+        self._info = info
+        self._metadata = metadata
+        self._advertisement = advertisement
+        self._on_restart = on_restart
+        self._finished = asyncio.Event()
+        self._finished.set()
+        self.store = FirmwareStore(access.hass, access.entry.entry_id)
 
     @property
     def is_running(self) -> bool:
-        """Return whether a transfer is under way, or its restart awaited."""
-        return self._lock.locked()
+        """Return whether a transfer is running, or the restart after it is awaited."""
+        return self._operations.is_running(Operation.FIRMWARE)
 
     async def async_install(
         self, component: str, progress: Callable[[int], None]
@@ -68,14 +87,15 @@ class FirmwareInstaller:
         Raises HomeAssistantError, translated, when it is refused or fails.
         """
         async with AsyncExitStack() as stack:
-            # A change that has begun is confirmed first: the battery has to be asked.
-            async with self._coordinator.controls.changing:
-                if self.is_running:
-                    raise self._error("firmware_under_way")
-                await stack.enter_async_context(self._lock)
+            if self._operations.is_wanted(Operation.FIRMWARE):
+                raise self._error("firmware_under_way")
+            # A change that has begun is confirmed first: that needs the battery.
+            await stack.enter_async_context(self._operations.hold(Operation.FIRMWARE))
+            self._finished.clear()
+            stack.callback(self._finished.set)
             image = await self._load(component)
             try:
-                await stack.enter_async_context(self._coordinator.connection.use())
+                await stack.enter_async_context(self._connection.use())
             except ReleasedError as err:
                 raise self._error("firmware_released") from err
             except VlrvError as err:
@@ -83,25 +103,23 @@ class FirmwareInstaller:
             await self._check()
             # What was read some time ago proves nothing; not every battery tells.
             with suppress(VlrvError):
-                await self._coordinator.async_read_identity()
-            before = self._coordinator.facts.firmware
+                await self._metadata.async_read_identity()
+            before = self._info.info.firmware
             unconfirmed: FirmwareError | None = None
             try:
-                await self._coordinator.client.transfer_firmware(image, progress)
+                await self._client.transfer_firmware(image, progress)
             except FirmwareError as err:
                 if not err.may_restart:
                     raise self._error(
                         _failure_text(err.reason),
-                        step=words(self._coordinator.hass).firmware_steps[err.step],
+                        step=words(self._hass).firmware_steps[err.step],
                         code="–" if err.code is None else str(err.code),
                     ) from err
                 unconfirmed = err
             # While a BMS tells its old version it may not have restarted yet.
             is_new = component == BMS and before != image.version
             await self._await_restart(before if is_new else None)
-            is_told = component == BMS and bool(
-                before or self._coordinator.facts.firmware
-            )
+            is_told = component == BMS and bool(before or self._info.info.firmware)
             if is_told:
                 self._compare(image, before)
             # Without its answer only a version that is new tells that it was taken.
@@ -112,21 +130,19 @@ class FirmwareInstaller:
 
     async def async_finish(self) -> None:
         """Wait for the end of a transfer and its restart, if there is one."""
-        async with self._lock:
-            pass
+        await self._finished.wait()
 
     async def _load(self, component: str) -> FirmwareImage:
         """Return the uploaded file."""
-        options = self._coordinator.config_entry.options
+        options = self._entry.options
         if (image := await self.store.async_load(options, component)) is None:
             raise self._error("firmware_no_file")
         return image
 
     async def _check(self) -> None:
         """Make sure that everything that a transfer needs is given."""
-        coordinator = self._coordinator
         try:
-            status = await coordinator.client.read_status()
+            status = await self._client.read_status()
         except VlrvError as err:
             raise self._error("firmware_unreachable") from err
         if status.state_of_charge < MIN_STATE_OF_CHARGE:
@@ -142,7 +158,7 @@ class FirmwareInstaller:
             or status.in_protection
         ):
             raise self._error("firmware_protection")
-        signal = coordinator.signal_strength
+        signal = self._advertisement.signal_strength
         if signal is None or signal < MIN_SIGNAL:
             raise self._error(
                 "firmware_weak_signal",
@@ -150,7 +166,7 @@ class FirmwareInstaller:
                 wanted=str(MIN_SIGNAL),
             )
         try:
-            size = await coordinator.client.measure_write_size()
+            size = await self._client.measure_write_size()
         except VlrvError as err:
             raise self._error("firmware_unreachable") from err
         if size < MAX_REQUEST_SIZE:
@@ -162,41 +178,39 @@ class FirmwareInstaller:
         As long as its version is `old`, another one is waited for, too: then it is back
         at the end of the time if it answered last.
         """
-        coordinator = self._coordinator
-        loop = coordinator.hass.loop
-        coordinator.note_away()
-        await coordinator.client.disconnect()
+        loop = self._hass.loop
+        self._on_restart()
+        await self._client.disconnect()
         deadline = loop.time() + RESTART_LIMIT
         is_back = False
         # A link that is closed, as when Home Assistant stops, does not come back.
-        while loop.time() < deadline and not coordinator.connection.is_closed:
+        while loop.time() < deadline and not self._connection.is_closed:
             is_back = False
             await asyncio.sleep(RESTART_STEP)
             try:
-                await coordinator.connection.async_connect()
-                await coordinator.async_read_identity()
+                await self._connection.async_connect()
+                await self._metadata.async_read_identity()
             except VlrvError:
                 continue
             is_back = True
-            if coordinator.facts.firmware != old:
+            if self._info.info.firmware != old:
                 break
         if not is_back:
             raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
 
     def _note_installed(self, image: FirmwareImage) -> None:
         """Keep in mind that a file needs no offer, where no version says so."""
-        coordinator = self._coordinator
-        entry = coordinator.config_entry
-        coordinator.hass.config_entries.async_update_entry(
+        entry = self._entry
+        self._hass.config_entries.async_update_entry(
             entry, options=with_installed(entry.options, image)
         )
 
     def _compare(self, image: FirmwareImage, before: str) -> None:
-        now = self._coordinator.facts.firmware
+        now = self._info.info.firmware
         if now != image.version:
             raise self._error(
                 "firmware_same_version" if now == before else "firmware_other_version",
-                version=now or words(self._coordinator.hass).versions["not_reported"],
+                version=now or words(self._hass).versions["not_reported"],
                 wanted=image.version,
             )
 
@@ -205,7 +219,7 @@ class FirmwareInstaller:
             translation_domain=DOMAIN,
             translation_key=key,
             translation_placeholders={
-                "name": self._coordinator.name,
+                "name": self._client.name,
                 **placeholders,
             },
         )

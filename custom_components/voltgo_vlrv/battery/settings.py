@@ -1,8 +1,8 @@
-"""Commands to one battery: sent once, confirmed by the battery, never assumed.
+"""Changes of one battery's settings: sent once, confirmed by the battery, never assumed.
 
-What the entities show is what the battery reports. The manual wants the battery
-switched off and on after a change (6.1); until it reports the new value, the change is
-pending, and a repair issue says so.
+The entities show what the battery reports. The manual wants the battery switched off and
+on after a change (6.1); until it reports the new value, the change is pending, and a
+repair issue says so.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import issue_registry as ir
 
 from ..connection import ReleasedError
 from ..const import CONF_PENDING, DOMAIN
-from ..issues import async_create_issue
+from ..issues import async_update_power_cycle_issue
 from ..localization import words
 from ..vlrv.errors import (
     ConnectionLostError,
@@ -29,6 +28,7 @@ from ..vlrv.errors import (
     RefusedError,
     VlrvError,
 )
+from ..vlrv.registers import BatteryStatus
 from ..vlrv.settings import (
     GET_CAN,
     GET_RS485,
@@ -42,9 +42,11 @@ from ..vlrv.settings import (
     set_name,
     set_protocol,
 )
-
-if TYPE_CHECKING:
-    from ..coordinator import VlrvCoordinator
+from .access import BatteryAccess
+from .advertisement import LastAdvertisement
+from .operations import Operation
+from .pending_changes import PendingChanges
+from .statistics import PollStatistics
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,91 +65,109 @@ HEATER_CONFIRM: Final = 10.0
 HEATER_STEP: Final = 1.0
 
 
-def power_cycle_issue(entry_id: str) -> str:
-    """Return the ID of the notice that a battery waits for its power cycle."""
-    return f"power_cycle_{entry_id}"
+class LiveValues(Protocol):
+    """What polls the battery, and tells the entities."""
+
+    data: BatteryStatus
+    statistics: PollStatistics
+
+    async def async_refresh(self) -> None:
+        """Poll now."""
+
+    def request_poll(self) -> None:
+        """Poll in the background, as soon as possible."""
+
+    def async_update_listeners(self) -> None:
+        """Call the entities."""
 
 
 class SettingsCoordinator:
     """The settings of one battery, and how they are changed.
 
-    Every change raises HomeAssistantError, translated, when the battery was not
-    reached, refused, or did not confirm.
+    It has no interval: settings are read after connecting and after a change. Every
+    change raises HomeAssistantError, translated, when the battery was not reached,
+    refused, or did not confirm.
     """
 
-    def __init__(self, coordinator: VlrvCoordinator) -> None:
+    def __init__(
+        self,
+        access: BatteryAccess,
+        advertisement: LastAdvertisement,
+        live: LiveValues,
+    ) -> None:
         """Start with what is known from the entry: nothing but pending changes."""
-        self._coordinator = coordinator
-        self.changing = asyncio.Lock()
-        """Held while a change is sent and confirmed."""
-        # A change waits for the reading at the beginning of a connection.
-        self._lock = asyncio.Lock()
+        self._hass = access.hass
+        self._entry = access.entry
+        self._client = access.client
+        self._connection = access.connection
+        self._operations = access.operations
+        self._advertisement = advertisement
+        self._live = live
         # What the battery reported last, to be shown; by setting, on which connection.
         self.module_id: int | None = None
         self.protocols: dict[str, ProtocolList] = {}
         self._read_on: dict[str, int] = {}
-        # By what the entities will show: a module ID, a brand, a name.
-        self.pending: dict[str, int | str] = dict(
-            coordinator.config_entry.data.get(CONF_PENDING, {})
-        )
-        # Whether the battery may have got the change that is under way.
+        self._pending = PendingChanges(access.entry.data.get(CONF_PENDING, {}))
+        # Whether the battery may have received the change that is under way.
         self._is_sent = False
-        # What waited while the battery was away, and what it came back without.
-        self._waited: set[str] = set()
-        self._missed: set[str] = set()
         self._update_issue()
+
+    @property
+    def pending(self) -> dict[str, int | str]:
+        """Return the changes that wait for a power cycle.
+
+        By setting, as the entities will show it: a module ID, a brand, a name.
+        """
+        return self._pending.wanted
 
     # --- reading --------------------------------------------------------------------
 
     @callback
-    def note_return(self) -> None:
-        """Note that the battery was away and is connected again.
+    def handle_reconnect(self) -> None:
+        """Handle a connection after the battery was disconnected.
 
-        What waits by now waited through that, perhaps a power cycle.
+        A pending change was pending through that, perhaps a power cycle.
         """
-        self._waited = set(self.pending)
+        self._pending.handle_reconnect()
 
     async def async_read(self) -> None:
-        """Read what the battery reports, after it was connected anew.
+        """Read what the battery reports, within an operation, on a new connection.
 
-        Raises VlrvError where the battery does not know such settings at all. Which of
-        the lists it has is its own affair.
+        Raises VlrvError where the battery has no module ID. A list of protocols that is
+        not answered is left out.
         """
-        async with self._lock:
-            await self._read_module_id()
-            for setting in (CAN, RS485):
-                try:
-                    await self._read_protocols(setting)
-                except ConnectionLostError:
-                    raise
-                except VlrvError as err:
-                    _LOGGER.debug("%s: no %s: %s", self._coordinator.name, setting, err)
-            self._settle(came_back=True)
+        await self._read_module_id()
+        for setting in (CAN, RS485):
+            try:
+                await self._read_protocols(setting)
+            except ConnectionLostError:
+                raise
+            except VlrvError as err:
+                _LOGGER.debug("%s: no %s: %s", self._client.name, setting, err)
+        self._update_pending(settings_were_read=True)
 
     async def _read_module_id(self) -> None:
-        connection = self._connection
-        self.module_id = await self._coordinator.client.read_module_id()
+        connection = self._connection_number
+        self.module_id = await self._client.read_module_id()
         self._read_on[MODULE_ID] = connection
 
     async def _read_protocols(self, setting: str) -> None:
-        connection = self._connection
-        self.protocols[setting] = await self._coordinator.client.read_protocols(
-            _GET[setting]
-        )
+        connection = self._connection_number
+        self.protocols[setting] = await self._client.read_protocols(_GET[setting])
         self._read_on[setting] = connection
 
     @property
-    def _connection(self) -> int:
-        """Return the number of the connection."""
-        return self._coordinator.client.counters.connects
+    def _connection_number(self) -> int:
+        """Return the number of the connection since the start."""
+        return self._client.counters.connects
 
     def _is_current(self, setting: str) -> bool:
         """Return whether a setting was read on this connection.
 
-        What is older may be changed on: while the battery was away, the phone app may
-        have set its module ID, or given it a firmware with another list.
+        While the battery was disconnected, the phone app may have changed its module ID,
+        or installed a firmware with another list.
         """
-        return self._read_on.get(setting) == self._connection
+        return self._read_on.get(setting) == self._connection_number
 
     def codes(self, setting: str) -> tuple[str, ...]:
         """Return the battery's codes for CAN or RS485, none when they are not known."""
@@ -166,7 +186,7 @@ class SettingsCoordinator:
         """Set the module ID, 1-16."""
         async with self._change(MODULE_ID):
             await self._write(set_module_id(module_id))
-            self._await_power_cycle(MODULE_ID, module_id)
+            self._mark_pending(MODULE_ID, module_id)
             await self._read_back(self._read_module_id())
 
     async def async_set_protocol(self, setting: str, brand: str) -> None:
@@ -187,12 +207,12 @@ class SettingsCoordinator:
                 )
             index = brands.index(brand)
             await self._write(set_protocol(_SET[setting], index))
-            self._await_power_cycle(setting, brand)
+            self._mark_pending(setting, brand)
             await self._read_back(self._read_protocols(setting))
             brands = brand_names(self.protocols[setting].names)
             if brands[index : index + 1] != (brand,):
                 # It was set from another list than the one there is now.
-                self.pending.pop(setting, None)
+                self._pending.discard(setting)
                 raise ImplausibleError(("the list of protocols changed",))
 
     async def async_set_name(self, name: str) -> None:
@@ -203,16 +223,15 @@ class SettingsCoordinator:
             raise self._error("invalid_name", NAME, ServiceValidationError) from err
         async with self._change(NAME):
             await self._write(request)
-            self._await_power_cycle(NAME, name)
+            self._mark_pending(NAME, name)
 
     async def async_set_heater(self, enabled: bool) -> None:
         """Allow or forbid the heater; done when the battery reports it so."""
-        coordinator = self._coordinator
         async with self._change(HEATER):
             await self._check_heater()
             await self._write(set_heater(enabled))
-            confirming = coordinator.config_entry.async_create_background_task(
-                coordinator.hass, self._await_heater(enabled), "confirm the heater"
+            confirming = self._entry.async_create_background_task(
+                self._hass, self._await_heater(enabled), "confirm the heater"
             )
             # Waited for, not cancelled: it is a poll like any other.
             done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
@@ -222,7 +241,7 @@ class SettingsCoordinator:
             if not done or not confirming.result():
                 raise self._error(
                     "heater_interrupted"
-                    if coordinator.connection.is_closed
+                    if self._connection.is_closed
                     else "heater_not_confirmed",
                     HEATER,
                 )
@@ -232,28 +251,28 @@ class SettingsCoordinator:
 
         The command itself is inferred (C), and not for a board that knows no heater.
         """
-        status = self._coordinator.data
+        status: BatteryStatus | None = self._live.data
         if status is None or status.heating_enabled is None:
-            status = await self._coordinator.client.read_status()
+            status = await self._client.read_status()
         if status.heating_enabled is None:
             raise self._error("heater_not_reported", HEATER)
 
     async def _write(self, request: bytes) -> None:
         """Send the change, once."""
         self._is_sent = True
-        await self._coordinator.client.write_setting(request)
+        await self._client.write_setting(request)
 
     async def _await_heater(self, enabled: bool) -> bool:
         """Poll until a status that was read from now on says so."""
-        coordinator = self._coordinator
+        live = self._live
         for _ in range(int(HEATER_CONFIRM / HEATER_STEP)):
-            if coordinator.connection.is_closed:
-                break  # Home Assistant stops, and nobody is asked any more
-            samples = coordinator.health.samples
-            await coordinator.async_refresh()
+            if self._connection.is_closed:
+                break  # Home Assistant stops, and polls no more
+            samples = live.statistics.samples
+            await live.async_refresh()
             if (
-                coordinator.health.samples > samples
-                and coordinator.data.heating_enabled is enabled
+                live.statistics.samples > samples
+                and live.data.heating_enabled is enabled
             ):
                 return True
             await asyncio.sleep(HEATER_STEP)
@@ -264,24 +283,27 @@ class SettingsCoordinator:
         try:
             await read
         except VlrvError as err:
-            _LOGGER.debug("%s: not read back: %s", self._coordinator.name, err)
+            _LOGGER.debug("%s: not read back: %s", self._client.name, err)
 
     @asynccontextmanager
     async def _change(self, setting: str) -> AsyncGenerator[None]:
-        """One change at a time, on a link that stands, with its errors in plain words."""
-        if self.changing.locked():
+        """Run one change at a time, while connected, with its errors translated."""
+        if self._operations.is_wanted(Operation.CHANGE):
             raise self._error("change_under_way", setting)
-        if self._coordinator.firmware.is_running:
+        if self._operations.is_wanted(Operation.FIRMWARE):
             raise self._error("firmware_under_way", setting)
-        async with self.changing, self._lock, AsyncExitStack() as stack:
+        async with (
+            self._operations.hold(Operation.CHANGE),
+            AsyncExitStack() as stack,
+        ):
             self._is_sent = False
             try:
-                await stack.enter_async_context(self._coordinator.connection.use())
+                await stack.enter_async_context(self._connection.use())
             except ReleasedError as err:
                 raise self._error("change_released", setting) from err
             except VlrvError as err:
                 # A release gives the attempt to connect up.
-                is_released = self._coordinator.connection.is_released
+                is_released = self._connection.is_released
                 key = "change_released" if is_released else "change_unreachable"
                 raise self._error(key, setting) from err
             try:
@@ -289,13 +311,13 @@ class SettingsCoordinator:
             except VlrvError as err:
                 if self._is_sent and isinstance(err, NoAnswerError):
                     # The client has ended the link, see there; the polls need another.
-                    self._coordinator.request_poll()
+                    self._live.request_poll()
                 raise self._failure(setting, err) from err
             finally:
-                self._settle()
+                self._update_pending()
 
     def _failure(self, setting: str, err: VlrvError) -> HomeAssistantError:
-        """Return what an owner can know of a change that failed on a link that stood."""
+        """Return what the user can know of a change that failed while connected."""
         is_heater = setting == HEATER
         if isinstance(err, RefusedError):
             return self._error(
@@ -326,8 +348,8 @@ class SettingsCoordinator:
             translation_domain=DOMAIN,
             translation_key=key,
             translation_placeholders={
-                "name": self._coordinator.name,
-                "setting": words(self._coordinator.hass).settings[setting],
+                "name": self._client.name,
+                "setting": words(self._hass).settings[setting],
                 **placeholders,
             },
         )
@@ -335,77 +357,50 @@ class SettingsCoordinator:
     # --- pending changes ------------------------------------------------------------
 
     @callback
-    def _await_power_cycle(self, setting: str, wanted: int | str) -> None:
-        self.pending[setting] = wanted
-        self._waited.discard(setting)
-        self._missed.discard(setting)
-        # Kept now: the entry may be reloaded before the setting is read back.
-        self._settle()
+    def _mark_pending(self, setting: str, wanted: int | str) -> None:
+        self._pending.add(setting, wanted)
+        # Stored now: the entry may be reloaded before the setting is read back.
+        self._update_pending()
 
     def _reported(self, setting: str) -> int | str | None:
         if setting == MODULE_ID:
             return self.module_id
         if setting == NAME:
-            return self._coordinator.advertised_name
+            return self._advertisement.name
         return self.protocol(setting)
 
     @callback
-    def _settle(self, *, came_back: bool = False) -> None:
-        """Drop the pending changes that the battery reports by now, tell the entities."""
-        waiting = {
-            setting: wanted
-            for setting, wanted in self.pending.items()
-            if self._reported(setting) != wanted
-        }
-        if came_back:
-            self._missed |= self._waited
-            self._waited = set()
-        self._missed &= waiting.keys()
-        coordinator = self._coordinator
-        entry = coordinator.config_entry
-        self.pending = waiting
-        if coordinator.hass.config_entries.async_get_entry(entry.entry_id) is None:
-            return  # removed meanwhile, and its notice with it
-        if entry.data.get(CONF_PENDING, {}) != waiting:
-            coordinator.hass.config_entries.async_update_entry(
-                entry, data={**entry.data, CONF_PENDING: waiting}
+    def _update_pending(self, *, settings_were_read: bool = False) -> None:
+        """Remove the pending changes that the battery reports, and call the entities."""
+        self._pending.update(self._reported, settings_were_read=settings_were_read)
+        entry = self._entry
+        if self._hass.config_entries.async_get_entry(entry.entry_id) is None:
+            return  # removed meanwhile, and its repair issue with it
+        if entry.data.get(CONF_PENDING, {}) != self.pending:
+            self._hass.config_entries.async_update_entry(
+                entry, data={**entry.data, CONF_PENDING: self.pending}
             )
         self._update_issue()
-        coordinator.async_update_listeners()
+        self._live.async_update_listeners()
 
     @callback
-    def note_name(self) -> None:
-        """Take over the name of an advertisement."""
+    def handle_advertisement(self) -> None:
+        """Compare a pending name with the one that was just advertised."""
         if self.pending.get(NAME) is not None:
-            self._settle()
+            self._update_pending()
 
     @callback
-    def show_name(self) -> None:
-        """Have the notice name the battery as its owner calls it by now."""
+    def handle_renamed(self) -> None:
+        """Let the repair issue use the name that the user gave the battery."""
         if self.pending:
             self._update_issue()
 
     @callback
     def _update_issue(self) -> None:
-        coordinator = self._coordinator
-        issue_id = power_cycle_issue(coordinator.config_entry.entry_id)
-        if not self.pending:
-            ir.async_delete_issue(coordinator.hass, DOMAIN, issue_id)
-            return
-        names = words(coordinator.hass).settings
-        async_create_issue(
-            coordinator.hass,
-            coordinator.config_entry,
-            issue_id,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=(
-                "power_cycle_without_effect" if self._missed else "power_cycle"
-            ),
-            translation_placeholders={
-                "name": coordinator.name,
-                "settings": "\n".join(
-                    f"- {names[setting]}: {wanted}"
-                    for setting, wanted in self.pending.items()
-                ),
-            },
+        names = words(self._hass).settings
+        async_update_power_cycle_issue(
+            self._hass,
+            self._entry,
+            [f"{names[setting]}: {value}" for setting, value in self.pending.items()],
+            is_not_applied=self._pending.is_not_applied,
         )

@@ -1,4 +1,4 @@
-"""How the data flow does: age and counters of one battery."""
+"""How well polling one battery works: counters and the age of the last sample."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from datetime import datetime
 
 @dataclass(slots=True)
 class PollStatistics:
-    """Counters since the entry was set up, and when the last good sample came."""
+    """Counters since the entry was set up, and when the last valid sample came."""
 
     polls: int = 0
-    """Attempts to get a sample."""
+    """Attempts to read a sample."""
     samples: int = 0
-    """Samples that were believed."""
-    missed: int = 0
-    """Polls without a sample: no link, no answer, refused."""
+    """Valid samples."""
+    failed_polls: int = 0
+    """Polls without a sample: not connected, no answer, refused."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Samples dropped as a whole, by reason; one sample may have several."""
     reconnects: int = 0
     """Connections after the first."""
-    frozen: int = 0
-    """How often a battery that repeated itself was called anew."""
+    stuck: int = 0
+    """How often a battery was disconnected because it repeated the same sample."""
     last_sample: datetime | None = None
-    """When the last believed sample came, UTC."""
+    """When the last valid sample came, UTC."""
     last_sample_time: float | None = None
-    """The same on the event loop's clock, in s, which no change of time moves."""
-    silent_polls: int = 0
-    """Unanswered polls in a row on a link that stands."""
+    """The same in loop time (s), which does not jump when the clock is set."""
+    unanswered_polls: int = 0
+    """Polls in a row without an answer on a connection that is there."""
 
-    def accept(self, when: datetime, time: float) -> None:
-        """Note a sample that is believed."""
+    def record_sample(self, when: datetime, time: float) -> None:
+        """Count a valid sample, received at `when` (UTC) and `time` (loop time, s)."""
         self.samples += 1
-        self.silent_polls = 0
+        self.unanswered_polls = 0
         self.last_sample = when
         self.last_sample_time = time
 
     def age(self, time: float) -> float | None:
-        """Return the age of the data in s at loop time `time`, None before the first."""
+        """Return the age of the last sample in s at loop time `time`, None before it."""
         return None if self.last_sample_time is None else time - self.last_sample_time

@@ -1,0 +1,24 @@
+"""What everything needs that talks to one battery."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+
+from ..connection import ConnectionManager
+from ..vlrv.client import VlrvClient
+from .operations import OperationLock
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryAccess:
+    """The way to one battery: its entry, its connection, and one operation at a time."""
+
+    hass: HomeAssistant
+    entry: ConfigEntry[Any]
+    client: VlrvClient
+    connection: ConnectionManager
+    operations: OperationLock

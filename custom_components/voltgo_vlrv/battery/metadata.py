@@ -1,0 +1,149 @@
+"""What a battery tells about itself besides its status, read after connecting.
+
+After it was disconnected it may have another firmware or other settings. Where it is
+disconnected between polls, now and then is enough, unless a change is pending.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+import logging
+
+from homeassistant.core import callback
+
+from ..const import MAX_DROPS_PER_READ, METADATA_MAX_AGE
+from ..vlrv.errors import ConnectionLostError, VlrvError
+from .access import BatteryAccess
+from .info_store import InfoStore
+from .operations import Operation
+from .settings import CAN, RS485, SettingsCoordinator
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class MetadataReader:
+    """Read identity, thresholds and settings of one battery in the background."""
+
+    def __init__(
+        self,
+        access: BatteryAccess,
+        info: InfoStore,
+        settings: SettingsCoordinator,
+    ) -> None:
+        """Start with nothing read."""
+        self._hass = access.hass
+        self._entry = access.entry
+        self._client = access.client
+        self._connection = access.connection
+        self._operations = access.operations
+        self._info = info
+        self._settings = settings
+        # Loop time of the last reading, None where it has to be read again.
+        self._read_at: float | None = None
+        self._is_wanted = False
+        self._is_identity_known = False
+        # Reads during which the connection was lost: how often in a row, and when last.
+        self._drops: dict[str, tuple[int, float]] = {}
+
+    @callback
+    def identity_known(self) -> None:
+        """Leave the identity out of the next reading: it was read a moment ago."""
+        self._is_identity_known = True
+
+    @callback
+    def invalidate(self) -> None:
+        """Read everything again after the next connection."""
+        self._read_at = None
+
+    @callback
+    def handle_connected(self) -> None:
+        """Decide whether to read everything again on a new connection."""
+        self._is_wanted = (
+            self._read_at is None
+            or bool(self._settings.pending)
+            or self._hass.loop.time() - self._read_at
+            >= METADATA_MAX_AGE.total_seconds()
+        )
+
+    @callback
+    def handle_sample(self) -> None:
+        """Start reading in the background if it is due, after the values of the poll."""
+        if not self._is_wanted:
+            return
+        self._is_wanted = False
+        self._read_at = self._hass.loop.time()
+        self._entry.async_create_background_task(
+            self._hass, self._async_read(), f"{self._client.name} - metadata"
+        )
+
+    async def _async_read(self) -> None:
+        """Read identity, thresholds and settings, as far as the battery has them."""
+        reads = [
+            self.async_read_identity,
+            self._read_thresholds,
+            self._read_settings,
+            self._client.probe_status_length,
+        ]
+        if self._is_identity_known:
+            self._is_identity_known = False
+            reads.remove(self.async_read_identity)
+        try:
+            async with self._connection.use():
+                for read in reads:
+                    if self._drops_connection(read.__name__):
+                        continue
+                    try:
+                        async with self._operations.hold(Operation.METADATA):
+                            await read()
+                    except ConnectionLostError:
+                        self._record_drop(read.__name__)
+                        raise
+                    except VlrvError as err:
+                        # Not every board has it, and no live value depends on it.
+                        _LOGGER.debug(
+                            "%s: %s: %s", self._client.name, read.__name__, err
+                        )
+                    self._drops.pop(read.__name__, None)
+        except VlrvError as err:
+            _LOGGER.debug("%s: %s", self._client.name, err)
+            self.invalidate()  # read again with the next connection
+
+    def _record_drop(self, read: str) -> None:
+        """Count a connection that was lost during a read, unless it was released."""
+        if not self._connection.is_released:
+            count, _ = self._drops.get(read, (0, 0.0))
+            self._drops[read] = (count + 1, self._hass.loop.time())
+
+    def _drops_connection(self, read: str) -> bool:
+        """Return whether a board disconnects when it is asked that.
+
+        After a while it is tried again: another firmware may do better.
+        """
+        count, when = self._drops.get(read, (0, 0.0))
+        return (
+            count >= MAX_DROPS_PER_READ
+            and self._hass.loop.time() - when < METADATA_MAX_AGE.total_seconds()
+        )
+
+    async def async_read_identity(self) -> None:
+        """Read model, firmware and serial number, and store them; raises VlrvError."""
+        identity = await self._client.read_identity()
+        self._info.update(self._info.info.with_identity(identity))
+
+    async def _read_thresholds(self) -> None:
+        limits = await self._client.read_thresholds()
+        info = self._info.info
+        self._info.update(replace(info, limits=limits or info.limits))
+
+    async def _read_settings(self) -> None:
+        settings = self._settings
+        await settings.async_read()
+        info = self._info.info
+        self._info.update(
+            replace(
+                info,
+                module_id=info.module_id or settings.module_id is not None,
+                can_protocols=settings.codes(CAN) or info.can_protocols,
+                rs485_protocols=settings.codes(RS485) or info.rs485_protocols,
+            )
+        )

@@ -1,0 +1,335 @@
+"""The parts of one battery, and how they are connected."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from bleak.backends.device import BLEDevice
+from habluetooth import HaBluetoothSlotAllocations, get_manager
+
+from homeassistant.components import bluetooth
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_ADDRESS, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+
+from .battery.access import BatteryAccess
+from .battery.advertisement import LastAdvertisement
+from .battery.firmware import FirmwareInstaller
+from .battery.info import BatteryInfo
+from .battery.info_store import InfoStore
+from .battery.initial_reading import take_initial_reading
+from .battery.metadata import MetadataReader
+from .battery.operations import OperationLock
+from .battery.settings import SettingsCoordinator
+from .battery.statistics import PollStatistics
+from .connection import ConnectionManager
+from .coordinator import VlrvCoordinator
+from .entries import async_name, may_rename
+from .history.charge import charge_of
+from .history.diagnostic_log import async_diagnostic_log
+from .history.energy import EnergyCounter
+from .history.last_status import Memory
+from .history.maintenance import ChargeMaintenance
+from .history.runtime import Runtime
+from .issues import (
+    async_clear_slot_issue,
+    async_raise_slot_issue,
+    async_watch_competing_entries,
+)
+from .options import BatteryOptions, energy_gap
+from .vlrv.client import VlrvClient
+from .vlrv.registers import BatteryStatus
+from .vlrv.validation import decode_valid_status
+
+type VlrvConfigEntry = ConfigEntry[VlrvData]
+
+
+class VlrvData:
+    """Everything that belongs to one battery: the entry's `runtime_data`.
+
+    It owns the connection and the polls: their events come here, and are passed on.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
+        """Create the parts; nothing is sent yet."""
+        address: str = entry.data[CONF_ADDRESS]
+        options = BatteryOptions(entry)
+        self._info = InfoStore(hass, entry, self._handle_info_changed)
+        self.log = async_diagnostic_log(hass, entry.entry_id)
+        self.client = VlrvClient(
+            entry.title,
+            self._find_device,
+            on_disconnect=self._handle_disconnect,
+            on_settings_frame=self._handle_settings_frame,
+            status_register_count=self.info.status_count,
+            trace=self.log.trace,
+        )
+        self.advertisement = LastAdvertisement(hass, address)
+        self.connection = ConnectionManager(hass, entry, self.client, options, self)
+        access = BatteryAccess(
+            hass, entry, self.client, self.connection, OperationLock()
+        )
+        self.coordinator = VlrvCoordinator(access, self, options, self._info)
+        self._apply_options()
+        self._options_applied = (dict(entry.options), entry.title)
+        self._was_disconnected = False
+        self.settings = SettingsCoordinator(
+            access,
+            self.advertisement,
+            self.coordinator,
+        )
+        self._metadata = MetadataReader(
+            access,
+            self._info,
+            self.settings,
+        )
+        self.firmware = FirmwareInstaller(
+            access,
+            self._info,
+            self._metadata,
+            self.advertisement,
+            self.handle_disconnected,
+        )
+        self.energy = EnergyCounter(hass, entry.entry_id)
+        self.runtime = Runtime()
+        self.maintenance = ChargeMaintenance(hass, entry.entry_id)
+        self.last_status = Memory(hass, entry.entry_id)
+
+    # --- what others read -----------------------------------------------------------
+
+    @property
+    def _hass(self) -> HomeAssistant:
+        return self.coordinator.hass
+
+    @property
+    def _entry(self) -> VlrvConfigEntry:
+        return self.coordinator.config_entry
+
+    @property
+    def address(self) -> str:
+        """Return the Bluetooth address."""
+        return self.coordinator.address
+
+    @property
+    def info(self) -> BatteryInfo:
+        """Return what is known about the battery without asking it."""
+        return self._info.info
+
+    @property
+    def statistics(self) -> PollStatistics:
+        """Return how well polling works."""
+        return self.coordinator.statistics
+
+    @property
+    def options(self) -> BatteryOptions:
+        """Return the options of the entry."""
+        return self.coordinator.options
+
+    # --- start and stop -------------------------------------------------------------
+
+    async def async_load(self) -> None:
+        """Restore what was stored: counters, the last sample, and a release."""
+        await self.log.evidence.async_load()
+        await self.energy.async_load()
+        await self.maintenance.async_load()
+        stored = await self.last_status.async_load()
+        status = decode_valid_status(stored.frame, self.client.current_scale)
+        if status is not None and stored.when is not None:
+            self.coordinator.async_restore(status, stored.when)
+        if stored.released:
+            self.connection.async_restore(stored.released_until)
+            if self.connection.is_released:
+                self.coordinator.handle_release()
+
+    @callback
+    def async_start(self) -> None:
+        """Subscribe to Bluetooth and to changes of the entry; polls follow by that."""
+        hass, entry = self._hass, self._entry
+        if (reading := take_initial_reading(hass, self.address)) is not None:
+            if reading.identity is not None:
+                self._metadata.identity_known()
+            self.coordinator.async_take_initial(
+                reading.status, reading.when, reading.time
+            )
+        self.coordinator.async_start()
+
+        async def stop(_: Event) -> None:
+            await self.async_shutdown()
+
+        for unsubscribe in (
+            async_watch_competing_entries(hass, entry),
+            get_manager().async_register_allocation_callback(self._handle_allocations),
+            entry.add_update_listener(_async_entry_updated),
+            hass.bus.async_listen(
+                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._async_update_name, may_rename
+            ),
+            bluetooth.async_register_callback(
+                hass,
+                self._handle_advertisement,
+                {"address": self.address, "connectable": True},
+                bluetooth.BluetoothScanningMode.PASSIVE,
+            ),
+            # Entries are not unloaded at the stop; the connection has to be closed.
+            hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop),
+            self.async_shutdown,
+        ):
+            entry.async_on_unload(unsubscribe)
+
+    async def async_shutdown(self) -> None:
+        """Stop polling, disconnect, and store what is not stored yet."""
+        await self.coordinator.async_shutdown()
+        # First: what is answered until then is stored, what comes later is not.
+        await self.connection.async_close()
+        await self.log.evidence.file.async_save()
+        await self.energy.file.async_close()
+        await self.maintenance.async_close()
+        await self.last_status.file.async_close()
+
+    # --- what the user changes ------------------------------------------------------
+
+    @callback
+    def _apply_options(self) -> None:
+        """Apply options and name; the connection stays."""
+        name = async_name(self._hass, self._entry)
+        self.coordinator.name = self.client.name = name
+        self.client.current_scale = self.options.current_scale
+
+    @callback
+    def async_entry_updated(self) -> None:
+        """Apply what the user changed; new facts and pending changes are our own."""
+        shown = (dict(self._entry.options), self._entry.title)
+        if shown != self._options_applied:
+            self._options_applied = shown
+            self._async_update_name()
+            self.coordinator.async_options_updated()
+
+    @callback
+    def _async_update_name(self, _event: Event[Any] | None = None) -> None:
+        """Use the name that the user gave the battery, also in a repair issue."""
+        self._apply_options()
+        self.settings.handle_renamed()
+
+    @callback
+    def _handle_info_changed(self) -> None:
+        self.coordinator.async_update_listeners()
+
+    # --- Bluetooth ------------------------------------------------------------------
+
+    def _find_device(self) -> BLEDevice | None:
+        return bluetooth.async_ble_device_from_address(self._hass, self.address, True)
+
+    @callback
+    def _handle_advertisement(
+        self,
+        info: bluetooth.BluetoothServiceInfoBleak,
+        _change: bluetooth.BluetoothChange,
+    ) -> None:
+        self.advertisement.update(info)
+        self.settings.handle_advertisement()
+        self.connection.handle_advertisement()
+
+    @callback
+    def _handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
+        if allocations.free:
+            self.connection.handle_free_slot()
+        else:
+            self.connection.handle_adapter_full(allocations.source)
+
+    def _handle_disconnect(self) -> None:
+        self.connection.handle_lost()
+
+    @callback
+    def _handle_settings_frame(self, frame: bytes) -> None:
+        self.log.evidence.see_reply(self.client.trace.last_sent, frame)
+
+    # --- owner of the connection ----------------------------------------------------
+
+    @callback
+    def request_poll(self) -> None:
+        """Poll as soon as possible."""
+        self.coordinator.request_poll()
+
+    @callback
+    def connection_established(self) -> None:
+        """Handle a new connection."""
+        self.advertisement.refresh()
+        self.statistics.reconnects = self.client.counters.connects - 1
+        self._metadata.handle_connected()
+        if self._was_disconnected:
+            self._was_disconnected = False
+            self.coordinator.handle_reconnect()
+            self.settings.handle_reconnect()
+
+    @callback
+    def connection_lost(self, retry_after: timedelta | None) -> None:
+        """Handle a lost connection; poll no sooner than `retry_after`, where given."""
+        self.handle_disconnected()
+        self.coordinator.handle_lost(retry_after)
+
+    @callback
+    def connection_released(self) -> None:
+        """Stop polling: the user is about to release the battery."""
+        self.coordinator.handle_release()
+        self.handle_disconnected()
+
+    @callback
+    def connection_resumed(self) -> None:
+        """Poll again after a release."""
+        self.energy.interrupt()
+        self.coordinator.handle_resume()
+
+    @callback
+    def slots_exhausted(self, exhausted: bool) -> None:
+        """Tell the user that there is no slot for the battery, or no longer."""
+        if exhausted:
+            async_raise_slot_issue(self._hass, self._entry)
+        else:
+            async_clear_slot_issue(self._hass, self._entry)
+
+    async def async_store_release(self, released: bool, until: datetime | None) -> None:
+        """Store at once whether the battery is released, and until when (UTC)."""
+        await self.last_status.async_note_release(released, until)
+
+    # --- owner of the polls ---------------------------------------------------------
+
+    @property
+    def is_polling_paused(self) -> bool:
+        """Return whether firmware is installed; the transfer connects by itself."""
+        return self.firmware.is_running
+
+    @callback
+    def handle_sample(
+        self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
+    ) -> None:
+        """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
+        self.last_status.note_sample(status.frame, when)
+        self.log.evidence.see(status, when.timestamp())
+        self.energy.add(
+            time, status.voltage * status.current, energy_gap(interval).total_seconds()
+        )
+        self.runtime.add(
+            time,
+            status.current,
+            charge_of(status),
+            self.options.interval.total_seconds(),
+        )
+        self.maintenance.add(status, time)
+        self._info.update(self.info.with_status(status))
+        self._metadata.handle_sample()
+
+    @callback
+    def handle_disconnected(self) -> None:
+        """Handle that the battery is not connected: anything may happen to it."""
+        self._was_disconnected = True
+        self._metadata.invalidate()
+
+    @callback
+    def handle_forced_reconnect(self) -> None:
+        """Read everything again on the next connection."""
+        self._metadata.invalidate()
+
+
+async def _async_entry_updated(_hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
+    entry.runtime_data.async_entry_updated()
