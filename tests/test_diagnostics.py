@@ -33,8 +33,8 @@ from custom_components.voltgo_vlrv.diagnostics import (
     _Redaction,
     async_get_config_entry_diagnostics,
 )
-from custom_components.voltgo_vlrv.history.diagnostic_log import _RECORDS
-from custom_components.voltgo_vlrv.history.observations import Evidence
+from custom_components.voltgo_vlrv.history.diagnostic_log import _LOGS
+from custom_components.voltgo_vlrv.history.observations import RegisterObservations
 from simulator.battery import status_reply
 from simulator.clock import FastClock
 from simulator.faults import FOREVER
@@ -310,7 +310,7 @@ async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     before = await download(hass, entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    hass.data.pop(_RECORDS)
+    hass.data.pop(_LOGS)
     found = await download(hass, entry)
     assert found["evidence"] == before["evidence"]
     assert before["evidence"]["registers"][0]["values"]
@@ -512,8 +512,8 @@ def test_everything_becomes_json() -> None:
 
 async def test_a_download_stays_small(hass: HomeAssistant) -> None:
     """At worst it can still be attached to an issue, and sent from an RV."""
-    evidence = Evidence(hass, "x")
+    evidence = RegisterObservations(hass, "x")
     for number in range(40):
         raw = dict.fromkeys((19, 22, 26, 27, 28, 29, 30, 38, 39, 40), number)
-        evidence.see(status({**raw, 25: number << 8}), float(number))
+        evidence.add(status({**raw, 25: number << 8}), float(number))
     assert len(json.dumps(evidence.as_dict())) < 600_000

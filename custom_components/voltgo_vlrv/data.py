@@ -30,7 +30,7 @@ from .entries import async_name, may_rename
 from .history.charge import charge_of
 from .history.diagnostic_log import async_diagnostic_log
 from .history.energy import EnergyCounter
-from .history.last_status import Memory
+from .history.last_status import LastStatus
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime
 from .issues import (
@@ -95,7 +95,7 @@ class VlrvData:
         self.energy = EnergyCounter(hass, entry.entry_id)
         self.runtime = Runtime()
         self.maintenance = ChargeMaintenance(hass, entry.entry_id)
-        self.last_status = Memory(hass, entry.entry_id)
+        self.last_status = LastStatus(hass, entry.entry_id)
 
     # --- what others read -----------------------------------------------------------
 
@@ -242,7 +242,7 @@ class VlrvData:
 
     @callback
     def _handle_settings_frame(self, frame: bytes) -> None:
-        self.log.evidence.see_reply(self.client.trace.last_sent, frame)
+        self.log.evidence.add_reply(self.client.trace.last_sent, frame)
 
     # --- owner of the connection ----------------------------------------------------
 
@@ -290,7 +290,7 @@ class VlrvData:
 
     async def async_store_release(self, released: bool, until: datetime | None) -> None:
         """Store at once whether the battery is released, and until when (UTC)."""
-        await self.last_status.async_note_release(released, until)
+        await self.last_status.async_record_release(released, until)
 
     # --- owner of the polls ---------------------------------------------------------
 
@@ -304,8 +304,8 @@ class VlrvData:
         self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
     ) -> None:
         """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
-        self.last_status.note_sample(status.frame, when)
-        self.log.evidence.see(status, when.timestamp())
+        self.last_status.record_sample(status.frame, when)
+        self.log.evidence.add(status, when.timestamp())
         self.energy.add(
             time, status.voltage * status.current, energy_gap(interval).total_seconds()
         )

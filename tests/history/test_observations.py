@@ -23,9 +23,9 @@ from custom_components.voltgo_vlrv.history.diagnostic_log import async_diagnosti
 from custom_components.voltgo_vlrv.history.observations import (
     MAX_FUNCTIONS,
     MAX_VALUES,
-    QUESTIONS,
+    OBSERVED_REGISTERS,
     SAVE_DELAY,
-    Evidence,
+    RegisterObservations,
 )
 from simulator.battery import settings_frame
 from tests.bluetooth_env import BluetoothEnvironment
@@ -43,7 +43,7 @@ def hass_storage() -> dict[str, Any]:
     return {}
 
 
-def values(evidence: Evidence, register: int) -> list[dict[str, Any]]:
+def values(evidence: RegisterObservations, register: int) -> list[dict[str, Any]]:
     """Return what was seen of a register."""
     (found,) = (
         item for item in evidence.as_dict()["registers"] if item["register"] == register
@@ -51,12 +51,12 @@ def values(evidence: Evidence, register: int) -> list[dict[str, Any]]:
     return list(found["values"])
 
 
-def seen(evidence: Evidence, register: int) -> list[str]:
+def seen(evidence: RegisterObservations, register: int) -> list[str]:
     """Return the values that were seen of a register, in order."""
     return [item["value"] for item in values(evidence, register)]
 
 
-def replies(evidence: Evidence, function: int) -> dict[str, Any]:
+def replies(evidence: RegisterObservations, function: int) -> dict[str, Any]:
     """Return what was seen of a settings function."""
     (found,) = (
         item
@@ -79,55 +79,59 @@ def put(hass: HomeAssistant, content: str) -> None:
     get_internal_store_manager(hass).async_invalidate(file.name)
 
 
-async def restart(hass: HomeAssistant, entry: VlrvConfigEntry) -> Evidence:
+async def restart(hass: HomeAssistant, entry: VlrvConfigEntry) -> RegisterObservations:
     """Return the evidence as a Home Assistant that was started anew has it."""
-    evidence = Evidence(hass, entry.entry_id)
+    evidence = RegisterObservations(hass, entry.entry_id)
     await evidence.async_load()
     return evidence
 
 
 @pytest.fixture(name="evidence")
-def evidence_fixture(hass: HomeAssistant) -> Evidence:
+def evidence_fixture(hass: HomeAssistant) -> RegisterObservations:
     """Return the evidence of a battery that was never seen."""
-    return Evidence(hass, ENTRY)
+    return RegisterObservations(hass, ENTRY)
 
 
 # --- collecting -----------------------------------------------------------------------
 
 
-def test_the_open_registers_are_collected(evidence: Evidence) -> None:
+def test_the_open_registers_are_collected(evidence: RegisterObservations) -> None:
     """Those that protocol 11 asks for, each with the reason."""
-    assert [question.register for question in QUESTIONS] == [
+    assert [question.register for question in OBSERVED_REGISTERS] == [
         *(19, 22, 25, 26, 27, 28, 29, 30, 38, 39, 40)
     ]
-    assert all(question.why for question in QUESTIONS)
-    raw = {question.register: 0x0100 + question.register for question in QUESTIONS}
-    evidence.see(status({**raw, 25: 0x8302}), NOON)
-    for question in QUESTIONS:
+    assert all(question.why for question in OBSERVED_REGISTERS)
+    raw = {
+        question.register: 0x0100 + question.register for question in OBSERVED_REGISTERS
+    }
+    evidence.add(status({**raw, 25: 0x8302}), NOON)
+    for question in OBSERVED_REGISTERS:
         expected = 0x8300 if question.register == 25 else raw[question.register]
         assert seen(evidence, question.register) == [f"0x{expected:04x}"]
 
 
-def test_nothing_seen_is_nothing_said(evidence: Evidence) -> None:
+def test_nothing_seen_is_nothing_said(evidence: RegisterObservations) -> None:
     """The questions are there, without an answer."""
     found = evidence.as_dict()
-    assert len(found["registers"]) == len(QUESTIONS)
+    assert len(found["registers"]) == len(OBSERVED_REGISTERS)
     assert not any(item["values"] or item["overflow"] for item in found["registers"])
     assert found["settings_replies"] == []
 
 
-def test_a_value_has_the_moments_it_came_and_went(evidence: Evidence) -> None:
+def test_a_value_has_the_moments_it_came_and_went(
+    evidence: RegisterObservations,
+) -> None:
     """With what the battery was doing then."""
-    evidence.see(status(), NOON)
-    evidence.see(
+    evidence.add(status(), NOON)
+    evidence.add(
         status({38: 0b101}, current=12.3, operating_state=1, state_of_charge=97),
         NOON + 10,
     )
-    evidence.see(
+    evidence.add(
         status({38: 0b101}, current=4.5, operating_state=1, probe_temperatures=(21, 7)),
         NOON + 20,
     )
-    evidence.see(status(), NOON + 30)
+    evidence.add(status(), NOON + 30)
     none, some = values(evidence, 38)
     assert (none["value"], some["value"]) == ("0x0000", "0x0005")
     assert (none["count"], some["count"]) == (2, 2)
@@ -151,10 +155,12 @@ def test_a_value_has_the_moments_it_came_and_went(evidence: Evidence) -> None:
     )
 
 
-def test_samples_that_repeat_are_counted_to_the_last(evidence: Evidence) -> None:
+def test_samples_that_repeat_are_counted_to_the_last(
+    evidence: RegisterObservations,
+) -> None:
     """Although nothing is touched as long as nothing changes."""
     for number in range(1000):
-        evidence.see(status(current=number / 10), NOON + 10 * number)
+        evidence.add(status(current=number / 10), NOON + 10 * number)
     (item,) = values(evidence, 40)
     assert item["count"] == 1000
     assert datetime.fromisoformat(item["last"]).timestamp() == NOON + 9990
@@ -162,34 +168,36 @@ def test_samples_that_repeat_are_counted_to_the_last(evidence: Evidence) -> None
     assert item["last_context"]["current"] == 99.9
     # Asking does not count anything twice.
     assert values(evidence, 40) == [item]
-    evidence.see(status({40: 0x10}), NOON + 10_000)
+    evidence.add(status({40: 0x10}), NOON + 10_000)
     before, after = values(evidence, 40)
     assert before == item
     assert (after["value"], after["count"]) == ("0x0010", 1)
 
 
-def test_the_low_byte_of_the_status_word_is_no_question(evidence: Evidence) -> None:
+def test_the_low_byte_of_the_status_word_is_no_question(
+    evidence: RegisterObservations,
+) -> None:
     """It is proven."""
     for state in (0, 1, 2, 4):
-        evidence.see(status(operating_state=state), NOON + state)
+        evidence.add(status(operating_state=state), NOON + state)
     (item,) = values(evidence, 25)
     assert (item["value"], item["count"]) == ("0x0000", 4)
 
 
 def test_a_battery_with_39_registers_leaves_two_questions_open(
-    evidence: Evidence,
+    evidence: RegisterObservations,
 ) -> None:
     """And answers the others."""
-    evidence.see(status({38: 7}, count=39), NOON)
+    evidence.add(status({38: 7}, count=39), NOON)
     assert seen(evidence, 38) == ["0x0007"]
     assert seen(evidence, 39) == seen(evidence, 40) == []
 
 
-def test_the_number_of_values_is_bounded(evidence: Evidence) -> None:
+def test_the_number_of_values_is_bounded(evidence: RegisterObservations) -> None:
     """The first ones stay, the others are counted, and known ones go on."""
     for number in range(MAX_VALUES + 20):
-        evidence.see(status({39: number}), NOON + number)
-    evidence.see(status({39: 3}), NOON + 1000)
+        evidence.add(status({39: number}), NOON + number)
+    evidence.add(status({39: 3}), NOON + 1000)
     assert seen(evidence, 39) == [f"0x{number:04x}" for number in range(MAX_VALUES)]
     (found,) = (
         item for item in evidence.as_dict()["registers"] if item["register"] == 39
@@ -199,22 +207,24 @@ def test_the_number_of_values_is_bounded(evidence: Evidence) -> None:
     assert seen(evidence, 40) == ["0x0000"]
 
 
-def test_the_current_is_read_with_the_owners_scale(evidence: Evidence) -> None:
+def test_the_current_is_read_with_the_owners_scale(
+    evidence: RegisterObservations,
+) -> None:
     """As in the sensors."""
-    evidence.see(status(current=100.0), NOON)
+    evidence.add(status(current=100.0), NOON)
     item = evidence.as_dict(current_scale=100)["registers"][0]["values"][0]
     assert item["first_context"]["current"] == 10.0
 
 
-def test_replies_are_kept_with_their_request(evidence: Evidence) -> None:
+def test_replies_are_kept_with_their_request(evidence: RegisterObservations) -> None:
     """The answer to a heater switched on may look like that to one switched off."""
     done = settings_frame(0x0A, b"\0")
     switch_on, switch_off = settings_frame(0x0A, b"\1"), settings_frame(0x0A, b"\0")
-    evidence.see_reply(switch_on, done)
-    evidence.see(status({40: 0x10}), NOON)
-    evidence.see_reply(switch_off, done)
-    evidence.see_reply(switch_on, done)
-    evidence.see_reply(b"", settings_frame(0x0D, b"name"))
+    evidence.add_reply(switch_on, done)
+    evidence.add(status({40: 0x10}), NOON)
+    evidence.add_reply(switch_off, done)
+    evidence.add_reply(switch_on, done)
+    evidence.add_reply(b"", settings_frame(0x0D, b"name"))
     first, second = replies(evidence, 0x0A)["values"]
     assert first["value"] == f"{switch_on.hex()} > {done.hex()}"
     assert second["value"] == f"{switch_off.hex()} > {done.hex()}"
@@ -225,29 +235,31 @@ def test_replies_are_kept_with_their_request(evidence: Evidence) -> None:
     assert unasked["value"] == f" > {settings_frame(0x0D, b'name').hex()}"
 
 
-def test_the_number_of_replies_is_bounded(evidence: Evidence) -> None:
+def test_the_number_of_replies_is_bounded(evidence: RegisterObservations) -> None:
     """Whatever a battery says of its own accord."""
     for function in range(256):
         for number in range(40):
-            evidence.see_reply(b"", settings_frame(function, bytes((number,))))
+            evidence.add_reply(b"", settings_frame(function, bytes((number,))))
     found = evidence.as_dict()["settings_replies"]
     assert len(found) == MAX_FUNCTIONS
     assert {len(item["values"]) for item in found} == {MAX_VALUES}
     assert {item["overflow"] for item in found} == {40 - MAX_VALUES}
 
 
-def test_an_unchanged_sample_costs_next_to_nothing(evidence: Evidence) -> None:
+def test_an_unchanged_sample_costs_next_to_nothing(
+    evidence: RegisterObservations,
+) -> None:
     """Sixteen batteries may be polled each five seconds on a small computer."""
     sample = status()
-    evidence.see(sample, NOON)
+    evidence.add(sample, NOON)
     best = min(_seconds(evidence, sample) for _ in range(5))
     assert best / 10_000 < 5e-6
 
 
-def _seconds(evidence: Evidence, sample: Any) -> float:
+def _seconds(evidence: RegisterObservations, sample: Any) -> float:
     started = time.perf_counter()
     for _ in range(10_000):
-        evidence.see(sample, NOON)
+        evidence.add(sample, NOON)
     return time.perf_counter() - started
 
 
@@ -255,28 +267,30 @@ def _seconds(evidence: Evidence, sample: Any) -> float:
 
 
 async def test_what_is_saved_comes_back_as_it_was(
-    hass: HomeAssistant, evidence: Evidence
+    hass: HomeAssistant, evidence: RegisterObservations
 ) -> None:
     """Values, moments, contexts, counts and what did not fit."""
     for number in range(MAX_VALUES + 5):
-        evidence.see(status({39: number, 26: 0x0800}), NOON + number)
-    evidence.see_reply(settings_frame(2), settings_frame(2, b"\1"))
+        evidence.add(status({39: number, 26: 0x0800}), NOON + number)
+    evidence.add_reply(settings_frame(2), settings_frame(2, b"\1"))
     await evidence.file.async_save()
-    again = Evidence(hass, ENTRY)
+    again = RegisterObservations(hass, ENTRY)
     await again.async_load()
     assert again.as_dict() == evidence.as_dict()
-    again.see(status({26: 0x0800}), NOON + 999)
+    again.add(status({26: 0x0800}), NOON + 999)
     assert values(again, 26)[0]["count"] == MAX_VALUES + 6
 
 
-async def test_it_is_loaded_once(hass: HomeAssistant, evidence: Evidence) -> None:
+async def test_it_is_loaded_once(
+    hass: HomeAssistant, evidence: RegisterObservations
+) -> None:
     """What was seen since is not undone."""
-    evidence.see(status({39: 1}), NOON)
+    evidence.add(status({39: 1}), NOON)
     await evidence.file.async_save()
-    evidence.see(status({39: 2}), NOON + 1)
-    again = Evidence(hass, ENTRY)
+    evidence.add(status({39: 2}), NOON + 1)
+    again = RegisterObservations(hass, ENTRY)
     await again.async_load()
-    again.see(status({39: 3}), NOON + 2)
+    again.add(status({39: 3}), NOON + 2)
     await again.async_load()
     assert seen(again, 39) == ["0x0001", "0x0003"]
 
@@ -317,16 +331,16 @@ async def test_a_file_that_is_not_ours_is_started_anew(
 ) -> None:
     """The owner can do nothing about it, so nobody is told, and it heals."""
     put(hass, content)
-    evidence = Evidence(hass, ENTRY)
+    evidence = RegisterObservations(hass, ENTRY)
     await evidence.async_load()
-    evidence.see(status({39: 5}), NOON)
+    evidence.add(status({39: 5}), NOON)
     assert seen(evidence, 39) == ["0x0005"]
     assert not [
         record for record in caplog.records if record.levelno >= logging.WARNING
     ]
     assert not ir.async_get(hass).issues
     await evidence.file.async_save()
-    again = Evidence(hass, ENTRY)
+    again = RegisterObservations(hass, ENTRY)
     await again.async_load()
     assert seen(again, 39) == ["0x0005"]
 
@@ -337,7 +351,7 @@ async def test_more_than_fits_is_not_loaded(hass: HomeAssistant) -> None:
     stored = {"overflow": 0, "values": rows}
     data = {"registers": {"39": stored, "7": stored}, "replies": {}}
     put(hass, json.dumps({"version": 1, "data": data}))
-    evidence = Evidence(hass, ENTRY)
+    evidence = RegisterObservations(hass, ENTRY)
     await evidence.async_load()
     assert len(seen(evidence, 39)) == MAX_VALUES
     assert 7 not in {item["register"] for item in evidence.as_dict()["registers"]}
@@ -347,12 +361,12 @@ async def test_a_new_value_is_saved_within_a_quarter_of_an_hour(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """However often another one follows; and a quiet battery writes nothing."""
-    evidence = Evidence(hass, ENTRY)
+    evidence = RegisterObservations(hass, ENTRY)
     await evidence.async_load()
     file = file_of(hass, ENTRY)
     started = hass.loop.time()
     for number in range(10):
-        evidence.see(status({39: number}), NOON)
+        evidence.add(status({39: number}), NOON)
         await _pass(hass, 60)
     assert not file.exists()
     await _pass(hass, SAVE_DELAY - (hass.loop.time() - started) + 1)
@@ -360,11 +374,11 @@ async def test_a_new_value_is_saved_within_a_quarter_of_an_hour(
     assert len(written) == 10
     file.unlink()
     for _ in range(100):
-        evidence.see(status({39: 9}), NOON)
-        evidence.see(status({39: 8}), NOON)
+        evidence.add(status({39: 9}), NOON)
+        evidence.add(status({39: 8}), NOON)
         await _pass(hass, 60)
     assert not file.exists()
-    evidence.see(status({39: 77}), NOON)
+    evidence.add(status({39: 77}), NOON)
     await _pass(hass, SAVE_DELAY + 1)
     assert file.exists()
 
@@ -375,7 +389,7 @@ async def _pass(hass: HomeAssistant, seconds: float) -> None:
 
 
 async def test_nothing_new_is_not_written(
-    hass: HomeAssistant, evidence: Evidence
+    hass: HomeAssistant, evidence: RegisterObservations
 ) -> None:
     """An entry that is loaded and unloaded leaves the card alone."""
     await evidence.async_load()
@@ -501,11 +515,11 @@ async def test_two_batteries_are_kept_apart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each has its own file."""
-    first, second = Evidence(hass, "a"), Evidence(hass, "b")
-    first.see(status({39: 1}), NOON)
-    second.see(status({39: 2}), NOON)
+    first, second = RegisterObservations(hass, "a"), RegisterObservations(hass, "b")
+    first.add(status({39: 1}), NOON)
+    second.add(status({39: 2}), NOON)
     await first.file.async_save()
     await second.file.async_save()
-    again = Evidence(hass, "b")
+    again = RegisterObservations(hass, "b")
     await again.async_load()
     assert seen(again, 39) == ["0x0002"]

@@ -1,6 +1,6 @@
-"""What is written down about a battery, and outlives a reload of its entry.
+"""Trace and observations of a battery; they outlive a reload of its entry.
 
-So an entry that is not set up, or cannot be, still tells what happened before.
+Diagnostics of an entry that is not set up still show what happened before.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..vlrv.trace import Trace
-from .observations import Evidence
+from .observations import RegisterObservations
 
 
-class Records(NamedTuple):
-    """The records of one battery."""
+class DiagnosticLog(NamedTuple):
+    """Trace and register observations of one battery."""
 
     trace: Trace
-    evidence: Evidence
+    evidence: RegisterObservations
 
 
-_RECORDS: HassKey[dict[str, Records]] = HassKey(f"{DOMAIN}_records")
+_LOGS: HassKey[dict[str, DiagnosticLog]] = HassKey(f"{DOMAIN}_logs")
 
 
 @callback
-def async_diagnostic_log(hass: HomeAssistant, entry_id: str) -> Records:
-    """Return the records of an entry; its evidence may still have to be loaded."""
-    records = hass.data.setdefault(_RECORDS, {})
-    if entry_id not in records:
-        records[entry_id] = Records(Trace(), Evidence(hass, entry_id))
-    return records[entry_id]
+def async_diagnostic_log(hass: HomeAssistant, entry_id: str) -> DiagnosticLog:
+    """Return the log of an entry; its observations may not be loaded yet."""
+    logs = hass.data.setdefault(_LOGS, {})
+    if entry_id not in logs:
+        logs[entry_id] = DiagnosticLog(Trace(), RegisterObservations(hass, entry_id))
+    return logs[entry_id]
 
 
 async def async_remove_diagnostic_log(hass: HomeAssistant, entry_id: str) -> None:
-    """Forget an entry for good."""
-    records = async_diagnostic_log(hass, entry_id)
-    del hass.data[_RECORDS][entry_id]
-    await records.evidence.file.async_remove()
+    """Delete the log of an entry."""
+    logs = async_diagnostic_log(hass, entry_id)
+    del hass.data[_LOGS][entry_id]
+    await logs.evidence.file.async_remove()

@@ -1,6 +1,6 @@
-"""When a battery was full and when it has to be charged again, kept over restarts.
+"""Last full charge and recharge due date, stored over restarts.
 
-Time is counted whether the battery is in reach or not, so this is known without it.
+Both are known while the battery is out of range, because time passes anyway.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from .store import EntryStore, as_time
 _LOGGER = logging.getLogger(__name__)
 
 SAVE_DELAY: Final = 15 * 60.0
-"""Seconds from when a battery became full, or is no longer, to the saving of it."""
+"""s from a change of "full" to its saving."""
 SAVE_EVERY: Final = 12 * 3600.0
-"""Seconds between savings where only time passes, which a power cut does not stop."""
+"""s between saves while only time passes; a power cut loses little."""
 
 FULL_STEP: Final = timedelta(hours=1)
-"""A battery that is kept full by its charger is not news all the time."""
+"""Smallest change that is shown: a charger that keeps a battery full writes no rows."""
 DUE_STEP: Final = timedelta(days=1)
 
 _VERSION: Final = 1
@@ -33,10 +33,10 @@ _CHARGING: Final = (OperatingState.CHARGING, OperatingState.CHARGE_LIMIT)
 
 
 class ChargeMaintenance:
-    """The last full charge of one battery, and when recharging is due."""
+    """Last full charge of one battery, and when it has to be recharged."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start with nothing; `async_load` brings back what was known before."""
+        """Start empty; `async_load` restores the stored history."""
         self._hass = hass
         self.file = EntryStore(hass, "upkeep", entry_id, self._as_stored, SAVE_DELAY)
         self._history = ChargeHistory(hass.loop.time())
@@ -48,9 +48,9 @@ class ChargeMaintenance:
 
     @property
     def last_full_charge(self) -> datetime | None:
-        """Return when the battery was seen full, None when it was not.
+        """Return when the battery was last full, None if that was not observed.
 
-        It stays as it is until it is off by FULL_STEP, or in the future.
+        Changes only by FULL_STEP or more, or if it is in the future.
         """
         now = dt_util.utcnow()
         last = self._history.last_full(self._hass.loop.time(), now)
@@ -66,10 +66,10 @@ class ChargeMaintenance:
 
     @property
     def recharge_due(self) -> datetime | None:
-        """Return when it has to be charged, if it is not used until then.
+        """Return when a battery that is not used has to be recharged.
 
-        At noon of a day, as nobody knows it better, and the same until it is off by a
-        day. None when no full charge was seen.
+        Rounded to local noon, the accuracy of the estimate; changes only by a day or
+        more. None if no full charge was observed.
         """
         due = self._history.recharge_due(self._hass.loop.time(), dt_util.utcnow())
         if due is None:
@@ -80,14 +80,14 @@ class ChargeMaintenance:
 
     @property
     def elapsed_fraction(self) -> float:
-        """Return the share of the time until recharging that has passed."""
+        """Return the fraction of the storage interval that is used up."""
         return self._history.elapsed_fraction(self._hass.loop.time(), dt_util.utcnow())
 
     # --- counting -------------------------------------------------------------------
 
     @callback
     def add(self, status: BatteryStatus, time: float) -> None:
-        """Take a sample that is believed; `time` is on the event loop's clock."""
+        """Add a valid sample at monotonic time `time` in s."""
         temperature = status.max_temperature
         if temperature is None:
             temperature = max(status.temperatures, default=None)
@@ -100,34 +100,36 @@ class ChargeMaintenance:
         if news or (self._history.is_known and time - self._saved_at >= SAVE_EVERY):
             self.file.save_later()
 
-    # --- keeping --------------------------------------------------------------------
+    # --- storing --------------------------------------------------------------------
 
     async def async_load(self) -> None:
-        """Bring back what was kept; what cannot be read or be true is left out."""
-        kept = await self.file.async_load(_from_stored)
-        self._history = ChargeHistory(self._hass.loop.time(), kept)
+        """Restore the stored history; invalid data is ignored."""
+        stored = await self.file.async_load(_from_stored)
+        self._history = ChargeHistory(self._hass.loop.time(), stored)
 
     async def async_close(self) -> None:
-        """Save for the last time, with the time that has passed."""
+        """Save for the last time, including the time that has passed."""
         await self.file.async_close(anyway=self._history.is_known)
 
     @callback
     def _as_stored(self) -> dict[str, Any]:
         self._saved_at = self._hass.loop.time()
-        kept = self._history.as_stored(self._saved_at, dt_util.utcnow())
+        stored = self._history.as_stored(self._saved_at, dt_util.utcnow())
         return {
-            "last_full": None if kept.last_full is None else kept.last_full.isoformat(),
-            "used": kept.used,
-            "elapsed": kept.elapsed,
-            "until": None if kept.until is None else kept.until.isoformat(),
-            "months": kept.months,
-            "full": kept.full,
+            "last_full": None
+            if stored.last_full is None
+            else stored.last_full.isoformat(),
+            "used": stored.used,
+            "elapsed": stored.elapsed,
+            "until": None if stored.until is None else stored.until.isoformat(),
+            "months": stored.months,
+            "full": stored.full,
         }
 
 
 def _from_stored(stored: Any) -> StoredHistory:
-    """Return what `_as_stored` made; raises what is in `storage.INVALID_DATA_ERRORS`."""
-    kept = StoredHistory(
+    """Return what `_as_stored` stored; raises one of INVALID_DATA_ERRORS."""
+    history = StoredHistory(
         as_time(stored["last_full"]),
         float(stored["used"]),
         float(stored["elapsed"]),
@@ -135,6 +137,6 @@ def _from_stored(stored: Any) -> StoredHistory:
         int(stored["months"]),
         stored["full"],
     )
-    if not kept.is_possible:
+    if not history.is_possible:
         raise ValueError("no charge history")
-    return kept
+    return history

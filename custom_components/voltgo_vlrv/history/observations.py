@@ -1,8 +1,8 @@
-"""What was ever seen of registers and replies whose meaning is not proven.
+"""Values observed in registers and replies whose meaning is unproven.
 
-A battery shows some of it once in its life: a warning, a heater at work, cells being
-balanced. So every distinct value is kept with the moment it came and went, across
-restarts, and one download can settle an open question.
+Some occur once in the life of a battery: a warning, a heater at work, cells being
+balanced. Every distinct value is stored with its first and last time, across restarts,
+so that one diagnostics download can settle an open question.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .store import EntryStore
 _LOGGER = logging.getLogger(__name__)
 
 
-class Question(NamedTuple):
-    """One line of what is collected: some bits of a register of 0-40."""
+class ObservedRegister(NamedTuple):
+    """Bits of a register of 0-40 that are observed, and why."""
 
     register: int
     key: str
@@ -33,41 +33,49 @@ class Question(NamedTuple):
     why: str
 
 
-QUESTIONS: Final = (
-    Question(19, "ambient_temperature", 0xFFFF, "which sensor it is (C)"),
-    Question(22, "max_charge_current", 0xFFFF, "whether it is this, and its unit (B)"),
-    Question(25, "status_high_byte", 0xFF00, "heating film in bit 15 (B), others (C)"),
-    Question(26, "warnings", 0xFFFF, "bit order, never seen set (B)"),
-    Question(27, "protections", 0xFFFF, "bit order, never seen set (B)"),
-    Question(28, "errors", 0xFFFF, "bit order; bit 5 unknown (B)"),
-    Question(29, "cycles_1", 0xFFFF, "word order with 8 cells, or a bitmap (C)"),
-    Question(30, "cycles_2", 0xFFFF, "word order with 8 cells (C)"),
-    Question(38, "balancing", 0xFFFF, "bit 0 = cell 1, never seen set (B)"),
-    Question(39, "unknown_39", 0xFFFF, "unknown"),
-    Question(40, "switches", 0xFFFF, "heating allowed in bit 4 (C), others unknown"),
+OBSERVED_REGISTERS: Final = (
+    ObservedRegister(19, "ambient_temperature", 0xFFFF, "which sensor it is (C)"),
+    ObservedRegister(
+        22, "max_charge_current", 0xFFFF, "whether it is this, and its unit (B)"
+    ),
+    ObservedRegister(
+        25, "status_high_byte", 0xFF00, "heating film in bit 15 (B), others (C)"
+    ),
+    ObservedRegister(26, "warnings", 0xFFFF, "bit order, never seen set (B)"),
+    ObservedRegister(27, "protections", 0xFFFF, "bit order, never seen set (B)"),
+    ObservedRegister(28, "errors", 0xFFFF, "bit order; bit 5 unknown (B)"),
+    ObservedRegister(
+        29, "cycles_1", 0xFFFF, "word order with 8 cells, or a bitmap (C)"
+    ),
+    ObservedRegister(30, "cycles_2", 0xFFFF, "word order with 8 cells (C)"),
+    ObservedRegister(38, "balancing", 0xFFFF, "bit 0 = cell 1, never seen set (B)"),
+    ObservedRegister(39, "unknown_39", 0xFFFF, "unknown"),
+    ObservedRegister(
+        40, "switches", 0xFFFF, "heating allowed in bit 4 (C), others unknown"
+    ),
 )
 
 MAX_VALUES: Final = 32
-"""Distinct values kept of each question, and replies of each settings function."""
+"""Distinct values stored for each register, and replies for each settings function."""
 MAX_FUNCTIONS: Final = 16
-"""Settings functions whose replies are kept; twelve are known."""
+"""Settings functions whose replies are stored; twelve are known."""
 
 SAVE_DELAY: Final = 900.0
-"""Seconds from a new value to its saving. That a known one was seen again is saved with
-the next new one and at the end: a quiet battery writes nothing to an SD card."""
+"""s from a new value to its saving. Repeated values are saved with the next new one and
+at the stop, so that a quiet battery writes nothing to an SD card."""
 
 _VERSION: Final = 1
 _DATA_AT: Final = 3
 
 
 def _layout(count: int) -> Struct:
-    """Return what picks the registers in question from a reply with `count` of them."""
+    """Return the layout of the observed registers in a reply with `count` registers."""
     parts = [f">{_DATA_AT}x"]
     number = 0
-    for question in QUESTIONS:
-        if question.register < count:
-            parts.append(f"{2 * (question.register - number)}xH")
-            number = question.register + 1
+    for observed in OBSERVED_REGISTERS:
+        if observed.register < count:
+            parts.append(f"{2 * (observed.register - number)}xH")
+            number = observed.register + 1
     return Struct("".join(parts))
 
 
@@ -75,41 +83,41 @@ _LAYOUTS: Final = {5 + 2 * count: _layout(count) for count in STATUS_COUNTS}
 
 
 @dataclass(slots=True)
-class Sighting:
-    """When a value was there: times in s since 1970, and the status of that moment."""
+class Observation:
+    """First and last time of a value, in s since 1970, and the status reply of each."""
 
     first: float
     first_status: bytes
-    """The status reply itself: all there was to know, also for a later decoder."""
+    """The complete reply, so that a later version can decode it."""
     last: float
     last_status: bytes
     count: int = 1
-    """Samples or replies with the value."""
+    """Number of samples or replies with the value."""
 
 
 @dataclass(slots=True)
-class Collection[ValueT: (int, str)]:
-    """The distinct values of one question."""
+class ObservedValues[ValueT: (int, str)]:
+    """The distinct values of one register or settings function."""
 
-    values: dict[ValueT, Sighting] = field(default_factory=dict)
+    values: dict[ValueT, Observation] = field(default_factory=dict)
     overflow: int = 0
-    """Sightings of values that were not kept because there were too many."""
+    """Number of values that were not stored because MAX_VALUES was reached."""
 
-    def see(self, value: ValueT, when: float, status: bytes) -> Sighting | None:
-        """Keep a value as far as there is room; None when there is not."""
-        if (sighting := self.values.get(value)) is not None:
-            sighting.count += 1
-            sighting.last = when
-            sighting.last_status = status
-            return sighting
+    def add(self, value: ValueT, when: float, status: bytes) -> Observation | None:
+        """Add a value; return its observation, or None if there is no room for it."""
+        if (observation := self.values.get(value)) is not None:
+            observation.count += 1
+            observation.last = when
+            observation.last_status = status
+            return observation
         if len(self.values) >= MAX_VALUES:
             self.overflow += 1
             return None
-        self.values[value] = sighting = Sighting(when, status, when, status)
-        return sighting
+        self.values[value] = observation = Observation(when, status, when, status)
+        return observation
 
     def as_stored(self) -> dict[str, Any]:
-        """Return it for storage as JSON."""
+        """Return the values as JSON data for the store."""
         return {
             "overflow": self.overflow,
             "values": [
@@ -128,9 +136,9 @@ class Collection[ValueT: (int, str)]:
     @classmethod
     def from_stored(
         cls, stored: Mapping[str, Any], kind: type[ValueT]
-    ) -> Collection[ValueT]:
-        """Return what `as_stored` stored; see `storage.INVALID_DATA_ERRORS` for what else it raises."""
-        collection = cls(overflow=int(stored["overflow"]))
+    ) -> ObservedValues[ValueT]:
+        """Return what `as_stored` stored; raises one of INVALID_DATA_ERRORS."""
+        values_seen = cls(overflow=int(stored["overflow"]))
         for value, first, first_status, last, last_status, count in stored["values"][
             :MAX_VALUES
         ]:
@@ -141,13 +149,13 @@ class Collection[ValueT: (int, str)]:
             frames = bytes.fromhex(first_status), bytes.fromhex(last_status)
             for frame in frames:
                 _context(frame)
-            collection.values[value] = Sighting(
+            values_seen.values[value] = Observation(
                 float(first), frames[0], float(last), frames[1], int(count)
             )
-        return collection
+        return values_seen
 
     def as_dict(self, current_scale: int) -> dict[str, Any]:
-        """Return it for a person; numbers as 16-bit words in hexadecimal."""
+        """Return the values for diagnostics, registers as hexadecimal words."""
         return {
             "overflow": self.overflow,
             "values": [
@@ -165,7 +173,7 @@ class Collection[ValueT: (int, str)]:
 
 
 def _context(frame: bytes, current_scale: int = CURRENT_SCALE) -> dict[str, Any] | None:
-    """Return what else a status reply says; None when there was none yet."""
+    """Return the decoded status reply, None if it is empty."""
     if not frame:
         return None
     status = decode_status(frame, current_scale)
@@ -184,36 +192,36 @@ def _context(frame: bytes, current_scale: int = CURRENT_SCALE) -> dict[str, Any]
     }
 
 
-class Evidence:
-    """What was seen of one battery."""
+class RegisterObservations:
+    """The observations of one battery."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start empty; `async_load` brings back what was seen before."""
+        """Start empty; `async_load` restores earlier observations."""
         self.file = EntryStore(hass, "evidence", entry_id, self._as_stored, SAVE_DELAY)
         self._loaded = False
         self._loading = asyncio.Lock()
-        self._registers: dict[int, Collection[int]] = {
-            question.register: Collection() for question in QUESTIONS
+        self._registers: dict[int, ObservedValues[int]] = {
+            observed.register: ObservedValues() for observed in OBSERVED_REGISTERS
         }
-        self._replies: dict[int, Collection[str]] = {}
-        # The words of the last sample, the sightings they belong to, and what was seen
-        # of them since without any of them changing.
+        self._replies: dict[int, ObservedValues[str]] = {}
+        # Registers of the last sample, their observations, and the number of samples
+        # since then in which none of them changed.
         self._words: tuple[int, ...] = ()
-        self._current: list[Sighting] = []
+        self._current: list[Observation] = []
         self._again = 0
         self._last = 0.0
         self._status = b""
 
-    # --- seeing ---------------------------------------------------------------------
+    # --- adding ---------------------------------------------------------------------
 
     @callback
-    def see(self, status: BatteryStatus, when: float) -> None:
-        """Take a sample that is believed; `when` is in s since 1970."""
+    def add(self, status: BatteryStatus, when: float) -> None:
+        """Add a valid sample; `when` is in s since 1970."""
         frame = status.frame
         words = _LAYOUTS[len(frame)].unpack_from(frame)
         self.file.is_changed = True
         if words == self._words:
-            # Nearly every sample of a battery's life.
+            # The usual case, so it costs next to nothing.
             self._again += 1
             self._last = when
             self._status = frame
@@ -223,62 +231,64 @@ class Evidence:
         self._last = when
         self._status = frame
         self._current.clear()
-        for question, word in zip(QUESTIONS, words, strict=False):
-            collection = self._registers[question.register]
-            known = len(collection.values)
-            if (sighting := collection.see(word & question.mask, when, frame)) is None:
+        for observed, word in zip(OBSERVED_REGISTERS, words, strict=False):
+            values_seen = self._registers[observed.register]
+            known = len(values_seen.values)
+            if (
+                observation := values_seen.add(word & observed.mask, when, frame)
+            ) is None:
                 continue
-            self._current.append(sighting)
-            if len(collection.values) > known:
+            self._current.append(observation)
+            if len(values_seen.values) > known:
                 self.file.save_later()
 
     @callback
     def _settle(self) -> None:
-        """Note what was seen again of the values that are there."""
+        """Update the current observations with the repeated samples."""
         if not self._again:
             return
-        for sighting in self._current:
-            sighting.count += self._again
-            sighting.last = self._last
-            sighting.last_status = self._status
+        for observation in self._current:
+            observation.count += self._again
+            observation.last = self._last
+            observation.last_status = self._status
         self._again = 0
 
     @callback
-    def see_reply(self, request: bytes, reply: bytes) -> None:
-        """Take a frame of the settings family; `request` is what was sent before it.
+    def add_reply(self, request: bytes, reply: bytes) -> None:
+        """Add a settings frame; `request` is the last frame that was sent before it.
 
-        Both count as one value: a battery's "done" does not tell what it did.
+        Both form one value, because the status in a reply does not say what was done.
         """
         function = reply[1]
-        if (collection := self._replies.get(function)) is None:
+        if (values_seen := self._replies.get(function)) is None:
             if len(self._replies) >= MAX_FUNCTIONS:
                 return
-            collection = self._replies[function] = Collection()
-        known = len(collection.values)
+            values_seen = self._replies[function] = ObservedValues()
+        known = len(values_seen.values)
         self.file.is_changed = True
-        collection.see(f"{request.hex()} > {reply.hex()}", time.time(), self._status)
-        if len(collection.values) > known:
+        values_seen.add(f"{request.hex()} > {reply.hex()}", time.time(), self._status)
+        if len(values_seen.values) > known:
             self.file.save_later()
 
-    # --- keeping --------------------------------------------------------------------
+    # --- storing --------------------------------------------------------------------
 
     async def async_load(self) -> None:
-        """Bring back what was seen before the restart, once."""
+        """Restore the observations from before the restart, once."""
         async with self._loading:
             if not self._loaded:
                 await self._load()
                 self._loaded = True
 
     async def _load(self) -> None:
-        kept = await self.file.async_load(
+        restored = await self.file.async_load(
             lambda stored: (
                 _from_stored(stored["registers"], int),
                 _from_stored(stored["replies"], str),
             )
         )
-        if kept is None:
+        if restored is None:
             return
-        registers, replies = kept
+        registers, replies = restored
         for number in self._registers.keys() & registers.keys():
             self._registers[number] = registers[number]
         self._replies.update(list(replies.items())[:MAX_FUNCTIONS])
@@ -295,40 +305,40 @@ class Evidence:
 
     @callback
     def as_dict(self, current_scale: int = CURRENT_SCALE) -> dict[str, Any]:
-        """Return all of it for a person; the scale is that of `decode_status`."""
+        """Return all observations for diagnostics; `current_scale` as for `decode_status`."""
         self._settle()
         return {
             "registers": [
                 {
-                    "register": question.register,
-                    "key": question.key,
-                    "mask": f"0x{question.mask:04x}",
-                    "why": question.why,
-                    **self._registers[question.register].as_dict(current_scale),
+                    "register": observed.register,
+                    "key": observed.key,
+                    "mask": f"0x{observed.mask:04x}",
+                    "why": observed.why,
+                    **self._registers[observed.register].as_dict(current_scale),
                 }
-                for question in QUESTIONS
+                for observed in OBSERVED_REGISTERS
             ],
             "settings_replies": [
-                {"function": f"0x{function:02x}", **collection.as_dict(current_scale)}
-                for function, collection in sorted(self._replies.items())
+                {"function": f"0x{function:02x}", **values_seen.as_dict(current_scale)}
+                for function, values_seen in sorted(self._replies.items())
             ],
         }
 
 
 def _as_stored(
-    collections: Iterable[tuple[int, Collection[int] | Collection[str]]],
+    items: Iterable[tuple[int, ObservedValues[int] | ObservedValues[str]]],
 ) -> dict[str, Any]:
     return {
-        str(number): collection.as_stored()
-        for number, collection in collections
-        if collection.values
+        str(number): values_seen.as_stored()
+        for number, values_seen in items
+        if values_seen.values
     }
 
 
 def _from_stored[ValueT: (int, str)](
     stored: Mapping[str, Any], kind: type[ValueT]
-) -> dict[int, Collection[ValueT]]:
+) -> dict[int, ObservedValues[ValueT]]:
     return {
-        int(number): Collection.from_stored(collection, kind)
-        for number, collection in stored.items()
+        int(number): ObservedValues.from_stored(values_seen, kind)
+        for number, values_seen in stored.items()
     }
