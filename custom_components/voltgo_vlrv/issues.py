@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import inspect
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -59,6 +59,46 @@ def async_create_issue(
         translation_placeholders=dict(translation_placeholders),
         **about,
     )
+
+
+class RepairIssue(NamedTuple):
+    """A repair issue as it is shown; its ID is the key beside it."""
+
+    translation_key: str
+    severity: ir.IssueSeverity
+    placeholders: dict[str, str]
+
+
+class EntryIssues:
+    """The repair issues that follow from the state of one battery or bank."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+        """Initialize without any issue."""
+        self._hass = hass
+        self._entry = entry
+        self._shown: Mapping[str, RepairIssue] = {}
+
+    @callback
+    def async_update(self, wanted: Mapping[str, RepairIssue]) -> None:
+        """Show exactly the issues in `wanted`; create only what changed."""
+        for issue_id in self._shown.keys() - wanted.keys():
+            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+        for issue_id, issue in wanted.items():
+            if self._shown.get(issue_id) != issue:
+                async_create_issue(
+                    self._hass,
+                    self._entry,
+                    issue_id,
+                    severity=issue.severity,
+                    translation_key=issue.translation_key,
+                    translation_placeholders=issue.placeholders,
+                )
+        self._shown = wanted
+
+    @callback
+    def async_clear(self) -> None:
+        """Delete all of them."""
+        self.async_update({})
 
 
 def _slot_issue(entry: ConfigEntry) -> str:

@@ -1,13 +1,7 @@
 """Exceptions that exist today. A check fails when a line here is no longer needed."""
 
-IMPORTS: list[str] = [
-    ".bank.current_share",
-    ".bank.notices > .bank.coordinator",
-    ".bank.notices > homeassistant.core.callback",
-    ".bank.notices > homeassistant.helpers.issue_registry",
-]
+IMPORTS: list[str] = []
 SIZES: list[str] = [
-    "custom_components/voltgo_vlrv/bank/coordinator.py",
     "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
     "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator lines",
     "custom_components/voltgo_vlrv/vlrv/client.py VlrvClient lines",
@@ -25,11 +19,7 @@ WORDS: list[str] = [
     "blueprints/automation/voltgo_vlrv/cold_charge_guard.yaml",
     "blueprints/automation/voltgo_vlrv/low_state_of_charge.yaml",
     "blueprints/automation/voltgo_vlrv/preheat_before_departure.yaml",
-    "custom_components/voltgo_vlrv/bank/aggregate.py",
     "custom_components/voltgo_vlrv/bank/binary_sensor.py",
-    "custom_components/voltgo_vlrv/bank/coordinator.py",
-    "custom_components/voltgo_vlrv/bank/isolation.py",
-    "custom_components/voltgo_vlrv/bank/notices.py",
     "custom_components/voltgo_vlrv/bank/setup.py",
     "custom_components/voltgo_vlrv/binary_sensor.py",
     "custom_components/voltgo_vlrv/condition.py",

@@ -294,7 +294,7 @@ class BankScenario(StepLog):
             return compared
 
     async def test_isolation_end(self, address: str) -> int:
-        """Let the board cool down; the battery takes part again."""
+        """Let the board cool down; the battery is active again."""
         async with self._step("has it cooled down") as observed:
             await self._simulator("cut_off", address, cut_off=False)
             minutes = 0

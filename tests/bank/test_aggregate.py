@@ -9,12 +9,14 @@ from hypothesis import assume, given, settings, strategies as st
 import pytest
 
 from custom_components.voltgo_vlrv.bank.aggregate import (
-    MIN_IMBALANCE_CURRENT,
     BankReading,
     Cell,
     MemberReading,
-    imbalance,
     read_bank,
+)
+from custom_components.voltgo_vlrv.bank.current_share import (
+    MIN_IMBALANCE_CURRENT,
+    imbalance,
 )
 from custom_components.voltgo_vlrv.history.charge import Charge, stored_energy
 from custom_components.voltgo_vlrv.history.runtime import SETTLING, Runtime
@@ -105,9 +107,9 @@ def test_the_state_of_charge_lies_between_the_members(
 ) -> None:
     """Of those that are not isolated."""
     bank = read_bank(readings, len(readings))
-    joined = [r.state_of_charge for r in readings if r.key not in bank.isolated]
+    active = [r.state_of_charge for r in readings if r.key not in bank.isolated]
     assert bank.state_of_charge is not None
-    assert min(joined) <= bank.state_of_charge <= max(joined)
+    assert min(active) <= bank.state_of_charge <= max(active)
 
 
 @FEW
@@ -326,7 +328,7 @@ def test_a_pack_that_cut_itself_off_does_not_drag_the_bank_down() -> None:
     assert bank.current == -58.0
     assert bank.usable == Charge(100, 100, 102, 200)
     assert bank.full_capacity == 300.0
-    assert bank.joined == 2
+    assert bank.active == 2
 
 
 @pytest.mark.parametrize(
@@ -372,7 +374,7 @@ def test_isolated_stays_isolated_while_it_does_not_report() -> None:
     for others in (0.0, -30.0):
         bank = read_bank([member("A", current=others)], 2, {"B"})
         assert bank.isolated == {"B"}
-        assert bank.joined == 1
+        assert bank.active == 1
         assert bank.state_of_charge == 50.0
         assert bank.current is bank.usable is None
     assert read_bank([], 2, {"B"}) == BankReading(
@@ -436,7 +438,7 @@ def runtime(readings: list[MemberReading], members: int | None = None) -> Runtim
             bank.current,
             bank.usable,
             POLL_INTERVAL,
-            bank.joined,
+            bank.active,
         )
     return found
 
@@ -518,4 +520,4 @@ def test_who_is_left_alone_is_judged_alone() -> None:
     bank = read_bank(
         [member("A", current=-2.0), member("B", protected=True)], 2, frozenset()
     )
-    assert (bank.isolated, bank.joined) == ({"B"}, 1)
+    assert (bank.isolated, bank.active) == ({"B"}, 1)

@@ -52,7 +52,7 @@ async def test_a_bank_is_told_in_full_and_without_addresses(
     third = found["members"]["3"]
     assert third["title"] == "ZT-12.8V100Ah-0003"
     assert third["model"] == "VLRV1280A"
-    assert third["presence"] == "reports"
+    assert third["presence"] == "reporting"
     assert third["module_id"] == 3
     assert third["reading"]["protected"] is True
     assert third["isolated_for"] >= 0

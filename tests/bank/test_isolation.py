@@ -100,13 +100,13 @@ async def test_a_battery_that_is_not_heard_is_still_cut_off(
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "3", 300)
     await asyncio.sleep(200)
     still_isolated(hass, bank)
-    assert "takes part again" not in caplog.text
+    assert "is active again" not in caplog.text
     # Its own word ends it.
     trio[2].override = None
     await wait_for_poll()
     assert issues(hass) == {}
     assert shown(bank, hass, "battery_isolated") == "off"
-    assert "ZT-12.8V100Ah-0003 takes part again" in caplog.text
+    assert "ZT-12.8V100Ah-0003 is active again" in caplog.text
 
 
 async def test_a_battery_that_is_released_or_off_is_still_cut_off(
@@ -156,7 +156,7 @@ async def test_a_reload_does_not_shorten_the_two_minutes(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
-    await wait_until(lambda: bank.runtime_data.coordinator.data.isolated, 60)
+    await wait_until(lambda: bank.runtime_data.data.isolated, 60)
     await asyncio.sleep(40)
     await hass.config_entries.async_reload(bank.entry_id)
     await asyncio.sleep(ISOLATED_FOR - 60)
@@ -173,7 +173,7 @@ async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
-    await wait_until(lambda: bank.runtime_data.coordinator.data.isolated, 60)
+    await wait_until(lambda: bank.runtime_data.data.isolated, 60)
     await asyncio.sleep(SAVE_DELAY + 1)
     path = file_of(hass, bank)
     stored = json.loads(await hass.async_add_executor_job(path.read_text))
@@ -221,7 +221,7 @@ async def test_who_leaves_the_bank_is_isolated_from_nothing(
         )
         await settle(hass)
         assert issues(hass) == {}
-        assert bank.runtime_data.coordinator.data.isolated == frozenset()
+        assert bank.runtime_data.data.isolated == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ async def test_a_damaged_file_is_left_out(
     await hass.async_add_executor_job(put)
     assert await hass.config_entries.async_setup(bank.entry_id)
     await settle(hass)
-    assert bank.runtime_data.coordinator.data.isolated == {
+    assert bank.runtime_data.data.isolated == {
         pair[number - 1].address for number in isolated
     }
     assert all(

@@ -22,6 +22,13 @@ from custom_components.voltgo_vlrv.bank.module_ids import (
     is_conflict,
     plan,
 )
+from custom_components.voltgo_vlrv.bank.notices import (
+    ISOLATED_FOR,
+    BankSnapshot,
+    MemberSnapshot,
+    notices,
+)
+from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
@@ -197,7 +204,7 @@ async def test_an_isolated_battery_is_reported_with_its_danger(
     set_reported(pair[0], current=-20.0)
     set_reported(pair[1], **PROTECTED)
     await wait_for_poll()
-    assert bank.runtime_data.coordinator.data.isolated
+    assert bank.runtime_data.data.isolated
     await asyncio.sleep(60)
     assert issues(hass) == {}
     await asyncio.sleep(90)
@@ -247,20 +254,90 @@ async def test_different_batteries_are_reported(
         ]
 
 
-async def test_a_capacity_that_is_not_known_is_not_told(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+# --- which issues a bank should have, plain -------------------------------------------------
+
+
+def snapshot(*members: MemberSnapshot, inverter: bool = False) -> BankSnapshot:
+    """Return a bank of these members."""
+    return BankSnapshot(
+        entry_id="bank", title="House bank", has_inverter=inverter, members=members
+    )
+
+
+def member(number: int, **changes: Any) -> MemberSnapshot:
+    """Return a member of the usual model whose module ID is its number."""
+    return replace(
+        MemberSnapshot(
+            address=f"A{number}",
+            name=f"Battery {number}",
+            entry_id=f"entry{number}",
+            info=BatteryInfo(name="ZT-1", cell_count=4, full_capacity=100.0),
+            module_id=number,
+            pending_module_id=None,
+            isolated_for=None,
+        ),
+        **changes,
+    )
+
+
+def test_notices_of_a_bank_without_fault_are_none() -> None:
+    """Neither with an inverter nor without one."""
+    pair = (member(1), member(2))
+    assert list(notices(snapshot(*pair))) == []
+    assert list(notices(snapshot(*pair, inverter=True))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"isolated_for": ISOLATED_FOR}, ["bank_isolated_bank_entry2"]),
+        ({"isolated_for": ISOLATED_FOR - 1}, []),
+        ({"isolated_for": ISOLATED_FOR, "entry_id": None}, []),
+        ({"module_id": 1}, ["bank_module_ids_bank"]),
+        ({"module_id": 1, "pending_module_id": 2}, ["bank_module_ids_bank"]),
+        ({"module_id": None}, []),
+        (
+            {"info": BatteryInfo(name="ZT-1", cell_count=8, full_capacity=100.0)},
+            ["bank_mixed_bank"],
+        ),
+        (
+            {"info": BatteryInfo(name="ZT-1", cell_count=4, full_capacity=121.0)},
+            ["bank_mixed_bank"],
+        ),
+        ({"info": BatteryInfo(name="ZT-1", cell_count=4, full_capacity=119.0)}, []),
+        ({"info": BatteryInfo(name="ZT-1", cell_count=4, full_capacity=None)}, []),
+        ({"info": None}, []),
+    ],
+)
+def test_notices_of_a_changed_member_name_the_cause(
+    changes: dict[str, Any], expected: list[str]
 ) -> None:
-    """Nor is it 0 Ah."""
-    one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
-    bank = await async_setup_bank(hass, bluetooth_env, [one, other])
-    (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
-    battery_data = entry.runtime_data
-    battery_data._info.info = replace(battery_data.info, full_capacity=None)
-    bank.runtime_data.issues.async_update(hass.loop.time())
-    assert issues(hass)["bank_mixed"]["batteries"].splitlines() == [
-        "- ZT-12.8V100Ah-0001: Voltgo VLRV1280A, 100 Ah",
-        "- BB-12.8V100Ah-0002: BigBattery TC-4S100-V1.0",
-    ]
+    """Each cause has an issue of its own, and an unknown value is no cause."""
+    pair = (member(1), member(2, **changes))
+    found = [notice.issue_id for notice in notices(snapshot(*pair, inverter=True))]
+    assert found == expected
+
+
+def test_notice_of_an_isolated_member_is_an_error_and_others_are_warnings() -> None:
+    """Connecting an isolated battery to the others is dangerous."""
+    single = snapshot(member(1, isolated_for=ISOLATED_FOR, module_id=2), inverter=True)
+    assert {n.translation_key: n.severity for n in notices(single)} == {
+        "bank_isolated": "error",
+        "bank_too_small": "warning",
+        "bank_module_ids": "warning",
+    }
+
+
+def test_notice_of_mixed_members_leaves_out_an_unknown_capacity() -> None:
+    """It is not shown as 0 Ah, and a name from the air brings no markup."""
+    info = BatteryInfo(name="ZT-1", cell_count=8, full_capacity=None, board="<b>X*1")
+    (notice,) = notices(snapshot(member(1), member(2, info=info)))
+    first, second = notice.placeholders["batteries"].splitlines()
+    assert first.startswith("- Battery 1: ")
+    assert first.endswith(", 100 Ah")
+    assert second.startswith("- Battery 2: ")
+    assert "Ah" not in second
+    assert not set("<>[]*`") & set(second)
 
 
 async def test_a_bank_with_one_battery_left_is_reported_until_it_has_two(

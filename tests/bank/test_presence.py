@@ -21,7 +21,7 @@ from .common import (
     wait_for_poll,
 )
 from .test_entities import states_of
-from custom_components.voltgo_vlrv.bank.coordinator import PATIENCE, Presence
+from custom_components.voltgo_vlrv.bank.member import MISSING_GRACE_PERIOD, Presence
 from custom_components.voltgo_vlrv.connection.slots import async_connect_lock
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
@@ -163,7 +163,7 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
         connection.async_resume()
     else:
         assert await hass.config_entries.async_setup(entry.entry_id)
-    await asyncio.sleep(PATIENCE - 5)
+    await asyncio.sleep(MISSING_GRACE_PERIOD - 5)
     assert shown(bank, hass, "battery_missing") == ("off" if taken_back else "unknown")
     # Calls come at longer and longer intervals.
     await wait_until(lambda: shown(bank, hass, "battery_missing") == "on", 90)
@@ -187,6 +187,6 @@ async def test_who_waits_for_its_turn_is_not_missing(
     await hass.config_entries.async_unload(entry.entry_id)
     async with async_connect_lock(hass):
         assert await hass.config_entries.async_setup(entry.entry_id)
-        await asyncio.sleep(3 * PATIENCE)
+        await asyncio.sleep(3 * MISSING_GRACE_PERIOD)
         assert shown(bank, hass, "battery_missing") == "unknown"
     await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)

@@ -56,8 +56,8 @@ async def test_entity_class_that_subscribes_handles_a_new_entity_id(
     [
         ("power", "sensor"),
         ("energy_discharged", "sensor"),
-        ("link_status", "sensor"),
-        ("bluetooth_link", "switch"),
+        ("connection_status", "sensor"),
+        ("bluetooth_connection", "switch"),
     ],
 )
 async def test_entity_with_a_new_entity_id_goes_on_there(
@@ -83,11 +83,11 @@ async def test_entity_with_a_new_entity_id_goes_on_there(
     await asyncio.sleep(300)
     state = hass.states.get(renamed)
     assert state is not None
-    if platform == "sensor" and key != "link_status":
+    if platform == "sensor" and key != "connection_status":
         assert abs(float(state.state)) > 0
         assert state.state != shown.state
         return
-    switch = entity_id(hass, pack.address, "bluetooth_link", "switch")
+    switch = entity_id(hass, pack.address, "bluetooth_connection", "switch")
     await hass.services.async_call(
         "switch", "turn_off", {"entity_id": switch}, blocking=True
     )

@@ -1,17 +1,17 @@
-"""What several batteries in parallel are together.
+"""The values of several batteries in parallel as one bank.
 
 Intensive values (state of charge, voltage, cells, temperatures) come from the members
-that report, or where all were let go, from what they said last. Extensive ones (current,
-power, capacities, energy) are known only while every member does: without one of them a
-sum would be too small, and look right.
+that report; if all are released, from their last samples. Extensive values (current,
+power, capacities, energy) are known only while every member reports: a sum without one
+of them would be too small, and look right.
 
 No value depends on the order of the members: sums are exact before they are rounded,
-and between equals the smaller key decides.
+and between equal values the smaller key decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import Final, NamedTuple
@@ -19,20 +19,17 @@ from typing import Final, NamedTuple
 from ..history.charge import Charge, energy_capacity, stored_energy, total_charge
 
 IDLE_CURRENT: Final = 0.5
-"""A; a member with less carries nothing. Currents below about 1 A may read 0."""
+"""A; a member below it carries no current. Less than about 1 A may be reported as 0."""
 LOAD_CURRENT: Final = 2.0
-"""A for each member that is not quiet; less than that proves no cut-off of another."""
-
-MIN_IMBALANCE_CURRENT: Final = 5.0
-"""A in total; below it the resolution of the currents looks like imbalance."""
+"""A for each other member; a smaller current does not prove that one is cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberReading:
-    """What one member reports now; None where it does not measure a value."""
+    """The values of one member's sample; None where it does not measure a value."""
 
     key: str
-    """Tells the members apart."""
+    """Unique among the members."""
     state_of_charge: int
     """0-100 %."""
     voltage: float
@@ -52,13 +49,13 @@ class MemberReading:
     charge: Charge | None
     """What is left, also where the remaining capacity is not measured."""
     protected: bool
-    """A protection is on, or the battery says that it is in the state of one."""
+    """Whether a protection is active, or the operating state is a protection."""
     too_cold: bool | None
     """Whether it is too cold to charge."""
 
     @property
     def is_cut_off(self) -> bool:
-        """Return whether it is protected and carries nothing."""
+        """Return whether a protection is active and no current flows."""
         return self.protected and abs(self.current) < IDLE_CURRENT
 
 
@@ -73,7 +70,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankReading:
-    """What the bank is now; None where that is not known."""
+    """The values of a bank; None where a value is not known."""
 
     members: int
     """How many batteries are in the bank."""
@@ -82,11 +79,13 @@ class BankReading:
     isolated: frozenset[str] = frozenset()
     """Keys of the members that have cut themselves off while others carry current.
 
-    Also of those that do not report any more: nothing says that they are back."""
-    joined: int = 0
-    """Of how many the values are taken: those that are not isolated."""
+    Also of those that no longer report: nothing proves that they are back."""
+    active: int = 0
+    """How many of the members with values are not isolated."""
     is_complete: bool = False
-    """Whether the sums are known: the values of every member are there."""
+    """Whether the sums are known: there are values of every member."""
+    shows_last_values: bool = False
+    """Whether all members are absent as planned, and these are their last values."""
 
     # Intensive.
     state_of_charge: float | None = None
@@ -94,7 +93,7 @@ class BankReading:
     spread: int | None = None
     """Difference of the highest and the lowest state of charge in %."""
     voltage: float | None = None
-    """V, mean of the members that are not isolated."""
+    """V, average of the active members."""
     highest_cell: Cell | None = None
     lowest_cell: Cell | None = None
     cell_delta: int | None = None
@@ -122,7 +121,7 @@ class BankReading:
     energy_capacity: int | None = None
     """Wh at the nominal voltage when all members are full."""
     usable: Charge | None = None
-    """Of the members that are not isolated: what the current flows from and into."""
+    """Charge of the active members: what the current flows from and into."""
 
     @property
     def charging(self) -> bool | None:
@@ -135,30 +134,37 @@ def read_bank(
     members: int,
     isolated_before: Collection[str] = (),
     *,
-    kept: bool = False,
-    together: bool = True,
+    last_values: bool = False,
+    simultaneous: bool = True,
 ) -> BankReading:
-    """Return what the bank is, from the members that report.
+    """Return the values of a bank from the readings of its members.
 
-    `members` counts all of them. Which of them were isolated before stay so until they
-    report that they are not cut off, also when the others carry nothing any more.
+    `members` counts all of them. Members in `isolated_before` stay isolated until they
+    report that they are not cut off, also when the others no longer carry current.
 
-    `kept` says that the readings are the last ones of members of which none reports any
-    more, and `together` whether they are of about the same time.
+    `last_values` says that no member reports, as planned, and the readings are their
+    last ones; `simultaneous` says that these are of about the same time.
     """
     isolated = (
-        frozenset(isolated_before) if kept else _isolated(readings, isolated_before)
+        frozenset(isolated_before)
+        if last_values
+        else _isolated(readings, isolated_before)
     )
     if not readings:
-        return BankReading(members=members, reporting=0, isolated=isolated)
-    joined = [reading for reading in readings if reading.key not in isolated]
+        return BankReading(
+            members=members,
+            reporting=0,
+            isolated=isolated,
+            shows_last_values=last_values,
+        )
+    active = [reading for reading in readings if reading.key not in isolated]
     cells = [
         Cell(reading.key, number, millivolts)
         for reading in readings
         for number, millivolts in enumerate(reading.cells, 1)
     ]
     charges = [reading.state_of_charge for reading in readings]
-    complete = len(readings) == members and together
+    complete = len(readings) == members and simultaneous
     power = fsum(reading.voltage * reading.current for reading in readings)
     energy = _total(
         None
@@ -174,15 +180,16 @@ def read_bank(
     full = _total(reading.full_capacity for reading in readings)
     return BankReading(
         members=members,
-        reporting=0 if kept else len(readings),
+        reporting=0 if last_values else len(readings),
         isolated=isolated,
-        joined=len(joined),
+        active=len(active),
         is_complete=complete,
-        state_of_charge=_state_of_charge(joined),
+        shows_last_values=last_values,
+        state_of_charge=_state_of_charge(active),
         spread=max(charges) - min(charges) if len(charges) > 1 else None,
         voltage=(
-            round(fsum(reading.voltage for reading in joined) / len(joined), 2)
-            if joined
+            round(fsum(reading.voltage for reading in active) / len(active), 2)
+            if active
             else None
         ),
         highest_cell=min(
@@ -230,24 +237,24 @@ def read_bank(
         energy_capacity=(
             round(capacity) if complete and capacity is not None else None
         ),
-        usable=total_charge(item.charge for item in joined) if complete else None,
+        usable=total_charge(item.charge for item in active) if complete else None,
     )
 
 
 def _isolated(
     readings: Sequence[MemberReading], before: Collection[str]
 ) -> frozenset[str]:
-    """Return the keys of those whose electronics have cut them off from the others."""
+    """Return the keys of the members that have disconnected themselves from the bank."""
     cut_off = frozenset(reading.key for reading in readings if reading.is_cut_off)
     others = [reading.current for reading in readings if reading.key not in cut_off]
-    silent = frozenset(before).difference(reading.key for reading in readings)
+    absent = frozenset(before).difference(reading.key for reading in readings)
     if others and abs(fsum(others)) >= LOAD_CURRENT * len(others):
-        return cut_off | silent
-    return cut_off.intersection(before) | silent
+        return cut_off | absent
+    return cut_off.intersection(before) | absent
 
 
 def _state_of_charge(readings: Sequence[MemberReading]) -> float | None:
-    """Return the mean by capacity in %, a plain one where a capacity is not known."""
+    """Return the average in %, weighted by capacity where all capacities are known."""
     if not readings:
         return None
     weights = [reading.full_capacity or 0.0 for reading in readings]
@@ -261,14 +268,14 @@ def _state_of_charge(readings: Sequence[MemberReading]) -> float | None:
 
 
 def _any(values: Sequence[bool | None], complete: bool) -> bool | None:
-    """Return True when one is, False when all are known and none is."""
+    """Return True if any is true, False if all are known and false, else None."""
     if any(values):
         return True
     return None if None in values or not complete else False
 
 
 def _total(values: Iterable[float | None]) -> float | None:
-    """Return the sum, None where a part of it is not known."""
+    """Return the sum, None if one of the values is not known."""
     known = []
     for value in values:
         if value is None:
@@ -279,31 +286,3 @@ def _total(values: Iterable[float | None]) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
-
-
-# --- over time ------------------------------------------------------------------------
-
-
-def imbalance(
-    currents: Mapping[str, float], capacities: Mapping[str, float | None]
-) -> int | None:
-    """Return the largest deviation from a fair share of the current, in % of the share.
-
-    Takes mean currents in A and full capacities in Ah of the members that are not
-    isolated. A share is fair by capacity, an equal one where a capacity is not known.
-    None below MIN_IMBALANCE_CURRENT, and for a single battery.
-    """
-    total = fsum(currents.values())
-    if len(currents) < 2 or abs(total) < MIN_IMBALANCE_CURRENT:
-        return None
-    weights = {key: capacities.get(key) or 0.0 for key in currents}
-    if not all(weights.values()):
-        weights = dict.fromkeys(currents, 1.0)
-    whole = fsum(weights.values())
-    return round(
-        100
-        * max(
-            abs(current / (total * weights[key] / whole) - 1)
-            for key, current in currents.items()
-        )
-    )

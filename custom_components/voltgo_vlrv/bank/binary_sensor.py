@@ -15,7 +15,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ..const import LOW_BATTERY_HYSTERESIS
 from ..entity import VlrvBaseBinarySensor
-from .coordinator import BankConfigEntry, BankCoordinator, Presence
+from .coordinator import BankConfigEntry, BankCoordinator
+from .member import Presence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def _missing(bank: BankCoordinator, _before: bool | None) -> bool | None:
     """
     if Presence.MISSING in bank.presence.values():
         return True
-    return None if Presence.AWAITED in bank.presence.values() else False
+    return None if Presence.STARTING in bank.presence.values() else False
 
 
 def _isolated(bank: BankCoordinator, _before: bool | None) -> bool | None:

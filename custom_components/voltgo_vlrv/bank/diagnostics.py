@@ -43,7 +43,7 @@ def _member(hass: HomeAssistant, bank: BankCoordinator, address: str) -> dict[st
     since = bank.isolation.since.get(address)
     return {
         "presence": bank.presence.get(address),
-        "model": None if (facts := member.facts) is None else facts.model,
+        "model": None if (info := member.info) is None else info.model,
         "module_id": member.module_id,
         "isolated_for": None if since is None else round(now - since),
         "seconds_since_last_sample": (
@@ -71,10 +71,10 @@ def _bank(bank: BankCoordinator, members: tuple[str, ...]) -> dict[str, Any]:
         "reading": reading,
         **cells,
         "isolated": sorted(numbers[key] for key in reading.isolated if key in numbers),
-        "smoothed_current": bank.runtime.current.value,
-        "minutes_to_empty": bank.runtime.minutes_to_empty,
-        "minutes_to_full": bank.runtime.minutes_to_full,
-        "current_imbalance": bank.imbalance,
+        "smoothed_current": bank.trend.runtime.current.value,
+        "minutes_to_empty": bank.trend.runtime.minutes_to_empty,
+        "minutes_to_full": bank.trend.runtime.minutes_to_full,
+        "current_imbalance": bank.trend.imbalance,
         "energy": {direction: bank.energy.total(direction) for direction in DIRECTIONS},
         "energy_offset": bank.energy.offset,
     }

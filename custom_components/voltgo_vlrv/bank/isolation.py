@@ -1,7 +1,7 @@
-"""Who has cut itself off from the others, and since when; known also after a restart.
+"""Members that have cut themselves off, and since when; stored over restarts.
 
-A battery that is not heard is still cut off, and joining it is still dangerous: only its
-own word ends that.
+A member that does not report is still cut off, and connecting it to the others is still
+dangerous: only a sample of its own ends that.
 """
 
 from __future__ import annotations
@@ -16,37 +16,42 @@ from homeassistant.util import dt as dt_util
 from ..history.store import EntryStore, as_time
 
 SAVE_DELAY: Final = 5.0
-"""s; it seldom changes, and in trouble the power is soon cut."""
+"""s; it changes rarely, and then the power may soon be cut."""
 
 
 class Isolation:
-    """Keeps the keys of the isolated members of one bank."""
+    """Stores the keys of the isolated members of one bank."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start with nobody; `async_load` brings back who was isolated before."""
+        """Initialize without members; `async_load` restores them."""
         self.file = EntryStore(
             hass, "bank_isolated", entry_id, self._as_stored, SAVE_DELAY
         )
         self._loop = hass.loop
         self.since: dict[str, float] = {}
-        """From when on each has been isolated, on the event loop's clock."""
+        """Since when each is isolated (monotonic, s)."""
 
     @callback
     def update(self, isolated: Collection[str], time: float) -> None:
-        """Take who is isolated at `time` on the event loop's clock."""
+        """Store which members are isolated at `time` (monotonic, s)."""
         if self.since.keys() != set(isolated):
             self.since = {key: self.since.get(key, time) for key in sorted(isolated)}
             self.file.save_later()
 
     async def async_load(self) -> None:
-        """Bring back who was isolated; what cannot be read is left out."""
+        """Restore the isolated members; invalid data is left out."""
         now = dt_util.utcnow()
-        kept = await self.file.async_load(_from_stored) or {}
+        stored = await self.file.async_load(_from_stored) or {}
         self.since = {
-            # A clock that was set back shall not put the notice off.
+            # A clock that was set back must not delay the repair issue.
             key: self._loop.time() - max((now - when).total_seconds(), 0.0)
-            for key, when in kept.items()
+            for key, when in stored.items()
         }
+
+    def isolated_for(self, key: str, now: float) -> float | None:
+        """Return for how long (s) a member is isolated at `now`, None if it is not."""
+        since = self.since.get(key)
+        return None if since is None else now - since
 
     @callback
     def _as_stored(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Module IDs of batteries that share a data cable with an inverter (manual 5.3).
 
-Each has one of its own, and the one that talks to the inverter has 1.
+Each battery needs a unique ID; the one that communicates with the inverter has ID 1.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ LAST: Final = 16
 
 
 class ModuleId(NamedTuple):
-    """What a battery reports, and what was set and waits for its power cycle."""
+    """The module ID of a battery, and a new one that waits for a power cycle."""
 
     key: str
     reported: int | None
-    """None while the battery has not told it."""
+    """None while the battery has not reported it."""
     pending: int | None = None
 
 
 def is_conflict(members: Sequence[ModuleId]) -> bool:
-    """Return whether two have the same ID, or all are known and none has the first."""
+    """Return whether two IDs are equal, or all are known and none is FIRST."""
     known = [member.reported for member in members if member.reported is not None]
     if len(set(known)) < len(known):
         return True
@@ -30,11 +30,11 @@ def is_conflict(members: Sequence[ModuleId]) -> bool:
 
 
 def plan(members: Sequence[ModuleId]) -> dict[str, int]:
-    """Return which batteries have to be set to what; empty when all is well.
+    """Return the new ID of each battery that has to change; empty without a conflict.
 
-    As few are changed as can be, and what was set already is kept. Between two that
-    want the same, the one that comes first keeps it. While one has not told its ID, it
-    may be the one that has the first.
+    As few IDs change as possible, and pending changes are kept. Between two equal IDs,
+    the first battery keeps its own. A battery that has not reported its ID may be the
+    one with FIRST.
     """
     if not is_conflict(members):
         return {}

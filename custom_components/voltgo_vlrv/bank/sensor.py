@@ -114,7 +114,7 @@ SENSORS: Final[tuple[BankSensorDescription, ...]] = (
     ),
     measurement(
         "current_imbalance",
-        lambda bank: bank.imbalance,
+        lambda bank: bank.trend.imbalance,
         PERCENTAGE,
         category=EntityCategory.DIAGNOSTIC,
     ),
@@ -156,7 +156,7 @@ class BankDurationSensor(VlrvBaseDurationSensor[BankCoordinator]):
     @property
     @override
     def _runtime(self) -> Runtime:
-        return self.coordinator.runtime
+        return self.coordinator.trend.runtime
 
 
 class BankReportingSensor(VlrvBaseSensor[BankCoordinator]):

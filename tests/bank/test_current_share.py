@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.voltgo_vlrv.bank.moving_average import WINDOW, Average
+from custom_components.voltgo_vlrv.bank.current_share import WINDOW, MovingAverage
 
 
 def test_a_value_holds_until_the_next_one() -> None:
     """By time, not by how often it is told."""
-    average = Average()
+    average = MovingAverage()
     assert average.value is None
     average.add(0, 10)
     assert (average.value, average.covered) == (10, 0)
@@ -23,7 +23,7 @@ def test_a_value_holds_until_the_next_one() -> None:
 
 def test_after_a_while_old_values_are_forgotten() -> None:
     """Not abruptly: a third is left after one window."""
-    average = Average()
+    average = MovingAverage()
     for time in range(0, 10_000, 10):
         average.add(time, 100)
     average.add(10_000, 0)
@@ -33,7 +33,7 @@ def test_after_a_while_old_values_are_forgotten() -> None:
 
 def test_a_clock_that_goes_back_counts_nothing() -> None:
     """The value is held from then on."""
-    average = Average()
+    average = MovingAverage()
     average.add(100, 10)
     average.add(50, 20)
     assert average.value == 20
@@ -48,7 +48,7 @@ def test_a_clock_that_goes_back_counts_nothing() -> None:
 )
 def test_a_mean_lies_between_its_values(steps: list[tuple[float, float]]) -> None:
     """However they are spaced."""
-    average = Average()
+    average = MovingAverage()
     time = 0.0
     for pause, value in steps:
         time += pause
