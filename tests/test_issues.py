@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
@@ -58,7 +59,7 @@ async def test_issue_entry_is_named_only_where_it_is_accepted(
 ) -> None:
     """Since 2026.11, and not while the entry is being removed."""
     calls: list[dict[str, Any]] = []
-    monkeypatch.setattr(issues, "_KNOWS_ENTRIES", known)
+    monkeypatch.setattr(issues, "_ACCEPTS_CONFIG_ENTRY", known)
     monkeypatch.setattr(
         ir, "async_create_issue", lambda *_args, **arguments: calls.append(arguments)
     )
@@ -79,3 +80,40 @@ def test_issue_is_created_in_one_place_only() -> None:
         for path in sorted(folder.rglob("*.py"))
         if "ir.async_create_issue(" in path.read_text(encoding="utf-8")
     ] == ["issues.py"]
+
+
+async def test_power_cycle_issue_with_markup_in_a_protocol_name_shows_plain_text(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    """The names of protocols come from the air, and the issue is Markdown."""
+    issues.async_update_power_cycle_issue(
+        hass,
+        entry,
+        ["CAN protocol: [Pylon](https://example.com)", "Module ID: 2"],
+        is_not_applied=False,
+    )
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["settings"] == (
+        "- CAN protocol: Pylon(https example.com)\n- Module ID: 2"
+    )
+
+
+async def test_competing_integration_issue_with_markup_in_a_title_shows_plain_text(
+    hass: HomeAssistant,
+) -> None:
+    """Another integration may take a title from the air without a check."""
+    address = "A4:C1:37:00:00:03"
+    entry = MockConfigEntry(
+        domain=DOMAIN, unique_id=address, data={CONF_ADDRESS: address}
+    )
+    entry.add_to_hass(hass)
+    MockConfigEntry(
+        domain="bms_ble", title="**JBD**<br>BMS", unique_id=address.lower()
+    ).add_to_hass(hass)
+    stop = issues.async_watch_competing_entries(hass, entry)
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["entry"] == "JBDbrBMS"
+    stop()
+    assert not ir.async_get(hass).issues

@@ -34,7 +34,7 @@ from .connection.errors import error_detail, error_reason
 from .const import CONF_FACTS, DOMAIN
 from .data import VlrvConfigEntry
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
-from .localization import without_markup
+from .localization import MAX_ADAPTERS_TEXT, plain_text
 from .options_flow import VlrvOptionsFlow
 from .vlrv.client import VlrvClient
 from .vlrv.discovery import match_score
@@ -66,8 +66,7 @@ def _name(info: BluetoothServiceInfoBleak) -> str:
     """
     if info.name == info.address:
         return ""
-    name = "".join(char for char in info.name if char.isprintable())
-    return without_markup(name).strip()[:LONGEST_NAME]
+    return plain_text(info.name, LONGEST_NAME)
 
 
 def _last_four(address: str) -> str:
@@ -230,7 +229,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             step_id="confirm",
             description_placeholders={
                 "name": self._title(),
-                "model": without_markup(facts.model),
+                "model": plain_text(facts.model),
                 "state_of_charge": str(status.state_of_charge),
                 "voltage": f"{status.voltage:.2f}",
             },
@@ -288,9 +287,9 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         )
 
     def _failure_placeholders(self, err: VlrvError) -> dict[str, str]:
-        return {
-            "name": self._name,
-            **error_detail(self.hass, self._address, err),
+        details = error_detail(self.hass, self._address, err)
+        return {"name": self._name} | {
+            key: plain_text(text, MAX_ADAPTERS_TEXT) for key, text in details.items()
         }
 
 

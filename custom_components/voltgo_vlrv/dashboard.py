@@ -21,7 +21,7 @@ from homeassistant.loader import async_get_integration
 
 from .const import DOMAIN
 from .entries import is_bank
-from .localization import async_load_translations, words
+from .localization import async_load_translations, translations
 from .vlrv.faults import FAULTS
 
 SCRIPT: Final = Path(__file__).with_suffix(".js")
@@ -135,7 +135,7 @@ def make_dashboard(hass: HomeAssistant) -> dict[str, Any]:
     entries.sort(key=is_bank, reverse=True)
     views = [_view(hass, entry) for entry in entries]
     if not views:
-        text = words(hass).dashboard["no_battery"]
+        text = translations(hass).dashboard["no_battery"]
         views = [{"title": "Voltgo VLRV", "cards": [_markdown(text)]}]
     return {"views": views}
 
@@ -170,7 +170,7 @@ def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any
         for key, item in registered.items()
         if item.disabled_by is None and item.hidden_by is None
     }
-    titles = words(hass).dashboard
+    titles = translations(hass).dashboard
     contents = {
         "now": [
             *_gauge(entities),

@@ -1,6 +1,6 @@
-"""Notices for the owner about what only a person can put right.
+"""Create and delete the repair issues of batteries and banks.
 
-None of them can be fixed by a click; each goes away by itself.
+None of them has a fix flow; each is deleted once its cause is gone.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integrat
 from .connection.errors import describe_adapters
 from .const import DOMAIN
 from .entries import async_name
+from .localization import MAX_ADAPTERS_TEXT, plain_text
 
-# Integrations that take these batteries for another brand's, and connect to them.
+# Integrations that recognize these batteries as another brand's and connect to them.
 COMPETING_INTEGRATIONS: Final = frozenset({"bms_ble"})
 
-# Since Home Assistant 2026.11 an issue can name the entry that it is about, by which
-# the user interface groups issues.
-_KNOWS_ENTRIES: Final = (
+# Since Home Assistant 2026.11 an issue can name its config entry, by which the user
+# interface groups issues.
+_ACCEPTS_CONFIG_ENTRY: Final = (
     "config_entry_id" in inspect.signature(ir.async_create_issue).parameters
 )
 
@@ -45,10 +46,10 @@ def async_create_issue(
     translation_placeholders: Mapping[str, str],
 ) -> None:
     """Create or update a repair issue about a battery or a bank, without a fix flow."""
-    about: dict[str, Any] = {}
-    # An entry that is being removed would be refused.
-    if _KNOWS_ENTRIES and hass.config_entries.async_get_entry(entry.entry_id):
-        about["config_entry_id"] = entry.entry_id
+    more: dict[str, Any] = {}
+    # The issue registry refuses an entry that is being removed.
+    if _ACCEPTS_CONFIG_ENTRY and hass.config_entries.async_get_entry(entry.entry_id):
+        more["config_entry_id"] = entry.entry_id
     ir.async_create_issue(
         hass,
         DOMAIN,
@@ -57,7 +58,7 @@ def async_create_issue(
         severity=severity,
         translation_key=translation_key,
         translation_placeholders=dict(translation_placeholders),
-        **about,
+        **more,
     )
 
 
@@ -107,7 +108,7 @@ def _slot_issue(entry: ConfigEntry) -> str:
 
 @callback
 def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Say that nothing that hears the battery has a connection left for it."""
+    """Report that no adapter in range of the battery has a free connection slot."""
     async_create_issue(
         hass,
         entry,
@@ -116,14 +117,16 @@ def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
         translation_key="no_slot",
         translation_placeholders={
             "name": async_name(hass, entry),
-            "adapters": describe_adapters(hass, entry.data[CONF_ADDRESS]),
+            "adapters": plain_text(
+                describe_adapters(hass, entry.data[CONF_ADDRESS]), MAX_ADAPTERS_TEXT
+            ),
         },
     )
 
 
 @callback
 def async_clear_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Take that back."""
+    """Delete the repair issue about connection slots."""
     ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
 
 
@@ -159,7 +162,7 @@ def async_update_power_cycle_issue(
         ),
         translation_placeholders={
             "name": async_name(hass, entry),
-            "settings": "\n".join(f"- {change}" for change in changes),
+            "settings": "\n".join(f"- {plain_text(change)}" for change in changes),
         },
     )
 
@@ -168,13 +171,13 @@ def async_update_power_cycle_issue(
 def async_watch_competing_entries(
     hass: HomeAssistant, entry: ConfigEntry
 ) -> CALLBACK_TYPE:
-    """Report whoever else is set up to connect to the battery, as long as it is."""
-    issue_id = f"rival_{entry.entry_id}"
+    """Report other integrations that connect to the battery, until the result is called."""
+    issue_id = f"competing_integration_{entry.entry_id}"
     address = _digits(entry.data[CONF_ADDRESS])
 
     @callback
-    def look() -> None:
-        rivals = [
+    def update_issue() -> None:
+        competing = [
             other
             for domain in sorted(COMPETING_INTEGRATIONS)
             for other in hass.config_entries.async_entries(
@@ -182,7 +185,7 @@ def async_watch_competing_entries(
             )
             if _digits(other.unique_id or "") == address
         ]
-        if not rivals:
+        if not competing:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
             return
         async_create_issue(
@@ -190,32 +193,34 @@ def async_watch_competing_entries(
             entry,
             issue_id,
             severity=ir.IssueSeverity.ERROR,
-            translation_key="rival",
+            translation_key="competing_integration",
             translation_placeholders={
                 "name": async_name(hass, entry),
-                "rival": rivals[0].title,
-                "integration": _name(hass, rivals[0].domain),
+                "entry": plain_text(competing[0].title),
+                "integration": plain_text(_name(hass, competing[0].domain)),
             },
         )
 
     @callback
-    def on_change(_change: ConfigEntryChange, changed: ConfigEntry) -> None:
+    def handle_change(_change: ConfigEntryChange, changed: ConfigEntry) -> None:
         if changed.domain in COMPETING_INTEGRATIONS:
-            look()
+            update_issue()
 
-    disconnect = async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, on_change)
+    disconnect = async_dispatcher_connect(
+        hass, SIGNAL_CONFIG_ENTRY_CHANGED, handle_change
+    )
 
     @callback
     def stop() -> None:
         disconnect()
         ir.async_delete_issue(hass, DOMAIN, issue_id)
 
-    look()
+    update_issue()
     return stop
 
 
 def _name(hass: HomeAssistant, domain: str) -> str:
-    """Return what an integration is called on the screen."""
+    """Return the display name of an integration, its domain while it is not loaded."""
     try:
         return async_get_loaded_integration(hass, domain).name
     except IntegrationNotLoaded:
@@ -223,5 +228,5 @@ def _name(hass: HomeAssistant, domain: str) -> str:
 
 
 def _digits(address: str) -> str:
-    """Return an address without what different ways of writing it differ in."""
+    """Return an address in lower case, without separators."""
     return "".join(digit for digit in address.lower() if digit.isalnum())

@@ -1,8 +1,13 @@
-"""Words that stand inside of a state or a message, in the language of the house."""
+"""Translations inside states and messages, and text from untrusted sources.
+
+Home Assistant translates the names of entities and the texts of messages. What is put
+into a state or a placeholder is translated here, to the system language.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import re
 from typing import Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
@@ -13,13 +18,20 @@ from .const import DOMAIN
 from .vlrv.faults import FAULTS, UNKNOWN_BIT
 
 _SELECTOR: Final = "selector"
-# The longest state that Home Assistant takes.
 STATE_MAX: Final = 255
-_MARKUP: Final = str.maketrans("", "", "<>[]*`")
+"""The length limit of a state in Home Assistant, in characters."""
+MAX_PLAIN_TEXT: Final = 100
+"""The length limit of an untrusted text, in characters."""
+MAX_ADAPTERS_TEXT: Final = 1000
+"""The same for what Home Assistant's Bluetooth tells of its adapters."""
+
+# Markup of Markdown and HTML, and what they turn into a link by itself.
+_MARKUP: Final = frozenset("<>[]*`~|\\")
+_AUTOLINK: Final = re.compile(r"://|\bwww\.|@", re.IGNORECASE)
 
 
-class Words(NamedTuple):
-    """Translated words by their keys."""
+class Translations(NamedTuple):
+    """Texts in the system language, by their keys in `selector` of strings.json."""
 
     faults: Mapping[str, str]
     settings: Mapping[str, str]
@@ -29,11 +41,11 @@ class Words(NamedTuple):
     dashboard: Mapping[str, str]
 
 
-_WORDS: HassKey[Words] = HassKey(f"{DOMAIN}_words")
+_TRANSLATIONS: HassKey[Translations] = HassKey(f"{DOMAIN}_translations")
 
 
 async def async_load_translations(hass: HomeAssistant) -> None:
-    """Load the words, before anything of the integration is set up."""
+    """Load the translations; called before an entry is set up."""
     texts = await async_get_translations(
         hass, hass.config.language, _SELECTOR, {DOMAIN}
     )
@@ -46,7 +58,7 @@ async def async_load_translations(hass: HomeAssistant) -> None:
             if key.startswith(prefix)
         }
 
-    hass.data[_WORDS] = Words(
+    hass.data[_TRANSLATIONS] = Translations(
         options("fault"),
         options("setting"),
         options("firmware_step"),
@@ -57,14 +69,20 @@ async def async_load_translations(hass: HomeAssistant) -> None:
 
 
 @callback
-def words(hass: HomeAssistant) -> Words:
-    """Return the words that were loaded."""
-    return hass.data[_WORDS]
+def translations(hass: HomeAssistant) -> Translations:
+    """Return the translations; `async_load_translations` must have loaded them."""
+    return hass.data[_TRANSLATIONS]
 
 
-def without_markup(text: str) -> str:
-    """Return what came from the air as it may stand in a text with markup."""
-    return text.translate(_MARKUP)
+def plain_text(text: str, max_length: int = MAX_PLAIN_TEXT) -> str:
+    """Return an untrusted text without markup, at most `max_length` characters long.
+
+    For every placeholder that comes from the air, a file or another integration: Home
+    Assistant renders messages as Markdown with HTML.
+    """
+    text = text[: 4 * max_length]  # bounds the work
+    text = "".join(char for char in text if char.isprintable() and char not in _MARKUP)
+    return _AUTOLINK.sub(" ", text).strip()[:max_length].rstrip()
 
 
 def fault_list(
@@ -74,10 +92,11 @@ def fault_list(
     errors: int = 0,
     in_protection: bool = False,
 ) -> str:
-    """Return what is wrong as one short text, protections in the order of the manual.
+    """Return the active faults as one text of at most STATE_MAX characters.
 
-    `errors` is the error word, whose bits nobody has seen explained; `in_protection`
-    says that the battery's state is a protection, whether it names one or not.
+    Protections are in the order of the manual. `errors` is the error word; the meaning
+    of its bits is unknown, so they are shown in hexadecimal. `in_protection` says that
+    the operating state is "protection", which is shown where no bit names the reason.
     """
     keys = set(active)
     parts = [names[fault.key] for fault in FAULTS if fault.key in keys]
@@ -92,6 +111,6 @@ def fault_list(
         parts.append(names["unnamed"])
     text = ", ".join(parts) or names["none"]
     if len(text) > STATE_MAX:
-        # Cut between two faults; the sensors have them all.
-        text = text[: text.rindex(", ", 0, STATE_MAX - 2)] + ", ..."
+        # Cut between two faults; each fault also has a binary sensor.
+        text = text[: text.rindex(", ", 0, STATE_MAX - len("..."))] + ", ..."
     return text

@@ -42,6 +42,7 @@ from .const import (
     MIN_INTERVAL,
     POLL_INTERVAL,
 )
+from .localization import plain_text
 from .vlrv.firmware import (
     COMPONENTS,
     MAX_SIZE,
@@ -272,7 +273,7 @@ class VlrvOptionsFlow(OptionsFlow):
                 "file": image.name,
                 "size": str(image.size),
                 "sha256": image.sha256,
-                "version": image.version,
+                "version": plain_text(image.version),
             },
             errors=errors,
         )
@@ -324,4 +325,4 @@ def _read_upload(hass: HomeAssistant, file_id: str) -> _Upload:
     Raises ValueError or OSError when it is gone.
     """
     with process_uploaded_file(hass, file_id) as path, Path(path).open("rb") as file:
-        return _Upload(file_id, path.name, file.read(MAX_SIZE + 1))
+        return _Upload(file_id, plain_text(path.name), file.read(MAX_SIZE + 1))

@@ -31,7 +31,7 @@ from .history.charge import charge_of, energy_capacity, stored_energy
 from .history.energy import EnergyCounter
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime
-from .localization import fault_list, words
+from .localization import fault_list, translations
 from .sensor_base import (
     AMPERE_HOURS,
     DURATION_SENSORS,
@@ -395,7 +395,7 @@ class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
             active, errors, in_protection = shown
             self._set_value(
                 fault_list(
-                    words(self.coordinator.hass).faults,
+                    translations(self.coordinator.hass).faults,
                     active,
                     errors=errors,
                     in_protection=in_protection,

@@ -20,7 +20,7 @@ from .battery.firmware_files import is_installed, noted
 from .const import DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity
-from .localization import words
+from .localization import translations
 
 # A battery takes one firmware at a time, and says so: an installation that waited for its
 # turn would begin by itself after one that failed.
@@ -99,7 +99,9 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
         if note is not None:
             if not told:
                 # Home Assistant offers to install only what differs from something.
-                installed = latest = words(coordinator.hass).versions["not_reported"]
+                installed = latest = translations(coordinator.hass).versions[
+                    "not_reported"
+                ]
             if told or not is_installed(note):
                 latest = note["version"]
         self._attr_installed_version = installed
@@ -136,4 +138,4 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     @override
     async def async_release_notes(self) -> str:
         """Return what an owner should know before pressing Install."""
-        return words(self.hass).versions["release_notes"]
+        return translations(self.hass).versions["release_notes"]

@@ -595,21 +595,21 @@ async def test_another_integration_on_the_same_battery_is_named(
     stranger.add_to_hass(hass)
     await asyncio.sleep(1)
     assert issues(hass) == []
-    rival = MockConfigEntry(domain="bms_ble", title="JBD BMS", unique_id=unique_id)
-    await hass.config_entries.async_add(rival)
+    other = MockConfigEntry(domain="bms_ble", title="JBD BMS", unique_id=unique_id)
+    await hass.config_entries.async_add(other)
     await asyncio.sleep(1)
-    (issue,) = issues(hass, "rival")
+    (issue,) = issues(hass, "competing_integration")
     assert issue.translation_placeholders == {
         "name": one.entry.title,
-        "rival": "JBD BMS",
+        "entry": "JBD BMS",
         "integration": "BLE Battery Management",
     }
-    await hass.config_entries.async_remove(rival.entry_id)
+    await hass.config_entries.async_remove(other.entry_id)
     await asyncio.sleep(1)
     assert issues(hass) == []
 
 
-async def test_a_rival_that_was_there_first_is_named_too(
+async def test_a_competing_integration_that_was_there_first_is_named_too(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And forgotten with the battery."""
@@ -618,7 +618,7 @@ async def test_a_rival_that_was_there_first_is_named_too(
         domain="bms_ble", title="JBD BMS", unique_id=pack.address
     ).add_to_hass(hass)
     one = await async_setup_battery(hass, bluetooth_env, pack)
-    assert issues(hass, "rival")
+    assert issues(hass, "competing_integration")
     await hass.config_entries.async_remove(one.entry.entry_id)
     assert issues(hass) == []
 

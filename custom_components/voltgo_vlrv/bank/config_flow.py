@@ -32,7 +32,7 @@ from ..entries import (
     is_bank,
     members_of,
 )
-from ..localization import async_load_translations, words
+from ..localization import async_load_translations, translations
 from .discovery import CONF_MODEL, model_of, offer_id
 
 
@@ -51,7 +51,7 @@ class BankSteps(ConfigFlow):
         self._abort_if_unique_id_configured()
         await async_load_translations(self.hass)
         self._offered_model = model
-        name = words(self.hass).bank["name"]
+        name = translations(self.hass).bank["name"]
         self.context["title_placeholders"] = {"name": f"{name} ({model})"}
         return await self.async_step_bank()
 
@@ -75,7 +75,7 @@ class BankSteps(ConfigFlow):
                 )
             errors[CONF_MEMBERS] = problem
         suggested = user_input or {
-            CONF_NAME: words(self.hass).bank["name"],
+            CONF_NAME: translations(self.hass).bank["name"],
             CONF_MEMBERS: [
                 entry.unique_id
                 for entry in choice
@@ -139,7 +139,7 @@ class BankSteps(ConfigFlow):
         )
 
     def _bank_title(self, user_input: dict[str, Any]) -> str:
-        return user_input[CONF_NAME].strip() or words(self.hass).bank["name"]
+        return user_input[CONF_NAME].strip() or translations(self.hass).bank["name"]
 
     async def _identify(
         self, choice: Sequence[VlrvConfigEntry], members: Collection[str]

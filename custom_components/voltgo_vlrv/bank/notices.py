@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from ..battery.info import BatteryInfo
 from ..entries import MIN_MEMBERS
-from ..localization import without_markup
+from ..localization import plain_text
 from .module_ids import ModuleId, plan
 
 ISOLATED_FOR: Final = 120.0
@@ -121,5 +121,5 @@ def is_mixed(members: Sequence[BatteryInfo]) -> bool:
 
 def _kind(info: BatteryInfo) -> str:
     """Return manufacturer and model, and the capacity in Ah where it is known."""
-    kind = without_markup(f"{info.manufacturer} {info.model}")
+    kind = plain_text(f"{info.manufacturer} {info.model}")
     return f"{kind}, {info.full_capacity:.0f} Ah" if info.full_capacity else kind

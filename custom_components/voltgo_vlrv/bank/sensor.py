@@ -12,7 +12,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ..history.runtime import Runtime
-from ..localization import words
+from ..localization import translations
 from ..sensor_base import (
     AMPERE_HOURS,
     DURATION_SENSORS,
@@ -56,7 +56,7 @@ def _cell_place(
         cell = value_fn(bank)
         if cell is None:
             return None
-        text = words(bank.hass).bank["cell"]
+        text = translations(bank.hass).bank["cell"]
         return text.replace("{number}", str(cell.number)).replace(
             "{battery}", bank.member_name(cell.key)
         )

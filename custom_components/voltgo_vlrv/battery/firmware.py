@@ -12,7 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..connection import ReleasedError
 from ..const import DOMAIN
-from ..localization import words
+from ..localization import translations
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
 from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
 from .access import BatteryAccess
@@ -112,7 +112,7 @@ class FirmwareInstaller:
                 if not err.may_restart:
                     raise self._error(
                         _failure_text(err.reason),
-                        step=words(self._hass).firmware_steps[err.step],
+                        step=translations(self._hass).firmware_steps[err.step],
                         code="–" if err.code is None else str(err.code),
                     ) from err
                 unconfirmed = err
@@ -210,7 +210,7 @@ class FirmwareInstaller:
         if now != image.version:
             raise self._error(
                 "firmware_same_version" if now == before else "firmware_other_version",
-                version=now or words(self._hass).versions["not_reported"],
+                version=now or translations(self._hass).versions["not_reported"],
                 wanted=image.version,
             )
 

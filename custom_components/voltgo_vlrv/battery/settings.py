@@ -19,7 +19,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from ..connection import ReleasedError
 from ..const import CONF_PENDING, DOMAIN
 from ..issues import async_update_power_cycle_issue
-from ..localization import words
+from ..localization import translations
 from ..vlrv.errors import (
     ConnectionLostError,
     ImplausibleError,
@@ -349,7 +349,7 @@ class SettingsCoordinator:
             translation_key=key,
             translation_placeholders={
                 "name": self._client.name,
-                "setting": words(self._hass).settings[setting],
+                "setting": translations(self._hass).settings[setting],
                 **placeholders,
             },
         )
@@ -397,7 +397,7 @@ class SettingsCoordinator:
 
     @callback
     def _update_issue(self) -> None:
-        names = words(self._hass).settings
+        names = translations(self._hass).settings
         async_update_power_cycle_issue(
             self._hass,
             self._entry,
