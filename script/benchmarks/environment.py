@@ -281,7 +281,7 @@ class BenchmarkEnvironment:
         self.hass.bus.async_listen(EVENT_STATE_CHANGED, on_change)
 
     async def add_battery(self, number: int, owner: str) -> Peripheral:
-        """Put a battery on the air, and wait until it is heard."""
+        """Add a battery, and wait until Home Assistant receives it."""
         battery = WorkloadBattery(
             number, self._samples, lambda: self.clock.now - self.midnight
         )

@@ -54,7 +54,7 @@ class ConnectionSteps(StepLog):
     """Releases a battery and resumes its connection."""
 
     async def test_release(self, battery: ShownBattery) -> int:
-        """Let go of the battery for a minute; return where the events begin."""
+        """Release the battery for a minute; return the number of events before."""
         async with self._step("releases a battery for a minute") as observed:
             since = len(self._api.events)
             await battery.act(
@@ -97,7 +97,7 @@ class ConnectionSteps(StepLog):
             observed.append("nothing was unavailable")
 
     async def test_connection_switch(self, battery: ShownBattery) -> None:
-        """Let go by the switch, and take the battery back by it."""
+        """Release the battery with the switch, and resume with it."""
         for action, status in (("turn_off", "released"), ("turn_on", "connected")):
             async with self._step(f'uses "Bluetooth connection": {action}') as observed:
                 await battery.act(f"switch.{action}", "bluetooth_connection")

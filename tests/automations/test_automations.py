@@ -16,7 +16,7 @@ from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 
 from custom_components.voltgo_vlrv.const import DOMAIN
-from tests.battery.test_firmware import upload
+from tests.battery.firmware_helpers import upload
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import (
     POLL_INTERVAL,

@@ -10,7 +10,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar, device_registry as dr, target
 
-from .test_triggers import automate
+from .helpers import automate
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, device_of, hold_by_other_device

@@ -28,7 +28,7 @@ from .common import (
 )
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
-from tests.automations.test_triggers import CONDITIONS, TRIGGERS, automate
+from tests.automations.helpers import CONDITIONS, TRIGGERS, automate
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import device_of
 

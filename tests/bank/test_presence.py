@@ -26,7 +26,7 @@ from custom_components.voltgo_vlrv.connection.slots import async_connect_lock
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.firmware import FirmwareReceiver
-from tests.battery.test_firmware import install, upload
+from tests.battery.firmware_helpers import install, upload
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, value, wait_until
 

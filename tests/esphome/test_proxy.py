@@ -14,7 +14,7 @@ from homeassistant.exceptions import HomeAssistantError
 from .environment import ESPHOME, EsphomeEnvironment
 from .harness import MINUTE, async_setup_watched, is_newest
 from simulator.esphome.messages import address_to_int
-from tests.battery.test_firmware import firmware_frames, install, upload
+from tests.battery.firmware_helpers import firmware_frames, install, upload
 from tests.common import (
     add_discovered,
     battery,

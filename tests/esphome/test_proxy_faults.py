@@ -19,7 +19,7 @@ from .harness import MINUTE, async_setup_watched, needs_allocations
 from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.esphome.const import CONNECTION_CANCELED
 from simulator.firmware import build_image
-from tests.battery.test_firmware import firmware_frames, install, upload
+from tests.battery.firmware_helpers import firmware_frames, install, upload
 from tests.common import (
     add_discovered,
     battery,

@@ -22,7 +22,7 @@ PROOFS: Final[dict[str, str]] = {
     "common-modules": "custom_components/voltgo_vlrv/coordinator.py",
     "config-flow-test-coverage": "tests/script/test_quality_scale.py::"
     "test_config_flow_each_abort_and_error_is_expected_by_a_test",
-    "config-flow": "tests/flows/test_config_flow.py",
+    "config-flow": "tests/flows/test_discovery_flow.py",
     "dependency-transparency": "script/validate/versions.py",
     "docs-actions": "README.md#actions",
     "docs-conditions": "README.md#conditions",
@@ -35,9 +35,9 @@ PROOFS: Final[dict[str, str]] = {
     "entity-unique-id": "tests/translation_check.py",
     "has-entity-name": "tests/translation_check.py",
     "runtime-data": "custom_components/voltgo_vlrv/__init__.py",
-    "test-before-configure": "tests/flows/test_config_flow.py::"
+    "test-before-configure": "tests/flows/test_manual_flow.py::"
     "test_the_screen_says_why_and_a_second_try_succeeds",
-    "unique-config-entry": "tests/flows/test_config_flow.py::"
+    "unique-config-entry": "tests/flows/test_discovery_flow.py::"
     "test_a_configured_battery_is_not_offered_again",
     "action-exceptions": "tests/battery/test_settings.py::"
     "test_a_refusal_of_the_battery_is_told_with_its_code",

@@ -32,7 +32,7 @@ ANSWERS: tuple[str, ...] = get_args(HeaterAnswer.__value__)
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_an_action_has_a_form_and_words_for_each_field(name: str) -> None:
+def test_action_has_form_and_words_for_each_field(name: str) -> None:
     """The three tables name the same actions, with the same fields."""
     assert FORMS.keys() == TEXTS.keys() == ACTIONS.keys()
     fields = {str(key) for key in ACTIONS[name].fields}
@@ -40,7 +40,7 @@ def test_an_action_has_a_form_and_words_for_each_field(name: str) -> None:
     assert TEXTS[name].get("fields", {}).keys() == fields
 
 
-async def test_the_answer_of_the_heater_is_chosen(
+async def test_answer_of_heater_is_chosen(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every answer of the form reaches the battery, and there are no others."""

@@ -61,7 +61,7 @@ async def demo_fixture(empty: Demo) -> AsyncGenerator[Demo]:
         await peripheral.stop()
 
 
-async def test_the_bank_is_two_more_batteries(demo: Demo) -> None:
+async def test_bank_is_two_more_batteries(demo: Demo) -> None:
     """They are on the air beside the others, once."""
     answer = await demo.act("list_batteries")
 
@@ -79,7 +79,7 @@ async def test_the_bank_is_two_more_batteries(demo: Demo) -> None:
         await demo.act("add_bank")
 
 
-async def test_the_bank_shares_a_current(demo: Demo) -> None:
+async def test_bank_shares_current(demo: Demo) -> None:
     """It is asked as a whole, not battery by battery."""
     await demo.act("set_bank_current", demand_current=50)
 
@@ -91,7 +91,7 @@ async def test_the_bank_shares_a_current(demo: Demo) -> None:
     assert demo.bluetooth_env.simulated(PORT).ambient == -5
 
 
-async def test_a_battery_of_the_bank_is_cut_off_and_comes_back(demo: Demo) -> None:
+async def test_battery_of_bank_is_cut_off_and_comes_back(demo: Demo) -> None:
     """The other battery carries the load."""
     await demo.act("cut_off", address=PORT, cut_off=True)
     bank = await demo.bank()
@@ -106,7 +106,7 @@ async def test_a_battery_of_the_bank_is_cut_off_and_comes_back(demo: Demo) -> No
     assert bank["current"] == pytest.approx(-24, abs=0.1)
 
 
-async def test_a_battery_of_the_bank_is_loosened_and_fastened(demo: Demo) -> None:
+async def test_battery_of_bank_is_loosened_and_fastened(demo: Demo) -> None:
     """Its own values do not show it."""
     await demo.act("loosen", address=STARBOARD, loose=True)
     assert (await demo.bank())["fastened"] == [PORT]
@@ -117,7 +117,7 @@ async def test_a_battery_of_the_bank_is_loosened_and_fastened(demo: Demo) -> Non
     assert (await demo.bank())["fastened"] == [PORT, STARBOARD]
 
 
-async def test_a_battery_of_the_bank_is_weakened(demo: Demo) -> None:
+async def test_battery_of_bank_is_weakened(demo: Demo) -> None:
     """It then carries less."""
     before = (await demo.bank())["currents"]
     await demo.act("weaken", address=PORT, resistance=3)
@@ -130,7 +130,7 @@ async def test_a_battery_of_the_bank_is_weakened(demo: Demo) -> None:
     assert demo.bluetooth_env.simulated(PORT).cell_capacity[0] < 51 * 3600
 
 
-async def test_only_a_bank_that_is_there_obeys(empty: Demo) -> None:
+async def test_only_bank_that_is_there_obeys(empty: Demo) -> None:
     """Nor is any battery in it."""
     for name, data in (
         ("set_bank_current", {"demand_current": 1}),

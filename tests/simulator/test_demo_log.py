@@ -26,7 +26,7 @@ def write(folder: Path, *lines: str) -> Path:
     return folder
 
 
-def test_a_battery_that_was_lost_on_purpose_may_be_missed_once(tmp_path: Path) -> None:
+def test_battery_that_was_lost_on_purpose_may_be_missed_once(tmp_path: Path) -> None:
     """Another one may not, nor may the same one twice: it is to be logged once."""
     assert complaints(write(tmp_path, INFO, LOST), ["A"]) == []
     assert complaints(write(tmp_path, LOST)) == [LOST]
@@ -34,7 +34,7 @@ def test_a_battery_that_was_lost_on_purpose_may_be_missed_once(tmp_path: Path) -
     assert complaints(write(tmp_path, LOST, INFO, LOST), ["A"]) == [LOST]
 
 
-def test_complaints_traceback_through_a_folder_of_that_name_is_none(
+def test_complaints_traceback_through_folder_of_that_name_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python, or the repository, may lie in a folder that is named voltgo_vlrv."""
@@ -49,7 +49,7 @@ def test_complaints_traceback_through_a_folder_of_that_name_is_none(
     assert len(complaints(write(tmp_path, other, TRACEBACK, f"  {ours}"))) == 1
 
 
-def test_a_traceback_is_part_of_the_complaint(tmp_path: Path) -> None:
+def test_traceback_is_part_of_complaint(tmp_path: Path) -> None:
     """And a complaint is shown in full."""
     found = complaints(write(tmp_path, INFO, OTHER, TRACEBACK, "  boom"), ["A"])
     assert found == [f"{OTHER}\n{TRACEBACK}\n  boom"]

@@ -160,7 +160,7 @@ def test_what_is_left_out_in_each_situation() -> None:
     assert found["lost"].attributes()["battery_missing"] == ["ZT-25.6V100Ah-1302"]
 
 
-def test_an_entity_too_many_and_one_too_few_are_found() -> None:
+def test_entity_too_many_and_one_too_few_are_found() -> None:
     """A value without an expected one counts as different."""
     bank = banks()["whole"]
     entities = {

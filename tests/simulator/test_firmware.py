@@ -127,7 +127,7 @@ def test_replies_are_laid_out_as_inferred(battery: SimulatedBattery) -> None:
     assert battery.handle(FINISH) == build_reply(bytes.fromhex("6405010101"))
 
 
-def test_it_understands_what_the_integration_sends() -> None:
+def test_it_understands_what_integration_sends() -> None:
     """Byte by byte, though they share no code."""
     assert firmware.sync_request() == SYNC
     assert firmware.start_write_request(BMS, len(IMAGE)) == start()
@@ -139,7 +139,7 @@ def test_it_understands_what_the_integration_sends() -> None:
     assert firmware.finish_request() == FINISH
 
 
-def test_a_finished_bms_image_runs_after_the_restart(
+def test_finished_bms_image_runs_after_restart(
     battery: SimulatedBattery, receiver: FirmwareReceiver
 ) -> None:
     """Its version is the firmware text of the identity."""
@@ -156,7 +156,7 @@ def test_a_finished_bms_image_runs_after_the_restart(
     assert codes(battery, SYNC) == [0]
 
 
-def test_the_version_of_the_communication_board_is_in_no_register(
+def test_version_of_communication_board_is_in_no_register(
     battery: SimulatedBattery, receiver: FirmwareReceiver
 ) -> None:
     """The BMS keeps its own."""
@@ -167,14 +167,14 @@ def test_the_version_of_the_communication_board_is_in_no_register(
     assert receiver.installed == {"comm": IMAGE}
 
 
-def test_an_image_without_a_version_changes_none(battery: SimulatedBattery) -> None:
+def test_image_without_version_changes_none(battery: SimulatedBattery) -> None:
     """Real images are not known, so nothing is read out of them."""
     codes(battery, *conversation(bytes(range(256)) * 4))
     battery.power_cycle()
     assert battery.identity.firmware == "Z01T20"
 
 
-def test_an_image_carries_its_version() -> None:
+def test_image_carries_its_version() -> None:
     """At a place of the simulator's own."""
     assert image_version(build_image("06", 2048)) == "06"
     assert image_version(build_image("Z4SR02")) == "Z4SR02"
@@ -203,7 +203,7 @@ def test_an_image_carries_its_version() -> None:
         [SYNC, FINISH, start()],
     ],
 )
-def test_a_step_out_of_order_is_refused(
+def test_step_out_of_order_is_refused(
     battery: SimulatedBattery, requests: list[bytes]
 ) -> None:
     """And nothing restarts."""
@@ -233,7 +233,7 @@ def test_a_step_out_of_order_is_refused(
         ([start(), *packages(), finish_write(b"another")], WRONG_CHECKSUM),
     ],
 )
-def test_a_wrong_value_is_refused(
+def test_wrong_value_is_refused(
     battery: SimulatedBattery, requests: list[bytes], code: int
 ) -> None:
     """All before it is taken, and Finish afterwards is not."""
@@ -270,7 +270,7 @@ def test_what_is_no_such_frame_is_not_answered(
     assert battery.take_outage() is None
 
 
-def test_between_finish_and_the_restart_firmware_is_not_answered(
+def test_between_finish_and_restart_firmware_is_not_answered(
     battery: SimulatedBattery,
 ) -> None:
     """A second Finish does not restart it twice."""
@@ -280,7 +280,7 @@ def test_between_finish_and_the_restart_firmware_is_not_answered(
     assert battery.take_outage() is None
 
 
-def test_a_power_cycle_forgets_what_was_not_finished(
+def test_power_cycle_forgets_what_was_not_finished(
     battery: SimulatedBattery,
 ) -> None:
     """The old firmware runs on, and the next transfer begins with Sync."""
@@ -291,7 +291,7 @@ def test_a_power_cycle_forgets_what_was_not_finished(
     assert codes(battery, *conversation()) == [0] * len(conversation())
 
 
-def test_a_battery_without_a_bootloader_is_silent(battery: SimulatedBattery) -> None:
+def test_battery_without_bootloader_is_silent(battery: SimulatedBattery) -> None:
     """It answers everything else."""
     battery.firmware_receiver = None
     assert codes(battery, SYNC) == [None]
@@ -316,7 +316,7 @@ AT: dict[Step, int] = {
 @pytest.mark.parametrize(
     "kind", ["no_answer", "refuse", "wrong_length", "bad_crc", "disconnect"]
 )
-def test_a_fault_strikes_at_its_step(
+def test_fault_strikes_at_its_step(
     battery: SimulatedBattery, receiver: FirmwareReceiver, step: Step, kind: FaultKind
 ) -> None:
     """Answers before it are in order; the switch stays on until it is switched off."""
@@ -361,7 +361,7 @@ def test_another_package_can_be_confirmed(
 
 
 @pytest.mark.parametrize("comes_back", ["old", "never"])
-def test_a_restart_can_fail(
+def test_restart_can_fail(
     battery: SimulatedBattery, receiver: FirmwareReceiver, comes_back: str
 ) -> None:
     """With the old version, or for good."""
@@ -410,7 +410,7 @@ async def central(bluetooth_env: BluetoothEnvironment) -> Central:
     return Central(bluetooth_env, battery)
 
 
-async def test_finish_is_answered_and_then_the_battery_is_gone_for_a_while(
+async def test_finish_is_answered_and_then_battery_is_gone_for_while(
     bluetooth_env: BluetoothEnvironment, central: Central, fast_clock: FastClock
 ) -> None:
     """It comes back by itself, with the new version."""
@@ -427,7 +427,7 @@ async def test_finish_is_answered_and_then_the_battery_is_gone_for_a_while(
     assert await central.send(SYNC) == [build_reply(bytes.fromhex("6401010000"))]
 
 
-async def test_a_link_lost_at_a_step_leaves_the_battery_running(
+async def test_link_lost_at_step_leaves_battery_running(
     bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """It can be found again at once."""
@@ -442,7 +442,7 @@ async def test_a_link_lost_at_a_step_leaves_the_battery_running(
     assert peripheral.is_advertising
 
 
-async def test_a_battery_that_never_comes_back_stays_off(
+async def test_battery_that_never_comes_back_stays_off(
     bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """Until it is switched on by hand."""
@@ -459,7 +459,7 @@ async def test_a_battery_that_never_comes_back_stays_off(
     assert central.battery.identity.firmware == "Z01T20"
 
 
-async def test_a_battery_switched_off_while_it_restarts_stays_off(
+async def test_battery_switched_off_while_it_restarts_stays_off(
     bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """Nothing brings it back behind the back of who did that."""

@@ -1,70 +1,26 @@
-"""A status reply decodes to what the battery meant."""
+"""The register map, lengths, signs, probes and capacities are decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
 import struct
-from typing import Any
 
-from hypothesis import given, settings, strategies as st
 import pytest
 
-from .samples import CELLS, frame, status, words
-from custom_components.voltgo_vlrv.vlrv.faults import (
-    Errors,
-    OperatingState,
-    Protections,
-    Warnings,
-)
+from .register_map import ELSEWHERE, SHOWN, raw
+from .samples import frame, status, words
 from custom_components.voltgo_vlrv.vlrv.registers import (
     REGISTERS,
     STATUS_COUNTS,
     BatteryStatus,
     Grade,
-    Register,
     decode_status,
     probe_count,
 )
-from simulator.battery import FAULT_BITS, OPERATING_STATES, ReportedState, status_reply
+from simulator.battery import status_reply
 
-MIN_TEMPERATURE, MAX_TEMPERATURE = -39, 120
-WORD = st.integers(0, 0xFFFF)
-BYTE = st.integers(-128, 127)
-
-# How the raw value of each line of the map shows in a `BatteryStatus`.
-SHOWN: dict[str, Callable[[BatteryStatus], Any]] = {
-    "voltage": lambda status: round(status.voltage * 100),
-    "current": lambda status: round(status.current * 10),
-    "cells": lambda status: status.cells,
-    "pcb_temperature": lambda status: status.pcb_temperature,
-    "ambient_temperature": lambda status: status.ambient_temperature,
-    "max_temperature": lambda status: status.max_temperature,
-    "remaining_capacity": lambda status: status.remaining_capacity,
-    "max_charge_current": lambda status: status.max_charge_current,
-    "state_of_health": lambda status: status.state_of_health,
-    "state_of_charge": lambda status: status.state_of_charge,
-    "warnings": lambda status: status.warnings,
-    "protections": lambda status: status.protections,
-    "errors": lambda status: status.errors,
-    "full_capacity": lambda status: round((status.full_capacity or 0) * 3_600_000),
-    "probes": lambda status: status.probes,
-    "cell_count": lambda status: status.cell_count,
-    "balancing": lambda status: status.balancing,
-}
-# Those without a value of their own: flags, two orders, a fallback, an unknown.
-ELSEWHERE = {"status", "cycles", "design_capacity", "unknown_39", "switches"}
-
-
-def raw(register: Register, values: list[int]) -> Any:
-    """Return what the map reads from 41 registers."""
-    packed = struct.pack(">41H", *values)
-    found = struct.unpack_from(f">{register.type}", packed, 2 * register.number)
-    return found if len(found) > 1 else found[0]
-
-
-# The map
+# --- The map --------------------------------------------------------------------------
 
 
 def test_the_map_covers_registers_0_to_40_without_a_gap() -> None:
@@ -145,7 +101,7 @@ def test_each_register_changes_its_own_field_only(number: int) -> None:
     assert changed == dependents.get(line.field, {line.field}) | {"frame"}
 
 
-# Length
+# --- Length ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [1, 23, 38, 40, 42, 125])
@@ -177,7 +133,7 @@ def test_both_lengths_say_the_same_otherwise() -> None:
     assert (len(long.registers), len(short.registers)) == (41, 39)
 
 
-# Signs (F4)
+# --- Signs (F4) -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -236,7 +192,7 @@ def test_a_temperature_word_that_is_none_is_absent(number: int) -> None:
         assert set(shown.values()) == {20}
 
 
-# Probes (F5)
+# --- Probes (F5) ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("slot", range(6))
@@ -317,7 +273,7 @@ def test_a_probe_beyond_the_wired_ones_counts_when_it_measures() -> None:
     assert status(probe_temperatures=(20, 21, 0)).temperatures == (20, 21)
 
 
-# Capacity
+# --- Capacity -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -442,312 +398,3 @@ def test_the_design_capacity_is_a_fallback_only() -> None:
     assert status(full_capacity=400, design_capacity=100).full_capacity == 400
     assert status(full_capacity=400, design_capacity=0).full_capacity == 400
     assert status(full_capacity=0, design_capacity=99.5).full_capacity == 99.5
-
-
-# Words of bits
-
-
-@pytest.mark.parametrize(
-    ("code", "state"),
-    [
-        (0, OperatingState.STANDBY),
-        (1, OperatingState.CHARGING),
-        (2, OperatingState.DISCHARGING),
-        (4, OperatingState.PROTECTION),
-        (8, OperatingState.CHARGE_LIMIT),
-        (3, None),
-        (5, None),
-        (0x10, None),
-        (0xFF, None),
-    ],
-)
-def test_an_unknown_operating_state_is_unknown(
-    code: int, state: OperatingState | None
-) -> None:
-    """Protocol 6: nothing is guessed from bits."""
-    assert status(operating_state=code).operating_state is state
-
-
-def test_the_operating_states_are_those_of_the_simulator() -> None:
-    """Two readings of the protocol."""
-    assert {
-        state.name.lower(): int(state) for state in OperatingState
-    } == OPERATING_STATES
-
-
-@pytest.mark.parametrize(
-    ("word", "heating", "state"),
-    [
-        (0x8000, True, OperatingState.STANDBY),
-        (0x8002, True, OperatingState.DISCHARGING),
-        (0x8301, True, OperatingState.CHARGING),
-        (0x0301, False, OperatingState.CHARGING),
-        (0x7F00, False, OperatingState.STANDBY),
-        (0x0001, False, OperatingState.CHARGING),
-    ],
-)
-def test_the_heating_bit_is_tested_not_the_byte(
-    word: int, heating: bool, state: OperatingState
-) -> None:
-    """0x03 in the high byte was seen, its meaning is unknown."""
-    decoded = status({25: word})
-    assert decoded.heating is heating
-    assert decoded.operating_state is state
-
-
-@pytest.mark.parametrize("bit", range(16))
-def test_every_bit_of_the_fault_words_is_kept(bit: int) -> None:
-    """Known or not: what is not named today may be tomorrow."""
-    mask = 1 << bit
-    decoded = status({26: mask})
-    assert int(decoded.warnings) == mask
-    assert not decoded.protections
-    assert not decoded.errors
-    decoded = status({27: mask})
-    assert int(decoded.protections) == mask
-    assert not decoded.warnings
-    assert not decoded.errors
-    decoded = status({28: mask})
-    assert int(decoded.errors) == mask
-    assert not decoded.warnings
-    assert not decoded.protections
-
-
-@given(WORD, WORD, WORD)
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_fault_words_are_kept_whole(
-    warnings: int, protections: int, errors: int
-) -> None:
-    """Any mixture of known and unknown bits, as flags of their own type."""
-    decoded = status({26: warnings, 27: protections, 28: errors})
-    assert decoded.warnings == Warnings(warnings)
-    assert decoded.protections == Protections(protections)
-    assert decoded.errors == Errors(errors)
-    assert isinstance(decoded.warnings, Warnings)
-    assert isinstance(decoded.protections, Protections)
-    assert isinstance(decoded.errors, Errors)
-
-
-@pytest.mark.parametrize(
-    ("name", "member"),
-    [
-        ("pack_ov", "PACK_OVERVOLTAGE"),
-        ("cell_ov", "CELL_OVERVOLTAGE"),
-        ("pack_uv", "PACK_UNDERVOLTAGE"),
-        ("cell_uv", "CELL_UNDERVOLTAGE"),
-        ("charge_oc", "CHARGE_OVERCURRENT"),
-        ("discharge_oc", "DISCHARGE_OVERCURRENT"),
-        ("ambient_temperature", "AMBIENT_TEMPERATURE"),
-        ("mos_ot", "MOS_OVERTEMPERATURE"),
-        ("charge_ot", "CHARGE_OVERTEMPERATURE"),
-        ("discharge_ot", "DISCHARGE_OVERTEMPERATURE"),
-        ("charge_ut", "CHARGE_UNDERTEMPERATURE"),
-        ("discharge_ut", "DISCHARGE_UNDERTEMPERATURE"),
-        ("low_capacity", "LOW_CAPACITY"),
-    ],
-)
-def test_fault_bits_have_the_names_of_the_table(name: str, member: str) -> None:
-    """Protocol 6, columns of registers 26 and 27."""
-    mask = FAULT_BITS[name]
-    assert status({26: mask}).warnings is Warnings[member]
-    assert status({27: mask}).protections is Protections[member]
-
-
-def test_bits_that_the_two_words_do_not_share() -> None:
-    """Bit 13 differs; bit 14 and 15 have no name."""
-    assert status({26: 0x2000}).warnings is Warnings.FLOAT_STOPPED
-    assert status({27: 0x2000}).protections is Protections.SHORT_CIRCUIT
-    assert int(max(Warnings)) == int(max(Protections)) == 0x2000
-
-
-def test_the_error_of_a_board_without_probes_keeps_its_unknown_bit() -> None:
-    """0x0022: bit 1 is named, bit 5 is not."""
-    errors = status({28: 0x0022}).errors
-    assert errors & Errors.TEMPERATURE
-    assert int(errors) == 0x0022
-    assert list(errors) == [Errors.TEMPERATURE]
-
-
-# Other fields
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "cycles"),
-    [(0, 0, 0), (0, 1, 1), (2, 0, 2), (0, 65535, 65535), (65535, 0, 65535)],
-)
-def test_cycles_are_read_in_either_order(first: int, second: int, cycles: int) -> None:
-    """High word first, or low word first on the ZT with 8 cells."""
-    assert status({29: first, 30: second}).cycles == cycles
-
-
-@pytest.mark.parametrize("cell_count", [0, 1, 4, 8, 15, 16, 17, 500, 65535])
-def test_as_many_cells_are_read_as_there_are(cell_count: int) -> None:
-    """Never more than the 16 that a reply holds."""
-    decoded = status({36: cell_count, **{2 + n: 3300 + n for n in range(16)}})
-    assert decoded.cell_count == cell_count
-    assert decoded.cells == tuple(3300 + n for n in range(min(cell_count, 16)))
-
-
-@pytest.mark.parametrize(
-    ("word", "cells"),
-    [
-        (0, ()),
-        (0x0001, (1,)),
-        (0x0080, (8,)),
-        (0x00A5, (1, 3, 6, 8)),
-        (0xFF00, ()),  # a pack of 8 has no cell 9
-    ],
-)
-def test_balancing_cells_are_numbered_from_one(
-    word: int, cells: tuple[int, ...]
-) -> None:
-    """Bit 0 is cell 1."""
-    decoded = status(balancing=word)
-    assert decoded.balancing_cells == cells
-    assert decoded.balancing == word
-
-
-def test_an_equal_reply_is_an_equal_status() -> None:
-    """What does not change is not written anew."""
-    assert status(current=1.0) == status(current=1.0)
-    assert hash(status(current=1.0)) == hash(status(current=1.0))
-    assert status(current=1.0) != status(current=1.1)
-
-
-# Round trip
-
-
-@st.composite
-def states(draw: st.DrawFn) -> ReportedState:
-    """Draw a state, plausible or not, of what a reply can say without ambiguity."""
-    cell_count = draw(st.integers(1, 16))
-    charge = draw(st.integers(0, 100))
-    tenths = charge > 0 and draw(st.booleans())
-    full = draw(st.integers(100, 1192)) + draw(st.sampled_from((0, 0.25, 0.5)))
-    left = full * charge / 100
-    scale = 0.1 if tenths else 1.0
-    limit = draw(st.integers(0, 2000 if tenths else 200))
-    temperature = st.none() | st.integers(-0x8000, 0x7FFF)
-    return ReportedState(
-        cell_voltages=tuple(
-            draw(st.integers(0, 5000)) / 1000 for _ in range(cell_count)
-        ),
-        current=draw(st.integers(-0x8000, 0x7FFF)) / 10,
-        voltage=draw(st.none() | WORD.map(lambda word: word / 100)),
-        pcb_temperature=draw(st.integers(-0x8000, 0x7FFF) | st.integers(-45, 130)),
-        ambient_temperature=draw(temperature | st.integers(-45, 130)),
-        probe_temperatures=tuple(draw(st.lists(st.none() | BYTE, max_size=6))),
-        max_cell_temperature=draw(temperature),
-        # Rounded down, as recorded; or to the next tenth.
-        remaining_capacity=round(left, 1) if tenths else float(int(left)),
-        remaining_scale=scale,
-        max_charge_current=limit * scale,
-        max_charge_current_scale=scale,
-        state_of_health=draw(WORD),
-        state_of_charge=charge,
-        operating_state=draw(st.integers(0, 0xFF)),
-        heating=draw(st.booleans()),
-        status_flags=draw(st.integers(0, 0x7F)) << 8,
-        warning=draw(WORD),
-        protection=draw(WORD),
-        error=draw(WORD),
-        cycles=draw(WORD),
-        cycles_low_word_first=draw(st.booleans()),
-        full_capacity=full,
-        design_capacity=draw(st.none() | WORD.map(lambda word: word / 10)),
-        balancing=draw(WORD),
-        heating_enabled=draw(st.booleans()),
-        switch_flags=draw(WORD) & ~0x0010,
-        absent_byte=draw(st.sampled_from((0xAA, 0xC8, 0xD8, 0x7F, 0))),
-        absent_word=draw(st.sampled_from((0x00AA, 0))),
-    )
-
-
-def believed(value: int | None) -> int | None:
-    """Return a temperature, if it can be one."""
-    return (
-        value
-        if value is not None and MIN_TEMPERATURE <= value <= MAX_TEMPERATURE
-        else None
-    )
-
-
-def expected_probes(state: ReportedState) -> tuple[int | None, ...]:
-    """Return what the six slots show."""
-    absent = 0 if state.absent_byte == 0 else None
-    given = [
-        absent if value is None else value for value in state.probe_temperatures
-    ] + [0] * (6 - len(state.probe_temperatures))
-    wired = 2 if len(state.cell_voltages) <= 8 else 4
-    return tuple(
-        None if value == 0 and slot >= wired else believed(value)
-        for slot, value in enumerate(given)
-    )
-
-
-def expected_word(state: ReportedState, value: int | None) -> int | None:
-    """Return what a temperature register shows."""
-    return believed(state.absent_word if value is None else value)
-
-
-@given(states(), st.sampled_from(STATUS_COUNTS))
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_what_the_battery_encodes_is_decoded(state: ReportedState, count: int) -> None:
-    """Every field of any state, against an encoder written by somebody else."""
-    reply = status_reply(state.to_registers()[:count])
-    decoded = decode_status(reply)
-    names = {code: name for name, code in OPERATING_STATES.items()}
-    operating = decoded.operating_state
-    assert decoded.voltage == state.pack_voltage
-    assert decoded.current == state.current
-    assert decoded.cells == tuple(state.millivolts)
-    assert decoded.cell_count == len(state.cell_voltages)
-    assert decoded.pcb_temperature == believed(state.pcb_temperature)
-    assert decoded.ambient_temperature == expected_word(
-        state, state.ambient_temperature
-    )
-    assert decoded.max_temperature == expected_word(state, state.hottest)
-    assert decoded.probes == expected_probes(state)
-    if state.remaining_capacity or state.state_of_charge <= 1:
-        assert decoded.remaining_capacity == state.remaining_capacity
-    else:
-        assert decoded.remaining_capacity is None
-    assert decoded.max_charge_current == pytest.approx(state.max_charge_current)
-    assert decoded.full_capacity == state.full_capacity
-    assert decoded.state_of_health == state.state_of_health
-    assert decoded.state_of_charge == state.state_of_charge
-    assert (operating and operating.name.lower()) == names.get(
-        state.operating_state
-    ) or (operating is OperatingState.STANDBY and state.operating_state == 0)
-    assert decoded.heating is state.heating
-    assert int(decoded.warnings) == state.warning
-    assert int(decoded.protections) == state.protection
-    assert int(decoded.errors) == state.error
-    assert decoded.cycles == state.cycles
-    assert decoded.balancing == state.balancing
-    assert decoded.heating_enabled == (state.heating_enabled if count == 41 else None)
-    assert decoded.registers == tuple(state.to_registers()[:count])
-    assert decoded.frame == reply
-    assert decoded.power == round(state.pack_voltage * state.current)
-    assert decoded.charging is (state.current > 0)
-
-
-@given(st.lists(WORD, min_size=41, max_size=41), st.sampled_from(STATUS_COUNTS))
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_any_registers_decode_without_raising(values: list[int], count: int) -> None:
-    """Whether they can be true is for the plausibility to say."""
-    decoded = decode_status(status_reply(values[:count]))
-    assert decoded.registers == tuple(values[:count])
-    assert len(decoded.probes) == 6
-    assert len(decoded.cells) == min(16, values[36])
-    assert all(
-        MIN_TEMPERATURE <= value <= MAX_TEMPERATURE for value in decoded.temperatures
-    )
-    assert set(decoded.balancing_cells) <= set(range(1, 17))
-
-
-def test_the_sample_has_the_cells_it_was_made_of() -> None:
-    """The default of these tests is a pack of 8 at rest."""
-    decoded = status()
-    assert decoded.cells == tuple(round(volts * 1000) for volts in CELLS)
-    assert decoded.voltage == sum(decoded.cells) // 10 / 100

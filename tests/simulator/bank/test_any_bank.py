@@ -102,7 +102,7 @@ def test_one_voltage_and_sums_for_any_bank(bank: ParallelBank, demand: float) ->
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(banks(), demands, st.floats(0.1, 4))
-def test_charge_is_conserved_over_a_step(
+def test_charge_is_conserved_over_step(
     bank: ParallelBank, demand: float, seconds: float
 ) -> None:
     """What goes into the bank is in its batteries, cell by cell."""
@@ -132,7 +132,7 @@ def test_charge_is_conserved_over_a_step(
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(banks(most=4), st.lists(demands, min_size=1, max_size=4), st.randoms())
-def test_the_order_of_the_batteries_does_not_matter(
+def test_order_of_batteries_does_not_matter(
     bank: ParallelBank, steps: list[float], random: Any
 ) -> None:
     """The same batteries the other way round live the same life."""
@@ -205,7 +205,7 @@ def test_energy_meters_never_fall(bank: ParallelBank, data: st.DataObject) -> No
 
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(banks(most=3, healthy=True))
-def test_batteries_without_a_load_approach_each_other(bank: ParallelBank) -> None:
+def test_batteries_without_load_approach_each_other(bank: ParallelBank) -> None:
     """Monotonically: nothing swings, however steep the cells' curve is there."""
     for battery in bank.batteries:
         # The film is a load.
@@ -227,7 +227,7 @@ def test_batteries_without_a_load_approach_each_other(bank: ParallelBank) -> Non
 
 
 @pytest.mark.parametrize("charges", [(0.3, 99.9), (-2.5, 0.5), (99.0, 104.0)])
-def test_equalising_does_not_swing_where_the_curve_is_steep(
+def test_equalising_does_not_swing_where_curve_is_steep(
     charges: tuple[float, float],
 ) -> None:
     """Even an aged cell of little capacity does not run past the others."""

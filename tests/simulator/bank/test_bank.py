@@ -85,7 +85,7 @@ def test_time_that_goes_back_does_nothing() -> None:
 # --- what should be shown -------------------------------------------------------------
 
 
-def test_the_truth_of_a_bank() -> None:
+def test_truth_of_bank() -> None:
     """Sums, weights, and the extreme cells with battery and number."""
     bank = build(
         {"state_of_charge": 80.0, "resistance_factors": {5: 4.0}},
@@ -134,7 +134,7 @@ def test_some_can_be_combined_alone() -> None:
     assert alone["highest_cell_battery"] == second.address
 
 
-def test_a_bank_of_which_all_is_isolated_shows_all() -> None:
+def test_bank_of_which_all_is_isolated_shows_all() -> None:
     """Without a connected battery all are combined."""
     bank = build({"state_of_charge": 80.0}, {"state_of_charge": 50.0})
     for battery in bank.batteries:
@@ -149,7 +149,7 @@ def test_a_bank_of_which_all_is_isolated_shows_all() -> None:
 # --- building -------------------------------------------------------------------------
 
 
-def test_a_bank_that_cannot_be_is_refused() -> None:
+def test_bank_that_cannot_be_is_refused() -> None:
     """Too few, too many, of different voltage, or twice."""
     with pytest.raises(ValueError):
         build({})
@@ -170,7 +170,7 @@ def test_a_bank_that_cannot_be_is_refused() -> None:
         bank.weaken(bank.batteries[0], capacity=0)
 
 
-def test_sixteen_share_a_load() -> None:
+def test_sixteen_share_load() -> None:
     """The largest bank there is."""
     bank = build(*[{"cell_count": 4}] * 16, demand_current=-800.0)
     bank.advance(600)
@@ -180,7 +180,7 @@ def test_sixteen_share_a_load() -> None:
     assert max(bus_voltages(bank)) == pytest.approx(min(bus_voltages(bank)))
 
 
-def test_the_pair_to_show_is_under_load_with_fresh_meters() -> None:
+def test_pair_to_show_is_under_load_with_fresh_meters() -> None:
     """Two of the same model, told apart by name, address and charge."""
     bank = pair(clock=Clock())
     expected_values = bank.expected_values()

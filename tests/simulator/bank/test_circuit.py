@@ -21,7 +21,7 @@ branches = st.lists(
 
 @thorough
 @given(branches, st.floats(-300, 300), st.floats(24, 29.2))
-def test_the_bus_takes_what_is_demanded_as_far_as_it_can(
+def test_bus_takes_what_is_demanded_as_far_as_it_can(
     circuit: list[Branch], demand: float, ceiling: float
 ) -> None:
     """The currents add up to the demand, and a charger stops at its voltage."""
@@ -42,7 +42,7 @@ def test_the_bus_takes_what_is_demanded_as_far_as_it_can(
 
 @thorough
 @given(branches, st.floats(-300, 300), st.floats(24, 29.2))
-def test_a_diode_lets_nothing_pass_the_wrong_way(
+def test_diode_lets_nothing_pass_wrong_way(
     circuit: list[Branch], demand: float, ceiling: float
 ) -> None:
     """And what may flow follows from voltage and resistance alone."""
@@ -63,7 +63,7 @@ def test_a_diode_lets_nothing_pass_the_wrong_way(
     ),
     st.floats(-300, 300),
 )
-def test_the_order_of_the_branches_does_not_matter(
+def test_order_of_branches_does_not_matter(
     orders: tuple[list[Branch], list[Branch]], demand: float
 ) -> None:
     """Not even in the last bit."""
@@ -81,7 +81,7 @@ def test_currents_share_by_resistance() -> None:
     assert voltage == pytest.approx(25.4)
 
 
-def test_a_diode_begins_to_conduct_where_it_has_to() -> None:
+def test_diode_begins_to_conduct_where_it_has_to() -> None:
     """A full battery waits until the load pulls the bus below it."""
     full = Branch(rest=27, resistance=0.01, charges=False)
     other = Branch(rest=26, resistance=0.01)
@@ -110,7 +110,7 @@ def test_a_diode_begins_to_conduct_where_it_has_to() -> None:
         ([Branch(rest=29, resistance=0.01)], 10.0, 29.0),
     ],
 )
-def test_a_bus_without_conducting_battery(
+def test_bus_without_conducting_battery(
     circuit: list[Branch], demand: float, voltage: float
 ) -> None:
     """It stands where the charger or the only open diode puts it, or is dead."""

@@ -11,7 +11,7 @@ from simulator.bank import OVERHEAT, ParallelBank
 # --- what batteries do to each other --------------------------------------------------
 
 
-def test_a_high_battery_charges_a_low_one_without_a_load() -> None:
+def test_high_battery_charges_low_one_without_load() -> None:
     """What one reports as discharge the other reports as charge."""
     bank = build({"state_of_charge": 95.0}, {"state_of_charge": 20.0})
     high, low = bank.batteries
@@ -27,7 +27,7 @@ def test_a_high_battery_charges_a_low_one_without_a_load() -> None:
     assert bank.current == pytest.approx(0, abs=TINY)
 
 
-def test_a_charger_of_less_voltage_changes_nothing() -> None:
+def test_charger_of_less_voltage_changes_nothing() -> None:
     """It neither hinders batteries that charge each other nor makes them full."""
     bank = build(
         {"state_of_charge": 64.0},
@@ -44,7 +44,7 @@ def test_a_charger_of_less_voltage_changes_nothing() -> None:
     assert low.reported().state_of_charge == 60
 
 
-def test_a_larger_battery_carries_more() -> None:
+def test_larger_battery_carries_more() -> None:
     """Its cells have less resistance, so that both empty together."""
     bank = build({"capacity": 100.0}, {"capacity": 200.0}, demand_current=-90.0)
 
@@ -57,7 +57,7 @@ def test_a_larger_battery_carries_more() -> None:
     assert expected_values["state_of_charge"] == pytest.approx(30, abs=1)
 
 
-def test_a_weak_battery_carries_less_and_sags_no_lower() -> None:
+def test_weak_battery_carries_less_and_sags_no_lower() -> None:
     """Only the current shows it, as the voltage is common."""
     bank = build({}, {}, demand_current=-60.0)
     weak, other = bank.batteries
@@ -71,7 +71,7 @@ def test_a_weak_battery_carries_less_and_sags_no_lower() -> None:
     assert weak.cell_charge[0] / weak.cell_capacity[0] == pytest.approx(0.6, abs=0.01)
 
 
-def test_a_corroded_battery_is_seen_by_its_voltage() -> None:
+def test_corroded_battery_is_seen_by_its_voltage() -> None:
     """It does not measure what its cable costs."""
     bank = build({}, {}, demand_current=-60.0)
     corroded, other = bank.batteries
@@ -88,7 +88,7 @@ def test_a_corroded_battery_is_seen_by_its_voltage() -> None:
         bank.corrode(corroded, -0.1)
 
 
-def test_a_loose_battery_knows_of_nothing() -> None:
+def test_loose_battery_knows_of_nothing() -> None:
     """The other one takes all of the load; put on again, it charges the other."""
     bank = build({}, {}, demand_current=-40.0)
     loose, other = bank.batteries
@@ -114,7 +114,7 @@ def test_a_loose_battery_knows_of_nothing() -> None:
     assert bank.expected_values()["isolated"] == ()
 
 
-def test_a_loose_battery_feeds_its_own_film() -> None:
+def test_loose_battery_feeds_its_own_film() -> None:
     """The bus cannot, and nothing of it counts for the bus."""
     bank = build(
         {"temperature": 2.0, "heating_enabled": True}, {}, demand_current=-40.0
@@ -129,7 +129,7 @@ def test_a_loose_battery_feeds_its_own_film() -> None:
     assert bank.current == other.current
 
 
-def test_a_battery_cut_off_comes_back_when_it_has_cooled() -> None:
+def test_battery_cut_off_comes_back_when_it_has_cooled() -> None:
     """By its protection rule, 80 degrees, and until then the other carries all."""
     bank = build({}, {}, demand_current=-40.0)
     hot, other = bank.batteries
@@ -158,7 +158,7 @@ def test_a_battery_cut_off_comes_back_when_it_has_cooled() -> None:
     assert other.charge < hot.charge
 
 
-def test_a_battery_that_may_not_charge_still_gives() -> None:
+def test_battery_that_may_not_charge_still_gives() -> None:
     """And the charger's whole current goes into the other."""
     bank = build({}, {}, demand_current=40.0)
     blocked, other = bank.batteries
@@ -181,7 +181,7 @@ def test_a_battery_that_may_not_charge_still_gives() -> None:
     assert other.expected_values()["protections"] == ()
 
 
-def test_an_empty_battery_is_charged_by_the_others() -> None:
+def test_empty_battery_is_charged_by_others() -> None:
     """It may not discharge, so it only takes, until its protection is released."""
     bank = build({"state_of_charge": 2.0}, {"state_of_charge": 60.0})
     empty, other = bank.batteries
@@ -202,7 +202,7 @@ def test_an_empty_battery_is_charged_by_the_others() -> None:
     assert min(empty.cell_voltages) >= 3.2
 
 
-def test_a_tripped_battery_overloads_the_other() -> None:
+def test_tripped_battery_overloads_other() -> None:
     """Both end at the same load, one after the other, and both try again."""
     bank = build({}, {}, demand_current=-150.0)
     first, second = bank.batteries
@@ -226,7 +226,7 @@ def test_a_tripped_battery_overloads_the_other() -> None:
 
 
 @pytest.mark.parametrize("alone", [0, 1])
-def test_the_delay_of_each_battery_is_kept(alone: int) -> None:
+def test_delay_of_each_battery_is_kept(alone: int) -> None:
     """However long the step that the others would allow."""
     bank = build({}, {})
     bank.loosen(bank.batteries[1 - alone])
@@ -238,7 +238,7 @@ def test_the_delay_of_each_battery_is_kept(alone: int) -> None:
     assert battery.charge == pytest.approx(60 * 3600 - 130 * 2)
 
 
-def test_a_short_circuit_stays_until_it_is_taken_away() -> None:
+def test_short_circuit_stays_until_it_is_taken_away() -> None:
     """Each battery sees it though nothing flows."""
     bank = build({}, {}, demand_current=-1000.0)
     bank.advance(60)
@@ -252,7 +252,7 @@ def test_a_short_circuit_stays_until_it_is_taken_away() -> None:
     assert currents(bank) == pytest.approx([-5, -5], abs=2)
 
 
-def test_a_charger_tapers_and_all_are_full() -> None:
+def test_charger_tapers_and_all_are_full() -> None:
     """The charger's voltage is never passed, and the fuller one ends first."""
     bank = build({"state_of_charge": 97.0}, {"state_of_charge": 92.0})
     bank.demand_current = 50.0
@@ -277,7 +277,7 @@ def test_a_charger_tapers_and_all_are_full() -> None:
     assert bank.expected_values()["current"] == 0
 
 
-def test_a_heater_switched_on_is_fed_by_all() -> None:
+def test_heater_switched_on_is_fed_by_all() -> None:
     """A command to one battery is felt by the others at once."""
     bank = build({"temperature": 2.0}, {"temperature": 2.0})
     cold, other = bank.batteries
@@ -291,7 +291,7 @@ def test_a_heater_switched_on_is_fed_by_all() -> None:
     assert other.current < -1
 
 
-def test_a_power_cycle_of_one_is_felt_by_all() -> None:
+def test_power_cycle_of_one_is_felt_by_all() -> None:
     """Its protections start afresh, and the others are relieved."""
     bank = build({}, {}, demand_current=-150.0)
     first, second = bank.batteries
@@ -322,7 +322,7 @@ def live(bank: ParallelBank, hours: Sequence[int]) -> None:
             bank.advance(600)
 
 
-def test_a_day_with_a_weak_battery() -> None:
+def test_day_with_weak_battery() -> None:
     """It does less than its share all day, is never far from the others, and ends so."""
     bank = build({"state_of_charge": 70.0}, {"state_of_charge": 70.0})
     weak, other = bank.batteries
@@ -357,7 +357,7 @@ def test_a_day_with_a_weak_battery() -> None:
     assert abs(weak.rest_voltage - other.rest_voltage) < 0.15
 
 
-def test_a_day_on_which_one_trips_and_comes_back() -> None:
+def test_day_on_which_one_trips_and_comes_back() -> None:
     """It misses the sun, and then takes from the one that had it."""
     bank = build({"state_of_charge": 40.0}, {"state_of_charge": 40.0})
     tripped, other = bank.batteries

@@ -19,7 +19,7 @@ from simulator.battery import (
 
 
 @pytest.mark.parametrize("count", [39, 41])
-def test_status_request_is_answered_with_the_registers(
+def test_status_request_is_answered_with_registers(
     battery: SimulatedBattery, count: int
 ) -> None:
     """A status reply has the size of its request and carries the expected values."""
@@ -55,7 +55,7 @@ def test_status_request_is_answered_with_the_registers(
         pytest.param(settings_frame(0x0D), id="0D"),
     ],
 )
-def test_what_the_battery_does_not_understand_meets_silence(
+def test_what_battery_does_not_understand_meets_silence(
     battery: SimulatedBattery, frame: bytes
 ) -> None:
     """No exception and no error reply for a frame the battery does not take."""
@@ -124,7 +124,7 @@ def state_of(frame: bytes) -> ReportedState:
     )
 
 
-def test_recorded_states_encode_to_the_recorded_bytes(
+def test_recorded_states_encode_to_recorded_bytes(
     captures: list[dict[str, str]],
 ) -> None:
     """Every recorded status frame can be said again, byte for byte."""
@@ -163,7 +163,7 @@ def test_settings_are_answered_as_recorded(captures: list[dict[str, str]]) -> No
     answers("get RS485", "get RS485 protocol: selected index 1")
 
 
-def test_identity_of_the_default_battery_is_the_recorded_one(
+def test_identity_of_default_battery_is_recorded_one(
     captures: list[dict[str, str]],
 ) -> None:
     """Model with NULs inside, firmware and serial stand where they were seen."""
@@ -189,7 +189,7 @@ def test_recorded_reads_are_understood(captures: list[dict[str, str]]) -> None:
 # --- replay ---------------------------------------------------------------------------
 
 
-def test_a_replay_gives_the_recorded_frames_in_turn() -> None:
+def test_replay_gives_recorded_frames_in_turn() -> None:
     """Only what was recorded is answered."""
     first = status_reply(SimulatedBattery(clock=Clock()).registers(0, 39))
     second = status_reply(

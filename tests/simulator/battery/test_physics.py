@@ -34,7 +34,7 @@ def test_energy_is_metered_each_way(battery: SimulatedBattery) -> None:
     assert battery.charge_energy_kwh > battery.discharge_energy_kwh
 
 
-def test_load_pulls_the_voltage_down_and_a_charger_up(
+def test_load_pulls_voltage_down_and_charger_up(
     battery: SimulatedBattery,
 ) -> None:
     """Cells have an inner resistance."""
@@ -47,7 +47,7 @@ def test_load_pulls_the_voltage_down_and_a_charger_up(
     assert all(a < b < c for a, b, c in zip(low, rest, high, strict=True))
 
 
-def test_a_full_discharge_is_one_cycle() -> None:
+def test_full_discharge_is_one_cycle() -> None:
     """Cycles count what went out."""
     battery = SimulatedBattery(
         state_of_charge=95, cycles=9.2, demand_current=-30, clock=Clock()
@@ -58,7 +58,7 @@ def test_a_full_discharge_is_one_cycle() -> None:
     assert battery.expected_values()["cycles"] == 10
 
 
-def test_the_clock_drives_the_battery_and_hold_stops_it() -> None:
+def test_clock_drives_battery_and_hold_stops_it() -> None:
     """Time on hold is not made up for."""
     clock = Clock()
     battery = SimulatedBattery(demand_current=-36, clock=clock)
@@ -79,7 +79,7 @@ def test_the_clock_drives_the_battery_and_hold_stops_it() -> None:
     assert battery.expected_values()["state_of_charge"] == 40
 
 
-def test_temperatures_follow_the_ambient(battery: SimulatedBattery) -> None:
+def test_temperatures_follow_ambient(battery: SimulatedBattery) -> None:
     """Cells take hours, and load warms them."""
     battery.ambient = 30
     battery.advance(3600)
@@ -98,7 +98,7 @@ def test_temperatures_follow_the_ambient(battery: SimulatedBattery) -> None:
 # --- heater ---------------------------------------------------------------------------
 
 
-def test_the_film_warms_a_cold_battery_until_it_may_charge() -> None:
+def test_film_warms_cold_battery_until_it_may_charge() -> None:
     """The film runs from 5 to 10 degrees Celsius, fed by the charger."""
     battery = SimulatedBattery(temperature=-8, demand_current=20, clock=Clock())
     assert pick(battery, "heating", "heating_enabled") == [False, False]
@@ -120,7 +120,7 @@ def test_the_film_warms_a_cold_battery_until_it_may_charge() -> None:
     assert pick(battery, "current", "heating_enabled") == [20.0, True]
 
 
-def test_the_film_stops_at_once_when_switched_off() -> None:
+def test_film_stops_at_once_when_switched_off() -> None:
     """Without a charger the battery feeds its own film."""
     battery = SimulatedBattery(temperature=3, heating_enabled=True, clock=Clock())
     assert pick(battery, "operating_state", "heating") == ["discharging", True]
@@ -129,7 +129,7 @@ def test_the_film_stops_at_once_when_switched_off() -> None:
     assert pick(battery, "operating_state", "heating") == ["standby", False]
 
 
-def test_a_warm_or_empty_battery_does_not_heat() -> None:
+def test_warm_or_empty_battery_does_not_heat() -> None:
     """The film needs cold and something that feeds it."""
     warm = SimulatedBattery(temperature=6, heating_enabled=True, clock=Clock())
     assert not warm.expected_values()["heating"]
@@ -138,7 +138,7 @@ def test_a_warm_or_empty_battery_does_not_heat() -> None:
     assert pick(empty, "heating", "protections") == [False, ("pack_uv",)]
 
 
-def test_a_heater_command_can_go_wrong_in_every_way() -> None:
+def test_heater_command_can_go_wrong_in_every_way() -> None:
     """Without a heater, silent, refused, or accepted without effect."""
     assert ask(SimulatedBattery(heater=False, clock=Clock()), 0x0A, b"\x01") is None
     assert SimulatedBattery(heater=False).expected_values()["heating_enabled"] is None

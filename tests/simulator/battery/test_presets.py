@@ -47,7 +47,7 @@ def test_presets_differ_in_name_and_address() -> None:
     assert len({battery.address for battery in batteries}) == len(PRESETS)
 
 
-def test_winter_is_minus_eight_and_the_charger_waits() -> None:
+def test_winter_is_minus_eight_and_charger_waits() -> None:
     """Charging is wanted and blocked."""
     battery = preset("winter", clock=Clock())
 
@@ -56,7 +56,7 @@ def test_winter_is_minus_eight_and_the_charger_waits() -> None:
     assert battery.expected_values()["current"] == 0.0
 
 
-def test_the_failing_cell_stands_out() -> None:
+def test_failing_cell_stands_out() -> None:
     """One of 16 cells sags under load."""
     battery = preset("failing_cell", clock=Clock())
 
@@ -64,7 +64,7 @@ def test_the_failing_cell_stands_out() -> None:
     assert pick(battery, "cell_voltage_delta")[0] > 100
 
 
-def test_a_preset_can_be_changed() -> None:
+def test_preset_can_be_changed() -> None:
     """Options given win over those of the preset."""
     battery = preset("idle", name="Bow", seed=3, state_of_charge=50.0, clock=Clock())
 
@@ -72,7 +72,7 @@ def test_a_preset_can_be_changed() -> None:
     assert battery.expected_values()["state_of_charge"] == 50
 
 
-def test_the_seed_decides_the_cells() -> None:
+def test_seed_decides_cells() -> None:
     """The same seed gives the same battery."""
     one, same, other = (SimulatedBattery(seed=n, clock=Clock()) for n in (1, 1, 2))
 

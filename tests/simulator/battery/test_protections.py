@@ -57,7 +57,7 @@ def test_temperature_limits_block_both_ways(
     assert (battery.current == 0) == (len(protections) == 2)
 
 
-def test_a_hot_board_blocks_and_cools(battery: SimulatedBattery) -> None:
+def test_hot_board_blocks_and_cools(battery: SimulatedBattery) -> None:
     """PCB OT trips at 100 and releases at 80 degrees Celsius."""
     battery.pcb_temperature = 100
     battery.demand_current = -10
@@ -69,7 +69,7 @@ def test_a_hot_board_blocks_and_cools(battery: SimulatedBattery) -> None:
 
 
 @pytest.mark.parametrize("cell_count", [4, 8, 16])
-def test_a_drained_pack_stops_discharging_until_charged(cell_count: int) -> None:
+def test_drained_pack_stops_discharging_until_charged(cell_count: int) -> None:
     """Pack UV trips at 2.4 V and releases at 3.0 V per cell."""
     battery = SimulatedBattery(
         cell_count=cell_count, state_of_charge=5, demand_current=-20, clock=Clock()
@@ -94,7 +94,7 @@ def test_a_drained_pack_stops_discharging_until_charged(cell_count: int) -> None
     assert battery.expected_values()["operating_state"] == "charging"
 
 
-def test_an_excessive_charger_trips_the_overvoltage_protection() -> None:
+def test_excessive_charger_trips_overvoltage_protection() -> None:
     """Pack OV trips at 3.8 V and releases at 3.6 V per cell."""
     battery = SimulatedBattery(state_of_charge=98, demand_current=20, clock=Clock())
     battery.charger_voltage = 34
@@ -112,7 +112,7 @@ def test_an_excessive_charger_trips_the_overvoltage_protection() -> None:
     assert pick(battery, "voltage", "current")[0] <= 28.8
 
 
-def test_one_bad_cell_trips_the_cell_protections() -> None:
+def test_one_bad_cell_trips_cell_protections() -> None:
     """A weak cell is empty long before, and full before, the others."""
     drained = SimulatedBattery(
         state_of_charge=25,
@@ -165,7 +165,7 @@ def test_overcurrent_trips_after_its_delay_and_tries_again(
     assert pick(battery, "state_of_charge")[0] == pytest.approx(60, abs=20)
 
 
-def test_a_short_overload_is_forgotten(battery: SimulatedBattery) -> None:
+def test_short_overload_is_forgotten(battery: SimulatedBattery) -> None:
     """The delay starts again after the current was allowed."""
     for _ in range(3):
         battery.demand_current = -115
@@ -176,7 +176,7 @@ def test_a_short_overload_is_forgotten(battery: SimulatedBattery) -> None:
     assert battery.expected_values()["protections"] == ()
 
 
-def test_a_short_circuit_is_cut_at_once(battery: SimulatedBattery) -> None:
+def test_short_circuit_is_cut_at_once(battery: SimulatedBattery) -> None:
     """No charge is lost, and the pack recovers with the load gone."""
     battery.demand_current = -1000
     battery.advance(60)
@@ -189,7 +189,7 @@ def test_a_short_circuit_is_cut_at_once(battery: SimulatedBattery) -> None:
     assert battery.expected_values()["protections"] == ()
 
 
-def test_a_full_battery_ends_the_charge_and_takes_it_up_later() -> None:
+def test_full_battery_ends_charge_and_takes_it_up_later() -> None:
     """The current tapers, then the battery reports its charging limit."""
     battery = SimulatedBattery(state_of_charge=97, demand_current=30, clock=Clock())
     currents = []

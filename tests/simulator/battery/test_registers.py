@@ -9,7 +9,7 @@ from simulator.battery import THRESHOLDS, ReportedState, SimulatedBattery
 
 
 @pytest.mark.parametrize("cell_count", [4, 8, 16])
-def test_pack_voltage_is_the_cell_sum_rounded_down(cell_count: int) -> None:
+def test_pack_voltage_is_cell_sum_rounded_down(cell_count: int) -> None:
     """Register 0 follows from registers 2-17, whatever the current."""
     battery = SimulatedBattery(cell_count=cell_count, clock=Clock())
 
@@ -50,14 +50,14 @@ def test_negative_values_are_twos_complement() -> None:
         {"warning": 0x10000},
     ],
 )
-def test_a_value_no_register_holds_is_refused(wrong: dict[str, Any]) -> None:
+def test_value_no_register_holds_is_refused(wrong: dict[str, Any]) -> None:
     """Nothing is cut off or wrapped in silence."""
     with pytest.raises(ValueError):
         ReportedState(**{"cell_voltages": (3.3,) * 4} | wrong).to_registers()
 
 
 @pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x00])
-def test_a_missing_probe_reports_its_raw_byte(absent: int) -> None:
+def test_missing_probe_reports_its_raw_byte(absent: int) -> None:
     """The maximum comes from the probe that is left."""
     battery = SimulatedBattery(
         temperature=31, missing_probes=[2], absent_byte=absent, clock=Clock()
@@ -69,7 +69,7 @@ def test_a_missing_probe_reports_its_raw_byte(absent: int) -> None:
     assert pick(battery, "probe_1", "probe_2", "max_cell_temperature") == [31, None, 31]
 
 
-def test_without_any_probe_the_battery_protects_itself() -> None:
+def test_without_any_probe_battery_protects_itself() -> None:
     """A board without sensors reports an error and lets no current pass."""
     battery = SimulatedBattery(
         missing_probes=[1, 2], ambient_sensor=False, demand_current=10, clock=Clock()
@@ -89,7 +89,7 @@ def test_without_any_probe_the_battery_protects_itself() -> None:
     ("cell_count", "low_first", "expected"),
     [(4, None, [0, 7]), (8, None, [7, 0]), (16, None, [0, 7]), (8, False, [0, 7])],
 )
-def test_cycle_words_stand_in_the_order_of_the_model(
+def test_cycle_words_stand_in_order_of_model(
     cell_count: int, low_first: bool | None, expected: list[int]
 ) -> None:
     """Only the ZT of 8 cells puts the low word first, unless told otherwise."""
@@ -113,7 +113,7 @@ def test_capacities_have_their_scales() -> None:
     assert pick(old, "remaining_capacity", "full_capacity") == [79.6, 100.0]
 
 
-def test_thresholds_are_reported_where_the_model_has_them() -> None:
+def test_thresholds_are_reported_where_model_has_them() -> None:
     """Pack values follow the cells, currents the pack's rated current."""
     small = SimulatedBattery(
         cell_count=4, capacity=400, reports_thresholds=True, clock=Clock()
@@ -141,7 +141,7 @@ def test_thresholds_are_reported_where_the_model_has_them() -> None:
     assert len({entry.register for entry in THRESHOLDS.values()}) == len(THRESHOLDS)
 
 
-def test_a_state_can_be_forced() -> None:
+def test_state_can_be_forced() -> None:
     """Any state is reported in place of the physics, and the expected values follow from it."""
     battery = SimulatedBattery(cell_count=4, clock=Clock())
     battery.override = ReportedState(
@@ -165,7 +165,7 @@ def test_a_state_can_be_forced() -> None:
     ]
 
 
-def test_small_currents_vanish_in_the_dead_zone() -> None:
+def test_small_currents_vanish_in_dead_zone() -> None:
     """Old boards report no current below a limit, although it flows."""
     battery = SimulatedBattery(
         demand_current=-0.9, current_dead_zone=1.0, clock=Clock()

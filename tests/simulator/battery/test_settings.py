@@ -11,7 +11,7 @@ from simulator.battery import (
 )
 
 
-def test_settings_are_reported_after_a_power_cycle(battery: SimulatedBattery) -> None:
+def test_settings_are_reported_after_power_cycle(battery: SimulatedBattery) -> None:
     """Module ID, protocols and name wait for the switch."""
     assert ask(battery, 0x06, b"\x04") == b"\x00"
     assert ask(battery, 0x05, b"\x02") == b"\x00"
@@ -28,7 +28,7 @@ def test_settings_are_reported_after_a_power_cycle(battery: SimulatedBattery) ->
     assert battery.name == "House 2"
 
 
-def test_protocols_are_refused_while_the_module_id_is_not_1() -> None:
+def test_protocols_are_refused_while_module_id_is_not_1() -> None:
     """What counts is the module ID in effect, not the one that waits."""
     battery = SimulatedBattery(module_id=2, clock=Clock())
 
@@ -63,7 +63,7 @@ def test_values_out_of_range_are_refused(
     assert (battery.expected_values(), battery.name) == before
 
 
-def test_a_battery_may_offer_other_protocols() -> None:
+def test_battery_may_offer_other_protocols() -> None:
     """The ZT of 2024 has an empty list and one of a single name."""
     battery = SimulatedBattery(
         rs485_protocols=ZT_2024_RS485_PROTOCOLS,

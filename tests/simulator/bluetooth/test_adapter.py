@@ -65,7 +65,7 @@ async def test_services_are_remembered_until_cleared(
     assert cached <= 2 < first == cleared
 
 
-async def test_a_connection_timeout_leaves_nothing_behind(
+async def test_connection_timeout_leaves_nothing_behind(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -85,7 +85,7 @@ async def test_a_connection_timeout_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21])
-async def test_a_connection_cancelled_before_the_link_is_up(
+async def test_connection_cancelled_before_link_is_up(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -106,7 +106,7 @@ async def test_a_connection_cancelled_before_the_link_is_up(
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
-async def test_a_connection_cancelled_while_services_are_discovered(
+async def test_connection_cancelled_while_services_are_discovered(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """At whatever packet the caller gives up."""
@@ -123,7 +123,7 @@ async def test_a_connection_cancelled_while_services_are_discovered(
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
-async def test_an_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
+async def test_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral
 ) -> None:
     """The battery sees a timeout, whatever the adapter knew by then."""
@@ -147,7 +147,7 @@ async def test_an_adapter_that_is_unplugged_while_it_connects_holds_no_battery(
 
 
 @pytest.mark.usefixtures("adapter", "peripheral")
-async def test_an_adapter_that_remembers_services_forgets_who_used_them(
+async def test_adapter_that_remembers_services_forgets_who_used_them(
     bluetooth_env: BluetoothEnvironment,
 ) -> None:
     """Otherwise memory would grow with each connection."""
@@ -160,7 +160,7 @@ async def test_an_adapter_that_remembers_services_forgets_who_used_them(
     assert forgotten() is None
 
 
-async def test_a_link_that_comes_after_everybody_left_is_ended(
+async def test_link_that_comes_after_everybody_left_is_ended(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The task that connects dies without telling the controller, as at shutdown."""
@@ -191,7 +191,7 @@ def _cancel_at(
     return lose
 
 
-async def test_a_battery_that_stops_answering_while_connecting_times_out(
+async def test_battery_that_stops_answering_while_connecting_times_out(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The connection is established, the services never arrive."""

@@ -19,7 +19,7 @@ from simulator import clock as simulated
 from simulator.clock import FastClock
 
 
-async def test_waiting_costs_a_jump_per_timer(
+async def test_waiting_costs_jump_per_timer(
     fast_clock: FastClock,
 ) -> None:
     """Sixty seconds are one jump, and timers fire in their order."""
@@ -72,7 +72,7 @@ async def test_all_clocks_agree(hass: HomeAssistant, fast_clock: FastClock) -> N
     assert timedelta(0) <= fired[0] - timedelta(hours=1) < timedelta(seconds=1)
 
 
-async def test_an_executor_job_is_waited_for(fast_clock: FastClock) -> None:
+async def test_executor_job_is_waited_for(fast_clock: FastClock) -> None:
     """No timer overtakes work in a thread."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(1):
@@ -84,7 +84,7 @@ async def test_an_executor_job_is_waited_for(fast_clock: FastClock) -> None:
         assert time.perf_counter() - begin >= 0.04
 
 
-async def test_time_stands_still_for_a_job(fast_clock: FastClock) -> None:
+async def test_time_stands_still_for_job(fast_clock: FastClock) -> None:
     """So that what comes next does not depend on how slow the machine is."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
@@ -92,7 +92,7 @@ async def test_time_stands_still_for_a_job(fast_clock: FastClock) -> None:
     assert loop.time() == begin
 
 
-async def test_a_job_may_wait_for_the_loop(
+async def test_job_may_wait_for_loop(
     fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then time goes on at its real speed after a while."""
@@ -109,7 +109,7 @@ async def test_a_job_may_wait_for_the_loop(
     assert loop.time() - begin >= 0.1
 
 
-async def test_a_clock_can_be_started_at_a_date() -> None:
+async def test_clock_can_be_started_at_date() -> None:
     """The loop's time then is the same each time, too, but for whole days."""
     start = datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC)
     with FastClock(start=start) as clock:
@@ -122,7 +122,7 @@ async def test_a_clock_can_be_started_at_a_date() -> None:
     assert dt_util.utcnow() != start
 
 
-async def test_the_clock_gives_back_what_it_took() -> None:
+async def test_clock_gives_back_what_it_took() -> None:
     """After that, the real functions are in place and the loop has not gone back."""
     loop = asyncio.get_running_loop()
     real = (time.time, time.monotonic, dt_util.utcnow, dt_util.now)

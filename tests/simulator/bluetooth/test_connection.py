@@ -24,7 +24,7 @@ from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
 
 
-async def test_a_status_reply_arrives_whole(
+async def test_status_reply_arrives_whole(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """87 bytes fit the battery's MTU of 160."""
@@ -41,7 +41,7 @@ async def test_a_status_reply_arrives_whole(
     assert [sent.data for sent in peripheral.notifications] == [STATUS]
 
 
-async def test_a_small_mtu_splits_a_reply(
+async def test_small_mtu_splits_reply(
     bluetooth_env: BluetoothEnvironment, battery: CannedBattery
 ) -> None:
     """At the default MTU of 23 a notification holds 20 bytes."""
@@ -65,7 +65,7 @@ async def test_replies_take_their_time(
     assert spent == pytest.approx(0.12)
 
 
-async def test_a_connection_interval_spaces_notifications(
+async def test_connection_interval_spaces_notifications(
     bluetooth_env: BluetoothEnvironment, battery: CannedBattery
 ) -> None:
     """Data moves at connection events only, a few packets in each."""
@@ -83,7 +83,7 @@ async def test_a_connection_interval_spaces_notifications(
     assert gaps == pytest.approx([0, 0.03, 0, 0.03])
 
 
-async def test_the_battery_can_be_read(
+async def test_battery_can_be_read(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The notify characteristic is a buffer, the other echoes; a silent one exists."""
@@ -94,7 +94,7 @@ async def test_the_battery_can_be_read(
     assert session.client.services.get_service(uuid(0xFA00)) is not None
 
 
-async def test_the_battery_takes_one_connection_and_hides(
+async def test_battery_takes_one_connection_and_hides(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -120,7 +120,7 @@ async def test_the_battery_takes_one_connection_and_hides(
     assert not second.connections
 
 
-async def test_a_phone_that_holds_the_link_locks_everybody_out(
+async def test_phone_that_holds_link_locks_everybody_out(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The vendor's app keeps the connection until it is closed."""

@@ -26,7 +26,7 @@ from tests.bluetooth_env import BluetoothEnvironment
 
 
 @pytest.mark.parametrize("fault", ["disconnect_on_connect", "refuse_connection"])
-async def test_a_failed_connection_is_tried_again(
+async def test_failed_connection_is_tried_again(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -39,7 +39,7 @@ async def test_a_failed_connection_is_tried_again(
     assert list(adapter.connections) == [ADDRESS]
 
 
-async def test_a_battery_that_refuses_for_good_is_given_up(
+async def test_battery_that_refuses_for_good_is_given_up(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """With an error, and no slot taken."""
@@ -49,7 +49,7 @@ async def test_a_battery_that_refuses_for_good_is_given_up(
     assert not adapter.connections
 
 
-async def test_a_refused_subscription_is_an_att_error(
+async def test_refused_subscription_is_att_error(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The connection stays, the next attempt works."""
@@ -61,7 +61,7 @@ async def test_a_refused_subscription_is_an_att_error(
     assert await session.ask() == [STATUS]
 
 
-async def test_a_link_lost_on_subscribing_is_a_bleak_error(
+async def test_link_lost_on_subscribing_is_bleak_error(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """Not a cancellation."""
@@ -81,7 +81,7 @@ async def test_a_link_lost_on_subscribing_is_a_bleak_error(
         ("disconnect_in_reply", 20, CHUNKS[:2]),
     ],
 )
-async def test_a_link_lost_around_a_reply(  # noqa: PLR0917
+async def test_link_lost_around_reply(  # noqa: PLR0917
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
@@ -104,7 +104,7 @@ async def test_a_link_lost_around_a_reply(  # noqa: PLR0917
     assert not adapter.connections
 
 
-async def test_a_link_lost_during_a_request_is_a_bleak_error(
+async def test_link_lost_during_request_is_bleak_error(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The caller is not cancelled, and can connect again."""
@@ -122,7 +122,7 @@ async def test_a_link_lost_during_a_request_is_a_bleak_error(
     assert peripheral.connections == 2
 
 
-async def test_a_power_cycle_breaks_the_link_and_renames(
+async def test_power_cycle_breaks_link_and_renames(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,

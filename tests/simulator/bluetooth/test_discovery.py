@@ -23,7 +23,7 @@ from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
 
 
-async def test_a_battery_is_discovered_with_its_name(
+async def test_battery_is_discovered_with_its_name(
     bluetooth_env: BluetoothEnvironment, adapter: VirtualAdapter
 ) -> None:
     """The advertisement carries name and service, from a public address."""
@@ -38,7 +38,7 @@ async def test_a_battery_is_discovered_with_its_name(
 @pytest.mark.parametrize(
     ("mode", "name"), [("active", NAME), ("passive", ADDRESS), ("auto", ADDRESS)]
 )
-async def test_a_name_in_the_scan_response_needs_an_active_scan(
+async def test_name_in_scan_response_needs_active_scan(
     bluetooth_env: BluetoothEnvironment, battery: CannedBattery, mode: str, name: str
 ) -> None:
     """Passive scanning never asks for the scan response."""
@@ -50,7 +50,7 @@ async def test_a_name_in_the_scan_response_needs_an_active_scan(
     assert info.service_uuids == [uuid(0xFF00)]
 
 
-async def test_automatic_scanning_learns_the_name_in_an_active_window(
+async def test_automatic_scanning_learns_name_in_active_window(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, battery: CannedBattery
 ) -> None:
     """An adapter in automatic mode scans actively on demand."""
@@ -60,7 +60,7 @@ async def test_automatic_scanning_learns_the_name_in_an_active_window(
     assert (await bluetooth_env.heard(ADDRESS)).name == NAME
 
 
-async def test_a_long_name_moves_to_the_scan_response(
+async def test_long_name_moves_to_scan_response(
     bluetooth_env: BluetoothEnvironment,
 ) -> None:
     """A legacy advertisement holds 31 bytes."""
@@ -71,7 +71,7 @@ async def test_a_long_name_moves_to_the_scan_response(
     assert (await bluetooth_env.heard(ADDRESS)).name == name
 
 
-async def test_a_first_generation_battery_looks_different(
+async def test_first_generation_battery_looks_different(
     bluetooth_env: BluetoothEnvironment,
 ) -> None:
     """Its address is its manufacturer data; replies come in 75 bytes at most."""
@@ -94,7 +94,7 @@ async def test_a_first_generation_battery_looks_different(
     assert [len(sent.data) for sent in peripheral.notifications] == [75, 12]
 
 
-async def test_a_foreign_pack_advertises_alike_but_has_other_services(
+async def test_foreign_pack_advertises_alike_but_has_other_services(
     bluetooth_env: BluetoothEnvironment,
 ) -> None:
     """0xFF00 proves nothing, neither does a name; the services do."""
@@ -111,7 +111,7 @@ async def test_a_foreign_pack_advertises_alike_but_has_other_services(
     assert not battery.frames
 
 
-async def test_the_best_heard_adapter_connects(
+async def test_best_heard_adapter_connects(
     bluetooth_env: BluetoothEnvironment, adapter: VirtualAdapter
 ) -> None:
     """Home Assistant takes the strongest path; out of range there is none."""
@@ -131,7 +131,7 @@ async def test_the_best_heard_adapter_connects(
     assert (list(adapter.connections), list(second.connections)) == ([ADDRESS], [])
 
 
-async def test_a_silent_battery_is_forgotten_in_time(
+async def test_silent_battery_is_forgotten_in_time(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """Home Assistant's own ageing runs on the simulated clock."""

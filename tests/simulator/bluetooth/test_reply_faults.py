@@ -28,7 +28,7 @@ from tests.bluetooth_env import BluetoothEnvironment
     ],
     ids=lambda value: repr(value) if isinstance(value, ConnectionFaults) else "",
 )
-async def test_a_reply_is_damaged_once(
+async def test_reply_is_damaged_once(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -43,7 +43,7 @@ async def test_a_reply_is_damaged_once(
     assert await session.ask() == [STATUS]
 
 
-async def test_two_replies_can_share_a_notification(
+async def test_two_replies_can_share_notification(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
@@ -58,7 +58,7 @@ async def test_two_replies_can_share_a_notification(
     assert await session.ask() == [SHORT]
 
 
-async def test_a_late_reply_is_overtaken(
+async def test_late_reply_is_overtaken(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
@@ -73,7 +73,7 @@ async def test_a_late_reply_is_overtaken(
     assert await session.ask(seconds=4) == [SHORT, STATUS]
 
 
-async def test_a_silent_link_stays_connected(
+async def test_silent_link_stays_connected(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
@@ -90,7 +90,7 @@ async def test_a_silent_link_stays_connected(
     assert await session.ask() == [STATUS]
 
 
-async def test_the_air_can_lose_packets(
+async def test_air_can_lose_packets(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,

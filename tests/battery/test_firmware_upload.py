@@ -1,0 +1,368 @@
+"""Firmware files are uploaded, checked and stored."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+from pathlib import Path
+import shutil
+from typing import Any
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+
+from .firmware_helpers import (
+    FILE_ID,
+    IMAGE,
+    NAME,
+    OTHER_FILE_ID,
+    PASSWORD,
+    fill,
+    install,
+    open_options,
+    put_file,
+    state,
+    upload,
+)
+from custom_components.voltgo_vlrv.battery import firmware_files
+from custom_components.voltgo_vlrv.battery.firmware_files import FirmwareStore
+from custom_components.voltgo_vlrv.const import CONF_FIRMWARE
+from simulator.firmware import build_image
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import battery, set_options, suggested, wait_until
+from tests.harness import async_setup_battery
+
+
+async def test_a_file_is_checked_shown_and_kept(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """Name, size, version and checksum are shown before it is kept."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    assert state(hass, pack).state == "off"
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, NAME, IMAGE)
+    result = await fill(hass, result)
+    assert result["description_placeholders"] == {
+        "file": NAME,
+        "size": str(len(IMAGE)),
+        "sha256": hashlib.sha256(IMAGE).hexdigest(),
+        "version": "Z01T21",
+    }
+    # Nothing is kept before the owner has seen that.
+    assert state(hass, pack).state == "off"
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "on"
+    assert state(hass, pack).attributes["installed_version"] == "Z01T20"
+    assert state(hass, pack).attributes["latest_version"] == "Z01T21"
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    assert (folder / "bms.bin").read_bytes() == IMAGE
+    # A reload, as after an update of the integration, keeps it.
+    await hass.config_entries.async_reload(entry.entry_id)
+    await wait_until(lambda: state(hass, pack).state == "on")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "component", "password", "field", "error"),
+    [
+        (NAME, IMAGE, "bms", "1234", "password", "wrong_password"),
+        ("photo.bin", IMAGE, "bms", PASSWORD, "file", "wrong_name"),
+        ("ZTHV-C_V1.bin", IMAGE, "bms", PASSWORD, "file", "wrong_component"),
+        (NAME, IMAGE, "comm", PASSWORD, "file", "wrong_component"),
+        (NAME, b"", "bms", PASSWORD, "file", "empty"),
+        (NAME, b"\x01\x02" * 100, "bms", PASSWORD, "file", "too_small"),
+        (NAME, bytes(range(256)) * 5000, "bms", PASSWORD, "file", "too_large"),
+        (NAME, b"PK\x03\x04" + IMAGE, "bms", PASSWORD, "file", "archive"),
+        (
+            NAME,
+            b"<!DOCTYPE html><html>" + b" " * 2000,
+            "bms",
+            PASSWORD,
+            "file",
+            "web_page",
+        ),
+        (NAME, b"hello " * 500, "bms", PASSWORD, "file", "text"),
+        (NAME, b"\xff" * 4096, "bms", PASSWORD, "file", "blank"),
+        ("ZTHV-M.bin", IMAGE, "bms", PASSWORD, "version", "version_missing"),
+    ],
+    ids=lambda item: "data" if isinstance(item, bytes) else item,
+)
+async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR0917
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    name: str,
+    data: bytes,
+    component: str,
+    password: str,
+    field: str,
+    error: str,
+) -> None:
+    """Nothing is kept, and the page is there for another try."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, name, data)
+    result = await fill(hass, result, component, password)
+    assert (result["type"], result["step_id"]) == (
+        FlowResultType.FORM,
+        "firmware_upload",
+    )
+    assert result["errors"] == {field: error}
+    assert not entry.options
+    # What can only be replaced is not suggested again.
+    assert ("file" in suggested(result)) is (
+        error in ("wrong_password", "wrong_component", "version_missing")
+    )
+    put_file(hass, tmp_path, NAME, IMAGE, OTHER_FILE_ID)
+    result = await fill(hass, result, file=OTHER_FILE_ID)
+    assert result["step_id"] == "firmware_confirm"
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right"),
+    [
+        (NAME, {"component": "comm"}, {"component": "bms"}),
+        ("ZTHV-M.bin", {}, {"version": "Z01T21"}),
+        (NAME, {"password": "1234"}, {"password": PASSWORD}),
+    ],
+    ids=["board", "version", "password"],
+)
+async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0917
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    name: str,
+    wrong: dict[str, str],
+    right: dict[str, str],
+) -> None:
+    """Home Assistant hands an upload out once, and the page suggests it again."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, name, IMAGE)
+    for _ in range(2):
+        result = await fill(hass, result, **wrong)
+        assert result["errors"]
+        assert suggested(result)["file"] == FILE_ID
+    result = await fill(hass, result, **right)
+    assert result["step_id"] == "firmware_confirm"
+    assert result["description_placeholders"] == {
+        "file": name,
+        "size": str(len(IMAGE)),
+        "sha256": hashlib.sha256(IMAGE).hexdigest(),
+        "version": "Z01T21",
+    }
+
+
+async def test_an_upload_that_is_gone_is_asked_for_again(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """As after a restart of Home Assistant; and its folder may have been cleaned."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    result = await fill(hass, result)
+    assert result["errors"] == {"file": "file_gone"}
+    assert "file" not in suggested(result)
+    put_file(hass, tmp_path, NAME, IMAGE)
+    shutil.rmtree(tmp_path / FILE_ID)
+    result = await fill(hass, result)
+    assert result["errors"] == {"file": "file_gone"}
+    put_file(hass, tmp_path, NAME, IMAGE, OTHER_FILE_ID)
+    result = await fill(hass, result, file=OTHER_FILE_ID)
+    assert result["step_id"] == "firmware_confirm"
+
+
+@pytest.mark.parametrize("stored_before", [False, True])
+async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stored_before: bool,
+) -> None:
+    """Nothing is left of it, the one before stays, and Submit can be pressed again."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    kept = {}
+    if stored_before:
+        await upload(hass, entry, tmp_path)
+        kept = {"bms.bin": IMAGE}
+    options = entry.options
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    new = build_image("Z01T22", 4096)
+    seen: list[dict[str, bytes]] = []
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(_file: int) -> None:
+        seen.append(files())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, "ZTHV-M_Z01T22.bin", new, OTHER_FILE_ID)
+    result = await fill(hass, result, file=OTHER_FILE_ID)
+    with monkeypatch.context() as disk:
+        disk.setattr(firmware_files, "fsync", full)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {}
+        )
+    assert result["step_id"] == "firmware_confirm"
+    assert result["errors"] == {"base": "not_stored"}
+    # It was all written when the disk was asked for it, and the one before was there.
+    assert seen == [{**kept, "bms.new": new}]
+    assert files() == kept
+    assert entry.options == options
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert files() == {"bms.bin": new}
+
+
+async def test_a_folder_that_cannot_be_made_is_told(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """As on a disk that takes nothing any more."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    await hass.async_add_executor_job(folder.touch)
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, NAME, IMAGE)
+    result = await fill(hass, result)
+    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    assert result["errors"] == {"base": "not_stored"}
+    assert CONF_FIRMWARE not in entry.options
+
+
+async def test_a_version_can_be_typed(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """For files whose name has none."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, "ZTHV-M.bin", IMAGE)
+    result = await fill(hass, result, version=" Z01T21 ")
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert state(hass, pack).attributes["latest_version"] == "Z01T21"
+
+
+@pytest.mark.parametrize(
+    ("installed", "version"),
+    [("06", "05"), ("06", "07"), ("Z01T20", "Z01T10"), ("V03R04", "05")],
+)
+async def test_whatever_differs_is_offered(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    installed: str,
+    version: str,
+) -> None:
+    """A dealer may hand out an older one on purpose; and then it can be installed."""
+    pack = battery("idle", firmware=installed)
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, "ZTHV-M.bin", build_image(version, 4096))
+    result = await fill(hass, result, version=version)
+    await hass.config_entries.options.async_configure(result["flow_id"], {})
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "on"
+    await install(hass, pack)
+    assert state(hass, pack).state == "off"
+    assert state(hass, pack).attributes["installed_version"] == version
+
+
+async def test_a_file_can_be_removed(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """The entity goes back to what the battery runs."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    await upload(hass, entry, tmp_path)
+    result = await open_options(hass, entry, "firmware_remove")
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"component": "bms"}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "off"
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    assert await hass.async_add_executor_job(lambda: list(folder.glob("*.bin"))) == []
+
+
+async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worn card refuses; the update disappears nevertheless."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    await upload(hass, entry, tmp_path)
+    result = await open_options(hass, entry, "firmware_remove")
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", unlink)
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {"component": "bms"}
+        )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert state(hass, pack).state == "off"
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert state(hass, pack).state == "off"
+
+
+async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In another window, while the file is being written."""
+    entry = (await async_setup_battery(hass, bluetooth_env, battery("idle"))).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, NAME, IMAGE)
+    result = await fill(hass, result)
+    save = FirmwareStore.async_save
+
+    async def slow(store: FirmwareStore, image: Any) -> None:
+        await asyncio.sleep(5)
+        await save(store, image)
+
+    monkeypatch.setattr(FirmwareStore, "async_save", slow)
+    confirming = hass.async_create_task(
+        hass.config_entries.options.async_configure(result["flow_id"], {})
+    )
+    await asyncio.sleep(1)
+    await set_options(hass, entry, interval=30)
+    result = await confirming
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options["interval"] == 30
+    assert "bms" in entry.options[CONF_FIRMWARE]
+
+
+async def test_removing_the_battery_removes_its_files(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """Nothing of it is left behind."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    await upload(hass, entry, tmp_path)
+    folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
+    assert await hass.async_add_executor_job(folder.exists)
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not await hass.async_add_executor_job(folder.exists)

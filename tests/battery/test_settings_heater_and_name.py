@@ -1,0 +1,343 @@
+"""The heater's permission and the Bluetooth name."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, EVENT_STATE_CHANGED
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
+
+from .settings_helpers import SET_NAME, async_setup, check, refused
+from custom_components.voltgo_vlrv.const import DOMAIN
+from simulator.battery import SimulatedBattery, settings_frame
+from simulator.faults import FOREVER
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import (
+    POLL_INTERVAL,
+    battery,
+    enable_all,
+    entity_id,
+    value,
+    wait_until,
+)
+from tests.harness import BatteryHarness
+
+# --- Heater ---------------------------------------------------------------------------
+
+
+async def test_the_heater_is_on_when_the_battery_says_so(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Within ten seconds, one frame, never before it is reported."""
+    one = await async_setup(hass, bluetooth_env)
+    assert one.shown("heater", "switch") == "off"
+    for enabled, frame in ((True, "100a0101e4b6"), (False, "100a01002576")):
+        one.peripheral.writes.clear()
+        started = hass.loop.time()
+        await one.allow_heating(enabled)
+        assert hass.loop.time() - started <= 10
+        await hass.async_block_till_done()
+        assert one.shown("heater", "switch") == ("on" if enabled else "off")
+        assert one.pack.heating_enabled is enabled
+        assert one.changes == [bytes.fromhex(frame)]
+    assert one.issue is None
+
+
+async def test_the_heater_is_never_shown_ahead_of_the_battery(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is reported is what stands, also while the command is under way."""
+    one = await async_setup(hass, bluetooth_env)
+    entity = entity_id(hass, one.pack.address, "heater", "switch")
+    states: list[tuple[str, bool]] = []
+
+    @callback
+    def note(event: Event[Any]) -> None:
+        if event.data["entity_id"] == entity:
+            states.append((event.data["new_state"].state, one.pack.heating_enabled))
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, note)
+
+    def obey_later(value: int) -> bytes:
+        hass.loop.call_later(4.5, setattr, one.pack, "heating_enabled", bool(value))
+        return b"\0"
+
+    monkeypatch.setattr(one.pack, "_switch_heater", obey_later)
+    started = hass.loop.time()
+    task = hass.async_create_task(one.allow_heating(True))
+    await asyncio.sleep(4)
+    assert not task.done()
+    assert one.shown("heater", "switch") == "off"
+    await task
+    assert 4.5 <= hass.loop.time() - started <= 10
+    assert states == [("on", True)]
+    assert len(one.changes) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "key"),
+    [
+        ("silent", "heater_unanswered"),
+        ("refuse", "heater_refused"),
+        ("ignore", "heater_not_confirmed"),
+    ],
+)
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_a_heater_that_does_not_follow_is_told_of(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    answer: Any,
+    key: str,
+    enabled: bool,
+) -> None:
+    """The switch shows what the battery reports, and one frame was sent."""
+    one = await async_setup(
+        hass, bluetooth_env, battery("idle", heating_enabled=not enabled)
+    )
+    before = "off" if enabled else "on"
+    one.pack.settings.heater_answer = answer
+    started = hass.loop.time()
+    async with refused(one, key, "heater"):
+        await one.allow_heating(enabled)
+    assert hass.loop.time() - started <= 15
+    assert one.shown("heater", "switch") == before
+    await asyncio.sleep(2 * POLL_INTERVAL)
+    assert one.shown("heater", "switch") == before
+    assert one.pack.heating_enabled is not enabled
+    assert len(one.changes) == 1
+    assert one.issue is None
+
+
+async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Whether it took the command is not known, until the battery says so."""
+    one = await async_setup(hass, bluetooth_env)
+    one.peripheral.faults.drop = 1
+    async with refused(one, "heater_unanswered", "heater"):
+        await one.allow_heating(True)
+    await asyncio.sleep(POLL_INTERVAL + 1)
+    assert one.shown("heater", "switch") == "on"
+    assert len(one.changes) == 1
+
+
+async def test_a_heater_is_not_confirmed_by_what_was_reported_before(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Only a status that was read after the command confirms it."""
+    one = await async_setup(hass, bluetooth_env, battery("idle", heating_enabled=True))
+    assert one.shown("heater", "switch") == "on"
+    one.peripheral.notifications.clear()
+    task = hass.async_create_task(one.allow_heating(True))
+    await wait_until(lambda: one.peripheral.notifications)
+    one.pack.heating_enabled = False
+    one.peripheral.faults.drop = FOREVER
+    with pytest.raises(HomeAssistantError) as caught:
+        await task
+    check(one, caught.value, "heater_not_confirmed", "heater")
+
+
+async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Ten seconds are ten seconds, also where each poll waits for its tries."""
+    one = await async_setup(hass, bluetooth_env)
+    one.peripheral.notifications.clear()
+    started = hass.loop.time()
+    task = hass.async_create_task(one.allow_heating(True))
+    await wait_until(lambda: one.peripheral.notifications)
+    one.peripheral.faults.drop = FOREVER
+    with pytest.raises(HomeAssistantError) as caught:
+        await task
+    check(one, caught.value, "heater_not_confirmed", "heater")
+    assert hass.loop.time() - started <= 20
+
+
+async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """With words, as the battery will not report it."""
+    one = await async_setup(hass, bluetooth_env)
+    one.pack.settings.heater_answer = "ignore"
+    task = hass.async_create_task(one.allow_heating(True))
+    await asyncio.sleep(3)
+    assert not task.done()
+    await hass.config_entries.async_unload(one.entry.entry_id)
+    async with refused(one, "heater_interrupted", "heater"):
+        await task
+
+
+async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The battery is disconnected then, and not asked again."""
+    one = await async_setup(hass, bluetooth_env)
+    switching = hass.async_create_task(one.allow_heating(True))
+    await wait_until(lambda: one.changes)
+    began = hass.loop.time()
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    async with refused(one, "heater_interrupted", "heater"):
+        await switching
+    assert hass.loop.time() - began < 3
+
+
+async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after another firmware: the effect of the command is not reported."""
+    one = await async_setup(hass, bluetooth_env)
+    answer = one.pack.handle
+    monkeypatch.setattr(
+        one.pack,
+        "handle",
+        lambda frame: None if frame[1] == 3 and frame[5] == 41 else answer(frame),
+    )
+    await one.peripheral.power_cycle()
+    await wait_until(lambda: one.shown("heater", "switch") == "unknown", 120)
+    one.peripheral.writes.clear()
+    async with refused(one, "heater_not_reported"):
+        await one.allow_heating(True)
+    assert one.changes == []
+
+
+async def test_a_battery_without_register_40_has_no_heater(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Older boards report 39 registers, so nothing could be confirmed."""
+    one = await async_setup(
+        hass, bluetooth_env, battery("idle", generation=1, name="ZT-12.8V100Ah-0009")
+    )
+    assert not one.has("heater", "switch")
+
+
+# --- Bluetooth name -------------------------------------------------------------------
+
+
+async def renamable(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    pack: SimulatedBattery | None = None,
+) -> BatteryHarness:
+    """Return a battery whose name is switched on."""
+    one = await async_setup(hass, bluetooth_env, pack)
+    await enable_all(hass, one.pack.address)
+    await one.wait_connected()
+    one.peripheral.writes.clear()
+    return one
+
+
+async def test_the_name_is_switched_off_by_default(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """It is changed once in the life of a battery, if at all."""
+    one = await async_setup(hass, bluetooth_env)
+    entity = er.async_get(hass).async_get(
+        entity_id(hass, one.pack.address, "bluetooth_name", "text")
+    )
+    assert entity is not None
+    assert entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+    assert one.shown("bluetooth_name", "text") is None
+
+
+@pytest.mark.parametrize("name", ["My motorhome battery 1", "ZT-12.8V100Ah-0001 (a)"])
+async def test_a_longer_name_is_advertised_after_the_power_cycle(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
+) -> None:
+    """The entry and its entities stay, whatever the battery is called."""
+    one = await renamable(hass, bluetooth_env)
+    await renamed(hass, bluetooth_env, one, name)
+
+
+@pytest.mark.parametrize("linked_for", [0, 300])
+@pytest.mark.parametrize("name", ["Grandma", "~", "ZT-12.8V100Ah-0002"])
+async def test_a_shorter_name_is_advertised_after_the_power_cycle(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str, linked_for: int
+) -> None:
+    """Though the scanner takes it for shortened while it remembers a longer one."""
+    one = await renamable(hass, bluetooth_env)
+    await asyncio.sleep(linked_for)
+    await renamed(hass, bluetooth_env, one, name)
+
+
+async def renamed(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    one: BatteryHarness,
+    name: str,
+) -> None:
+    """Check that a new name gets through."""
+    old = one.pack.name
+    title = one.entry.title
+    entities = {
+        entity.entity_id
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), one.entry.entry_id
+        )
+    }
+    assert one.shown("bluetooth_name", "text") == old
+    await one.rename(name)
+    assert one.changes == [settings_frame(SET_NAME, name.encode("ascii"))]
+    assert one.shown("bluetooth_name", "text") == old
+    assert one.pending == f"- Bluetooth name: {name}"
+    await asyncio.sleep(2 * POLL_INTERVAL)
+    assert one.pending == f"- Bluetooth name: {name}"
+
+    await one.power_cycle()
+    assert one.pack.name == name
+    assert one.shown("bluetooth_name", "text") == name
+    assert one.issue is None
+    assert one.entry.title == title
+    assert entities == {
+        entity.entity_id
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), one.entry.entry_id
+        )
+    }
+    await asyncio.sleep(2 * POLL_INTERVAL)
+    assert value(hass, one.pack.address, "voltage") != "unavailable"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "x" * 23, "Büro", "ü", "van\n", "van\0", "a\tb", "van \U0001f50b", "van\x7f"],
+)
+async def test_a_bad_name_is_refused_before_anything_is_sent(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
+) -> None:
+    """1-22 printable ASCII characters; some are refused by Home Assistant itself.
+
+    It has no translated text of its own for that before 2026.11.
+    """
+    one = await renamable(hass, bluetooth_env)
+    with pytest.raises((ServiceValidationError, ValueError)) as caught:
+        await one.rename(name)
+    if getattr(caught.value, "translation_domain", None) == DOMAIN:
+        check(one, caught.value, "invalid_name", "bluetooth_name")
+    assert one.changes == []
+    assert one.issue is None
+    assert one.shown("bluetooth_name", "text") == one.pack.name
+
+
+@pytest.mark.parametrize("name", ["x" * 23, "Büro", "a"])
+async def test_a_name_is_shown_even_if_it_could_not_be_written(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    name: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What another tool has set is no reason for errors in the log."""
+    one = await renamable(hass, bluetooth_env)
+    one.pack.name = name
+    await one.power_cycle()
+    await asyncio.sleep(2 * POLL_INTERVAL)
+    assert value(hass, one.pack.address, "voltage") != "unavailable"
+    assert not [record for record in caplog.records if record.exc_info]
