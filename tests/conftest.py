@@ -10,6 +10,7 @@ import os
 from random import Random
 from typing import Any, Final, cast, override
 
+from hypothesis import settings
 import pytest
 
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
@@ -38,6 +39,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if (reason := known.get(item.originalname)) is not None:
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
 
+
+# A deadline would be one in real time.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 # Each statement of the recorder would be printed.
 logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)

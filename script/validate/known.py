@@ -23,8 +23,6 @@ WORDS: list[str] = [
     "custom_components/voltgo_vlrv/dashboard.py",
     "custom_components/voltgo_vlrv/history/energy.py",
     "custom_components/voltgo_vlrv/history/store.py",
-    "custom_components/voltgo_vlrv/issues.py",
-    "custom_components/voltgo_vlrv/localization.py",
     "custom_components/voltgo_vlrv/options_flow.py",
     "custom_components/voltgo_vlrv/sensor.py",
     "custom_components/voltgo_vlrv/services.py",
