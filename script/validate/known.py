@@ -4,7 +4,6 @@ IMPORTS: list[str] = []
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
     "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator lines",
-    "custom_components/voltgo_vlrv/vlrv/client.py VlrvClient lines",
     "script/benchmarks/environment.py",
 ]
 WORDS: list[str] = [
@@ -30,8 +29,6 @@ WORDS: list[str] = [
     "custom_components/voltgo_vlrv/switch.py",
     "custom_components/voltgo_vlrv/translations/en.json",
     "custom_components/voltgo_vlrv/trigger.py",
-    "custom_components/voltgo_vlrv/vlrv/errors.py",
-    "custom_components/voltgo_vlrv/vlrv/trace.py",
     "tests/bank/test_aggregate.py",
     "tests/bank/test_automations.py",
     "tests/bank/test_config_flow.py",
@@ -63,14 +60,4 @@ WORDS: list[str] = [
     "tests/script/test_validate.py",
     "tests/test_coordinator.py",
     "tests/test_diagnostics.py",
-    "tests/vlrv/conftest.py",
-    "tests/vlrv/harness.py",
-    "tests/vlrv/test_captures.py",
-    "tests/vlrv/test_client.py",
-    "tests/vlrv/test_connecting.py",
-    "tests/vlrv/test_firmware.py",
-    "tests/vlrv/test_frames.py",
-    "tests/vlrv/test_requests.py",
-    "tests/vlrv/test_settings.py",
-    "tests/vlrv/test_trace.py",
 ]

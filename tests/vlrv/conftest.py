@@ -57,7 +57,7 @@ async def build_fixture(
 
 @pytest.fixture(name="link")
 async def link_fixture(build: Build) -> AsyncGenerator[Link]:
-    """Return a client that is not connected yet; afterwards it lets go."""
+    """Return a client that is not connected yet; afterwards it disconnects."""
     link = await build()
     yield link
     await link.client.disconnect()

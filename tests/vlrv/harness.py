@@ -105,7 +105,7 @@ class Link:
         assert self.peripheral.is_connected
 
     async def assert_usable(self) -> None:
-        """Check that a good reading comes about, from whatever state, and let go."""
+        """Check that a good reading comes about, from whatever state, and disconnect."""
         self.peripheral.faults.clear()
         self.adapter.faults.clear()
         await asyncio.sleep(3)

@@ -200,7 +200,7 @@ def test_a_pack_of_8_cells_with_its_cycles_low_word_first() -> None:
 
 
 def test_a_board_without_temperature_sensors() -> None:
-    """4 cells, 400 Ah, in tenths; its error word has a bit that nobody knows."""
+    """4 cells, 400 Ah, in tenths; its error word has a bit whose meaning is unknown."""
     status = decoded("no temperature sensors")
     assert status.voltage == 13.29
     assert status.cells == (3323, 3322, 3323, 3321)

@@ -395,7 +395,7 @@ def test_every_error_is_one_of_ours() -> None:
 async def test_a_transfer_goes_on_only_on_the_connection_it_began_on(
     connected: Link,
 ) -> None:
-    """One that was made anew may lead to a battery that has restarted."""
+    """Another one may lead to a battery that has restarted."""
     connected.battery.firmware_receiver = FirmwareReceiver()
     image = check_image("ZTHV-M_Z01T21.bin", build_image("Z01T21", 4096))
     client = connected.client

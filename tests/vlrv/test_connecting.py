@@ -97,7 +97,7 @@ async def test_a_battery_that_went_away_is_given_up_in_time(link: Link) -> None:
 
 
 async def test_a_refused_connection_is_not_reachable(link: Link) -> None:
-    """The battery advertises, and takes nobody."""
+    """The battery advertises, and takes no adapter."""
     link.peripheral.faults.refuse_connection = FOREVER
     before = link.clock.now
     with pytest.raises(NotReachableError):

@@ -516,7 +516,7 @@ async def test_nothing_is_sent_after_cancelling(link: Link, sub_command: int) ->
     assert link.requests[-1][1] == sub_command
 
 
-async def test_after_a_failure_everything_starts_anew(link: Link) -> None:
+async def test_transfer_after_a_failure_starts_from_the_beginning(link: Link) -> None:
     """No resuming: the next transfer begins with Sync and succeeds."""
     link.receiver.faults["write"] = Fault("no_answer", package=4)
     await failure(link)
@@ -531,7 +531,7 @@ async def test_after_a_failure_everything_starts_anew(link: Link) -> None:
 async def test_only_the_identity_tells_whether_the_new_version_runs(
     link: Link, comes_back: ComesBack
 ) -> None:
-    """The transfer succeeds all the same."""
+    """The transfer succeeds nevertheless."""
     link.receiver.comes_back = comes_back
     await link.send(check_image(NAME, SMALL))
     link.battery.power_cycle()

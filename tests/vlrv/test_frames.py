@@ -338,7 +338,7 @@ def test_junk_behind_a_frame_is_thrown_away(junk: bytes) -> None:
     [
         b"\x01\x03\x00",  # a reply without registers: a request begins like that
         b"\x01\x03\x03abc",  # half a register
-        b"\x01\x01\x02ab",  # a function nobody asked
+        b"\x01\x01\x02ab",  # a function that was not asked for
         b"\x01\x10\x00\x28\x00\x01",
         b"\x02\x03\x02ab",  # another slave
         b"\x64\x00\x00\x00\x00",

@@ -133,7 +133,7 @@ async def test_a_dropped_reply_is_asked_for_again(connected: Link, lost: int) ->
 
 
 async def test_three_tries_are_enough(connected: Link) -> None:
-    """F6: after 6 s nobody answered; the client is usable afterwards."""
+    """F6: after 6 s no caller answered; the client is usable afterwards."""
     await connected.client.read_status()
     connected.peripheral.writes.clear()
     connected.peripheral.faults.drop = FOREVER
@@ -284,7 +284,7 @@ async def test_a_late_reply_is_not_taken_for_another_answer(build: Build) -> Non
     await link.client.disconnect()
 
 
-async def test_a_reply_that_nobody_waits_for_is_discarded(connected: Link) -> None:
+async def test_reply_without_a_waiting_request_is_discarded(connected: Link) -> None:
     """F2: it came when all tries were over, and answers nothing later."""
     connected.battery.script[STATUS_41] = [
         *[frame(current=8.0)] * 4,
@@ -400,7 +400,7 @@ async def test_a_battery_that_refuses_41_is_asked_for_39(
     assert connected.sent == [STATUS_41, STATUS_39, STATUS_39]
 
 
-async def test_a_battery_that_refuses_what_it_answered_is_asked_anew(
+async def test_battery_that_refuses_what_it_answered_is_asked_for_all_again(
     connected: Link,
 ) -> None:
     """One bad reply does not make it lose its heater; another firmware may."""

@@ -418,7 +418,7 @@ def test_a_code_that_is_listed_twice_can_be_told_apart() -> None:
 
 
 def test_a_name_that_is_empty_is_no_option_without_words() -> None:
-    """A list may hold places that are not used; nobody can choose a blank."""
+    """A list may hold places that are not used; a blank cannot be chosen."""
     assert all(brand_names(("P01-GRW", "")))
 
 

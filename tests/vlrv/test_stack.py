@@ -249,7 +249,7 @@ async def test_garbage_between_replies_ends_no_connection(connected: Link) -> No
     assert connected.client.discarded_bytes > 2 * MAX_DISCARDED_BYTES
 
 
-async def test_frames_that_nobody_asked_for_do_not_excuse_garbage(
+async def test_unrequested_frames_do_not_excuse_garbage(
     connected: Link,
 ) -> None:
     """Only replies count: a hostile device can make frames as well."""

@@ -36,7 +36,7 @@ TABLE = {
     99: 70, 100: 75, 101: 65,
     102: 95, 103: 100, 104: 80,
 }  # fmt: skip
-# What the keys of the map and of the simulator call the same thing.
+# What the keys of the map and of the simulator call the same value.
 WORDS = {
     "cell_uv": "cell_undervoltage",
     "cell_ov": "cell_overvoltage",

@@ -104,14 +104,14 @@ async def test_the_same_event_again_is_counted(fast_clock: object) -> None:
     started = time.time()
     trace.record_event(ConnectionEvent.LOST)
     for _ in range(1000):
-        trace.record_event(ConnectionEvent.NOT_CONNECTED, "nobody hears it", b"\x01")
+        trace.record_event(ConnectionEvent.NOT_CONNECTED, "out of range", b"\x01")
         await asyncio.sleep(10)
     trace.record_event(ConnectionEvent.NOT_CONNECTED, "no slot")
     broke, away, slot = trace.as_dict()["events"]
     assert broke["event"] == "lost"
     assert (away["count"], away["detail"], away["frame"]) == (
         1000,
-        "nobody hears it",
+        "out of range",
         "01",
     )
     first = datetime.fromisoformat(away["first"])
@@ -195,7 +195,7 @@ async def test_an_attempt_to_connect_that_fails_says_why(
 async def test_silence_and_late_answers_are_told_apart(
     client: VlrvClient, peripheral: Peripheral
 ) -> None:
-    """The request that got no answer, and the answer that nobody waited for."""
+    """The request that got no answer, and the answer that came too late."""
     await client.connect()
     peripheral.faults.drop = FOREVER
     with pytest.raises(NoAnswerError):

@@ -147,8 +147,6 @@ class VlrvClient:
         """Disconnect."""
         await self.disconnect()
 
-    # --- connection -------------------------------------------------------------------
-
     @property
     def name(self) -> str:
         """Name of the battery in log lines."""
@@ -167,8 +165,7 @@ class VlrvClient:
     def is_disconnecting(self) -> bool:
         """Return whether a connection that is to end is still held.
 
-        A disconnect that fails is repeated until the Bluetooth stack reports that the
-        connection is gone; until then no other device can connect to the battery.
+        A disconnect that fails is repeated; until it works no other device can connect.
         """
         return self._connection.is_disconnecting
 
@@ -188,24 +185,21 @@ class VlrvClient:
     async def connect(self) -> None:
         """Connect and subscribe; do nothing while connected.
 
-        Raises NotReachableError, NoSlotError, ConnectionLostError, or NotVlrvError when
-        the device lacks the battery's service.
+        Raises NotReachableError, NoSlotError, ConnectionLostError or NotVlrvError.
         """
         await self._connection.connect()
 
     async def disconnect(self, *, clear_service_cache: bool = False) -> None:
         """Disconnect; never raises, does nothing without a connection.
 
-        A connection attempt is cancelled. Takes at most about 8 s; `is_disconnecting`
-        is true afterwards if the Bluetooth stack could not do it yet.
-        `clear_service_cache` has the adapter discover the services again next time.
+        Cancels a connection attempt. Takes about 8 s at most; `is_disconnecting` is true
+        afterwards if the Bluetooth stack could not do it yet. `clear_service_cache` has
+        the adapter discover the services again next time.
         """
         await self._connection.disconnect(clear_service_cache=clear_service_cache)
 
     def _handle_connected(self, profile: GattProfile) -> None:
         self._status_length.reset(profile.status_counts)
-
-    # --- reads ------------------------------------------------------------------------
 
     async def read_status(self) -> BatteryStatus:
         """Read the live values.
@@ -244,14 +238,11 @@ class VlrvClient:
     async def probe_status_length(self) -> None:
         """Ask for the most status registers, if fewer were answered so far.
 
-        A reply lost at the first read does not prove that the battery has no more of
-        them; `read_status` then reads all. Raises NoAnswerError, RefusedError or
-        ConnectionLostError.
+        A reply that was lost proves nothing; `read_status` then reads all of them. Raises
+        NoAnswerError, RefusedError or ConnectionLostError.
         """
         if (most := self._status_length.unproven_maximum) is not None:
-            await self._transport.read_registers(
-                STATUS_START, most, self._timing.optional_attempts
-            )
+            await self._read_block(STATUS_START, most)
             self._status_length.answered(most)
 
     async def read_identity(self) -> Identity:
@@ -259,11 +250,7 @@ class VlrvClient:
 
         Raises NoAnswerError, RefusedError or ConnectionLostError.
         """
-        return decode_identity(
-            await self._transport.read_registers(
-                IDENTITY_START, IDENTITY_COUNT, self._timing.optional_attempts
-            )
-        )
+        return decode_identity(await self._read_block(IDENTITY_START, IDENTITY_COUNT))
 
     async def read_thresholds(self) -> Mapping[str, float]:
         """Read the thresholds by key, in the units of `thresholds.THRESHOLDS`.
@@ -272,26 +259,24 @@ class VlrvClient:
         ConnectionLostError.
         """
         return decode_thresholds(
-            [
-                await self._transport.read_registers(
-                    start, count, self._timing.optional_attempts
-                )
-                for start, count in THRESHOLD_READS
-            ]
+            [await self._read_block(start, count) for start, count in THRESHOLD_READS]
         )
 
     async def read_registers(self, start: int, count: int) -> tuple[int, ...]:
         """Read `count` (1-125) raw registers of 16 bits from `start` (0-65535).
 
-        For reports on registers whose meaning is unknown. Raises ValueError outside of
-        the ranges, NoAnswerError, RefusedError or ConnectionLostError.
+        Raises ValueError outside of these ranges, NoAnswerError, RefusedError or
+        ConnectionLostError.
         """
-        frame = await self._transport.read_registers(
-            start, count, self._timing.optional_attempts
-        )
+        frame = await self._read_block(start, count)
         return tuple(
             int.from_bytes(frame[at : at + 2], "big")
             for at in range(3, len(frame) - 2, 2)
+        )
+
+    async def _read_block(self, start: int, count: int) -> bytes:
+        return await self._transport.read_registers(
+            start, count, self._timing.optional_attempts
         )
 
     async def read_module_id(self) -> int:
@@ -325,16 +310,13 @@ class VlrvClient:
     async def measure_write_size(self) -> int:
         """Return how many bytes one write surely carries on this connection.
 
-        The largest notification is the proof; what the stack says may belong to an
-        earlier connection. If none was as large as a firmware package, registers are
-        read that fill one. Raises ConnectionLostError.
+        See `Transport.measure_write_size`; `firmware.MAX_REQUEST_SIZE` is wanted. Raises
+        ConnectionLostError.
         """
         async with self._transport.exclusive() as connection:
             return await self._transport.measure_write_size(
                 MAX_REQUEST_SIZE, connection
             )
-
-    # --- writes -----------------------------------------------------------------------
 
     async def write_setting(self, request: bytes) -> None:
         """Write one setting, once; `request` comes from a function of `settings`.
@@ -344,8 +326,8 @@ class VlrvClient:
         battery applied it. It is based on values read on this connection, so it is sent
         on no other.
 
-        A reply does not say which value it confirms. After a write without a reply the
-        connection is closed, so that a late one is not taken for that of the next write.
+        Without a reply the connection is closed: it does not say which value it confirms,
+        so a late one could be taken for that of the next write.
         """
         expected = ExpectedReply(SETTINGS_FAMILY, request[1], STATUS_REPLY_LENGTH)
         connection = self.counters.connects
@@ -369,8 +351,8 @@ class VlrvClient:
     ) -> None:
         """Transfer a firmware image, see `firmware.transfer`.
 
-        Nothing else is sent meanwhile, and nothing at all before this connection is known
-        to carry a package (`measure_write_size`). Raises FirmwareError.
+        Nothing else is sent meanwhile, and nothing before this connection is known to
+        carry a package (`measure_write_size`). Raises FirmwareError.
         """
         async with self._transport.exclusive() as connection:
             try:

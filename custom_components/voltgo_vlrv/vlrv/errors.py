@@ -115,7 +115,7 @@ class FirmwareError(VlrvError):
 
     @property
     def may_restart(self) -> bool:
-        """Whether the battery may have taken the last step and restart all the same."""
+        """Return whether the battery may have taken the last step and restart."""
         return (
             self.step is FirmwareStep.FINISH
             and self.reason is not FirmwareFailure.REFUSED

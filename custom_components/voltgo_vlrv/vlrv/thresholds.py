@@ -105,17 +105,25 @@ def decode_thresholds(frames: Sequence[bytes]) -> Mapping[str, float]:
     """
     thresholds: dict[str, float] = {}
     for (start, count), frame in zip(THRESHOLD_READS, frames, strict=True):
-        data = frame[3:-2]
-        for threshold in THRESHOLDS:
-            if start <= threshold.number < start + count:
-                at = 2 * (threshold.number - start)
-                # A register that this battery does not have reads 0 (A), and no threshold
-                # is 0 V, 0 A, 0 s or -50 °C.
-                if raw := int.from_bytes(data[at : at + 2], "big"):
-                    value = (raw + threshold.offset) / threshold.divisor
-                    least, most = VALID_RANGES[threshold.divisor, threshold.unit]
-                    if threshold.minimum is not None:
-                        least = threshold.minimum
-                    if least <= value <= most:
-                        thresholds[threshold.key] = value
+        thresholds |= decode_threshold_block(frame[3 : 3 + 2 * count], start)
+    return thresholds
+
+
+def decode_threshold_block(data: bytes, start: int) -> dict[str, float]:
+    """Decode the thresholds among consecutive registers from `start`, by key.
+
+    `data` has two bytes for each register, high byte first.
+    """
+    thresholds = {}
+    for threshold in THRESHOLDS:
+        at = 2 * (threshold.number - start)
+        # A register that this battery does not have reads 0 (A), and no threshold is
+        # 0 V, 0 A, 0 s or -50 °C.
+        if at >= 0 and (raw := int.from_bytes(data[at : at + 2], "big")):
+            value = (raw + threshold.offset) / threshold.divisor
+            least, most = VALID_RANGES[threshold.divisor, threshold.unit]
+            if threshold.minimum is not None:
+                least = threshold.minimum
+            if least <= value <= most:
+                thresholds[threshold.key] = value
     return thresholds

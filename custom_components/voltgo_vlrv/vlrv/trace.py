@@ -1,7 +1,7 @@
-"""What went over the link lately: frames both ways, and what became of the link.
+"""The last frames both ways, and what became of the connection.
 
-Kept as it came and put into words only when somebody asks, so it costs next to nothing
-while nobody does.
+Kept as it came and put into words on request only, so it costs next to nothing
+otherwise.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _SERIAL_AT: Final = 3 + 2 * next(
 
 
 class ConnectionEvent(StrEnum):
-    """What can become of a link."""
+    """What can become of a connection."""
 
     CONNECTED = "connected"
     NOT_CONNECTED = "not_connected"
     """An attempt to connect failed."""
     LOST = "lost"
     DISCONNECTED = "disconnected"
-    """The link was ended from here."""
+    """The connection was ended from here."""
     UNANSWERED = "unanswered"
     LATE_REPLY = "late_reply"
-    """A frame that nobody waited for, or not any more."""
+    """A frame without a waiting request."""
     REFUSED = "refused"
     REJECTED = "rejected"
     """An intact sample that cannot be true."""

@@ -1,0 +1,7 @@
+"""`python -m vlrv_cli` is the same as `vlrv`."""
+
+from __future__ import annotations
+
+from . import main
+
+main()
