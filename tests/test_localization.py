@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from hypothesis import given, strategies as st
 import pytest
 
@@ -12,6 +15,9 @@ from custom_components.voltgo_vlrv.localization import (
     plain_text,
 )
 from custom_components.voltgo_vlrv.vlrv.faults import FAULTS
+
+TRANSLATIONS = Path("custom_components/voltgo_vlrv/translations")
+LANGUAGES = sorted(path.stem for path in TRANSLATIONS.glob("*.json"))
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,22 @@ def test_fault_list_with_long_names_fits_into_a_state(length: int) -> None:
     assert len(text) <= STATE_MAX
     assert text.startswith("x" * length)
     assert text.endswith("...") == (len(", ".join(names.values())) > STATE_MAX)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_fault_list_of_every_set_of_faults_fits_into_a_state(language: str) -> None:
+    """All 16,384 sets in each language, with nothing but whole names before the end."""
+    assert len(LANGUAGES) == 5
+    assert len(FAULTS) == 14
+    texts = json.loads((TRANSLATIONS / f"{language}.json").read_text(encoding="utf-8"))
+    names = texts["selector"]["fault"]["options"]
+    error = names["error"].replace("{code}", "FFFF")
+    longest = 0
+    for bits in range(1 << len(FAULTS)):
+        active = [fault.key for at, fault in enumerate(FAULTS) if bits >> at & 1]
+        text = fault_list(names, active, errors=0xFFFF)
+        longest = max(longest, len(text))
+        shown = text.removesuffix(", ...").split(", ")
+        expected = [*(names[key] for key in active), error]
+        assert shown == (expected[: len(shown)] if text.endswith("...") else expected)
+    assert 240 < longest <= STATE_MAX

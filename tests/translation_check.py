@@ -20,7 +20,7 @@ from unittest.mock import patch
 from homeassistant.config_entries import OptionsFlowManager
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowHandler, FlowManager, FlowResultType
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import EntityPlatform
 from homeassistant.helpers.issue_registry import IssueRegistry
@@ -111,6 +111,9 @@ class TranslationCheck:
 
     def check_exception(self, err: HomeAssistantError, raised_in: str) -> None:
         """Check an exception of the integration; `raised_in` is the name of a module."""
+        # Home Assistant answers a refused permission in its own words.
+        if isinstance(err, Unauthorized):
+            return
         if raised_in.startswith(INTEGRATION) and err.translation_domain != DOMAIN:
             self.problems.add(f"{raised_in}: {type(err).__name__} is not translated")
         if err.translation_domain == DOMAIN:

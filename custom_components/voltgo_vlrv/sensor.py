@@ -207,7 +207,7 @@ ACTIVE_FAULTS: Final = SensorEntityDescription(
     entity_category=EntityCategory.DIAGNOSTIC,
 )
 
-LINK_SENSORS: Final[tuple[ValueSensorDescription[VlrvData], ...]] = (
+CONNECTION_SENSORS: Final[tuple[ValueSensorDescription[VlrvData], ...]] = (
     ValueSensorDescription(
         key="last_update",
         translation_key="last_update",
@@ -229,7 +229,7 @@ LINK_SENSORS: Final[tuple[ValueSensorDescription[VlrvData], ...]] = (
 )
 
 
-LINK_STATUS: Final = SensorEntityDescription(
+CONNECTION_STATUS: Final = SensorEntityDescription(
     key="connection_status",
     translation_key="connection_status",
     device_class=SensorDeviceClass.ENUM,
@@ -341,8 +341,10 @@ async def async_setup_entry(
         lambda description: VlrvLimitSensor(battery, description),
     )
     async_add_entities([VlrvActiveFaults(battery, ACTIVE_FAULTS)])
-    async_add_entities(VlrvLinkSensor(battery, sensor) for sensor in LINK_SENSORS)
-    async_add_entities([VlrvLinkStatus(battery, LINK_STATUS)])
+    async_add_entities(
+        VlrvConnectionSensor(battery, sensor) for sensor in CONNECTION_SENSORS
+    )
+    async_add_entities([VlrvConnectionStatusSensor(battery, CONNECTION_STATUS)])
     async_add_entities(VlrvEnergySensor(battery, sensor) for sensor in ENERGY_SENSORS)
     async_add_entities(
         VlrvDurationSensor(battery, sensor) for sensor in DURATION_SENSORS
@@ -421,8 +423,8 @@ class VlrvLimitSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
         return self._set_value(self.battery.info.limits.get(key))
 
 
-class VlrvLinkSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
-    """A value of the link, which has one also while the battery is away."""
+class VlrvConnectionSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """A value of the connection, known also without one."""
 
     entity_description: ValueSensorDescription[VlrvData]
 
@@ -437,15 +439,15 @@ class VlrvLinkSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
         return self._set_value(self.entity_description.value_fn(self.battery))
 
 
-class VlrvLinkStatus(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
-    """What the link is doing, until when the battery is let go, if values are live."""
+class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """State of the connection, end of a release, and whether values are current."""
 
     _shown: tuple[datetime | None, bool] | None = None
 
     @property
     @override
     def available(self) -> bool:
-        """Return True: that there is no link is what it is there to say."""
+        """Return True: it also shows that there is no connection."""
         return True
 
     @property
@@ -463,7 +465,7 @@ class VlrvLinkStatus(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Follow the link."""
+        """Subscribe to the connection as well."""
         await super().async_added_to_hass()
         self.async_on_remove(
             self.battery.connection.async_add_listener(self._handle_coordinator_update)

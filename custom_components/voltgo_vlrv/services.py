@@ -1,4 +1,4 @@
-"""Actions: let go of a battery for a while."""
+"""Actions: release the connection of a battery for a while."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import Final
 
 import voluptuous as vol
 
+from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import config_validation as cv
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+    UnknownUser,
+)
+from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_extract_config_entry_ids
 
 from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
-from .data import VlrvData
+from .data import VlrvConfigEntry, VlrvData
 from .entries import async_banks, async_batteries, async_name, members_of
+from .switch import CONNECTION_SWITCH
 
 RELEASE_CONNECTION: Final = "release_connection"
 DURATION: Final = "duration"
@@ -28,15 +36,15 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     hass.services.async_register(
         DOMAIN,
         RELEASE_CONNECTION,
-        _release_link,
+        _release_connection,
         schema=cv.make_entity_service_schema(
             {vol.Optional(DURATION, default=DEFAULT_RELEASE): cv.positive_time_period}
         ),
     )
 
 
-async def _release_link(call: ServiceCall) -> None:
-    """Let go of the batteries named, all of them or, where one cannot be, none."""
+async def _release_connection(call: ServiceCall) -> None:
+    """Release the target batteries; none of them if one cannot be released."""
     duration: timedelta = call.data[DURATION]
     if not MIN_RELEASE <= duration <= MAX_RELEASE:
         raise ServiceValidationError(
@@ -50,13 +58,39 @@ async def _release_link(call: ServiceCall) -> None:
                 translation_key="firmware_under_way",
                 translation_placeholders={"name": battery.coordinator.name},
             )
-    # All of them before the first link has ended, which may take seconds: time enough
-    # for firmware to begin on another one.
+    # Begin all releases first: a disconnect may take seconds, in which an installation of
+    # firmware could begin on another battery.
     for battery in batteries:
         battery.connection.async_begin_release(duration)
     await asyncio.gather(
         *(battery.connection.async_finish_release() for battery in batteries)
     )
+
+
+async def _check_permission(call: ServiceCall, entries: list[VlrvConfigEntry]) -> None:
+    """Check that the caller may control the connection switch of each battery.
+
+    As Home Assistant does it for the actions of entities: without a user, as from an
+    automation, everything is allowed. Raises UnknownUser or Unauthorized.
+    """
+    if not call.context.user_id:
+        return
+    user = await call.hass.auth.async_get_user(call.context.user_id)
+    if user is None:
+        raise UnknownUser(context=call.context)
+    if user.is_admin:
+        return
+    registry = er.async_get(call.hass)
+    for entry in entries:
+        entity_id = registry.async_get_entity_id(
+            Platform.SWITCH, DOMAIN, f"{entry.unique_id}_{CONNECTION_SWITCH.key}"
+        )
+        if entity_id is None or not user.permissions.check_entity(
+            entity_id, POLICY_CONTROL
+        ):
+            raise Unauthorized(
+                context=call.context, entity_id=entity_id, permission=POLICY_CONTROL
+            )
 
 
 async def _batteries(call: ServiceCall) -> list[VlrvData]:
@@ -77,7 +111,8 @@ async def _batteries(call: ServiceCall) -> list[VlrvData]:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="no_battery"
         )
-    # Nobody holds a link to one that is switched off.
+    await _check_permission(call, entries)
+    # A disabled battery is not connected.
     entries = [entry for entry in entries if not entry.disabled_by] or entries
     for entry in entries:
         if entry.state is not ConfigEntryState.LOADED:

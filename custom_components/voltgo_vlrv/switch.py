@@ -1,4 +1,4 @@
-"""Switches: whether the battery may heat itself, and whether its link is ours."""
+"""Switches: whether the battery may heat itself, and whether it may be connected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity
 PARALLEL_UPDATES = 1
 
 HEATER: Final = SwitchEntityDescription(key="heater", translation_key="heater")
-LINK: Final = SwitchEntityDescription(
+CONNECTION_SWITCH: Final = SwitchEntityDescription(
     key="bluetooth_connection",
     translation_key="bluetooth_connection",
     entity_category=EntityCategory.CONFIG,
@@ -32,7 +32,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the switches; that of the heater where the battery reports one."""
     battery = entry.runtime_data
-    async_add_entities([VlrvLinkSwitch(battery, LINK)])
+    async_add_entities([VlrvConnectionSwitch(battery, CONNECTION_SWITCH)])
     async_add_supported_entities(
         entry,
         async_add_entities,
@@ -62,7 +62,7 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
         await self.battery.settings.async_set_heater(False)
 
 
-class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
+class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
     """Whether Home Assistant may connect to the battery, which takes one connection."""
 
     @property
@@ -75,7 +75,7 @@ class VlrvLinkSwitch(VlrvEntity, SwitchEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Follow the link."""
+        """Subscribe to the connection as well."""
         await super().async_added_to_hass()
         # Whoever lets go does not wait for the heater, which may be trying to connect.
         self.parallel_updates = None
