@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 import logging
+from math import inf
 from typing import Any, Protocol, override
 
 from homeassistant.components import bluetooth
@@ -111,6 +112,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         # The interval when the last sample was received.
         self._previous_interval: timedelta = POLL_INTERVAL
         self._last_error: VlrvError = NotReachableError()
+        # When the next poll is due, and by when one was requested, in loop time.
+        self._next_poll = -inf
+        self._poll_requested = inf
 
     # --- for entities ---------------------------------------------------------------
 
@@ -188,10 +192,34 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         await super().async_shutdown()
         self._cancel_expiry_timer()
 
+    @override
+    def _schedule_refresh(self) -> None:
+        """Schedule the next poll: after the interval, or when one was requested."""
+        requested = self._poll_requested - self.hass.loop.time()
+        if (
+            self.update_interval is not None
+            and requested < self.update_interval.total_seconds()
+        ):
+            self.update_interval = timedelta(seconds=max(requested, 0.0))
+        super()._schedule_refresh()
+        if self.update_interval is not None:
+            self._next_poll = (
+                self.hass.loop.time() + self.update_interval.total_seconds()
+            )
+
     @callback
-    def request_poll(self) -> None:
-        """Poll in the background, as soon as possible."""
+    def request_poll(self, delay: timedelta = timedelta()) -> None:
+        """Poll in the background after `delay` at the latest, by default at once.
+
+        There is one schedule: a poll that is due before `delay` is enough.
+        """
         if self._owner.is_polling_paused or self._shutdown_requested:
+            return
+        if delay > timedelta():
+            due = self.hass.loop.time() + delay.total_seconds()
+            self._poll_requested = min(due, self._poll_requested)
+            if due < self._next_poll:
+                self._schedule_refresh()
             return
         self.config_entry.async_create_background_task(
             self.hass, self.async_request_refresh(), f"{self.name} - connect"
@@ -208,12 +236,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def handle_lost(self, retry_after: timedelta | None) -> None:
         """Handle a lost connection; poll no sooner than `retry_after`, where given."""
         if retry_after is not None:
+            self._poll_requested = inf
             self._set_next_poll(max(retry_after, self.options.interval))
             self._schedule_refresh()
 
     @callback
     def handle_release(self) -> None:
         """Stop polling: the user is about to release the battery; values stay shown."""
+        self._poll_requested = inf
         self._freshness.release(self.hass.loop.time(), self.options.max_age)
         self._cancel_expiry_timer()
 
@@ -242,6 +272,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @override
     async def _async_update_data(self) -> BatteryStatus:
+        self._poll_requested = inf
         if self._owner.is_polling_paused:
             if self._freshness.is_expired:
                 raise self._failure(self._last_error)

@@ -247,9 +247,9 @@ class VlrvData:
     # --- owner of the connection ----------------------------------------------------
 
     @callback
-    def request_poll(self) -> None:
-        """Poll as soon as possible."""
-        self.coordinator.request_poll()
+    def request_poll(self, delay: timedelta = timedelta()) -> None:
+        """Poll after `delay` at the latest, by default as soon as possible."""
+        self.coordinator.request_poll(delay)
 
     @callback
     def connection_established(self) -> None:

@@ -22,7 +22,7 @@ from .common import (
 )
 from .test_entities import states_of
 from custom_components.voltgo_vlrv.bank.member import MISSING_GRACE_PERIOD, Presence
-from custom_components.voltgo_vlrv.connection.slots import async_connect_lock
+from custom_components.voltgo_vlrv.connection.turns import async_turns
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
 from simulator.firmware import FirmwareReceiver
@@ -185,7 +185,8 @@ async def test_who_waits_for_its_turn_is_not_missing(
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     hass.config_entries.async_update_entry(entry, options={"availability": 86400})
     await hass.config_entries.async_unload(entry.entry_id)
-    async with async_connect_lock(hass):
+    (adapter,) = bluetooth_env.adapters
+    async with async_turns(hass, adapter).take(has_failed=False):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await asyncio.sleep(3 * MISSING_GRACE_PERIOD)
         assert shown(bank, hass, "battery_missing") == "unknown"

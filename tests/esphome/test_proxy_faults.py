@@ -41,13 +41,7 @@ KNOWN_FAULTS = {
     "test_firmware_mtu_has_become_small_is_refused": (
         "bleak-esphome keeps the MTU of the first connection"
     ),
-    "test_unreachable_batteries_do_not_delay_others": (
-        "one connection is made at a time, over whichever adapter"
-    ),
     "test_orphaned_connection_is_reported": "it is shown as busy or out of range",
-    "test_connection_lost_after_each_poll_is_still_read": (
-        "a timer for polls and another one for retries"
-    ),
     "test_config_flow_full_proxy_is_told_at_once": "it is told after 36 s",
 }
 """What the integration still does wrong: these tests are expected to fail.

@@ -46,6 +46,11 @@ class ReconnectBackoff:
         return self._short_connections > MAX_SHORT_CONNECTIONS
 
     @property
+    def has_failed(self) -> bool:
+        """Return whether the last attempt has failed, or connections are unstable."""
+        return bool(self._failures) or self.is_unstable
+
+    @property
     def is_repeated(self) -> bool:
         """Return whether more than one attempt in a row has failed."""
         return self._failures > 1

@@ -45,10 +45,9 @@ from .timers import Timers
 # Without a free slot for this long, an adapter is full, and not just busy for a moment.
 ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
 # From a slot that became free to the attempt to take it.
-FREE_SLOT_DELAY: Final = 1.0  # s
+FREE_SLOT_DELAY: Final = timedelta(seconds=1)
 
 # Timers.
-_POLL: Final = "poll"
 _RESUME: Final = "resume"
 _ADAPTER_FULL: Final = "adapter full"
 
@@ -56,8 +55,8 @@ _ADAPTER_FULL: Final = "adapter full"
 class ConnectionOwner(Protocol):
     """What uses the connection: polls the battery and stores what must last."""
 
-    def request_poll(self) -> None:
-        """Poll as soon as possible."""
+    def request_poll(self, delay: timedelta = ...) -> None:
+        """Poll after `delay` at the latest, by default as soon as possible."""
 
     def connection_established(self) -> None:
         """Handle a new connection."""
@@ -193,7 +192,7 @@ class ConnectionManager:
         """Try again: an adapter has a free slot."""
         self._slots.handle_change()
         if self._reason == "no_slot" and not self.is_released:
-            self._poll_after(FREE_SLOT_DELAY)
+            self._owner.request_poll(FREE_SLOT_DELAY)
 
     @callback
     def handle_adapter_full(self, source: str) -> None:
@@ -288,26 +287,14 @@ class ConnectionManager:
         has_failed = self._reason is not None
         if self._session.is_shared and not has_failed:
             return  # its next poll is due in time
-        self._poll_after(
+        self._owner.request_poll(
             self._backoff.delay_after_advertisement(
                 self._hass.loop.time(),
                 self._options.interval,
                 self._options.max_age,
                 failed=has_failed,
-            ).total_seconds()
+            )
         )
-
-    def _poll_after(self, delay: float) -> None:
-        """Request a poll after `delay` s, now if that is not positive."""
-        if delay <= 0:
-            self._owner.request_poll()
-        elif _POLL not in self._timers:
-            self._timers.start(_POLL, delay, self._handle_poll_timer)
-
-    @callback
-    def _handle_poll_timer(self) -> None:
-        if not self.is_released and not self._client.is_connected:
-            self._owner.request_poll()
 
     # --- release ----------------------------------------------------------------------
 

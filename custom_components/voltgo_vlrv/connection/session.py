@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -11,8 +12,9 @@ from homeassistant.core import HomeAssistant
 from ..vlrv.client import VlrvClient
 from .backoff import ReconnectBackoff
 from .sharing import SlotSharingPolicy
-from .slots import SlotMonitor, async_connect_lock
+from .slots import SlotMonitor, async_sharing_lock
 from .state import ConnectionMode
+from .turns import Turn, async_turns
 
 
 class SessionOwner(Protocol):
@@ -55,6 +57,7 @@ class ConnectionSession:
         self._owner = owner
         self._policy = SlotSharingPolicy(owner.mode)
         self._users = 0
+        self._lock = asyncio.Lock()
 
     @property
     def is_shared(self) -> bool:
@@ -82,18 +85,22 @@ class ConnectionSession:
         if self._client.is_connected:
             return
         self._owner.report_status()
-        async with async_connect_lock(self._hass):
+        async with self._lock:
             self._owner.check_wanted()
             if not self._client.is_connected:  # another user may have connected
-                await self._connect()
+                turns = async_turns(self._hass, self._slots.best_adapter())
+                async with turns.take(has_failed=self._backoff.has_failed) as turn:
+                    self._owner.check_wanted()
+                    await self._connect(turn)
 
-    async def _connect(self) -> None:
+    async def _connect(self, turn: Turn) -> None:
         loop = self._hass.loop
         self._backoff.begin_attempt(loop.time())
         try:
             await self._slots.wait_for_slot(lambda: not self._owner.is_released)
             self._owner.check_wanted()  # it may have been released while waiting
-            await self._client.connect()
+            async with turn.attempt():
+                await self._client.connect()
         finally:
             self._backoff.end_attempt(loop.time())
         self._owner.handle_connected()
@@ -112,6 +119,6 @@ class ConnectionSession:
     async def async_disconnect_if_unused(self) -> None:
         """Disconnect before the next poll if the slots require it."""
         # One after the other: once a battery has freed a slot, the others need not.
-        async with async_connect_lock(self._hass):
+        async with async_sharing_lock(self._hass):
             if not self._users:
                 await self._disconnect_if_shared()

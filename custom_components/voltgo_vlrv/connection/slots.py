@@ -17,16 +17,13 @@ from ..vlrv.errors import NoSlotError
 # Most often another battery of ours is about to free its slot.
 SLOT_WAIT_TIMEOUT: Final = 5.0  # s
 
-_CONNECT_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_connect_lock")
+_SHARING_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_sharing_lock")
 
 
 @callback
-def async_connect_lock(hass: HomeAssistant) -> asyncio.Lock:
-    """Return the lock that has all batteries connect one after the other.
-
-    Attempts at the same time only get in each other's way on the radio.
-    """
-    return hass.data.setdefault(_CONNECT_LOCK, asyncio.Lock())
+def async_sharing_lock(hass: HomeAssistant) -> asyncio.Lock:
+    """Return the lock that has batteries free their slots one after the other."""
+    return hass.data.setdefault(_SHARING_LOCK, asyncio.Lock())
 
 
 class SlotMonitor:
@@ -44,6 +41,24 @@ class SlotMonitor:
             self._hass, self._address, True
         )
         return [device.scanner for device in devices]
+
+    def best_adapter(self) -> str:
+        """Return the source of the adapter that a connection would use now.
+
+        The one with the best score, as Home Assistant chooses it; empty if none is in
+        range.
+        """
+        devices = bluetooth.async_scanner_devices_by_address(
+            self._hass, self._address, True
+        )
+        signals = sorted((each.advertisement.rssi for each in devices), reverse=True)
+        difference = signals[0] - signals[1] if len(signals) > 1 else 0
+        best = max(
+            devices,
+            key=lambda each: each.score_connection_path(difference),
+            default=None,
+        )
+        return "" if best is None else best.scanner.source
 
     def all_slots_taken(self) -> bool:
         """Return whether each adapter in range is known to have no free slot."""

@@ -1,0 +1,132 @@
+"""Turns to connect: one attempt at a time over each adapter, working batteries first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from ..const import DOMAIN
+from ..vlrv.errors import NotReachableError
+
+# An attempt gives way to a working battery that waits after this long: a connection takes
+# 1-4 s over a proxy (A), an attempt without result up to 40 s.
+MAX_ATTEMPT: Final = 10.0  # s
+MAX_ATTEMPT_AFTER_FAILURE: Final = 5.0  # s
+# A battery that has failed before goes last, but waits no longer than this.
+MAX_WAIT_AFTER_FAILURE: Final = 60.0  # s
+
+_TURNS: HassKey[dict[str, AdapterTurns]] = HassKey(f"{DOMAIN}_turns")
+
+
+@callback
+def async_turns(hass: HomeAssistant, adapter: str) -> AdapterTurns:
+    """Return the turns over the adapter with this source, empty if it is unknown."""
+    turns = hass.data.setdefault(_TURNS, {})
+    if adapter not in turns:
+        turns[adapter] = AdapterTurns(hass.loop)
+    return turns[adapter]
+
+
+class Turn:
+    """One attempt to connect, waiting or under way."""
+
+    def __init__(self, *, has_failed: bool, now: float) -> None:
+        """Wait from `now` on; `has_failed` says that the last attempt did."""
+        self.has_failed = has_failed
+        self.waiting_since = now
+        self.started = 0.0
+        self.granted = asyncio.Event()
+        self._limit: asyncio.Timeout | None = None
+
+    def rank(self, now: float) -> int:
+        """Return the place among those that wait: 0 comes first."""
+        if not self.has_failed:
+            return 1
+        return 0 if now - self.waiting_since >= MAX_WAIT_AFTER_FAILURE else 2
+
+    @property
+    def gives_way_at(self) -> float:
+        """Return when the attempt has to end if a working battery waits, in loop time."""
+        return self.started + (
+            MAX_ATTEMPT_AFTER_FAILURE if self.has_failed else MAX_ATTEMPT
+        )
+
+    @contextmanager
+    def _limited(self, limit: asyncio.Timeout) -> Generator[None]:
+        self._limit = limit
+        try:
+            yield
+        finally:
+            self._limit = None
+
+    @asynccontextmanager
+    async def attempt(self) -> AsyncGenerator[None]:
+        """Connect in the block; raises NotReachableError if it has to give way."""
+        try:
+            async with asyncio.timeout(None) as limit:
+                with self._limited(limit):
+                    yield
+        except TimeoutError as err:
+            raise NotReachableError("gave way to another battery") from err
+
+    def give_way(self, now: float) -> None:
+        """End the attempt, if it is under way."""
+        if self._limit is not None:
+            self._limit.reschedule(now)
+
+
+class AdapterTurns:
+    """Attempts over one adapter: more at a time get in each other's way on the radio."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start with no attempt."""
+        self._loop = loop
+        self._current: Turn | None = None
+        self._waiting: list[Turn] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def take(self, *, has_failed: bool) -> AsyncGenerator[Turn]:
+        """Wait for a turn and hold it while the block lasts."""
+        turn = Turn(has_failed=has_failed, now=self._loop.time())
+        self._waiting.append(turn)
+        try:
+            self._update()
+            await turn.granted.wait()
+            yield turn
+        finally:
+            if turn is self._current:
+                self._current = None
+            else:
+                self._waiting.remove(turn)
+            self._update()
+
+    def _update(self) -> None:
+        """Grant the next turn, or watch that the current one gives way in time."""
+        now = self._loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._current is None and self._waiting:
+            # Among equals the first that came.
+            turn = min(self._waiting, key=lambda each: each.rank(now))
+            self._waiting.remove(turn)
+            self._current = turn
+            turn.started = now
+            turn.granted.set()
+        if self._current is not None and not all(
+            turn.has_failed for turn in self._waiting
+        ):
+            self._timer = self._loop.call_at(
+                max(now, self._current.gives_way_at), self._end_current
+            )
+
+    def _end_current(self) -> None:
+        self._timer = None
+        if self._current is not None:
+            self._current.give_way(self._loop.time())
