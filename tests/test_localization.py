@@ -28,7 +28,7 @@ LANGUAGES = sorted(path.stem for path in TRANSLATIONS.glob("*.json"))
         ("[win](https://example.com)", "win(https example.com)"),
         ("www.example.com me@example.com", "example.com me example.com"),
         ("**Pylon** `x` ~~y~~ a|b \\\\", "Pylon x y ab"),
-        ("\0 a\nb\u202ec ", "abc"),
+        ("\0 a\nb\u202ec ", "a bc"),
     ],
 )
 def test_plain_text_with_markup_keeps_only_text(text: str, shown: str) -> None:

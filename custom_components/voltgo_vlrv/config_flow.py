@@ -1,6 +1,6 @@
-"""Adding a battery: by discovery, or by hand from what is nearby; or a bank of them.
+"""Config flow: add a battery, discovered or selected by the user, or a bank.
 
-Only a device that proves itself over GATT and answers a status read becomes an entry.
+A device becomes an entry only after it answered a status read with a valid sample.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from homeassistant.components import bluetooth
 from homeassistant.components.bluetooth import BluetoothServiceInfoBleak
 from homeassistant.config_entries import ConfigFlow, ConfigFlowResult, OptionsFlow
 from homeassistant.const import CONF_ADDRESS
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import callback
 from homeassistant.helpers.selector import (
     SelectOptionDict,
     SelectSelector,
@@ -36,90 +35,81 @@ from .data import VlrvConfigEntry
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
 from .localization import MAX_ADAPTERS_TEXT, plain_text
 from .options_flow import VlrvOptionsFlow
+from .rediscovery import async_forget_failures, async_schedule_rediscovery
 from .vlrv.client import VlrvClient
 from .vlrv.discovery import match_score
 from .vlrv.errors import NotVlrvError, VlrvError
 from .vlrv.probe import ProbeResult, probe
 
-# A discovery that failed for a passing reason is offered again after this many
-# seconds, doubled each time: an owner's phone may hold the battery all evening.
-REDISCOVER_FIRST: Final = 60.0
-REDISCOVER_DOUBLINGS: Final = 6  # to about an hour
+MAX_NAME_LENGTH: Final = 29
+"""The space for a name in one advertisement, in bytes."""
+DEFAULT_NAME: Final = "VLRV"
+"""The name of a battery that advertises none."""
 
-# What one advertisement can hold.
-LONGEST_NAME: Final = 29
-NAMELESS: Final = "VLRV"
-
-_FAILURES: HassKey[dict[str, int]] = HassKey(f"{DOMAIN}_failed_proofs")
-# How to call off the next offer, by address.
-_OFFERS: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_next_offers")
-# One proof at a time: it takes a connection slot, and a proxy has three.
-_PROVING: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_proving")
-# What was discovered queues up behind this: a person waits for one proof at the most.
-_DISCOVERED: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_discovered")
+# One probe at a time: each takes a connection slot, and a proxy has three.
+_PROBE_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_probe_lock")
+# Discovery flows queue here, so that a user waits for one probe at most.
+_DISCOVERY_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_discovery_lock")
 
 
-def _name(info: BluetoothServiceInfoBleak) -> str:
-    """Return the name on the air, empty when there is none.
-
-    Anybody can advertise anything, and it ends up in texts with markup.
-    """
+def _advertised_name(info: BluetoothServiceInfoBleak) -> str:
+    """Return the advertised name as plain text, empty if there is none."""
     if info.name == info.address:
         return ""
-    return plain_text(info.name, LONGEST_NAME)
+    return plain_text(info.name, MAX_NAME_LENGTH)
 
 
-def _last_four(address: str) -> str:
-    """Return what tells two batteries apart on the screen."""
+def _address_suffix(address: str) -> str:
+    """Return the last four digits of an address, as printed on many batteries."""
     return address[-5:].replace(":", "")
 
 
-def _likeliness(info: BluetoothServiceInfoBleak) -> int:
-    """Return how much a device looks like such a battery, from 0; only for sorting."""
+def _match_score(info: BluetoothServiceInfoBleak) -> int:
+    """Return how much a device looks like such a battery, from 0; see `match_score`."""
     return match_score(info.name, info.address, info.service_uuids)
 
 
 class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
-    """Adds one battery, or a bank of those that are there."""
+    """Add a battery or a bank."""
 
     VERSION = 1
 
     def __init__(self) -> None:
-        """Start without a battery."""
+        """Initialize the flow without a device."""
         self._address = ""
         self._advertised = ""
-        # What the screen calls it.
+        # The name on the screen, which is never empty.
         self._name = ""
         self._nearby: dict[str, BluetoothServiceInfoBleak] = {}
-        self._proof: ProbeResult | None = None
-        self._proving: asyncio.Task[ProbeResult] | None = None
+        self._result: ProbeResult | None = None
+        self._probe_task: asyncio.Task[ProbeResult] | None = None
         self._error: VlrvError | None = None
 
     @staticmethod
     @callback
     @override
     def async_get_options_flow(config_entry: VlrvConfigEntry) -> OptionsFlow:
-        """Return what "Configure" opens."""
+        """Return the options flow of a battery or a bank."""
         return BankOptionsFlow() if is_bank(config_entry) else VlrvOptionsFlow()
 
-    # --- discovered -----------------------------------------------------------------
+    # --- discovery ------------------------------------------------------------------
 
     @override
     async def async_step_bluetooth(
         self, discovery_info: BluetoothServiceInfoBleak
     ) -> ConfigFlowResult:
-        """Prove a device that advertises like a battery, before anybody is bothered."""
+        """Probe a discovered device, and show it to the user only if it is a battery."""
         await self.async_set_unique_id(discovery_info.address)
         self._abort_if_unique_id_configured()
-        self._choose(discovery_info.address, _name(discovery_info))
+        self._select_device(discovery_info.address, _advertised_name(discovery_info))
         try:
-            async with self.hass.data.setdefault(_DISCOVERED, asyncio.Lock()):
-                # While it waited here, it may have been added by hand.
+            async with self.hass.data.setdefault(_DISCOVERY_LOCK, asyncio.Lock()):
+                # The user may have added it meanwhile.
                 self._abort_if_unique_id_configured()
-                self._proof = await self._prove()
+                self._result = await self._async_probe()
         except VlrvError as err:
             if not isinstance(err, NotVlrvError):
-                _offer_again_later(self.hass, self._address)
+                async_schedule_rediscovery(self.hass, self._address)
             return self.async_abort(
                 reason=error_reason(self.hass, self._address, err),
                 description_placeholders=self._failure_placeholders(err),
@@ -127,13 +117,13 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         return await self.async_step_confirm()
 
-    # --- by hand --------------------------------------------------------------------
+    # --- started by the user --------------------------------------------------------
 
     @override
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for a battery at once, unless there are enough of them for a bank."""
+        """Show the list of devices, or a menu if there are enough batteries for a bank."""
         if user_input is None and len(async_free_batteries(self.hass)) >= MIN_MEMBERS:
             return await self.async_step_add()
         return await self.async_step_battery(user_input)
@@ -141,25 +131,25 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
     async def async_step_add(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Let the owner choose between a battery and a bank."""
+        """Show a menu with a battery and a bank."""
         return self.async_show_menu(step_id="add", menu_options=["battery", "bank"])
 
     async def async_step_battery(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Let the owner pick from what is nearby, the likely ones first."""
+        """Show the devices in range, likely batteries first."""
         if user_input is not None:
             address: str = user_input[CONF_ADDRESS]
             await self.async_set_unique_id(address, raise_on_progress=False)
             self._abort_if_unique_id_configured()
             info = self._nearby.get(address)
-            self._choose(address, "" if info is None else _name(info))
-            return await self.async_step_prove()
+            self._select_device(address, "" if info is None else _advertised_name(info))
+            return await self.async_step_probe()
         if not bluetooth.async_scanner_count(self.hass, connectable=True):
             return self.async_abort(reason="no_bluetooth")
         candidates = self._candidates()
-        if not any(map(_likeliness, candidates)):
-            # Adapters that listen passively learn some names only when they ask.
+        if not any(map(_match_score, candidates)):
+            # A passive scan misses names that are only in the scan response.
             await bluetooth.async_request_active_scan(self.hass)
             candidates = self._candidates()
         if not candidates:
@@ -172,7 +162,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             placeholders = self._failure_placeholders(error)
         return self.async_show_form(
             step_id="user",
-            # At run time Home Assistant has its own engine behind this name.
+            # Home Assistant replaces the voluptuous types at run time.
             data_schema=vol.Schema(  # type: ignore[arg-type]
                 {
                     vol.Required(CONF_ADDRESS): SelectSelector(
@@ -187,24 +177,24 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             description_placeholders=placeholders,
         )
 
-    async def async_step_prove(
+    async def async_step_probe(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Connect to the picked device, while the screen says so."""
-        if self._proving is None:
-            self._proving = self.hass.async_create_task(
-                self._prove(), eager_start=False
+        """Probe the selected device behind a progress screen."""
+        if self._probe_task is None:
+            self._probe_task = self.hass.async_create_task(
+                self._async_probe(), eager_start=False
             )
-        if not self._proving.done():
+        if not self._probe_task.done():
             return self.async_show_progress(
-                step_id="prove",
+                step_id="probe",
                 progress_action="connecting",
                 description_placeholders={"name": self._name},
-                progress_task=self._proving,
+                progress_task=self._probe_task,
             )
-        proving, self._proving = self._proving, None
+        task, self._probe_task = self._probe_task, None
         try:
-            self._proof = proving.result()
+            self._result = task.result()
         except VlrvError as err:
             self._error = err
             return self.async_show_progress_done(next_step_id="battery")
@@ -215,65 +205,68 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
     async def async_step_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show what was found, and add it."""
-        assert self._proof is not None
-        status, identity = self._proof
-        facts = BatteryInfo.from_proof(self._advertised, status, identity)
+        """Show the battery, and create its entry."""
+        assert self._result is not None
+        status, identity = self._result
+        info = BatteryInfo.from_proof(self._advertised, status, identity)
         if user_input is not None:
             return self.async_create_entry(
                 title=self._title(),
-                data={CONF_ADDRESS: self._address, CONF_FACTS: facts.as_data()},
+                data={CONF_ADDRESS: self._address, CONF_FACTS: info.as_data()},
             )
         self._set_confirm_only()
         return self.async_show_form(
             step_id="confirm",
             description_placeholders={
                 "name": self._title(),
-                "model": plain_text(facts.model),
+                "model": plain_text(info.model),
                 "state_of_charge": str(status.state_of_charge),
                 "voltage": f"{status.voltage:.2f}",
             },
         )
 
     @callback
-    def _choose(self, address: str, name: str) -> None:
-        """Note which device this flow is about."""
+    def _select_device(self, address: str, name: str) -> None:
+        """Set the device of this flow."""
         self._address = address
         self._advertised = name
-        self._name = name or f"{NAMELESS} {_last_four(address)}"
+        self._name = name or f"{DEFAULT_NAME} {_address_suffix(address)}"
         self.context["title_placeholders"] = {"name": self._name}
 
     def _title(self) -> str:
-        """Return the name, with a number where another battery has the same.
+        """Return the name, with a number if another entry has the same title.
 
-        It stands in logs and downloads, so it tells nothing of the address.
+        Titles appear in logs and diagnostics, so they contain nothing of the address.
         """
-        name = self._advertised or NAMELESS
+        name = self._advertised or DEFAULT_NAME
         taken = {entry.title for entry in self._async_current_entries()}
         numbered = (f"{name} ({number})" for number in count(2))
         return next(title for title in chain((name,), numbered) if title not in taken)
 
-    async def _prove(self) -> ProbeResult:
+    async def _async_probe(self) -> ProbeResult:
+        """Read the device of this flow; raises VlrvError if it cannot be added."""
+
         def find_device() -> BLEDevice | None:
             return bluetooth.async_ble_device_from_address(
                 self.hass, self._address, True
             )
 
-        async with self.hass.data.setdefault(_PROVING, asyncio.Lock()):
-            proof = await probe(VlrvClient(self._title(), find_device))
-        store_initial_reading(self.hass, self._address, proof)
+        async with self.hass.data.setdefault(_PROBE_LOCK, asyncio.Lock()):
+            result = await probe(VlrvClient(self._title(), find_device))
+        store_initial_reading(self.hass, self._address, result)
         if not self._advertised and (
             info := bluetooth.async_last_service_info(self.hass, self._address, True)
         ):
-            # A scan response with the name comes after the advertisement without it.
-            self._choose(self._address, _name(info))
-        self.hass.data.get(_FAILURES, {}).pop(self._address, None)
-        return proof
+            # The scan response with the name arrives after the advertisement.
+            self._select_device(self._address, _advertised_name(info))
+        async_forget_failures(self.hass, self._address)
+        return result
 
     def _candidates(self) -> list[BluetoothServiceInfoBleak]:
-        """Return what is connectable, nearby and not added yet, likely ones first.
+        """Return connectable devices in range that have no entry, likely ones first.
 
-        What was offered once stays: the owner may be about to switch it on again.
+        A device stays in the list of this flow when it goes out of range: the user may
+        be about to switch it on again.
         """
         self._nearby |= {
             info.address: info
@@ -282,7 +275,11 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         configured = self._async_current_ids(include_ignore=False)
         return sorted(
             (info for info in self._nearby.values() if info.address not in configured),
-            key=lambda info: (_likeliness(info), bool(_name(info)), info.rssi),
+            key=lambda info: (
+                _match_score(info),
+                bool(_advertised_name(info)),
+                info.rssi,
+            ),
             reverse=True,
         )
 
@@ -296,31 +293,5 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
 def _option(info: BluetoothServiceInfoBleak) -> SelectOptionDict:
     return SelectOptionDict(
         value=info.address,
-        label=f"{_name(info) or '–'} ({info.address}, {info.rssi} dBm)",
-    )
-
-
-@callback
-def _offer_again_later(hass: HomeAssistant, address: str) -> None:
-    """Have Home Assistant discover the address once more, later each time.
-
-    One that comes and goes is discovered in between, too: only the last failure counts,
-    or each visit would begin a row of offers of its own.
-    """
-    offers = hass.data.setdefault(_OFFERS, {})
-    if (call_off := offers.pop(address, None)) is not None:
-        call_off()
-    failures = hass.data.setdefault(_FAILURES, {})
-    count = failures.get(address, 0)
-    failures[address] = count + 1
-
-    @callback
-    def rediscover(_now: Any) -> None:
-        offers.pop(address, None)
-        bluetooth.async_rediscover_address(hass, address)
-
-    offers[address] = async_call_later(
-        hass,
-        REDISCOVER_FIRST * 2 ** min(count, REDISCOVER_DOUBLINGS),
-        HassJob(rediscover, "rediscover a battery", cancel_on_shutdown=True),
+        label=f"{_advertised_name(info) or '–'} ({info.address}, {info.rssi} dBm)",
     )

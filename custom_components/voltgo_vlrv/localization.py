@@ -16,6 +16,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .vlrv.faults import FAULTS, UNKNOWN_BIT
+from .vlrv.text import clean_text
 
 _SELECTOR: Final = "selector"
 STATE_MAX: Final = 255
@@ -80,9 +81,9 @@ def plain_text(text: str, max_length: int = MAX_PLAIN_TEXT) -> str:
     For every placeholder that comes from the air, a file or another integration: Home
     Assistant renders messages as Markdown with HTML.
     """
-    text = text[: 4 * max_length]  # bounds the work
-    text = "".join(char for char in text if char.isprintable() and char not in _MARKUP)
-    return _AUTOLINK.sub(" ", text).strip()[:max_length].rstrip()
+    text = clean_text(text[: 4 * max_length], 4 * max_length)
+    text = "".join(char for char in text if char not in _MARKUP)
+    return " ".join(_AUTOLINK.sub(" ", text).split())[:max_length].rstrip()
 
 
 def fault_list(

@@ -13,8 +13,8 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 
 from .helpers import pick, start_user_flow
-from custom_components.voltgo_vlrv.config_flow import REDISCOVER_FIRST
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.rediscovery import FIRST_DELAY
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
@@ -318,7 +318,7 @@ async def test_a_foreign_pack_with_a_matching_name_is_refused_for_good(
     peripheral = await bluetooth_env.add_battery(pack, profile="jbd")
     adapter = await bluetooth_env.add_adapter()
     await wait_until(lambda: peripheral.connections)
-    await asyncio.sleep(4 * REDISCOVER_FIRST)
+    await asyncio.sleep(4 * FIRST_DELAY)
     assert not flows(hass)
     assert adapter.free_slots == adapter.slots
     # Once more with a cleared service cache, then no more.
@@ -360,7 +360,7 @@ async def test_a_discovery_that_failed_for_a_passing_reason_is_offered_later(
     assert not flows(hass)
     assert adapter.free_slots == adapter.slots
     peripheral.faults.clear()
-    await wait_until(lambda: flows(hass, pack.address), 4 * REDISCOVER_FIRST)
+    await wait_until(lambda: flows(hass, pack.address), 4 * FIRST_DELAY)
 
 
 async def test_a_discovery_without_a_free_slot_is_offered_later(
@@ -373,7 +373,7 @@ async def test_a_discovery_without_a_free_slot_is_offered_later(
     await asyncio.sleep(30)
     assert not flows(hass)
     adapter.slots = 1
-    await wait_until(lambda: flows(hass, pack.address), 2 * REDISCOVER_FIRST)
+    await wait_until(lambda: flows(hass, pack.address), 2 * FIRST_DELAY)
 
 
 async def discover_in_vain(bluetooth_env: BluetoothEnvironment) -> Peripheral:
