@@ -47,9 +47,8 @@ from simulator.peripheral import Peripheral
 from simulator.profiles import PROFILES
 from simulator.radio import RadioMedium
 
-OURS: Final = "ours"
+OURS: Final = "ours"  # whose an instant is
 BARE: Final = "bare"
-"""Whose an instant is."""
 
 ADAPTER: Final = "02:00:00:00:00:01"
 # More than there are batteries: sharing slots is not measured.

@@ -4,7 +4,6 @@ IMPORTS: list[str] = []
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
     "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator lines",
-    "script/benchmarks/environment.py",
 ]
 WORDS: list[str] = [
     "CHANGELOG.md",

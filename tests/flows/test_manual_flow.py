@@ -76,7 +76,7 @@ async def test_a_battery_without_a_name_gets_one(
         result = await hass.config_entries.flow.async_configure(result["flow_id"], {})
         assert result["title"] == title
         await hass.async_block_till_done()
-        assert result["result"].runtime_data.device_info["manufacturer"] == "Voltgo"
+        assert device_of(hass, pack.address).manufacturer == "Voltgo"
         assert value(hass, pack.address, "voltage") not in (None, "unavailable")
 
 
