@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack
 from datetime import datetime
 import logging
 import os
@@ -19,12 +20,16 @@ from homeassistant.helpers import frame
 from homeassistant.setup import async_setup_component
 
 from .bluetooth_env import BluetoothEnvironment
+from .esphome.over import OVER_ESPHOME, expect_differences
 from .seeding import SEED, random_instant, seeded_random
 from .translation_check import TranslationCheck, watched_translations
 
 # Before the test package's own folder of the same name comes into the search path.
 import custom_components  # noqa: F401
 from simulator.clock import FastClock
+
+if OVER_ESPHOME:
+    from .esphome.integration import async_setup_esphome, ffmpeg_version
 
 USAGE_REPORT: Final = "Detected that custom integration"
 
@@ -38,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.module.__name__} has no {missing}")
         if (reason := known.get(item.originalname)) is not None:
             item.add_marker(pytest.mark.xfail(strict=True, reason=reason))
+    if OVER_ESPHOME:
+        expect_differences(items)
 
 
 # A deadline would be one in real time.
@@ -141,16 +148,25 @@ async def fast_clock(start: datetime | None) -> AsyncGenerator[FastClock]:
 
 @pytest.fixture
 async def bluetooth_env(
-    fast_clock: FastClock, hass: HomeAssistant
+    request: pytest.FixtureRequest, fast_clock: FastClock, hass: HomeAssistant
 ) -> AsyncGenerator[BluetoothEnvironment]:
     """Set Home Assistant's bluetooth integration up over a virtual radio.
+
+    With TEST_OVER=esphome, batteries are reached over simulated ESPHome proxies instead.
 
     Time is simulated: `asyncio.sleep` lets it pass. Neither `freezer` nor
     `async_fire_time_changed` goes with that; the latter would fire the radios' timers.
     """
-    assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
-    await hass.async_block_till_done()
-    bluetooth_env = BluetoothEnvironment(hass)
-    yield bluetooth_env
-    await bluetooth_env.close()
-    await hass.async_block_till_done()
+    with ExitStack() as stack:
+        if OVER_ESPHOME:
+            for fixture in ("socket_enabled", "mock_async_zeroconf"):
+                request.getfixturevalue(fixture)
+            stack.enter_context(ffmpeg_version())
+            bluetooth_env: BluetoothEnvironment = await async_setup_esphome(hass)
+        else:
+            assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
+            await hass.async_block_till_done()
+            bluetooth_env = BluetoothEnvironment(hass)
+        yield bluetooth_env
+        await bluetooth_env.close()
+        await hass.async_block_till_done()
