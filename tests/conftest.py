@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack
 from datetime import datetime
 import logging
 import os
@@ -29,7 +28,7 @@ import custom_components  # noqa: F401
 from simulator.clock import FastClock
 
 if OVER_ESPHOME:
-    from .esphome.integration import async_setup_esphome, ffmpeg_version
+    from .esphome.integration import esphome_environment
 
 USAGE_REPORT: Final = "Detected that custom integration"
 
@@ -157,16 +156,14 @@ async def bluetooth_env(
     Time is simulated: `asyncio.sleep` lets it pass. Neither `freezer` nor
     `async_fire_time_changed` goes with that; the latter would fire the radios' timers.
     """
-    with ExitStack() as stack:
-        if OVER_ESPHOME:
-            for fixture in ("socket_enabled", "mock_async_zeroconf"):
-                request.getfixturevalue(fixture)
-            stack.enter_context(ffmpeg_version())
-            bluetooth_env: BluetoothEnvironment = await async_setup_esphome(hass)
-        else:
-            assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
-            await hass.async_block_till_done()
-            bluetooth_env = BluetoothEnvironment(hass)
-        yield bluetooth_env
-        await bluetooth_env.close()
-        await hass.async_block_till_done()
+    if OVER_ESPHOME:
+        request.getfixturevalue("socket_enabled")
+        async with esphome_environment(hass) as environment:
+            yield environment
+        return
+    assert await async_setup_component(hass, BLUETOOTH_DOMAIN, {})
+    await hass.async_block_till_done()
+    bluetooth_env = BluetoothEnvironment(hass)
+    yield bluetooth_env
+    await bluetooth_env.close()
+    await hass.async_block_till_done()

@@ -11,7 +11,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 
 from .environment import EsphomeEnvironment
-from .integration import async_setup_esphome, ffmpeg_version
+from .integration import esphome_environment
 from simulator.clock import DAY, FastClock
 
 QUIET: Final = ("aioesphomeapi", "bleak_esphome", "habluetooth", "homeassistant")
@@ -29,14 +29,8 @@ async def fast_clock(hass: HomeAssistant, fast_clock: FastClock) -> FastClock:
 
 @pytest.fixture
 async def bluetooth_env(
-    fast_clock: FastClock,
-    hass: HomeAssistant,
-    socket_enabled: None,
-    mock_async_zeroconf: object,
+    fast_clock: FastClock, hass: HomeAssistant, socket_enabled: None
 ) -> AsyncGenerator[EsphomeEnvironment]:
     """Provide batteries and proxies around Home Assistant's `esphome`."""
-    with ffmpeg_version():
-        environment = await async_setup_esphome(hass)
+    async with esphome_environment(hass) as environment:
         yield environment
-        await environment.close()
-        await hass.async_block_till_done()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.machinery import ModuleSpec
 import importlib.util
 from pathlib import Path
 import sys
 from typing import Final
-from unittest.mock import MagicMock, patch
+from unittest.mock import AsyncMock, MagicMock, patch
+
+from zeroconf import DNSCache, Zeroconf
+from zeroconf.asyncio import AsyncZeroconf
 
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
 from homeassistant.core import HomeAssistant
@@ -49,15 +52,36 @@ for package in VOICE_PACKAGES:
 
 
 @contextmanager
-def ffmpeg_version() -> Generator[None]:
-    """Let `esphome` find FFmpeg, which it depends on for voices."""
-    with patch("haffmpeg.tools.FFVersion.get_version", return_value="7.0"):
+def _stubbed_dependencies() -> Generator[None]:
+    """Let `esphome` start without FFmpeg and without mDNS on the real network."""
+    with (
+        patch("haffmpeg.tools.FFVersion.get_version", return_value="7.0"),
+        patch("homeassistant.components.zeroconf.HaZeroconf"),
+        patch(
+            "homeassistant.components.zeroconf.HaAsyncZeroconf", spec=AsyncZeroconf
+        ) as zeroconf,
+    ):
+        instance = zeroconf.return_value
+        instance.zeroconf = MagicMock(spec=Zeroconf)
+        instance.zeroconf.done = False
+        # Its type is checked by compiled code.
+        instance.zeroconf.cache = DNSCache()
+        for method in ("async_close", "ha_async_close"):
+            setattr(instance, method, AsyncMock())
+        instance.zeroconf.async_wait_for_start = AsyncMock()
         yield
 
 
-async def async_setup_esphome(hass: HomeAssistant) -> EsphomeEnvironment:
-    """Set Home Assistant up as far as proxies need it."""
-    for domain in (BLUETOOTH_DOMAIN, "homeassistant", ESPHOME):
-        assert await async_setup_component(hass, domain, {})
-    await hass.async_block_till_done()
-    return EsphomeEnvironment(hass)
+@asynccontextmanager
+async def esphome_environment(
+    hass: HomeAssistant,
+) -> AsyncGenerator[EsphomeEnvironment]:
+    """Set Home Assistant up as far as proxies need it; sockets must be allowed."""
+    with _stubbed_dependencies():
+        for domain in (BLUETOOTH_DOMAIN, "homeassistant", ESPHOME):
+            assert await async_setup_component(hass, domain, {})
+        await hass.async_block_till_done()
+        environment = EsphomeEnvironment(hass)
+        yield environment
+        await environment.close()
+        await hass.async_block_till_done()

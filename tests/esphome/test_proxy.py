@@ -104,7 +104,7 @@ async def test_five_kept_connections_three_slots_create_two_issues(
         await set_options(hass, entry, connection="keep")
     await asyncio.sleep(2 * MINUTE)
     assert len(issues(hass, "no_slot")) == 2
-    states = [entry.runtime_data.connection.state for entry in entries]
+    states = [entry.runtime_data.connection.status.state for entry in entries]
     assert sorted(states) == ["connected"] * 3 + ["no_slot"] * 2
     connected = states.index("connected")
     await entries[connected].runtime_data.connection.async_release()
@@ -177,7 +177,7 @@ async def test_firmware_large_packets_is_installed(
     found = await async_setup_watched(hass, bluetooth_env)
     await upload(hass, found.entry, tmp_path)
     await install(hass, found.peripheral.battery)
-    assert found.peripheral.battery.firmware == "Z01T21"
+    assert found.peripheral.battery.identity.firmware == "Z01T21"
     assert max(len(frame) for frame in firmware_frames(found.peripheral)) == 137
 
 

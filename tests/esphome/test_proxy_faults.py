@@ -38,9 +38,6 @@ KNOWN_FAULTS = {
     "test_signal_strength_is_that_of_the_connection": (
         "the strongest signal of all proxies is shown"
     ),
-    "test_firmware_mtu_has_become_small_is_refused": (
-        "bleak-esphome keeps the MTU of the first connection"
-    ),
     "test_orphaned_connection_is_reported": "it is shown as busy or out of range",
     "test_config_flow_full_proxy_is_told_at_once": "it is told after 36 s",
 }
