@@ -3,6 +3,7 @@
 IMPORTS: list[str] = []
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
+    "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator attributes",
     "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator lines",
 ]
 WORDS: list[str] = [
@@ -22,8 +23,6 @@ WORDS: list[str] = [
     "custom_components/voltgo_vlrv/history/energy.py",
     "custom_components/voltgo_vlrv/history/store.py",
     "custom_components/voltgo_vlrv/options_flow.py",
-    "custom_components/voltgo_vlrv/sensor.py",
-    "custom_components/voltgo_vlrv/services.py",
     "custom_components/voltgo_vlrv/strings.json",
     "custom_components/voltgo_vlrv/switch.py",
     "custom_components/voltgo_vlrv/translations/en.json",
@@ -55,8 +54,6 @@ WORDS: list[str] = [
     "tests/history/test_maintenance.py",
     "tests/history/test_observations.py",
     "tests/platforms/test_faults.py",
-    "tests/script/test_github.py",
-    "tests/script/test_validate.py",
     "tests/test_coordinator.py",
     "tests/test_diagnostics.py",
 ]

@@ -103,7 +103,7 @@ def test_a_form_is_one_that_github_shows(file: Path) -> None:
     ],
 )
 def test_a_report_has_what_it_takes(form: str, needed: set[str]) -> None:
-    """Nobody has to be asked again."""
+    """No question has to be asked again."""
     body = load(GITHUB / "ISSUE_TEMPLATE" / f"{form}.yml")["body"]
     required = {
         field.get("id")
