@@ -6,33 +6,27 @@ import asyncio
 from datetime import datetime, timedelta
 import logging
 from math import inf
-from typing import Any, Protocol, override
+from typing import Any, override
 
 from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_ADDRESS
-from homeassistant.core import CALLBACK_TYPE, HassJob, callback
+from homeassistant.core import callback
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.device_registry import DeviceInfo
-from homeassistant.helpers.event import async_call_at, async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .battery.access import BatteryAccess
-from .battery.freshness import SampleFreshness
+from .battery.expiry import SampleExpiry
 from .battery.info_store import InfoStore
+from .battery.poll_owner import PollOwner
 from .battery.poll_schedule import next_poll_delay
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import error_reason
-from .const import (
-    DOMAIN,
-    MAX_AGE,
-    MAX_UNANSWERED_POLLS,
-    POLL_INTERVAL,
-    RELEASED_INTERVAL,
-)
-from .entries import async_batteries
+from .const import DOMAIN, POLL_INTERVAL, RELEASED_INTERVAL
+from .entries import async_poll_position
 from .options import BatteryOptions
 from .vlrv.errors import (
     ImplausibleError,
@@ -44,28 +38,6 @@ from .vlrv.errors import (
 from .vlrv.registers import BatteryStatus
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class PollOwner(Protocol):
-    """What uses the samples of one battery."""
-
-    @property
-    def is_polling_paused(self) -> bool:
-        """Return whether something else uses the battery, and polls have to wait."""
-
-    def handle_sample(
-        self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
-    ) -> None:
-        """Use a sample that was received at `when` (UTC) and `time` (loop time, s).
-
-        `interval` is the time between two polls around it.
-        """
-
-    def handle_disconnected(self) -> None:
-        """Handle that the battery is not connected: anything may happen to it."""
-
-    def handle_forced_reconnect(self) -> None:
-        """Handle that a useless connection is about to be closed."""
 
 
 class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
@@ -100,15 +72,16 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             ),
         )
         self.address: str = access.entry.data[CONF_ADDRESS]
+        # What the unique IDs of the entities begin with.
+        self.identifier = self.address
         self.options = options
         self.statistics = PollStatistics()
         self._owner = owner
         self._info = info
         self._client = access.client
         self._connection = access.connection
-        self._freshness = SampleFreshness()
+        self._expiry = SampleExpiry(access.hass, options, owner, self._handle_expired)
         self._stuck = StuckDataDetector()
-        self._cancel_expiry: CALLBACK_TYPE | None = None
         # The interval when the last sample was received.
         self._previous_interval: timedelta = POLL_INTERVAL
         self._last_error: VlrvError = NotReachableError()
@@ -117,11 +90,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._poll_requested = inf
 
     # --- for entities ---------------------------------------------------------------
-
-    @property
-    def identifier(self) -> str:
-        """Return the Bluetooth address: what unique IDs of the entities begin with."""
-        return self.address
 
     @property
     def device_info(self) -> DeviceInfo:
@@ -158,7 +126,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Show a sample from before a restart as if it were received now."""
         self.data = status
         self.statistics.last_sample = when
-        self._freshness.sample_restored(self.hass.loop.time())
+        self._expiry.sample_restored()
 
     @callback
     def async_take_initial(
@@ -171,17 +139,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def async_start(self) -> None:
         """Watch the age of the sample that is shown from the start."""
-        if self._is_fresh:
-            self._schedule_expiry()
+        if self._expiry.is_fresh:
+            self._expiry.schedule()
 
     @callback
     def async_options_updated(self) -> None:
         """Apply changed options at once."""
-        if self._cancel_expiry is not None and self._is_fresh:
-            # How long a sample may be shown follows the interval; of one that is too
-            # old by now, the poll below decides.
-            self._cancel_expiry_timer()
-            self._schedule_expiry()
+        self._expiry.options_updated()
         self.async_update_listeners()
         # The next poll sets the time of those that follow.
         self.request_poll()
@@ -190,7 +154,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def async_shutdown(self) -> None:
         """Stop polling."""
         await super().async_shutdown()
-        self._cancel_expiry_timer()
+        self._expiry.stop()
 
     @override
     def _schedule_refresh(self) -> None:
@@ -244,14 +208,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def handle_release(self) -> None:
         """Stop polling: the user is about to release the battery; values stay shown."""
         self._poll_requested = inf
-        self._freshness.release(self.hass.loop.time(), self.options.max_age)
-        self._cancel_expiry_timer()
+        self._expiry.release()
 
     @callback
     def handle_resume(self) -> None:
         """Poll again. Until the first poll succeeds, the last sample counts as fresh."""
-        if self._freshness.resume(self.hass.loop.time()):
-            self._schedule_expiry()
+        self._expiry.resume()
         self._set_next_poll(self.options.interval)
         self.request_poll()
 
@@ -264,7 +226,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         try:
             await super()._async_refresh(*args, **kwargs)
         except asyncio.CancelledError:
-            self.last_update_success = success and not self._freshness.is_expired
+            self.last_update_success = success and not self._expiry.is_expired
             raise
         if not success and not self.last_update_success:
             # Home Assistant tells only of the first failure; time passes in the others.
@@ -274,7 +236,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def _async_update_data(self) -> BatteryStatus:
         self._poll_requested = inf
         if self._owner.is_polling_paused:
-            if self._freshness.is_expired:
+            if self._expiry.is_expired:
                 raise self._failure(self._last_error)
             return self.data
         self.statistics.polls += not self._connection.is_released
@@ -285,7 +247,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 return self._data_while_released()
             self._set_next_poll(await self._handle_failure(err))
             return self._stale_data_or_raise(err)
-        self._set_next_poll(self._next_poll_delay())
+        index, count = async_poll_position(self.hass, self.config_entry)
+        now = self.hass.loop.time()
+        self._set_next_poll(next_poll_delay(index, count, self.options.interval, now))
         return status
 
     async def _poll(self) -> BatteryStatus:
@@ -294,11 +258,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 status = await self._client.read_status()
             except NoAnswerError:
                 # Within: a connection that is shared is closed at the end of the block.
-                await self._handle_no_answer()
+                if self.statistics.record_no_answer():
+                    await self._force_reconnect()
                 raise
             self._handle_sample(status, dt_util.utcnow(), self.hass.loop.time())
             self._connection.handle_sample()
-            self._schedule_expiry()
+            self._expiry.schedule()
             if self._stuck.add(status.frame, status.current, self.hass.loop.time()):
                 self.statistics.stuck += 1
                 await self._force_reconnect()
@@ -312,33 +277,21 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._shutdown_requested:
             return
         self.statistics.record_sample(when, time)
-        self._freshness.sample_received(time)
+        self._expiry.sample_received(time)
         interval = max(self.options.interval, self._previous_interval)
         self._previous_interval = self.options.interval
         self._owner.handle_sample(status, when, time, interval)
 
     async def _handle_failure(self, err: VlrvError) -> timedelta:
         """Record why a poll failed, close a broken connection; return the next delay."""
-        statistics = self.statistics
         self._last_error = err
         _LOGGER.debug("%s: poll failed: %s", self.name, err)
-        if isinstance(err, ImplausibleError):
-            statistics.rejected.update(err.reasons)
-            statistics.unanswered_polls = 0
-        else:
-            statistics.failed_polls += 1
+        self.statistics.record_failure(err)
         if isinstance(err, NotReachableError):
             self._owner.handle_disconnected()
         elif not isinstance(err, (ImplausibleError, NoAnswerError, RefusedError)):
             await self._client.disconnect()
         return self._connection.handle_poll_failed(err)
-
-    async def _handle_no_answer(self) -> None:
-        """Count a poll without an answer; close a connection that stays silent."""
-        self.statistics.unanswered_polls += 1
-        if self.statistics.unanswered_polls >= MAX_UNANSWERED_POLLS:
-            self.statistics.unanswered_polls = 0
-            await self._force_reconnect()
 
     async def _force_reconnect(self) -> None:
         """Close a useless connection, and forget what was known about it."""
@@ -349,18 +302,15 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         bluetooth.async_clear_advertisement_history(self.hass, self.address)
 
     def _data_while_released(self) -> BatteryStatus:
-        """Return the last data while released.
-
-        Hourly refreshes only update what follows from the time.
-        """
+        """Return the last data; hourly refreshes update what follows from the time."""
         self._set_next_poll(RELEASED_INTERVAL)
         return self._stale_data_or_raise(self._last_error)
 
     def _stale_data_or_raise(self, err: VlrvError) -> BatteryStatus:
         """Return the last sample while it may be shown; otherwise raise UpdateFailed."""
-        if self._is_fresh:
+        if self._expiry.is_fresh:
             return self.data
-        self._freshness.expire()
+        self._expiry.expire()
         raise self._failure(err) from err
 
     def _failure(self, err: VlrvError) -> UpdateFailed:
@@ -374,65 +324,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Poll next in `delay`, when this poll is over."""
         self.update_interval = delay
 
-    def _next_poll_delay(self) -> timedelta:
-        """Return when to poll next: several batteries each at a phase of its own."""
-        loaded = {
-            entry.entry_id
-            for entry in self.hass.config_entries.async_loaded_entries(DOMAIN)
-        }
-        batteries = sorted(
-            entry.entry_id
-            for entry in async_batteries(self.hass)
-            if entry.entry_id in loaded
-        )
-        if self.config_entry.entry_id not in batteries:
-            return self.options.interval
-        return next_poll_delay(
-            batteries.index(self.config_entry.entry_id),
-            len(batteries),
-            self.options.interval,
-            self.hass.loop.time(),
-        )
-
-    # --- age of the data ------------------------------------------------------------
-
-    @property
-    def _is_fresh(self) -> bool:
-        """Return whether the last sample may still be shown."""
-        return self._freshness.is_fresh(self.hass.loop.time(), self.options.max_age)
-
     @callback
-    def _schedule_expiry(self) -> None:
-        """Set a timer for the end of the last sample, however long a poll takes.
-
-        While the battery is released, a sample does not expire.
-        """
-        if self._cancel_expiry is None and not self._connection.is_released:
-            self._cancel_expiry = async_call_at(
-                self.hass,
-                HassJob(self._handle_expiry, cancel_on_shutdown=True),
-                self._freshness.expires_at(self.options.max_age),
-            )
-
-    @callback
-    def _cancel_expiry_timer(self) -> None:
-        if self._cancel_expiry is not None:
-            self._cancel_expiry()
-            self._cancel_expiry = None
-
-    @callback
-    def _handle_expiry(self, _now: datetime) -> None:
-        self._cancel_expiry = None
-        if self._connection.is_released:
-            return
-        if self._is_fresh:
-            self._schedule_expiry()
-        elif self._owner.is_polling_paused:
-            self._cancel_expiry = async_call_later(
-                self.hass,
-                MAX_AGE,
-                HassJob(self._handle_expiry, cancel_on_shutdown=True),
-            )
-        else:
-            self._freshness.expire()
-            self.async_set_update_error(self._failure(self._last_error))
+    def _handle_expired(self) -> None:
+        self.async_set_update_error(self._failure(self._last_error))

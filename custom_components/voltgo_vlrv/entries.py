@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeGuard
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
@@ -33,6 +33,24 @@ def members_of(bank: ConfigEntry[Any]) -> tuple[str, ...]:
 def async_batteries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
     """Return the entries of all batteries, also those that are switched off."""
     return [entry for entry in _entries(hass) if not is_bank(entry)]
+
+
+@callback
+def async_poll_position(
+    hass: HomeAssistant, entry: ConfigEntry[Any]
+) -> tuple[int, int]:
+    """Return which of the loaded batteries (0 first) this one is, and how many there are.
+
+    One that is not loaded counts as the only one.
+    """
+    loaded = sorted(
+        battery.entry_id
+        for battery in async_batteries(hass)
+        if battery.state is ConfigEntryState.LOADED
+    )
+    if entry.entry_id not in loaded:
+        return 0, 1
+    return loaded.index(entry.entry_id), len(loaded)
 
 
 @callback

@@ -82,7 +82,7 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
     one = await async_setup_battery(hass, bluetooth_env)
     battery_data = one.entry.runtime_data
     calls = 0
-    on_age = battery_data.coordinator._handle_expiry
+    on_age = battery_data.coordinator._expiry._handle_timer
 
     def counted(now: datetime) -> None:
         nonlocal calls
@@ -90,7 +90,7 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
         if calls < SPINNING:
             on_age(now)
 
-    monkeypatch.setattr(battery_data.coordinator, "_handle_expiry", counted)
+    monkeypatch.setattr(battery_data.coordinator._expiry, "_handle_timer", counted)
     slow_memory(monkeypatch, one)
     one.peripheral.faults.delay = 0.3
     requests = battery_data.client.counters.requests
@@ -111,8 +111,8 @@ async def test_a_reading_that_ends_after_a_release_sets_no_timer(
     one = await async_setup_battery(hass, bluetooth_env)
     battery_data = one.entry.runtime_data
     await one.set_connection(False)
-    battery_data.coordinator._schedule_expiry()
-    assert battery_data.coordinator._cancel_expiry is None
+    battery_data.coordinator._expiry.schedule()
+    assert battery_data.coordinator._expiry._cancel is None
 
 
 async def test_the_battery_is_free_before_the_card_is_written(

@@ -25,6 +25,11 @@ class SampleFreshness:
         """Return whether the last sample was declared expired; only a new one ends it."""
         return self._expired
 
+    @property
+    def is_released(self) -> bool:
+        """Return whether the user has released the battery."""
+        return self._released
+
     def sample_received(self, now: float) -> None:
         """Start again with a sample that was received at `now`."""
         self._valid_from = now

@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..const import MAX_UNANSWERED_POLLS
+from ..vlrv.errors import ImplausibleError, VlrvError
+
 
 @dataclass(slots=True)
 class PollStatistics:
@@ -36,6 +39,25 @@ class PollStatistics:
         self.unanswered_polls = 0
         self.last_sample = when
         self.last_sample_time = time
+
+    def record_failure(self, err: VlrvError) -> None:
+        """Count a poll that failed."""
+        if isinstance(err, ImplausibleError):
+            self.rejected.update(err.reasons)
+            self.unanswered_polls = 0
+        else:
+            self.failed_polls += 1
+
+    def record_no_answer(self) -> bool:
+        """Count an unanswered poll; return whether the connection is of no use.
+
+        The count starts again then.
+        """
+        self.unanswered_polls += 1
+        if self.unanswered_polls < MAX_UNANSWERED_POLLS:
+            return False
+        self.unanswered_polls = 0
+        return True
 
     def age(self, time: float) -> float | None:
         """Return the age of the last sample in s at loop time `time`, None before it."""

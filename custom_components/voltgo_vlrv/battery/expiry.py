@@ -1,0 +1,115 @@
+"""When the last sample of a battery is no longer shown, with one timer for it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_at, async_call_later
+
+from ..const import MAX_AGE
+from ..options import BatteryOptions
+from .freshness import SampleFreshness
+from .poll_owner import PollOwner
+
+
+class SampleExpiry:
+    """Watch the age of the last sample, however long a poll takes."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        options: BatteryOptions,
+        owner: PollOwner,
+        on_expired: CALLBACK_TYPE,
+    ) -> None:
+        """Start without a sample.
+
+        `on_expired` is called once when a sample expires; not while polling is paused.
+        """
+        self._hass = hass
+        self._options = options
+        self._owner = owner
+        self._on_expired = on_expired
+        self._freshness = SampleFreshness()
+        self._cancel: CALLBACK_TYPE | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Return whether the last sample may still be shown."""
+        return self._freshness.is_fresh(self._hass.loop.time(), self._options.max_age)
+
+    @property
+    def is_expired(self) -> bool:
+        """Return whether the last sample was declared expired."""
+        return self._freshness.is_expired
+
+    def expire(self) -> None:
+        """Declare the last sample expired."""
+        self._freshness.expire()
+
+    @callback
+    def sample_received(self, time: float) -> None:
+        """Start again with a sample that was received at loop time `time` (s)."""
+        self._freshness.sample_received(time)
+
+    @callback
+    def sample_restored(self) -> None:
+        """Show a sample from before a restart as if it were received now."""
+        self._freshness.sample_restored(self._hass.loop.time())
+
+    @callback
+    def release(self) -> None:
+        """Let the sample stay as it is while the user has released the battery."""
+        self._freshness.release(self._hass.loop.time(), self._options.max_age)
+        self.stop()
+
+    @callback
+    def resume(self) -> None:
+        """End a release: a sample that was shown counts as received now."""
+        if self._freshness.resume(self._hass.loop.time()):
+            self.schedule()
+
+    @callback
+    def schedule(self) -> None:
+        """Set the timer, unless it is set or the battery is released."""
+        if self._cancel is None and not self._freshness.is_released:
+            self._cancel = async_call_at(
+                self._hass,
+                HassJob(self._handle_timer, cancel_on_shutdown=True),
+                self._freshness.expires_at(self._options.max_age),
+            )
+
+    @callback
+    def options_updated(self) -> None:
+        """Set the timer again for another limit of age.
+
+        A sample that is too old by now is left to the next poll.
+        """
+        if self._cancel is not None and self.is_fresh:
+            self.stop()
+            self.schedule()
+
+    @callback
+    def stop(self) -> None:
+        """Cancel the timer."""
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+
+    @callback
+    def _handle_timer(self, _now: datetime) -> None:
+        self._cancel = None
+        if self._freshness.is_released:
+            return
+        if self.is_fresh:
+            self.schedule()
+        elif self._owner.is_polling_paused:
+            self._cancel = async_call_later(
+                self._hass,
+                MAX_AGE,
+                HassJob(self._handle_timer, cancel_on_shutdown=True),
+            )
+        else:
+            self.expire()
+            self._on_expired()
