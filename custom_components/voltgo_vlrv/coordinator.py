@@ -65,7 +65,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             name=access.client.name,
             update_interval=POLL_INTERVAL,
             # Entities compare before they write: what follows from the time changes
-            # also with samples that are all the same.
+            # also with samples that do not differ.
             always_update=True,
             request_refresh_debouncer=Debouncer(
                 access.hass, _LOGGER, cooldown=1.0, immediate=True

@@ -22,6 +22,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.sensor import async_add_bank_sensors
 from .battery.info import BatteryInfo
+from .connection import ConnectionState
 from .connection.state import SHOWN_STATES
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
@@ -475,6 +476,8 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     def _update_attrs(self) -> bool:
         before = self._shown
         status = self.battery.connection.status
+        if status.state is ConnectionState.CLOSED:
+            return False  # the entry is unloaded: no state that a user should see
         self._shown = (status.released_until, self.coordinator.is_live)
         changed = self._set_value(status.state.value)
         return changed or self._shown != before
