@@ -23,7 +23,7 @@ class EsphomeNode:
     """A proxy that listens on 127.0.0.1.
 
     `mac` is its address on Wi-Fi, `source` the one on Bluetooth. `port` is where it
-    listens once it was started. `scanner.rssi` sets how well it receives which battery.
+    listens once it was started. `ble_scanner.rssi` sets how well it receives which battery.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class EsphomeNode:
             name, latency, self._create_framing, self._handle_subscriber_lost
         )
         self.faults = NodeFaults(self.publish_slots)
-        self.scanner = Scanner(
+        self.ble_scanner = Scanner(
             self.api,
             features,
             active=scan_active,
@@ -65,7 +65,7 @@ class EsphomeNode:
         self.pool = SlotPool(
             self.api,
             medium,
-            self.scanner,
+            self.ble_scanner,
             self.faults,
             ConnectionOptions(**options),
             slots=slots,
@@ -78,7 +78,7 @@ class EsphomeNode:
                 "DeviceInfoRequest": self._handle_device_info,
                 "DeviceCapabilitiesRequest": self._handle_device_capabilities,
                 "ListEntitiesRequest": self._handle_list_entities,
-                **self.scanner.handlers,
+                **self.ble_scanner.handlers,
                 **self.pool.handlers,
                 **GattClient(self.api, self.pool, self.faults).handlers,
             }
@@ -111,7 +111,7 @@ class EsphomeNode:
         return self.pool.flash
 
     @property
-    def links(self) -> dict[str, Slot]:
+    def connections(self) -> dict[str, Slot]:
         """Return the connections in use, by the address that holds them."""
         return self.pool.used
 
@@ -153,15 +153,15 @@ class EsphomeNode:
     async def start(self) -> None:
         """Switch on."""
         await self.api.start()
-        self.scanner.start()
-        self.medium.receivers.append(self.scanner)
+        self.ble_scanner.start()
+        self.medium.receivers.append(self.ble_scanner)
 
     async def stop(self) -> None:
         """Switch off: TCP connections are reset, Bluetooth connections are lost."""
         if not self.is_on:
             return
-        self.medium.receivers.remove(self.scanner)
-        self.scanner.stop()
+        self.medium.receivers.remove(self.ble_scanner)
+        self.ble_scanner.stop()
         self.api.subscriber = None
         self.pool.release_all()
         await self.api.stop()
@@ -197,7 +197,7 @@ class EsphomeNode:
 
     def signal_strength(self, peripheral: GattPeripheral) -> int | None:
         """Return the signal strength of a battery in dBm, None if out of range."""
-        return self.scanner.signal_strength(peripheral)
+        return self.ble_scanner.signal_strength(peripheral)
 
     # Messages
 

@@ -61,12 +61,12 @@ class Proxy(EsphomeNode):
     @property
     def radio(self) -> Any:
         """Return what holds the signal strengths, by address."""
-        return SimpleNamespace(rssi=self.scanner.rssi)
+        return SimpleNamespace(rssi=self.ble_scanner.rssi)
 
     @property
     def rssi(self) -> dict[str, int | None]:
         """Return the signal strengths in dBm, by address; None is out of range."""
-        return self.scanner.rssi
+        return self.ble_scanner.rssi
 
     @property
     def gatt_cache(self) -> _GattCache:
@@ -78,7 +78,7 @@ class Proxy(EsphomeNode):
         self.publish_slots()
 
     @property
-    def ha_scanner(self) -> Any:
+    def scanner(self) -> Any:
         """Return Home Assistant's scanner, None while the proxy is not connected."""
         return bluetooth.async_scanner_by_source(self.hass, self.source)
 
@@ -158,7 +158,7 @@ class EsphomeEnvironment(BluetoothEnvironment):
     async def wait_online(self, node: Proxy, within: float = 120.0) -> None:
         """Wait until Home Assistant uses a proxy; `within` is in seconds."""
         async with asyncio.timeout(within):
-            while not node.is_subscribed or node.ha_scanner is None:  # noqa: ASYNC110
+            while not node.is_subscribed or node.scanner is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
     async def remove_adapter(self, source: str | None = None) -> None:

@@ -28,6 +28,16 @@ from tests.common import (
 ENCRYPTION_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 LONGEST_END = 13.0  # s; an old stack needs 10 to end a connection in the making
 
+KNOWN_FAULTS = {
+    "test_five_batteries_three_slots_are_all_read": (
+        "57 of 60 readings: turns for the slots cost some, though there is time for all"
+    ),
+}
+"""What the integration still does wrong: these tests are expected to fail.
+
+A test that passes while it is listed here fails: delete its line with the fix.
+"""
+
 
 @pytest.mark.parametrize("mtu", [23, 160, 247])
 async def test_battery_any_notification_size_shows_true_values(
