@@ -1,68 +1,98 @@
-"""What an owner can download and attach to an issue, whatever state the entry is in."""
+"""Diagnostics: what a user can download and attach to a report, in any entry state."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum, Flag
-import re
 from typing import Any, Final
 
 from homeassistant.components import bluetooth
-from homeassistant.components.diagnostics import REDACTED, async_redact_data
+from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant, callback
 
 from .bank.diagnostics import bank_report
-from .const import CONF_CURRENT_SCALE
+from .battery.settings import NAME
+from .const import CONF_CURRENT_SCALE, CONF_FACTS, CONF_PENDING
 from .data import VlrvConfigEntry, VlrvData
-from .entries import is_bank, members_of
+from .entries import async_batteries, async_name, is_bank, members_of
 from .history.diagnostic_log import async_diagnostic_log
 from .history.energy import DIRECTIONS
+from .redaction import Redactor
 from .vlrv.registers import CURRENT_SCALE, BatteryStatus
 
 SECRET_KEYS: Final = frozenset(
     {CONF_ADDRESS, "password", "serial", "serial_number", "unique_id"}
 )
 
-_HEX: Final = "0-9a-fA-F"
-_SEPARATOR: Final = "[:_. -]"
-_ANY_ADDRESS: Final = re.compile(
-    f"(?<![{_HEX}])[{_HEX}]{{2}}(?:{_SEPARATOR}[{_HEX}]{{2}}){{5}}(?![{_HEX}])"
-)
-
 
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: VlrvConfigEntry
 ) -> dict[str, Any]:
-    """Return all there is to know, also when the battery could not be set up."""
+    """Return the diagnostics, also if the entry could not be set up."""
     if is_bank(entry):
+        members = members_of(entry)
+        entries = [
+            other for other in async_batteries(hass) if other.unique_id in members
+        ]
         report = {"entry": _entry(entry), **bank_report(hass, entry)}
-        return _cleaned(hass, report, members_of(entry))
-    trace, evidence = async_diagnostic_log(hass, entry.entry_id)
-    await evidence.async_load()
+        return _redacted(hass, report, [entry, *entries], members)
+    trace, observations = async_diagnostic_log(hass, entry.entry_id)
+    await observations.async_load()
     battery: VlrvData | None = getattr(entry, "runtime_data", None)
-    found = {
+    report = {
         "entry": _entry(entry),
         "bluetooth": _bluetooth(hass, entry.data[CONF_ADDRESS]),
         "battery": None if battery is None else _battery(battery),
         "trace": trace.as_dict(),
-        "evidence": evidence.as_dict(
+        "evidence": observations.as_dict(
             int(entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
         ),
     }
-    return _cleaned(hass, found, [entry.data[CONF_ADDRESS], entry.unique_id or ""])
+    addresses = [entry.data[CONF_ADDRESS], entry.unique_id or ""]
+    return _redacted(hass, report, [entry], addresses)
 
 
-def _cleaned(
-    hass: HomeAssistant, found: dict[str, Any], addresses: Iterable[str]
+def _redacted(
+    hass: HomeAssistant,
+    report: dict[str, Any],
+    entries: Iterable[ConfigEntry[Any]],
+    addresses: Iterable[str],
 ) -> dict[str, Any]:
-    """Return it as what JSON knows, without anything private."""
-    redact = _Redaction(addresses, _sources(hass))
-    cleaned: dict[str, Any] = redact(async_redact_data(_plain(found), SECRET_KEYS))
-    return cleaned
+    """Return a report as JSON types, without what identifies a battery or a user."""
+    entries = [*entries]
+    redact = Redactor(
+        addresses,
+        _sources(hass),
+        serial_numbers=[
+            serial
+            for entry in entries
+            if isinstance(serial := entry.data.get(CONF_FACTS, {}).get("serial"), str)
+        ],
+        names=[
+            name
+            for entry in entries
+            for name in _names(hass, entry)
+            if isinstance(name, str)
+        ],
+    )
+    redacted: dict[str, Any] = redact(async_redact_data(_plain(report), SECRET_KEYS))
+    return redacted
+
+
+def _names(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Iterator[object]:
+    """Yield the names of a battery or a bank, present, former and pending ones."""
+    yield entry.title
+    yield async_name(hass, entry)
+    yield entry.data.get(CONF_FACTS, {}).get("name")
+    yield entry.data.get(CONF_PENDING, {}).get(NAME)
+    if not is_bank(entry) and bluetooth.DOMAIN in hass.config.components:
+        address = entry.data[CONF_ADDRESS]
+        if info := bluetooth.async_last_service_info(hass, address, False):
+            yield info.name
 
 
 def _entry(entry: ConfigEntry[Any]) -> dict[str, Any]:
@@ -81,15 +111,15 @@ def _entry(entry: ConfigEntry[Any]) -> dict[str, Any]:
 
 def _battery(battery: VlrvData) -> dict[str, Any]:
     client = battery.client
-    controls = battery.settings
+    settings = battery.settings
     return {
         "status": None
         if battery.coordinator.data is None
         else _status(battery.coordinator.data),
         "settings": {
-            "module_id": controls.module_id,
-            "protocols": controls.protocols,
-            "pending": controls.pending,
+            "module_id": settings.module_id,
+            "protocols": settings.protocols,
+            "pending": settings.pending,
         },
         "connection": {
             "connected": client.is_connected,
@@ -136,10 +166,10 @@ def _sources(hass: HomeAssistant) -> list[str]:
 
 @callback
 def _bluetooth(hass: HomeAssistant, address: str) -> dict[str, Any] | None:
-    """Return who hears the battery; None while Home Assistant has no Bluetooth."""
+    """Return the adapters and the last advertisement; None without Bluetooth."""
     if bluetooth.DOMAIN not in hass.config.components:
         return None
-    heard = {
+    rssi = {
         (device.scanner.source, connectable): device.advertisement.rssi
         for connectable in (False, True)
         for device in bluetooth.async_scanner_devices_by_address(
@@ -162,9 +192,7 @@ def _bluetooth(hass: HomeAssistant, address: str) -> dict[str, Any] | None:
                     scanner.time_since_last_detection(), 1
                 ),
                 "slots": _slots(scanner, address),
-                "hears_the_battery_at": heard.get(
-                    (scanner.source, scanner.connectable)
-                ),
+                "hears_the_battery_at": rssi.get((scanner.source, scanner.connectable)),
             }
             for scanner in _scanners(hass)
         ],
@@ -197,7 +225,7 @@ def _advertisement(
         "seconds_ago": round(hass.loop.time() - info.time, 1),
         "service_uuids": info.service_uuids,
         "service_data": info.service_data,
-        # As on the air: the first two bytes may be part of the address (protocol 1).
+        # As transmitted: the first two bytes may be part of the address (protocol 1).
         "manufacturer_data": [
             company.to_bytes(2, "little") + data
             for company, data in info.manufacturer_data.items()
@@ -205,11 +233,11 @@ def _advertisement(
     }
 
 
-# --- making it fit to be read by everybody ----------------------------------------------
+# --- JSON -------------------------------------------------------------------------------
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as what JSON knows."""
+    """Return a value as JSON types."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Flag):
@@ -231,66 +259,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [_plain(item) for item in value]
     return str(value)
-
-
-class _Redaction:
-    """Replaces addresses anywhere: in keys, names, error texts and frames.
-
-    The battery's goes without trace. Adapters get numbers, so that it can be seen which
-    of them did what. Whatever else looks like an address goes as well.
-    """
-
-    def __init__(self, addresses: Iterable[str], sources: Iterable[str]) -> None:
-        """Prepare for these; names that are no addresses, such as `hci0`, may stay."""
-        self._patterns = [
-            (pattern, REDACTED)
-            for address in addresses
-            if (pattern := _pattern(address)) is not None
-        ]
-        # Titles and names that entries were given by earlier versions.
-        self._patterns += [
-            (
-                re.compile(rf"(?<=VLRV )\b{end}\b|(?<=\(){end}(?=\))", re.IGNORECASE),
-                REDACTED,
-            )
-            for address in addresses
-            if (end := re.sub("[^0-9A-Fa-f]", "", address)[-4:])
-        ]
-        self._patterns += [
-            (pattern, f"**ADAPTER {number}**")
-            for number, source in enumerate(sources, 1)
-            if (pattern := _pattern(source)) is not None
-        ]
-        self._patterns.append((_ANY_ADDRESS, REDACTED))
-
-    def __call__(self, value: Any) -> Any:
-        """Return the value without them; it is one that `_plain` returned."""
-        if isinstance(value, str):
-            for pattern, replacement in self._patterns:
-                value = pattern.sub(replacement, value)
-            return value
-        if isinstance(value, dict):
-            return {self(key): self(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self(item) for item in value]
-        return value
-
-
-def _pattern(address: str) -> re.Pattern[str] | None:
-    """Return what finds an address as text, as bytes, or as text in bytes."""
-    digits = re.sub(r"[^0-9a-z]", "", address.lower())
-    if not re.fullmatch("(?:[0-9a-f]{2}){6,}", digits):
-        return None
-    octets = [digits[at : at + 2] for at in range(0, len(digits), 2)]
-    as_text = "(?:3a|5f|2e|20|2d)?".join(
-        "".join(
-            f"(?:{digit.encode().hex()}|{digit.upper().encode().hex()})"
-            for digit in octet
-        )
-        for octet in octets
-    )
-    separated = f"{_SEPARATOR}?"
-    return re.compile(
-        "|".join((separated.join(octets), separated.join(reversed(octets)), as_text)),
-        re.IGNORECASE,
-    )
