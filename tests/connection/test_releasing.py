@@ -47,7 +47,7 @@ SPINNING = 500  # calls of one timer in five minutes
 
 def slow_memory(monkeypatch: pytest.MonkeyPatch, one: BatteryHarness) -> None:
     """Have the SD card take its time."""
-    file = one.entry.runtime_data.last_status.file
+    file = one.entry.runtime_data.store
     save: Callable[..., Awaitable[None]] = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -128,7 +128,7 @@ async def test_the_battery_is_free_before_the_card_is_written(
     assert not one.peripheral.is_connected
     assert not release.done()
     await release
-    assert one.entry.runtime_data.last_status._kept.released
+    assert one.entry.runtime_data.last_status._stored.released
 
 
 async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
@@ -138,7 +138,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
 ) -> None:
     """The last word counts, for the link and for what is kept."""
     one = await async_setup_battery(hass, bluetooth_env)
-    file = one.entry.runtime_data.last_status.file
+    file = one.entry.runtime_data.store
     save = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -155,7 +155,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
     assert one.peripheral.connections == connections
-    assert not one.entry.runtime_data.last_status._kept.released
+    assert not one.entry.runtime_data.last_status._stored.released
 
 
 async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
@@ -173,7 +173,7 @@ async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
     await wait_until(lambda: one.is_connected, 15)
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
-    assert not one.entry.runtime_data.last_status._kept.released
+    assert not one.entry.runtime_data.last_status._stored.released
 
 
 # --- a winter ---------------------------------------------------------------------------
@@ -234,8 +234,8 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
     assert await hass.config_entries.async_setup(one.entry.entry_id)
     await wait_until(lambda: one.is_connected, 10)
     # A power cut: what is not written by now is lost.
-    stored = await one.entry.runtime_data.last_status.file._store.async_load()
-    assert stored["released"] is False
+    stored = await one.entry.runtime_data.store._store.async_load()
+    assert stored["last_status"]["released"] is False
     await asyncio.sleep(HOUR)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     fast_clock.epoch -= 2 * HOUR
@@ -287,11 +287,7 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     battery_data = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
-    kept = (
-        battery_data.energy.file,
-        battery_data.last_status.file,
-        battery_data.maintenance.file,
-    )
+    store = battery_data.store
     read = battery_data.client.read_status
 
     async def late() -> BatteryStatus:
@@ -317,10 +313,10 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
         await pressed
     await asyncio.sleep(HOUR)
     await hass.async_block_till_done()
-    assert [is_written(file) for file in kept] == [False] * 3
+    assert not is_written(store)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
     await hass.async_block_till_done()
-    assert [is_written(file) for file in kept] == [False] * 3
+    assert not is_written(store)
 
 
 async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
@@ -333,7 +329,7 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     one = await async_setup_battery(hass, bluetooth_env)
     await asyncio.sleep(2 * POLL_INTERVAL)
     slow_disconnect(monkeypatch, HOUR)
-    file = one.entry.runtime_data.last_status.file
+    file = one.entry.runtime_data.store
     started = hass.loop.time()
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     assert hass.loop.time() - started < 9
