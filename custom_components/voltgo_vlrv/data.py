@@ -33,7 +33,6 @@ from .history.energy import EnergyCounter
 from .history.last_status import LastStatus
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime
-from .history.store import EntryStore
 from .issues import (
     async_clear_slot_issue,
     async_raise_slot_issue,
@@ -93,11 +92,10 @@ class VlrvData:
             self.advertisement,
             self.handle_disconnected,
         )
-        self.store = EntryStore(hass, entry.entry_id)
-        self.energy = EnergyCounter(hass, self.store)
+        self.energy = EnergyCounter(hass, entry.entry_id)
         self.runtime = Runtime()
-        self.maintenance = ChargeMaintenance(hass, self.store)
-        self.last_status = LastStatus(self.store)
+        self.maintenance = ChargeMaintenance(hass, entry.entry_id)
+        self.last_status = LastStatus(hass, entry.entry_id)
 
     # --- what others read -----------------------------------------------------------
 
@@ -134,10 +132,9 @@ class VlrvData:
     async def async_load(self) -> None:
         """Restore what was stored: counters, the last sample, and a release."""
         await self.log.evidence.async_load()
-        await self.store.async_load()
-        self.energy.load()
-        self.maintenance.load()
-        stored = self.last_status.load()
+        await self.energy.async_load()
+        await self.maintenance.async_load()
+        stored = await self.last_status.async_load()
         status = decode_valid_status(stored.frame, self.client.current_scale)
         if status is not None and stored.when is not None:
             self.coordinator.async_restore(status, stored.when)
@@ -186,10 +183,9 @@ class VlrvData:
         # First: what is answered until then is stored, what comes later is not.
         await self.connection.async_close()
         await self.log.evidence.file.async_save()
-        self.energy.close()
-        self.energy.close()
-        # Forced: limits and elapsed times are exact only now.
-        await self.store.async_close(force=True)
+        await self.energy.file.async_close()
+        await self.maintenance.async_close()
+        await self.last_status.file.async_close()
 
     # --- what the user changes ------------------------------------------------------
 
@@ -236,10 +232,9 @@ class VlrvData:
 
     @callback
     def _handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
-        if allocations.free:
-            self.connection.handle_free_slot()
-        else:
-            self.connection.handle_adapter_full(allocations.source)
+        if self.address in allocations.allocated:
+            self.advertisement.set_adapter(self.connection.adapter)
+        self.connection.handle_allocations(allocations)
 
     def _handle_disconnect(self) -> None:
         self.connection.handle_lost()
@@ -259,6 +254,7 @@ class VlrvData:
     def connection_established(self) -> None:
         """Handle a new connection."""
         self.advertisement.refresh()
+        self.advertisement.set_adapter(self.connection.adapter)
         self.statistics.reconnects = self.client.counters.connects - 1
         self._metadata.handle_connected()
         if self._was_disconnected:

@@ -443,7 +443,7 @@ class VlrvConnectionSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """State of the connection, end of a release, and whether values are current."""
 
-    _shown: tuple[datetime | None, bool] | None = None
+    _shown: tuple[datetime | None, bool, str | None] | None = None
 
     @property
     @override
@@ -454,12 +454,14 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, bool | str]:
-        """Return whether the values are live, and when a release ends."""
+        """Return whether the values are live, the adapter, and when a release ends."""
         if self._shown is None:
             return {}
-        until, live = self._shown
-        return {UP_TO_DATE: live} | (
-            {} if until is None else {"released_until": until.isoformat()}
+        until, live, adapter = self._shown
+        return (
+            {UP_TO_DATE: live}
+            | ({} if adapter is None else {"adapter": adapter})
+            | ({} if until is None else {"released_until": until.isoformat()})
         )
 
     async_entity_id_changed = keep_on_new_entity_id
@@ -478,7 +480,11 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
         status = self.battery.connection.status
         if status.state is ConnectionState.CLOSED:
             return False  # the entry is unloaded: no state that a user should see
-        self._shown = (status.released_until, self.coordinator.is_live)
+        self._shown = (
+            status.released_until,
+            self.coordinator.is_live,
+            self.battery.advertisement.adapter_name,
+        )
         changed = self._set_value(status.state.value)
         return changed or self._shown != before
 
@@ -490,6 +496,15 @@ class VlrvEnergySensor(VlrvEntity, VlrvBaseEnergySensor[VlrvCoordinator]):
     @override
     def _energy(self) -> EnergyCounter:
         return self.battery.energy
+
+    @property
+    @override
+    def _counting_since(self) -> datetime:
+        """Return when the entry was created.
+
+        An older entity may have got its name from the same Bluetooth name.
+        """
+        return self.coordinator.config_entry.created_at
 
 
 class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 
 from .environment import BluezEnvironment
 from simulator.bluez.objects import FAILED, IN_PROGRESS
-from tests.common import add_discovered, battery, set_options, wait_until
+from tests.common import add_discovered, battery, set_options, value, wait_until
 from tests.esphome.harness import MINUTE, async_setup_watched
 
 KNOWN_FAULTS = {
@@ -178,3 +178,22 @@ async def test_disconnect_without_effect_is_not_released(
     await found.entry.runtime_data.connection.async_release()
     await asyncio.sleep(MINUTE)
     assert found.peripheral.is_advertising
+
+
+async def test_disconnect_without_effect_is_repeated_before_released_is_shown(
+    hass: HomeAssistant,
+    bluetooth_env: BluezEnvironment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Until then no other device can connect, and the log says so."""
+    found = await async_setup_watched(hass, bluetooth_env)
+    bluetooth_env.bluez.faults.ignore_disconnects = 4
+    await found.entry.runtime_data.connection.async_release()
+    address = found.peripheral.address
+    assert value(hass, address, "connection_status") == "connected"
+    assert "has not closed the connection yet" in caplog.text
+    await wait_until(lambda: found.peripheral.is_advertising, 5 * MINUTE)
+    await wait_until(lambda: value(hass, address, "connection_status") == "released", 5)
+    connections = bluetooth_env.bluez.calls["Connect"]
+    await asyncio.sleep(10 * MINUTE)
+    assert bluetooth_env.bluez.calls["Connect"] == connections

@@ -47,7 +47,7 @@ SPINNING = 500  # calls of one timer in five minutes
 
 def slow_memory(monkeypatch: pytest.MonkeyPatch, one: BatteryHarness) -> None:
     """Have the SD card take its time."""
-    file = one.entry.runtime_data.store
+    file = one.entry.runtime_data.last_status.file
     save: Callable[..., Awaitable[None]] = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -138,7 +138,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
 ) -> None:
     """The last word counts, for the link and for what is kept."""
     one = await async_setup_battery(hass, bluetooth_env)
-    file = one.entry.runtime_data.store
+    file = one.entry.runtime_data.last_status.file
     save = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -234,8 +234,8 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
     assert await hass.config_entries.async_setup(one.entry.entry_id)
     await wait_until(lambda: one.is_connected, 10)
     # A power cut: what is not written by now is lost.
-    stored = await one.entry.runtime_data.store._store.async_load()
-    assert stored["last_status"]["released"] is False
+    stored = await one.entry.runtime_data.last_status.file._store.async_load()
+    assert stored["released"] is False
     await asyncio.sleep(HOUR)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     fast_clock.epoch -= 2 * HOUR
@@ -263,7 +263,8 @@ async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
         )
     )
     await asyncio.sleep(1)
-    assert [each.status for each in (one, two)] == ["released"] * 2
+    # Until the adapter has disconnected, no other device can connect.
+    assert [each.status for each in (one, two)] == ["connected"] * 2
     assert [each.entry.runtime_data.connection.is_released for each in (one, two)] == [
         True,
         True,
@@ -273,6 +274,7 @@ async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
     assert hass.loop.time() - started < 7
     assert not one.peripheral.is_connected
     assert not two.peripheral.is_connected
+    assert [each.status for each in (one, two)] == ["released"] * 2
 
 
 # --- removing ---------------------------------------------------------------------------
@@ -287,7 +289,11 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     battery_data = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
-    store = battery_data.store
+    kept = (
+        battery_data.energy.file,
+        battery_data.last_status.file,
+        battery_data.maintenance.file,
+    )
     read = battery_data.client.read_status
 
     async def late() -> BatteryStatus:
@@ -313,10 +319,10 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
         await pressed
     await asyncio.sleep(HOUR)
     await hass.async_block_till_done()
-    assert not is_written(store)
+    assert [is_written(file) for file in kept] == [False] * 3
     hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
     await hass.async_block_till_done()
-    assert not is_written(store)
+    assert [is_written(file) for file in kept] == [False] * 3
 
 
 async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
@@ -329,7 +335,7 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     one = await async_setup_battery(hass, bluetooth_env)
     await asyncio.sleep(2 * POLL_INTERVAL)
     slow_disconnect(monkeypatch, HOUR)
-    file = one.entry.runtime_data.store
+    file = one.entry.runtime_data.last_status.file
     started = hass.loop.time()
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     assert hass.loop.time() - started < 9

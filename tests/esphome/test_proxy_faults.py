@@ -35,9 +35,6 @@ NEAR, FAR = "02:00:00:00:00:11", "02:00:00:00:00:21"
 
 KNOWN_FAULTS = {
     "test_better_proxy_is_used": "the proxy that reports first is used",
-    "test_signal_strength_is_that_of_the_connection": (
-        "the strongest signal of all proxies is shown"
-    ),
     "test_orphaned_connection_is_reported": "it is shown as busy or out of range",
     "test_config_flow_full_proxy_is_told_at_once": "it is told after 36 s",
 }

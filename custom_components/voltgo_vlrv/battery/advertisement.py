@@ -19,22 +19,44 @@ class LastAdvertisement:
         self._hass = hass
         self._address = address
         self._info: bluetooth.BluetoothServiceInfoBleak | None = None
+        self._rssi: int | None = None
+        self.adapter_name: str | None = None
+        """Name of the adapter that the battery was connected through last."""
 
     @callback
     def update(self, info: bluetooth.BluetoothServiceInfoBleak) -> None:
         """Take an advertisement that was just received."""
         self._info = info
+        self._rssi = info.rssi
 
     @callback
     def refresh(self) -> None:
         """Take what Home Assistant has; it drops it some minutes after connecting."""
         info = bluetooth.async_last_service_info(self._hass, self._address, True)
         self._info = info or self._info
+        if info is not None:
+            self._rssi = info.rssi
+
+    @callback
+    def set_adapter(self, adapter: bluetooth.BaseHaScanner | None) -> None:
+        """Take the strength at the adapter that has the connection.
+
+        Another adapter may receive the battery much better, or worse.
+        """
+        if adapter is None:
+            return
+        self.adapter_name = adapter.name
+        received = adapter.get_discovered_device_advertisement_data(self._address)
+        if received is not None:
+            self._rssi = received[1].rssi
 
     @property
     def signal_strength(self) -> int | None:
-        """Return the strength in dBm, None before the first advertisement."""
-        return None if self._info is None else self._info.rssi
+        """Return the strength in dBm, None before the first advertisement.
+
+        While connected, as the adapter with the connection received it last.
+        """
+        return self._rssi
 
     @property
     def name(self) -> str | None:

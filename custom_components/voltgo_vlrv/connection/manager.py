@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+import logging
 from typing import Any, Final, Protocol
+
+from habluetooth import HaBluetoothSlotAllocations
 
 from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntry
@@ -32,7 +35,7 @@ from .backoff import ReconnectBackoff
 from .errors import ReleasedError, error_reason
 from .release import ReleaseState
 from .session import ConnectionSession
-from .slots import SlotMonitor
+from .slots import SlotMonitor, async_clear_stale_advertisements
 from .state import (
     ADAPTER_REASONS,
     ConnectionMode,
@@ -46,10 +49,15 @@ from .timers import Timers
 ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
 # From a slot that became free to the attempt to take it.
 FREE_SLOT_DELAY: Final = timedelta(seconds=1)
+# How often it is looked whether a released battery is free at last.
+DISCONNECTED_CHECK: Final = 2.0  # s
+
+_LOGGER = logging.getLogger(__name__)
 
 # Timers.
 _RESUME: Final = "resume"
 _ADAPTER_FULL: Final = "adapter full"
+_DISCONNECTED: Final = "disconnected"
 
 
 class ConnectionOwner(Protocol):
@@ -96,7 +104,7 @@ class ConnectionManager:
         self._owner = owner
         self._backoff = ReconnectBackoff()
         self._release = ReleaseState()
-        self._slots = SlotMonitor(hass, self._address)
+        self._slots = SlotMonitor(hass, entry.data[CONF_ADDRESS])
         self._session = ConnectionSession(
             hass, client, self._slots, self._backoff, self
         )
@@ -109,10 +117,6 @@ class ConnectionManager:
     # --- state ------------------------------------------------------------------------
 
     @property
-    def _address(self) -> str:
-        return str(self._entry.data[CONF_ADDRESS])
-
-    @property
     def mode(self) -> ConnectionMode:
         """Return what the user has chosen."""
         return ConnectionMode.from_option(self._entry.options.get(CONF_CONNECTION))
@@ -121,6 +125,11 @@ class ConnectionManager:
     def status(self) -> ConnectionStatus:
         """Return state, reason of a failure, and end of a release."""
         return ConnectionStatus(self._state(), self._reason, self._release.until)
+
+    @property
+    def adapter(self) -> bluetooth.BaseHaScanner | None:
+        """Return the adapter with the connection, None if no adapter reports it."""
+        return self._slots.connected_adapter()
 
     @property
     def is_released(self) -> bool:
@@ -136,7 +145,9 @@ class ConnectionManager:
         if self._closed:
             return ConnectionState.CLOSED
         if self.is_released:
-            return ConnectionState.RELEASED
+            # Until the connection is gone no other device can connect.
+            is_held = self._client.is_connected or self._client.is_disconnecting
+            return ConnectionState.CONNECTED if is_held else ConnectionState.RELEASED
         if self._reason is not None:
             return failure_state(self._reason)
         # Also during a poll: its connection would be a database row each time. A battery
@@ -188,14 +199,19 @@ class ConnectionManager:
         self.report_status()
 
     @callback
-    def handle_free_slot(self) -> None:
-        """Try again: an adapter has a free slot."""
+    def handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
+        """Handle a change of an adapter's connection slots."""
+        if allocations.free:
+            self._handle_free_slot()
+        else:
+            self._handle_adapter_full(allocations.source)
+
+    def _handle_free_slot(self) -> None:
         self._slots.handle_change()
         if self._reason == "no_slot" and not self.is_released:
             self._owner.request_poll(FREE_SLOT_DELAY)
 
-    @callback
-    def handle_adapter_full(self, source: str) -> None:
+    def _handle_adapter_full(self, source: str) -> None:
         """Disconnect before the next poll if the connection's adapter stays full."""
         if not self._client.is_connected or _ADAPTER_FULL in self._timers:
             return
@@ -230,7 +246,7 @@ class ConnectionManager:
         delivers none.
         """
         # The next advertisement is then reported as a change, and leads to a poll.
-        bluetooth.async_clear_advertisement_history(self._hass, self._address)
+        bluetooth.async_clear_advertisement_history(self._hass, self._slots.address)
         retry_after: timedelta | None = None
         if not self.is_released and not self._closed:
             self._backoff.connection_lost(self._hass.loop.time())
@@ -250,7 +266,7 @@ class ConnectionManager:
         While connected, the poll interval applies, capped at 10 s.
         """
         now = self._hass.loop.time()
-        reason = error_reason(self._hass, self._address, err)
+        reason = error_reason(self._hass, self._slots.address, err)
         delay = min(self._options.interval, POLL_INTERVAL)
         if isinstance(err, (NotReachableError, ConnectionLostError, NotVlrvError)):
             is_lost = isinstance(err, ConnectionLostError)
@@ -260,24 +276,14 @@ class ConnectionManager:
             # A lost connection is most often back at once, with an advertisement.
             if self._backoff.is_repeated or not is_lost:
                 self._reason = reason
-            self._clear_stale_advertisements()
+            async_clear_stale_advertisements(
+                self._hass, self._slots.address, self._backoff.attempt_started
+            )
         elif self._backoff.reply_missing(now):
             self._reason = reason
         self._owner.slots_exhausted(self._backoff.lacks_slots and not self._closed)
         self.report_status()
         return delay
-
-    def _clear_stale_advertisements(self) -> None:
-        """Have the next advertisement of a battery that was silent reported again.
-
-        Home Assistant reports only changed ones, for minutes, so that a battery would go
-        unnoticed when the phone app disconnects. One that advertises, and yet accepts no
-        connection, is no change.
-        """
-        info = bluetooth.async_last_service_info(self._hass, self._address, True)
-        silent_since = self._backoff.attempt_started - POLL_INTERVAL.total_seconds()
-        if info is not None and info.time < silent_since:
-            bluetooth.async_clear_advertisement_history(self._hass, self._address)
 
     @callback
     def handle_advertisement(self) -> None:
@@ -333,7 +339,22 @@ class ConnectionManager:
             # Also if the calling script is stopped meanwhile.
             if self.is_released:  # and not resumed meanwhile
                 await self._owner.async_store_release(True, self._release.until)
-            self.report_status()
+                if self._client.is_disconnecting:
+                    _LOGGER.warning(
+                        "%s: the Bluetooth adapter has not closed the connection yet, so "
+                        "no other device can connect; it is tried again",
+                        self._entry.title,
+                    )
+            self._watch_disconnecting()
+
+    @callback
+    def _watch_disconnecting(self) -> None:
+        """Report when a released battery is free."""
+        self.report_status()
+        if self.is_released and self._client.is_disconnecting:
+            self._timers.start(
+                _DISCONNECTED, DISCONNECTED_CHECK, self._watch_disconnecting
+            )
 
     def _handle_release(self) -> None:
         self._timers.cancel()

@@ -10,6 +10,7 @@ from typing import Protocol
 from homeassistant.core import HomeAssistant
 
 from ..vlrv.client import VlrvClient
+from ..vlrv.gatt import close_stale_connections
 from .backoff import ReconnectBackoff
 from .sharing import SlotSharingPolicy
 from .slots import SlotMonitor, async_sharing_lock
@@ -57,6 +58,7 @@ class ConnectionSession:
         self._owner = owner
         self._policy = SlotSharingPolicy(owner.mode)
         self._users = 0
+        self._stale_closed = False
         self._lock = asyncio.Lock()
 
     @property
@@ -97,6 +99,10 @@ class ConnectionSession:
         loop = self._hass.loop
         self._backoff.begin_attempt(loop.time())
         try:
+            if not self._stale_closed:
+                # Home Assistant may have been killed while it was connected.
+                self._stale_closed = True
+                await close_stale_connections(self._slots.address)
             await self._slots.wait_for_slot(lambda: not self._owner.is_released)
             self._owner.check_wanted()  # it may have been released while waiting
             async with turn.attempt():

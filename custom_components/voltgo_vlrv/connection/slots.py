@@ -11,7 +11,7 @@ from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
-from ..const import DOMAIN
+from ..const import DOMAIN, POLL_INTERVAL
 from ..vlrv.errors import NoSlotError
 
 # Most often another battery of ours is about to free its slot.
@@ -26,19 +26,35 @@ def async_sharing_lock(hass: HomeAssistant) -> asyncio.Lock:
     return hass.data.setdefault(_SHARING_LOCK, asyncio.Lock())
 
 
+@callback
+def async_clear_stale_advertisements(
+    hass: HomeAssistant, address: str, attempt_started: float
+) -> None:
+    """Have the next advertisement of a battery that was silent reported again.
+
+    Home Assistant reports only changed ones, for minutes, so that a battery would go
+    unnoticed when the phone app disconnects. One that advertises, and yet accepts no
+    connection, is no change. `attempt_started` is the loop time of the last attempt.
+    """
+    info = bluetooth.async_last_service_info(hass, address, True)
+    silent_since = attempt_started - POLL_INTERVAL.total_seconds()
+    if info is not None and info.time < silent_since:
+        bluetooth.async_clear_advertisement_history(hass, address)
+
+
 class SlotMonitor:
     """Reads the connection slots that matter for one battery."""
 
     def __init__(self, hass: HomeAssistant, address: str) -> None:
         """Watch the adapters that receive advertisements of `address`."""
         self._hass = hass
-        self._address = address
+        self.address = address
         self._changed = asyncio.Event()
 
     def adapters_in_range(self) -> list[bluetooth.BaseHaScanner]:
         """Return the adapters that receive the battery and can connect."""
         devices = bluetooth.async_scanner_devices_by_address(
-            self._hass, self._address, True
+            self._hass, self.address, True
         )
         return [device.scanner for device in devices]
 
@@ -49,7 +65,7 @@ class SlotMonitor:
         range.
         """
         devices = bluetooth.async_scanner_devices_by_address(
-            self._hass, self._address, True
+            self._hass, self.address, True
         )
         signals = sorted((each.advertisement.rssi for each in devices), reverse=True)
         difference = signals[0] - signals[1] if len(signals) > 1 else 0
@@ -74,7 +90,7 @@ class SlotMonitor:
         """
         for scanner in bluetooth.async_current_scanners(self._hass):
             slots = scanner.get_allocations()
-            if slots is not None and self._address in slots.allocated:
+            if slots is not None and self.address in slots.allocated:
                 return scanner
         return None
 

@@ -197,8 +197,7 @@ class RegisterObservations:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` restores earlier observations."""
-        self.file = EntryStore(hass, entry_id, "observations")
-        self._section = self.file.section("observations", self._as_stored, SAVE_DELAY)
+        self.file = EntryStore(hass, "evidence", entry_id, self._as_stored, SAVE_DELAY)
         self._loaded = False
         self._loading = asyncio.Lock()
         self._registers: dict[int, ObservedValues[int]] = {
@@ -220,7 +219,7 @@ class RegisterObservations:
         """Add a valid sample; `when` is in s since 1970."""
         frame = status.frame
         words = _LAYOUTS[len(frame)].unpack_from(frame)
-        self._section.mark_changed()
+        self.file.is_changed = True
         if words == self._words:
             # The usual case, so it costs next to nothing.
             self._again += 1
@@ -241,7 +240,7 @@ class RegisterObservations:
                 continue
             self._current.append(observation)
             if len(values_seen.values) > known:
-                self._section.save_later()
+                self.file.save_later()
 
     @callback
     def _settle(self) -> None:
@@ -266,10 +265,10 @@ class RegisterObservations:
                 return
             values_seen = self._replies[function] = ObservedValues()
         known = len(values_seen.values)
-        self._section.mark_changed()
+        self.file.is_changed = True
         values_seen.add(f"{request.hex()} > {reply.hex()}", time.time(), self._status)
         if len(values_seen.values) > known:
-            self._section.save_later()
+            self.file.save_later()
 
     # --- storing --------------------------------------------------------------------
 
@@ -281,8 +280,7 @@ class RegisterObservations:
                 self._loaded = True
 
     async def _load(self) -> None:
-        await self.file.async_load()
-        restored = self._section.loaded(
+        restored = await self.file.async_load(
             lambda stored: (
                 _from_stored(stored["registers"], int),
                 _from_stored(stored["replies"], str),
