@@ -99,14 +99,16 @@ BINARY_SENSORS: Final = (
         key="charging",
         translation_key="charging",
         device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        value_fn=lambda status, _battery, _before: status.charging,
+        value_fn=lambda status, battery, _before: battery.charge_states.charging(
+            status
+        ),
     ),
     VlrvBinarySensorDescription(
         key="too_cold_to_charge",
         translation_key="too_cold_to_charge",
         device_class=BinarySensorDeviceClass.COLD,
-        value_fn=lambda status, battery, _before: battery.info.too_cold_to_charge(
-            status
+        value_fn=lambda status, battery, _before: battery.charge_states.too_cold(
+            status, battery.info
         ),
     ),
     VlrvBinarySensorDescription(

@@ -17,6 +17,7 @@ from homeassistant.helpers import device_registry as dr
 from .battery.access import BatteryAccess
 from .battery.advertisement import LastAdvertisement
 from .battery.firmware import FirmwareInstaller
+from .battery.hysteresis import ChargeStates
 from .battery.info import BatteryInfo
 from .battery.info_store import InfoStore
 from .battery.initial_reading import take_initial_reading
@@ -94,6 +95,7 @@ class VlrvData:
         )
         self.energy = EnergyCounter(hass, entry.entry_id)
         self.runtime = Runtime()
+        self.charge_states = ChargeStates()
         self.maintenance = ChargeMaintenance(hass, entry.entry_id)
         self.last_status = LastStatus(hass, entry.entry_id)
 
@@ -317,6 +319,7 @@ class VlrvData:
         )
         self.maintenance.add(status, time)
         self._info.update(self.info.with_status(status))
+        self.charge_states.add_sample(status, self.info, time)
         self._metadata.handle_sample()
 
     @callback

@@ -149,7 +149,6 @@ def test_without_one_member_no_sum_is_shown(
     assert {
         bank.current,
         bank.power,
-        bank.charging,
         bank.remaining_capacity,
         bank.full_capacity,
         bank.stored_energy,
@@ -329,6 +328,33 @@ def test_a_pack_that_cut_itself_off_does_not_drag_the_bank_down() -> None:
     assert bank.usable == Charge(100, 100, 102, 200)
     assert bank.full_capacity == 300.0
     assert bank.active == 2
+
+
+@pytest.mark.parametrize("current", [30.0, -30.0])
+def test_member_whose_protection_ends_only_charging_is_not_isolated(
+    current: float,
+) -> None:
+    """A bank at full charge: one pack stops at its cell overvoltage, and stays in it."""
+    others = [
+        member(key, current=current, state_of_charge=99, remaining_capacity=99.0)
+        for key in "AB"
+    ]
+    full = member(
+        "C",
+        protected=True,
+        ends_only_charging=True,
+        state_of_charge=100,
+        remaining_capacity=100.0,
+    )
+    assert full.is_blocked
+    assert not full.is_cut_off
+    bank = read_bank([*others, full], 3)
+    assert bank.isolated == frozenset()
+    assert bank.active == 3
+    assert bank.protected
+    assert bank.state_of_charge == pytest.approx(99.3)
+    cut_off = replace(full, ends_only_charging=False)
+    assert read_bank([*others, cut_off], 3).isolated == {"C"}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
-from .common import async_setup_bank, entity, packs, set_reported, settle, wait_for_poll
+from .common import (
+    async_setup_bank,
+    entity,
+    packs,
+    set_reported,
+    settle,
+    shown,
+    wait_for_poll,
+)
+from custom_components.voltgo_vlrv.bank.member import ends_only_charging
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import POLL_INTERVAL
+from tests.common import POLL_INTERVAL, issues
+from tests.vlrv.samples import status
 
 
 async def test_reading_of_a_member_is_created_once_for_each_sample(
@@ -61,3 +74,56 @@ async def test_update_action_of_a_bank_entity_recalculates_and_polls_no_member(
         for address, member in bank.runtime_data.members.items()
         if member.battery is not None
     }
+
+
+FULL = (3.45, 3.40, 3.35, 3.40)
+HALF = (3.30, 3.30, 3.30, 3.30)
+
+
+@pytest.mark.parametrize(
+    ("protection", "values", "expected"),
+    [
+        (0x0000, {}, False),
+        (0x0002, {"cell_voltages": FULL}, True),
+        (0x0003, {"cell_voltages": FULL}, True),
+        (0x0002, {"cell_voltages": HALF}, False),
+        (0x0008, {"cell_voltages": FULL}, False),
+        (0x000A, {"cell_voltages": FULL}, False),
+        (0x0010, {}, True),
+        (0x0100, {}, True),
+        (0x0400, {"probe_temperatures": (0, 20)}, True),
+        (0x0400, {"probe_temperatures": (11, 20)}, False),
+        (0x0080, {}, False),
+        (0x8002, {"cell_voltages": FULL}, False),
+    ],
+)
+def test_protection_ends_only_charging_if_values_confirm_the_bit(
+    protection: int, values: dict[str, Any], expected: bool
+) -> None:
+    """The order of the bits is not proven: the manual's would make 2 an undervoltage."""
+    state = {"cell_voltages": HALF, "operating_state": 4, **values}
+    assert ends_only_charging(status(protection=protection, **state)) is expected
+
+
+async def test_bank_at_full_charge_has_no_isolated_battery(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """One of three packs stops at its cell overvoltage while the others still charge."""
+    trio = packs(3)
+    bank = await async_setup_bank(hass, bluetooth_env, trio)
+    for pack in trio[:2]:
+        set_reported(pack, current=20.0, state_of_charge=99)
+    set_reported(
+        trio[2],
+        current=0.0,
+        protection=0x0002,
+        operating_state=4,
+        cell_voltages=(3.65, 3.45, 3.44, 3.45),
+        state_of_charge=100,
+    )
+    await asyncio.sleep(180)
+    assert shown(bank, hass, "battery_isolated") == "off"
+    assert shown(bank, hass, "any_protection") == "on"
+    assert shown(bank, hass, "state_of_charge") == "99.3"
+    assert shown(bank, hass, "current_imbalance") == "0"
+    assert issues(hass, "bank_isolated") == []

@@ -435,7 +435,7 @@ async def test_a_threshold_that_can_be_none_does_not_count(
     pack.limits["charge_ut_protection"] = limit
     pack.hold = True
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
-    for probes, state in (((0, 3), "on"), ((1, 3), "off")):
+    for probes, state in (((1, 3), "off"), ((0, 3), "on")):
         pack.override = replace(pack.reported(), probe_temperatures=probes)
         await asyncio.sleep(POLL_INTERVAL + 1)
         assert binary(hass, pack, "too_cold_to_charge") == state

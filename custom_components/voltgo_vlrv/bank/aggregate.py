@@ -52,11 +52,18 @@ class MemberReading:
     """Whether a protection is active, or the operating state is a protection."""
     too_cold: bool | None
     """Whether it is too cold to charge."""
+    ends_only_charging: bool = False
+    """Whether all active protections end only charging: it can still discharge."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether a protection is active and no current flows."""
+        return self.protected and abs(self.current) < IDLE_CURRENT
 
     @property
     def is_cut_off(self) -> bool:
-        """Return whether a protection is active and no current flows."""
-        return self.protected and abs(self.current) < IDLE_CURRENT
+        """Return whether a protection keeps the member from discharging as well."""
+        return self.is_blocked and not self.ends_only_charging
 
 
 class Cell(NamedTuple):
@@ -122,11 +129,6 @@ class BankReading:
     """Wh at the nominal voltage when all members are full."""
     usable: Charge | None = None
     """Charge of the active members: what the current flows from and into."""
-
-    @property
-    def charging(self) -> bool | None:
-        """Return whether current flows into the bank."""
-        return None if self.current is None else self.current > 0
 
 
 def read_bank(

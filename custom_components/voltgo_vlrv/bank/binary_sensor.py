@@ -99,7 +99,7 @@ BINARY_SENSORS: Final = (
         key="charging",
         translation_key="charging",
         device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        value_fn=lambda bank, _before: bank.data.charging,
+        value_fn=lambda bank, _before: bank.charging.value,
     ),
     BankBinarySensorDescription(
         key="too_cold_to_charge",

@@ -22,6 +22,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
+from ..battery.hysteresis import ChargingState
 from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..issues import EntryIssues, RepairIssue
@@ -55,6 +56,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
         self.energy = BankEnergy(hass, entry.entry_id)
         self.isolation = Isolation(hass, entry.entry_id)
         self.trend = CurrentTrend()
+        self.charging = ChargingState()
         self._issues = EntryIssues(hass, entry)
         self._recalculation: asyncio.Handle | None = None
 
@@ -226,6 +228,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
                 self.presence.values()
             ),
         )
+        self.charging.update(now, reading.current, max(reading.active, 1))
         self.energy.update(
             self.members,
             {

@@ -112,8 +112,11 @@ class CurrentTrend:
         self.runtime.add(
             now, reading.current, reading.usable, interval, max(reading.active, 1)
         )
+        # A member whose protection ends charging takes no share of the charge.
         active = {
-            item.key: item for item in readings if item.key not in reading.isolated
+            item.key: item
+            for item in readings
+            if item.key not in reading.isolated and not item.is_blocked
         }
         if active.keys() != self._averages.keys():
             self._averages = {key: MovingAverage() for key in active}

@@ -16,12 +16,18 @@ from ..const import CONF_FACTS
 from ..data import VlrvConfigEntry, VlrvData
 from ..history.charge import charge_of
 from ..history.energy import CHARGED, DISCHARGED, Flow
+from ..vlrv.faults import Protections
 from ..vlrv.registers import BatteryStatus
 from .aggregate import MemberReading
 from .notices import MemberSnapshot
 
 MISSING_GRACE_PERIOD: Final = 60.0
 """s before a member that could not be read counts as missing; many take turns."""
+
+NEARLY_FULL_CELL: Final = 3400
+"""mV; only a cell above it can have caused an overvoltage protection."""
+MAX_COLD: Final = 10
+"""°C; only a colder probe can have caused an undertemperature protection."""
 
 # An entry in one of these states may be about to be set up.
 _STARTING: Final = frozenset(
@@ -194,12 +200,20 @@ class BankMember:
             or self._cached[0] is not status
             or self._cached[1] is not info
         ):
-            self._cached = (status, info, _member_reading(self.address, status, info))
+            self._cached = (
+                status,
+                info,
+                _member_reading(
+                    self.address,
+                    status,
+                    self.battery.charge_states.too_cold(status, info),
+                ),
+            )
         return self._cached[2]
 
 
 def _member_reading(
-    address: str, status: BatteryStatus, info: BatteryInfo
+    address: str, status: BatteryStatus, too_cold: bool | None
 ) -> MemberReading:
     hottest = status.max_temperature
     temperatures = status.temperatures
@@ -219,8 +233,24 @@ def _member_reading(
         full_capacity=status.full_capacity,
         charge=charge_of(status),
         protected=bool(status.protections or status.in_protection),
-        too_cold=info.too_cold_to_charge(status),
+        too_cold=too_cold,
+        ends_only_charging=ends_only_charging(status),
     )
+
+
+def ends_only_charging(status: BatteryStatus) -> bool:
+    """Return whether the active protections end charging and leave discharging possible.
+
+    The order of the bits is not proven (B; the manual's order would be another): where
+    the two orders differ, a measured value has to confirm the protection. A state of
+    protection that no bit explains is not taken for harmless.
+    """
+    harmless = Protections.CHARGE_OVERCURRENT | Protections.CHARGE_OVERTEMPERATURE
+    if max(status.cells) >= NEARLY_FULL_CELL:
+        harmless |= Protections.CELL_OVERVOLTAGE | Protections.PACK_OVERVOLTAGE
+    if min(status.temperatures, default=MAX_COLD + 1) <= MAX_COLD:
+        harmless |= Protections.CHARGE_UNDERTEMPERATURE
+    return bool(status.protections) and not int(status.protections) & ~int(harmless)
 
 
 def are_simultaneous(members: Iterable[BankMember]) -> bool:

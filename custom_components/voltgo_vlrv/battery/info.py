@@ -141,12 +141,20 @@ class BatteryInfo:
         """
         if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
             return True
+        margin = self.charge_temperature_margin(status)
+        return None if margin is None else margin <= 0
+
+    def charge_temperature_margin(self, status: BatteryStatus) -> float | None:
+        """Return by how many °C the coldest probe is above the charge threshold.
+
+        None without any probe.
+        """
         if not (temperatures := status.temperatures):
             return None
         limit = self.limits.get(CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE)
         if not MIN_LIMIT <= limit <= MAX_LIMIT:
             limit = TOO_COLD_TO_CHARGE
-        return min(temperatures) <= limit
+        return min(temperatures) - limit
 
     @property
     def manufacturer(self) -> str:
