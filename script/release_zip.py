@@ -55,7 +55,7 @@ _NEEDED: Final = frozenset(
 # What it knows to use. A new kind of file has to be added here.
 _KNOWN: Final = re.compile(
     r"""
-    (\w+/)*\w+\.py | py\.typed
+    (\w+/)*(\w+\.py | py\.typed)
     | (manifest|strings|icons)\.json
     | (services|triggers|conditions|quality_scale)\.yaml
     | \w+\.js

@@ -18,9 +18,7 @@ from .dashboard import async_setup_dashboard
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_drop_member, is_bank
 from .history.diagnostic_log import async_remove_diagnostic_log
-from .history.energy import EnergyCounter
-from .history.last_status import LastStatus
-from .history.maintenance import ChargeMaintenance
+from .history.store import EntryStore
 from .issues import power_cycle_issue
 from .localization import async_load_translations
 from .services import async_setup_actions
@@ -80,9 +78,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_diagnostic_log(hass, entry.entry_id)
-    await EnergyCounter(hass, entry.entry_id).file.async_remove()
-    await ChargeMaintenance(hass, entry.entry_id).file.async_remove()
-    await LastStatus(hass, entry.entry_id).file.async_remove()
+    await EntryStore(hass, entry.entry_id).async_remove()
     if bluetooth.DOMAIN in hass.config.components:
         # By itself, Home Assistant does that only for what it had discovered.
         bluetooth.async_rediscover_address(hass, entry.data[CONF_ADDRESS])

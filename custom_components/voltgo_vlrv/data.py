@@ -34,6 +34,7 @@ from .history.energy import EnergyCounter
 from .history.last_status import LastStatus
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime
+from .history.store import EntryStore
 from .issues import (
     async_clear_slot_issue,
     async_raise_slot_issue,
@@ -93,11 +94,12 @@ class VlrvData:
             self.advertisement,
             self.handle_disconnected,
         )
-        self.energy = EnergyCounter(hass, entry.entry_id)
+        self.store = EntryStore(hass, entry.entry_id)
+        self.energy = EnergyCounter(hass, self.store)
         self.runtime = Runtime()
         self.charge_states = ChargeStates()
-        self.maintenance = ChargeMaintenance(hass, entry.entry_id)
-        self.last_status = LastStatus(hass, entry.entry_id)
+        self.maintenance = ChargeMaintenance(hass, self.store)
+        self.last_status = LastStatus(self.store)
 
     # --- what others read -----------------------------------------------------------
 
@@ -134,9 +136,10 @@ class VlrvData:
     async def async_load(self) -> None:
         """Restore what was stored: counters, the last sample, and a release."""
         await self.log.evidence.async_load()
-        await self.energy.async_load()
-        await self.maintenance.async_load()
-        stored = await self.last_status.async_load()
+        await self.store.async_load()
+        self.energy.load()
+        self.maintenance.load()
+        stored = self.last_status.load()
         status = decode_valid_status(stored.frame, self.client.current_scale)
         if status is not None and stored.when is not None:
             self.coordinator.async_restore(status, stored.when)
@@ -185,9 +188,10 @@ class VlrvData:
         # First: what is answered until then is stored, what comes later is not.
         await self.connection.async_close()
         await self.log.evidence.file.async_save()
-        await self.energy.file.async_close()
-        await self.maintenance.async_close()
-        await self.last_status.file.async_close()
+        self.energy.close()
+        self.energy.close()
+        # Forced: limits and elapsed times are exact only now.
+        await self.store.async_close(force=True)
 
     # --- what the user changes ------------------------------------------------------
 

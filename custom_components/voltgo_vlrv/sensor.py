@@ -497,15 +497,6 @@ class VlrvEnergySensor(VlrvEntity, VlrvBaseEnergySensor[VlrvCoordinator]):
     def _energy(self) -> EnergyCounter:
         return self.battery.energy
 
-    @property
-    @override
-    def _counting_since(self) -> datetime:
-        """Return when the entry was created.
-
-        An older entity may have got its name from the same Bluetooth name.
-        """
-        return self.coordinator.config_entry.created_at
-
 
 class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
     """A time until empty or until full; changes while all samples are the same."""

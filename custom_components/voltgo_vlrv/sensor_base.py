@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Final, Protocol, override
 
 from homeassistant.components.sensor import (
-    RestoreSensor,
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
@@ -28,7 +27,7 @@ from homeassistant.const import (
 )
 from homeassistant.helpers.typing import StateType
 
-from .entity import DeviceCoordinator, VlrvBaseEntity, keep_on_new_entity_id
+from .entity import DeviceCoordinator, VlrvBaseEntity
 from .history.energy import CHARGED, DISCHARGED, in_steps
 from .history.runtime import Runtime, as_hours, shown_minutes
 
@@ -297,19 +296,12 @@ ENERGY_SENSORS: Final = tuple(
 class EnergyTotals(Protocol):
     """What counts energy in kWh for each direction."""
 
-    @property
-    def was_kept(self) -> bool:
-        """Return whether the totals were restored from a file."""
-
     def total(self, direction: str) -> float:
         """Return the total in kWh."""
 
-    def raise_to(self, direction: str, total: float, /) -> object:
-        """Raise the total to one that was shown before."""
-
 
 class VlrvBaseEnergySensor[CoordinatorT: DeviceCoordinator](
-    VlrvBaseSensor[CoordinatorT], RestoreSensor
+    VlrvBaseSensor[CoordinatorT]
 ):
     """A total of energy that never falls; known also without a connection."""
 
@@ -321,37 +313,10 @@ class VlrvBaseEnergySensor[CoordinatorT: DeviceCoordinator](
         """Return what counts the energy."""
 
     @property
-    @abstractmethod
-    def _counting_since(self) -> datetime:
-        """Return when counting began; an older shown total may be another device's."""
-
-    @property
     @override
     def available(self) -> bool:
         """Return True: the total is known without a connection."""
         return True
-
-    async_entity_id_changed = keep_on_new_entity_id
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Continue from the total that was shown before."""
-        last = await self.async_get_last_sensor_data()
-        state = await self.async_get_last_state()
-        if (
-            last is not None
-            and isinstance(last.native_value, int | float)
-            # A clock that is behind after a start makes its own total look older.
-            and (
-                self._energy.was_kept
-                or state is None
-                or state.last_updated >= self._counting_since
-            )
-        ):
-            self._energy.raise_to(
-                self.entity_description.direction, float(last.native_value)
-            )
-        await super().async_added_to_hass()
 
     @override
     def _update_attrs(self) -> bool:

@@ -10,13 +10,9 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
-from pytest_homeassistant_custom_component.common import (
-    mock_restore_cache,
-    mock_restore_cache_with_extra_data,
-)
 
 from homeassistant.config_entries import ConfigEntryDisabler
-from homeassistant.core import HomeAssistant, State
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
 from .common import (
@@ -34,11 +30,11 @@ from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,
-    LARGEST_TOTAL,
     SAVE_DELAY,
     Flow,
     in_steps,
 )
+from custom_components.voltgo_vlrv.history.store import EntryStore
 from simulator.battery import SimulatedBattery
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL
@@ -53,17 +49,25 @@ def hass_storage() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def energy(hass: HomeAssistant) -> AsyncGenerator[BankEnergy]:
+async def energy_store(hass: HomeAssistant) -> AsyncGenerator[EntryStore]:
+    """Return the file of a new bank."""
+    store = EntryStore(hass, ENTRY, "bank")
+    yield store
+    await store.async_remove()
+
+
+@pytest.fixture
+async def energy(hass: HomeAssistant, energy_store: EntryStore) -> BankEnergy:
     """Return the energy of a new bank."""
-    energy = BankEnergy(hass, ENTRY)
-    await energy.async_load()
-    yield energy
-    await energy.file.async_remove()
+    energy = BankEnergy(hass, energy_store)
+    await energy_store.async_load()
+    energy.load()
+    return energy
 
 
 def file_of(hass: HomeAssistant, entry_id: str) -> Path:
     """Return where the totals of a bank are stored."""
-    return Path(hass.config.path(".storage", f"voltgo_vlrv.bank_energy.{entry_id}"))
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.bank.{entry_id}"))
 
 
 def totals(energy: BankEnergy) -> list[float]:
@@ -127,7 +131,8 @@ async def test_whatever_happens_the_totals_never_fall(
     steps: list[tuple[set[str], dict[str, Flow]]],
 ) -> None:
     """Members come, go, are silent, start at nothing."""
-    energy = BankEnergy(hass, ENTRY)
+    energy_store = EntryStore(hass, ENTRY, "bank")
+    energy = BankEnergy(hass, energy_store)
     before = [0.0, 0.0]
     for members, counters in steps:
         energy.update(
@@ -136,70 +141,43 @@ async def test_whatever_happens_the_totals_never_fall(
         now = totals(energy)
         assert all(b >= a - 1e-6 for a, b in zip(before, now, strict=True))
         before = now
-    await energy.file.async_remove()
+    await energy_store.async_remove()
 
 
 # --- what is kept ----------------------------------------------------------------------
 
 
 async def test_totals_outlive_a_restart(
-    hass: HomeAssistant, energy: BankEnergy
+    hass: HomeAssistant, energy_store: EntryStore, energy: BankEnergy
 ) -> None:
     """And what the members count meanwhile is not lost."""
     energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
     energy.update("A", {"A": Flow(5, 4)})
-    await energy.file.async_save()
-    other = BankEnergy(hass, ENTRY)
-    await other.async_load()
+    await energy_store.async_save()
+    other_store = EntryStore(hass, ENTRY, "bank")
+    other = BankEnergy(hass, other_store)
+    await other_store.async_load()
+    other.load()
     assert totals(other) == [6, 6]
-    for direction in DIRECTIONS:
-        other.raise_to(direction, 6.0)
     other.update("A", {"A": Flow(7, 4)})
     assert totals(other) == [8, 6]
 
 
 async def test_a_power_cut_lets_nothing_fall_and_counts_nothing_twice(
-    hass: HomeAssistant, energy: BankEnergy
+    hass: HomeAssistant, energy_store: EntryStore, energy: BankEnergy
 ) -> None:
     """The file is minutes old; the members know better, or have lost them as well."""
     energy.update("AB", {"A": Flow(5, 0), "B": Flow(1, 0)})
-    await energy.file.async_save()
-    other = BankEnergy(hass, ENTRY)
-    await other.async_load()
-    other.raise_to(CHARGED, 6.3)
-    assert other.total(CHARGED) == 6.3
+    await energy_store.async_save()
+    other_store = EntryStore(hass, ENTRY, "bank")
+    other = BankEnergy(hass, other_store)
+    await other_store.async_load()
+    other.load()
     other.update("AB", {"A": Flow(5.1, 0)})
-    assert other.total(CHARGED) == 6.3
+    assert other.total(CHARGED) == pytest.approx(6.1)
     other.update("AB", {"A": Flow(5.1, 0), "B": Flow(1.3, 0)})
     assert other.total(CHARGED) == pytest.approx(6.4)
-    await other.file.async_remove()
-
-
-@pytest.mark.parametrize("seen_first", [True, False])
-async def test_a_lost_file_counts_on_from_what_was_shown(
-    energy: BankEnergy, seen_first: bool
-) -> None:
-    """Whoever comes first, the members or what was shown."""
-    if seen_first:
-        energy.update("AB", {"A": Flow(1, 0)})
-    energy.raise_to(CHARGED, 500.0)
-    assert energy.total(CHARGED) == 500
-    energy.update("AB", {"A": Flow(1, 0), "B": Flow(2, 0)})
-    assert energy.total(CHARGED) == 500
-    energy.update("AB", {"A": Flow(1.5, 0), "B": Flow(2, 0)})
-    assert energy.total(CHARGED) == pytest.approx(500.5)
-
-
-@pytest.mark.parametrize(
-    "shown_before", [float("nan"), float("inf"), -1.0, LARGEST_TOTAL * 1.01, 5.9]
-)
-async def test_only_a_larger_true_total_is_taken_over(
-    energy: BankEnergy, shown_before: float
-) -> None:
-    """Nothing else raises ours."""
-    energy.update("AB", {"A": Flow(5, 0), "B": Flow(1, 0)})
-    energy.raise_to(CHARGED, shown_before)
-    assert totals(energy) == [6, 0]
+    await other_store.async_remove()
 
 
 @pytest.mark.parametrize(
@@ -208,21 +186,21 @@ async def test_only_a_larger_true_total_is_taken_over(
         "",
         "[1]",
         "{}",
-        '{"offset": {"charged": 1, "discharged": "x"}, "members": {}}',
-        '{"offset": {"charged": 1, "discharged": 1}, "members": [1]}',
-        '{"offset": {"charged": -9, "discharged": 1}, "members": {}}',
+        '{"limits": {}, "offset": {"charged": 1, "discharged": "x"}, "members": {}}',
+        '{"limits": {}, "offset": {"charged": 1, "discharged": 1}, "members": [1]}',
+        '{"limits": {}, "offset": {"charged": -9, "discharged": 1}, "members": {}}',
         (
-            '{"offset": {"charged": 9, "discharged": 1}, "members":'
+            '{"limits": {}, "offset": {"charged": 9, "discharged": 1}, "members":'
             ' {"A": {"charged": -2, "discharged": 1}}}'
         ),
-        '{"offset": {"charged": 1e99, "discharged": 1}, "members": {}}',
+        '{"limits": {}, "offset": {"charged": 1e99, "discharged": 1}, "members": {}}',
         (
-            '{"offset": {"charged": 9, "discharged": 1}, "members":'
+            '{"limits": {}, "offset": {"charged": 9, "discharged": 1}, "members":'
             ' {"A": {"charged": 1e308, "discharged": 1},'
             ' "B": {"charged": 1e308, "discharged": 1}}}'
         ),
         (
-            '{"offset": {"charged": 9, "discharged": 1}, "members":'
+            '{"limits": {}, "offset": {"charged": 9, "discharged": 1}, "members":'
             ' {"A": {"charged": "inf", "discharged": 1},'
             ' "B": {"charged": "-inf", "discharged": 1}}}'
         ),
@@ -234,21 +212,23 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> Non
     def put() -> None:
         path = file_of(hass, ENTRY)
         path.parent.mkdir(exist_ok=True)
-        content = f'{{"version": 1, "minor_version": 1, "key": "k", "data": {data}}}'
+        content = f'{{"version": 1, "minor_version": 1, "key": "k", "data": {{"energy": {data}}}}}'
         path.write_text(content if data else "{")
 
     await hass.async_add_executor_job(put)
-    energy = BankEnergy(hass, ENTRY)
-    await energy.async_load()
+    energy_store = EntryStore(hass, ENTRY, "bank")
+    energy = BankEnergy(hass, energy_store)
+    await energy_store.async_load()
+    energy.load()
     assert totals(energy) == [0, 0]
     energy.update("A", {"A": Flow(2, 1)})
     assert totals(energy) == [2, 1]
-    await energy.file.async_save()
+    await energy_store.async_save()
     stored = json.loads(
         await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
     )
-    assert stored["data"]["members"] == {"A": {"charged": 2, "discharged": 1}}
-    await energy.file.async_remove()
+    assert stored["data"]["energy"]["members"] == {"A": {"charged": 2, "discharged": 1}}
+    await energy_store.async_remove()
 
 
 # --- in Home Assistant -----------------------------------------------------------------
@@ -257,27 +237,17 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> Non
 async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Also when its file was lost: then it counts on from what was shown."""
+    """Removing the bank removes its file."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
+    before = bank.runtime_data.energy.total(DISCHARGED)
     await hass.config_entries.async_unload(bank.entry_id)
     path = file_of(hass, bank.entry_id)
     assert await hass.async_add_executor_job(path.exists)
-    await hass.async_add_executor_job(path.unlink)
-    mock_restore_cache_with_extra_data(
-        hass,
-        [
-            (
-                State(entity(bank, hass, "energy_discharged"), "7.31"),
-                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
-            )
-        ],
-    )
     assert await hass.config_entries.async_setup(bank.entry_id)
     await settle(hass)
-    assert shown(bank, hass, "energy_discharged") == "7.31"
-    assert bank.runtime_data.energy.total(DISCHARGED) == pytest.approx(7.31)
-    await bank.runtime_data.energy.file.async_save()
+    assert bank.runtime_data.energy.total(DISCHARGED) >= before
+    await bank.runtime_data.store.async_save()
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
@@ -354,8 +324,6 @@ async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
     for entry in (bank, *entries):
         await hass.config_entries.async_unload(entry.entry_id)
     await hass.async_add_executor_job(path.write_text, at_once)
-    # What was shown is saved every quarter of an hour, and so is lost as well.
-    mock_restore_cache(hass, [])
     for entry in (bank, *entries):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await settle(hass)

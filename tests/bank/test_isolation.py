@@ -28,6 +28,7 @@ from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.bank.isolation import SAVE_DELAY, Isolation
 from custom_components.voltgo_vlrv.bank.notices import ISOLATED_FOR
 from custom_components.voltgo_vlrv.entries import async_batteries
+from custom_components.voltgo_vlrv.history.store import EntryStore
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
@@ -44,7 +45,7 @@ def hass_storage() -> dict[str, Any]:
 
 def file_of(hass: HomeAssistant, bank: BankConfigEntry) -> Path:
     """Return where is stored who is isolated."""
-    name = f"voltgo_vlrv.bank_isolated.{bank.entry_id}"
+    name = f"voltgo_vlrv.bank.{bank.entry_id}"
     return Path(hass.config.path(".storage", name))
 
 
@@ -177,7 +178,7 @@ async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
     await asyncio.sleep(SAVE_DELAY + 1)
     path = file_of(hass, bank)
     stored = json.loads(await hass.async_add_executor_job(path.read_text))
-    assert list(stored["data"]["since"]) == [pair[1].address]
+    assert list(stored["data"]["isolation"]["since"]) == [pair[1].address]
     await hass.config_entries.async_remove(bank.entry_id)
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
@@ -187,20 +188,24 @@ async def test_each_has_its_own_time(
     hass: HomeAssistant, fast_clock: FastClock
 ) -> None:
     """Also when it is written down again because of another."""
-    first = Isolation(hass, "01BANK")
+    first_store = EntryStore(hass, "01BANK", "bank")
+    first = Isolation(hass, first_store)
     now = hass.loop.time()
     first.update({"A"}, now - 500)
     first.update({"A", "B"}, now - 100)
-    await first.file.async_save()
-    other = Isolation(hass, "01BANK")
-    await other.async_load()
+    await first_store.async_save()
+    other_store = EntryStore(hass, "01BANK", "bank")
+    other = Isolation(hass, other_store)
+    await other_store.async_load()
+    other.load()
     assert other.since == pytest.approx({"A": now - 500, "B": now - 100}, abs=2)
     other.update({"B"}, now)
     assert other.since.keys() == {"B"}
-    await other.file.async_save()
-    await first.async_load()
+    await other_store.async_save()
+    await first_store.async_load()
+    first.load()
     assert first.since == pytest.approx({"B": now - 100}, abs=2)
-    await first.file.async_remove()
+    await first_store.async_remove()
 
 
 async def test_who_leaves_the_bank_is_isolated_from_nothing(
@@ -253,7 +258,7 @@ async def test_a_damaged_file_is_left_out(
         await hass.config_entries.async_unload(entry.entry_id)
 
     def put() -> None:
-        content = f'{{"version": 1, "minor_version": 1, "key": "k", "data": {data}}}'
+        content = f'{{"version": 1, "minor_version": 1, "key": "k", "data": {{"isolation": {data}}}}}'
         file_of(hass, bank).write_text(content if data else "{")
 
     await hass.async_add_executor_job(put)

@@ -68,7 +68,7 @@ async def test_watch_over_bluez_goes_on_after_a_lost_connection(radio: Radio) ->
     def show(_status: Any) -> None:
         times.append(radio.clock.now)
         if len(times) == 2:
-            radio.peripheral.drop_link()
+            radio.peripheral.drop_connection()
 
     await commands._watch(ADDRESS, 10.0, 10.0, 4, show)
     assert len(times) == 4

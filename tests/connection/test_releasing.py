@@ -47,7 +47,7 @@ SPINNING = 500  # calls of one timer in five minutes
 
 def slow_memory(monkeypatch: pytest.MonkeyPatch, one: BatteryHarness) -> None:
     """Have the SD card take its time."""
-    file = one.entry.runtime_data.last_status.file
+    file = one.entry.runtime_data.store
     save: Callable[..., Awaitable[None]] = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -138,7 +138,7 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
 ) -> None:
     """The last word counts, for the link and for what is kept."""
     one = await async_setup_battery(hass, bluetooth_env)
-    file = one.entry.runtime_data.last_status.file
+    file = one.entry.runtime_data.store
     save = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -234,8 +234,8 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
     assert await hass.config_entries.async_setup(one.entry.entry_id)
     await wait_until(lambda: one.is_connected, 10)
     # A power cut: what is not written by now is lost.
-    stored = await one.entry.runtime_data.last_status.file._store.async_load()
-    assert stored["released"] is False
+    stored = await one.entry.runtime_data.store._store.async_load()
+    assert stored["last_status"]["released"] is False
     await asyncio.sleep(HOUR)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     fast_clock.epoch -= 2 * HOUR
@@ -289,11 +289,7 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     battery_data = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
-    kept = (
-        battery_data.energy.file,
-        battery_data.last_status.file,
-        battery_data.maintenance.file,
-    )
+    store = battery_data.store
     read = battery_data.client.read_status
 
     async def late() -> BatteryStatus:
@@ -319,10 +315,10 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
         await pressed
     await asyncio.sleep(HOUR)
     await hass.async_block_till_done()
-    assert [is_written(file) for file in kept] == [False] * 3
+    assert not is_written(store)
     hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
     await hass.async_block_till_done()
-    assert [is_written(file) for file in kept] == [False] * 3
+    assert not is_written(store)
 
 
 async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
@@ -335,7 +331,7 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     one = await async_setup_battery(hass, bluetooth_env)
     await asyncio.sleep(2 * POLL_INTERVAL)
     slow_disconnect(monkeypatch, HOUR)
-    file = one.entry.runtime_data.last_status.file
+    file = one.entry.runtime_data.store
     started = hass.loop.time()
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     assert hass.loop.time() - started < 9

@@ -17,6 +17,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.util import dt as dt_util
 
+from custom_components.voltgo_vlrv.battery.operations import Operation
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.faults import FOREVER
 from tests.bluetooth_env import BluetoothEnvironment
@@ -45,7 +46,7 @@ def hass_storage() -> dict[str, Any]:
 
 def memory_of(hass: HomeAssistant, entry: VlrvConfigEntry) -> Path:
     """Return where the last reply of a battery is kept."""
-    return Path(hass.config.path(".storage", f"voltgo_vlrv.memory.{entry.entry_id}"))
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.{entry.entry_id}"))
 
 
 async def restart(
@@ -354,7 +355,7 @@ async def test_a_damaged_memory_is_forgotten(
     await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 10)
 
 
-async def test_a_running_battery_is_saved_four_times_an_hour(
+async def test_running_battery_is_saved_twelve_times_an_hour_at_most(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An SD card lives by what is not written to it."""
@@ -365,7 +366,7 @@ async def test_a_running_battery_is_saved_four_times_an_hour(
         await asyncio.sleep(MINUTE)
         if path.exists():
             contents.add(path.read_text())
-    assert 7 <= len(contents) <= 9
+    assert 7 <= len(contents) <= 2 * 12 + 1
 
 
 async def test_the_memory_goes_with_the_battery(
@@ -474,15 +475,15 @@ async def test_a_firmware_update_brings_no_old_values_back(
 ) -> None:
     """Polls pause meanwhile, and what was gone stays so; what stood, stands."""
     one = await async_setup_battery(hass, bluetooth_env)
-    lock = one.entry.runtime_data.firmware._lock
-    async with lock:
+    access = one.entry.runtime_data.firmware._operations
+    async with access.hold(Operation.FIRMWARE):
         await asyncio.sleep(5 * MINUTE)
         assert one.became_unavailable == []
     await asyncio.sleep(2 * POLL_INTERVAL)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
-    async with lock:
+    async with access.hold(Operation.FIRMWARE):
         await asyncio.sleep(10 * MINUTE)
         assert one.shown("voltage") == STATE_UNAVAILABLE
     assert len(log_lines(caplog, logging.INFO)) == 1

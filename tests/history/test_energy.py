@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import given, strategies as st
 import pytest
-from pytest_homeassistant_custom_component.common import (
-    mock_restore_cache_with_extra_data,
-)
 
-from homeassistant.core import HomeAssistant, State
+from homeassistant.core import HomeAssistant
 
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,
-    LARGEST_TOTAL,
+    SAVE_DELAY,
     EnergyCounter,
+    TotalLimit,
     flow_between,
 )
+from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.vlrv.registers import decode_status
 from simulator.battery import SimulatedBattery, preset
 from tests.bluetooth_env import BluetoothEnvironment
@@ -54,7 +53,7 @@ def hass_storage() -> dict[str, Any]:
 
 def file_of(hass: HomeAssistant, entry_id: str) -> Path:
     """Return where the totals of an entry are stored."""
-    return Path(hass.config.path(".storage", f"voltgo_vlrv.energy.{entry_id}"))
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.{entry_id}"))
 
 
 def totals(counter: EnergyCounter) -> list[float]:
@@ -97,7 +96,8 @@ def test_what_flows_is_never_negative_and_adds_up(
 
 async def test_totals_never_fall_and_no_gap_is_counted(hass: HomeAssistant) -> None:
     """A gap counts nothing, and neither does a time that stands or goes back."""
-    counter = EnergyCounter(hass, ENTRY)
+    counter_store = EntryStore(hass, ENTRY)
+    counter = EnergyCounter(hass, counter_store)
     counter.add(0, 3600, 60)
     assert totals(counter) == [0, 0]
     counter.add(60, 3600, 60)
@@ -107,8 +107,8 @@ async def test_totals_never_fall_and_no_gap_is_counted(hass: HomeAssistant) -> N
         assert totals(counter) == pytest.approx([0.06, 0])
     counter.add(7310, -3600, 60)
     assert totals(counter) == pytest.approx([0.0625, 0.0025])
-    await counter.file.async_save()
-    await counter.file.async_remove()
+    await counter_store.async_save()
+    await counter_store.async_remove()
 
 
 async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) -> None:
@@ -116,7 +116,8 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
     now = 0.0
     pack = preset("idle", clock=lambda: now)
     pack.reset_energy()
-    counter = EnergyCounter(hass, ENTRY)
+    counter_store = EntryStore(hass, ENTRY)
+    counter = EnergyCounter(hass, counter_store)
     for step in range(7 * 24 * 360):
         if not step % 180:  # each half hour
             pack.demand_current = (25.0, -12.5, 40.0, 0.0, -33.0, 7.0, -26.0)[
@@ -136,7 +137,7 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
     assert counter.total(DISCHARGED) == pytest.approx(
         expected_values["discharge_energy_kwh"], rel=TOLERANCE
     )
-    await counter.file.async_remove()
+    await counter_store.async_remove()
 
 
 # --- what is kept ----------------------------------------------------------------------
@@ -144,12 +145,15 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
 
 async def test_totals_outlive_a_restart(hass: HomeAssistant) -> None:
     """To the last watt second."""
-    counter = EnergyCounter(hass, ENTRY)
+    counter_store = EntryStore(hass, ENTRY)
+    counter = EnergyCounter(hass, counter_store)
     counter.add(0, 1234, 60)
     counter.add(60, -777, 60)
-    await counter.file.async_save()
-    other = EnergyCounter(hass, ENTRY)
-    await other.async_load()
+    await counter_store.async_save()
+    other_store = EntryStore(hass, ENTRY)
+    other = EnergyCounter(hass, other_store)
+    await other_store.async_load()
+    other.load()
     assert totals(other) == totals(counter)
     assert min(totals(other)) > 0
 
@@ -162,10 +166,10 @@ async def test_totals_outlive_a_restart(hass: HomeAssistant) -> None:
         "[]",
         '{"version": 1, "minor_version": 1, "key": "k", "data": [1, 2]}',
         '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": "x"}}',
-        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": null}}',
-        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": -1}}',
-        '{"version": 1, "minor_version": 1, "key": "k", "data": {"charged": 1e9}}',
-        '{"version": 9, "minor_version": 1, "key": "k", "data": {"charged": 1}}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"energy": {"totals": {"charged": null}}}}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"energy": {"limits": {}, "totals": {"charged": -1, "discharged": 1}}}}',
+        '{"version": 1, "minor_version": 1, "key": "k", "data": {"energy": {"limits": {}, "totals": {"charged": 1e9, "discharged": 1}}}}',
+        '{"version": 9, "minor_version": 1, "key": "k", "data": {"energy": {"limits": {}, "totals": {"charged": 1, "discharged": 1}}}}',
     ],
 )
 async def test_a_damaged_file_starts_at_zero_and_counts_on(
@@ -179,33 +183,105 @@ async def test_a_damaged_file_starts_at_zero_and_counts_on(
         path.write_text(content)
 
     await hass.async_add_executor_job(put)
-    counter = EnergyCounter(hass, ENTRY)
-    await counter.async_load()
+    counter_store = EntryStore(hass, ENTRY)
+    counter = EnergyCounter(hass, counter_store)
+    await counter_store.async_load()
+    counter.load()
     assert totals(counter) == [0, 0]
     counter.add(0, 3600, 60)
     counter.add(60, 3600, 60)
-    await counter.file.async_save()
+    await counter_store.async_save()
     stored = json.loads(
         await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
     )
-    assert stored["data"]["charged"] == pytest.approx(0.06)
+    assert stored["data"]["energy"]["totals"]["charged"] == pytest.approx(0.06)
 
 
-@pytest.mark.parametrize(
-    "shown", [float("nan"), float("inf"), -0.01, LARGEST_TOTAL * 1.01, 4.9]
+# --- after a power cut -----------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 0.5), st.floats(1, SAVE_DELAY)), min_size=1, max_size=60
+    )
 )
-async def test_only_a_larger_true_total_is_taken_over(
-    hass: HomeAssistant, shown: float
+def test_total_limit_never_below_what_was_shown(
+    steps: list[tuple[float, float]],
 ) -> None:
-    """What was shown before raises ours, and never lowers it."""
-    counter = EnergyCounter(hass, ENTRY)
-    assert counter.raise_to(CHARGED, 5.0)
-    assert not counter.raise_to(CHARGED, shown)
-    assert totals(counter) == [5.0, 0]
-    await counter.file.async_remove()
+    """At each moment the file covers the total, whatever flows."""
+    limit = TotalLimit()
+    total = time = 0.0
+    stored = 0.0
+    due = SAVE_DELAY
+    for flow, seconds in steps:
+        total += flow
+        time += seconds
+        if limit.is_beyond(total) or time >= due:
+            limit.update(total, time)
+            stored, due = limit.value, time + SAVE_DELAY
+        assert stored >= total
+
+
+def test_total_limit_steady_flow_is_saved_at_the_usual_interval() -> None:
+    """Saving at each step would wear out an SD card."""
+    limit = TotalLimit()
+    saves = 0
+    due = SAVE_DELAY
+    for time in range(0, 36_000, 10):
+        total = 2.0 * time / 3600
+        if limit.is_beyond(total) or time >= due:
+            limit.update(total, time)
+            saves, due = saves + 1, time + SAVE_DELAY
+    assert saves <= 36_000 / SAVE_DELAY + 4
+
+
+def test_total_limit_exceeds_the_total_by_five_minutes_of_flow_at_most() -> None:
+    """After a power cut the total waits there until counting has caught up."""
+    limit = TotalLimit()
+    for time in range(0, 3600, 300):
+        limit.update(2.0 * time / 3600, time)
+        assert limit.value <= 2.0 * (time + SAVE_DELAY) / 3600 + 1e-9
 
 
 # --- in Home Assistant -----------------------------------------------------------------
+
+
+async def test_total_after_power_cut_does_not_fall_and_is_not_counted_twice(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, rng: Random
+) -> None:
+    """A total that falls would be a reset of the meter for the energy dashboard."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    pack.demand_current = -80.0
+    path = file_of(hass, entry.entry_id)
+    most = 80.0 * pack.expected_values()["voltage"] * SAVE_DELAY / 3.6e6
+    for _ in range(6):
+        await asyncio.sleep(rng.uniform(30, 900))
+        counted = entry.runtime_data.energy.total(DISCHARGED)
+        shown = float(value(hass, pack.address, "energy_discharged") or "")
+        stored = await hass.async_add_executor_job(path.read_text)
+        # The stop saves the exact total; a power cut leaves the file as it is.
+        await hass.config_entries.async_unload(entry.entry_id)
+        await hass.async_add_executor_job(path.write_text, stored)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        after = float(value(hass, pack.address, "energy_discharged") or "")
+        assert shown <= after <= counted + most
+
+
+async def test_total_after_reload_goes_on_exactly(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A planned stop loses nothing and adds nothing."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    pack.demand_current = 50.0
+    await asyncio.sleep(300)
+    before = totals(entry.runtime_data.energy)
+    assert before[0] > 0.05
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert totals(entry.runtime_data.energy) >= before
+    assert entry.runtime_data.energy.total(CHARGED) < before[0] + 0.01
 
 
 def met(
@@ -287,40 +363,6 @@ async def test_an_implausible_sample_counts_nothing(
     assert totals(entry.runtime_data.energy) == before
 
 
-async def test_a_reload_goes_on_and_a_lost_file_goes_on_from_what_was_shown(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
-) -> None:
-    """The larger of both, so that the total never falls."""
-    pack = battery("idle")
-    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    pack.demand_current = 50.0
-    await asyncio.sleep(300)
-    before = totals(entry.runtime_data.energy)
-    assert before[0] > 0.05
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    assert totals(entry.runtime_data.energy) >= before
-    assert entry.runtime_data.energy.total(CHARGED) < before[0] + 0.01
-
-    await hass.config_entries.async_unload(entry.entry_id)
-    await hass.async_add_executor_job(file_of(hass, entry.entry_id).write_text, "{")
-    name = entity_id(hass, pack.address, "energy_charged")
-    mock_restore_cache_with_extra_data(
-        hass,
-        [
-            (
-                State(name, "7.31"),
-                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
-            )
-        ],
-    )
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    assert value(hass, pack.address, "energy_charged") == "7.31"
-    pack.demand_current = 50.0
-    await asyncio.sleep(120)
-    assert 7.32 <= float(value(hass, pack.address, "energy_charged") or "") < 7.4
-
-
 async def test_a_battery_of_the_same_name_counts_for_itself(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
@@ -342,36 +384,6 @@ async def test_a_battery_of_the_same_name_counts_for_itself(
     assert totals(entry.runtime_data.energy) == [0, 0]
 
 
-@pytest.mark.parametrize("kept", [True, False])
-async def test_a_total_that_was_shown_by_a_late_clock_is_its_own_if_it_has_a_file(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, kept: bool
-) -> None:
-    """A power cut takes minutes from the file, and the clock is behind without internet."""
-    pack = battery("idle")
-    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    pack.demand_current = 50.0
-    await asyncio.sleep(300)
-    await hass.config_entries.async_unload(entry.entry_id)
-    if not kept:
-        await hass.async_add_executor_job(file_of(hass, entry.entry_id).unlink)
-    name = entity_id(hass, pack.address, "energy_charged")
-    mock_restore_cache_with_extra_data(
-        hass,
-        [
-            (
-                State(
-                    name, "7.31", last_updated=entry.created_at - timedelta(days=100)
-                ),
-                {"native_value": 7.31, "native_unit_of_measurement": "kWh"},
-            )
-        ],
-    )
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
-    total = float(value(hass, pack.address, "energy_charged") or "")
-    assert (total >= 7.31) is kept
-
-
 async def test_removing_the_battery_removes_its_totals(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
@@ -379,7 +391,7 @@ async def test_removing_the_battery_removes_its_totals(
     pack = battery("driving_load")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await asyncio.sleep(3 * POLL_INTERVAL)
-    await entry.runtime_data.energy.file.async_save()
+    await entry.runtime_data.store.async_save()
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

@@ -21,6 +21,7 @@ from custom_components.voltgo_vlrv.history.maintenance import (
     ChargeMaintenance,
 )
 from custom_components.voltgo_vlrv.history.runtime import SETTLING
+from custom_components.voltgo_vlrv.history.store import EntryStore
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
@@ -50,7 +51,7 @@ def hass_storage() -> dict[str, Any]:
 
 def file_of(hass: HomeAssistant, entry_id: str) -> Path:
     """Return where the history of an entry is stored."""
-    return Path(hass.config.path(".storage", f"voltgo_vlrv.upkeep.{entry_id}"))
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.{entry_id}"))
 
 
 def moment(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> datetime | None:
@@ -207,7 +208,8 @@ KEPT = {
 
 def as_file(data: Any) -> str:
     """Return what Home Assistant would have written."""
-    return json.dumps({"version": 1, "minor_version": 1, "key": "k", "data": data})
+    content = {"charge_history": data}
+    return json.dumps({"version": 1, "minor_version": 1, "key": "k", "data": content})
 
 
 @pytest.mark.parametrize(
@@ -241,16 +243,20 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, content: str) -> 
         path.write_text(content)
 
     await hass.async_add_executor_job(put)
-    upkeep = ChargeMaintenance(hass, ENTRY)
-    await upkeep.async_load()
+    upkeep_store = EntryStore(hass, ENTRY)
+    upkeep = ChargeMaintenance(hass, upkeep_store)
+    await upkeep_store.async_load()
+    upkeep.load()
     assert upkeep.last_full_charge is None
     assert upkeep.recharge_due is None
     full = status(state_of_charge=100, operating_state=1, current=5.0)
     upkeep.add(full, hass.loop.time())
     assert upkeep.last_full_charge is not None
-    await upkeep.file.async_save(anyway=True)
-    other = ChargeMaintenance(hass, ENTRY)
-    await other.async_load()
+    await upkeep_store.async_save(force=True)
+    other_store = EntryStore(hass, ENTRY)
+    other = ChargeMaintenance(hass, other_store)
+    await other_store.async_load()
+    other.load()
     assert other.recharge_due == upkeep.recharge_due
 
 
@@ -263,27 +269,33 @@ async def test_an_intact_file_is_taken(hass: HomeAssistant) -> None:
         path.write_text(as_file(KEPT))
 
     await hass.async_add_executor_job(put)
-    upkeep = ChargeMaintenance(hass, ENTRY)
-    await upkeep.async_load()
+    upkeep_store = EntryStore(hass, ENTRY)
+    upkeep = ChargeMaintenance(hass, upkeep_store)
+    await upkeep_store.async_load()
+    upkeep.load()
     assert upkeep.last_full_charge == datetime(2026, 1, 1, tzinfo=UTC)
 
 
-async def test_it_is_saved_rarely(
+async def test_full_charge_is_saved_within_the_delay(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Once when it became full, and then twice a day at most."""
+    """And the time since then when Home Assistant stops."""
     pack = battery("full")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await set_interval(hass, entry, 60)
     path = file_of(hass, entry.entry_id)
+
+    async def stored() -> dict[str, Any]:
+        text = await hass.async_add_executor_job(path.read_text)
+        history: dict[str, Any] = json.loads(text)["data"]["charge_history"]
+        return history
+
     await asyncio.sleep(SAVE_DELAY + 60)
-    first = await hass.async_add_executor_job(path.read_text)
-    assert json.loads(first)["data"]["last_full"]
+    first = await stored()
+    assert first["last_full"]
     await asyncio.sleep(3 * HOUR)
-    assert await hass.async_add_executor_job(path.read_text) == first
-    # And when Home Assistant stops.
     await entry.runtime_data.async_shutdown()
-    assert await hass.async_add_executor_job(path.read_text) != first
+    assert (await stored())["until"] > first["until"]
 
 
 async def test_removing_the_battery_removes_its_history(
@@ -292,7 +304,7 @@ async def test_removing_the_battery_removes_its_history(
     """Nothing of it is left behind."""
     pack = battery("full")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    await entry.runtime_data.maintenance.file.async_save(anyway=True)
+    await entry.runtime_data.store.async_save(force=True)
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

@@ -15,7 +15,6 @@ import pytest
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.storage import get_internal_store_manager
 
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
@@ -68,7 +67,7 @@ def replies(evidence: RegisterObservations, function: int) -> dict[str, Any]:
 
 def file_of(hass: HomeAssistant, entry_id: str) -> Path:
     """Return where the evidence of an entry is stored."""
-    return Path(hass.config.path(".storage", f"voltgo_vlrv.evidence.{entry_id}"))
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.observations.{entry_id}"))
 
 
 def put(hass: HomeAssistant, content: str) -> None:
@@ -298,8 +297,8 @@ async def test_it_is_loaded_once(
 def _with_values(values: str) -> str:
     """Return a file of ours but for the values in it."""
     return (
-        '{"version": 1, "data": {"replies": {}, "registers": '
-        f'{{"19": {{"overflow": 0, "values": {values}}}}}}}}}'
+        '{"version": 1, "data": {"observations": {"replies": {}, "registers": '
+        f'{{"19": {{"overflow": 0, "values": {values}}}}}}}}}}}'
     )
 
 
@@ -318,8 +317,8 @@ def _with_values(values: str) -> str:
         '{"version": 1, "data": []}',
         '{"version": 1, "data": [1]}',
         '{"version": 1, "data": {"cats": 3}}',
-        '{"version": 1, "data": {"registers": 5, "replies": {}}}',
-        '{"version": 1, "data": {"registers": {"x": {}}, "replies": {}}}',
+        '{"version": 1, "data": {"observations": {"registers": 5, "replies": {}}}}',
+        '{"version": 1, "data": {"observations": {"registers": {"x": {}}, "replies": {}}}}',
         _with_values('[["a", 0, "", 0, "", 1]]'),
         _with_values('[[1, 0, "0103", 0, "", 1]]'),
         _with_values('[[1, 1e30, "", 0, "", 1]]'),
@@ -329,16 +328,13 @@ def _with_values(values: str) -> str:
 async def test_a_file_that_is_not_ours_is_started_anew(
     hass: HomeAssistant, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
-    """The owner can do nothing about it, so nobody is told, and it heals."""
+    """It heals; Home Assistant itself tells of a file that it cannot parse."""
     put(hass, content)
     evidence = RegisterObservations(hass, ENTRY)
     await evidence.async_load()
     evidence.add(status({39: 5}), NOON)
     assert seen(evidence, 39) == ["0x0005"]
-    assert not [
-        record for record in caplog.records if record.levelno >= logging.WARNING
-    ]
-    assert not ir.async_get(hass).issues
+    assert not log_lines(caplog, logging.WARNING)
     await evidence.file.async_save()
     again = RegisterObservations(hass, ENTRY)
     await again.async_load()
@@ -349,7 +345,8 @@ async def test_more_than_fits_is_not_loaded(hass: HomeAssistant) -> None:
     """Nor a question that is not asked any more."""
     rows = [[number, NOON, "", NOON, "", 1] for number in range(100)]
     stored = {"overflow": 0, "values": rows}
-    data = {"registers": {"39": stored, "7": stored}, "replies": {}}
+    section = {"registers": {"39": stored, "7": stored}, "replies": {}}
+    data = {"observations": section}
     put(hass, json.dumps({"version": 1, "data": data}))
     evidence = RegisterObservations(hass, ENTRY)
     await evidence.async_load()
@@ -370,7 +367,9 @@ async def test_a_new_value_is_saved_within_a_quarter_of_an_hour(
         await _pass(hass, 60)
     assert not file.exists()
     await _pass(hass, SAVE_DELAY - (hass.loop.time() - started) + 1)
-    written = json.loads(file.read_text())["data"]["registers"]["39"]["values"]
+    written = json.loads(file.read_text())["data"]["observations"]["registers"]["39"][
+        "values"
+    ]
     assert len(written) == 10
     file.unlink()
     for _ in range(100):

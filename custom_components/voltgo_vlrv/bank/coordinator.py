@@ -25,6 +25,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from ..battery.hysteresis import ChargingState
 from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
+from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
 from .aggregate import BankReading, MemberReading, read_bank
 from .current_share import CurrentTrend
@@ -53,8 +54,9 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
         self.presence: dict[str, Presence] = {}
         self.readings: list[MemberReading] = []
         """Of the members that report; if all are released, their last ones."""
-        self.energy = BankEnergy(hass, entry.entry_id)
-        self.isolation = Isolation(hass, entry.entry_id)
+        self.store = EntryStore(hass, entry.entry_id, "bank")
+        self.energy = BankEnergy(hass, self.store)
+        self.isolation = Isolation(hass, self.store)
         self.trend = CurrentTrend()
         self.charging = ChargingState()
         self._issues = EntryIssues(hass, entry)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 
-from ..history.energy import DIRECTIONS, SAVE_DELAY, Flow, is_total
+from ..history.energy import DIRECTIONS, SAVE_DELAY, Flow, TotalLimit, is_total
 from ..history.store import EntryStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,40 +25,35 @@ _VERSION: Final = 1
 class BankEnergy:
     """Two totals in kWh, kept across restarts."""
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start empty; `async_load` brings back what was counted before."""
-        self.file = EntryStore(
-            hass, "bank_energy", entry_id, self._as_stored, SAVE_DELAY
-        )
+    def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
+        """Start empty; `load` restores what was counted before."""
+        self._section = store.section("energy", self._as_stored, SAVE_DELAY)
+        self._hass = hass
+        # What may have been shown before a power cut.
+        self._floor = dict.fromkeys(DIRECTIONS, 0.0)
+        self._limits = {direction: TotalLimit() for direction in DIRECTIONS}
         self._seen: dict[str, Flow] = {}
         self._offset = dict.fromkeys(DIRECTIONS, 0.0)
-        # What was shown before the start, of which the file may not know yet.
-        self._floor = dict.fromkeys(DIRECTIONS, 0.0)
-        self._is_new = self._was_lost = True
+        self._is_new = True
 
     def total(self, direction: str) -> float:
-        """Return what was CHARGED or DISCHARGED, in kWh."""
-        return max(self._floor[direction], self._sum(direction))
-
-    @property
-    def has_begun(self) -> bool:
-        """Return whether it is known with how much a new bank begins."""
-        return not self._is_new
-
-    @property
-    def was_kept(self) -> bool:
-        """Return whether it goes on from a file of its own."""
-        return not self._was_lost
-
-    @property
-    def offset(self) -> dict[str, float]:
-        """Return by how much the totals differ from the members' sum, in kWh."""
-        return dict(self._offset)
+        """Return the energy CHARGED or DISCHARGED, in kWh."""
+        return max(self._sum(direction), self._floor[direction])
 
     def _sum(self, direction: str) -> float:
         return self._offset[direction] + fsum(
             getattr(flow, direction) for flow in self._seen.values()
         )
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether the initial total of a new bank is known."""
+        return not self._is_new
+
+    @property
+    def offset(self) -> dict[str, float]:
+        """Return by how much the totals differ from the members' sum, in kWh."""
+        return dict(self._offset)
 
     @callback
     def update(self, members: Collection[str], counted: Mapping[str, Flow]) -> None:
@@ -81,7 +76,7 @@ class BankEnergy:
             ):
                 self._rebase(key, flow)
             self._seen[key] = flow
-            self.file.save_later()
+            self._save()
         self._is_new = self._is_new and not counted
 
     def _rebase(self, key: str, flow: Flow | None) -> None:
@@ -92,52 +87,64 @@ class BankEnergy:
             self._offset[direction] += getattr(seen, direction) - getattr(
                 begins, direction
             )
-        self.file.save_later()
+        self._save()
+
+    def _save(self) -> None:
+        is_beyond = any(
+            limit.is_beyond(self.total(direction))
+            for direction, limit in self._limits.items()
+        )
+        self._section.save_later(at_once=is_beyond)
 
     @callback
-    def raise_to(self, direction: str, shown: float) -> None:
-        """Do not fall below what was shown before; what can be no total is not taken.
-
-        When the file was lost, the bank counts on from there; else its members know
-        what has flowed since the file was written.
-        """
-        if not is_total(shown) or shown <= self.total(direction):
-            return
-        self._floor[direction] = shown
-        if self._was_lost:
-            self._offset[direction] += shown - self._sum(direction)
-            self._is_new = False
-            self.file.save_later()
-
-    async def async_load(self) -> None:
-        """Bring back the totals; what cannot be read or be true is left out."""
-        kept = await self.file.async_load(_from_stored)
+    def load(self) -> None:
+        """Restore the totals; invalid data is ignored."""
+        kept = self._section.loaded(_from_stored)
         if kept is None:
             return
-        before, (self._offset, self._seen) = (self._offset, self._seen), kept
+        before = self._offset, self._seen, self._floor
+        self._offset, self._seen, self._floor = kept
         # First each of them: there is no sum of numbers without limit.
         counted = [total for flow in self._seen.values() for total in flow]
         if not all(map(is_total, counted)) or not all(
             is_total(self._sum(direction)) for direction in DIRECTIONS
         ):
-            self._offset, self._seen = before
+            self._offset, self._seen, self._floor = before
             return
-        self._was_lost = self._is_new = False
+        self._is_new = False
+
+    @callback
+    def close(self) -> None:
+        """Let the next save store exactly what is shown."""
+        self._limits = {}
 
     @callback
     def _as_stored(self) -> dict[str, Any]:
+        time = self._hass.loop.time()
+        for direction, limit in self._limits.items():
+            limit.update(self.total(direction), time)
         return {
+            "limits": {key: limit.value for key, limit in self._limits.items()},
             "offset": dict(self._offset),
             "members": {key: flow._asdict() for key, flow in self._seen.items()},
         }
 
 
-def _from_stored(stored: Any) -> tuple[dict[str, float], dict[str, Flow]]:
-    """Return the offsets, and what was seen of each member."""
+def _from_stored(
+    stored: Any,
+) -> tuple[dict[str, float], dict[str, Flow], dict[str, float]]:
+    """Return the offsets, the last totals of each member, and the limits."""
+    limits = {
+        direction: float(stored["limits"].get(direction, 0.0))
+        for direction in DIRECTIONS
+    }
+    if not all(map(is_total, limits.values())):
+        raise ValueError("no limits")
     return (
         {direction: float(stored["offset"][direction]) for direction in DIRECTIONS},
         {
             str(key): Flow(*(float(flow[direction]) for direction in DIRECTIONS))
             for key, flow in stored["members"].items()
         },
+        limits,
     )

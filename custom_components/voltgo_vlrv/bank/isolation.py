@@ -22,11 +22,9 @@ SAVE_DELAY: Final = 5.0
 class Isolation:
     """Stores the keys of the isolated members of one bank."""
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Initialize without members; `async_load` restores them."""
-        self.file = EntryStore(
-            hass, "bank_isolated", entry_id, self._as_stored, SAVE_DELAY
-        )
+    def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
+        """Initialize without members; `load` restores them."""
+        self._section = store.section("isolation", self._as_stored, SAVE_DELAY)
         self._loop = hass.loop
         self.since: dict[str, float] = {}
         """Since when each is isolated (monotonic, s)."""
@@ -36,12 +34,13 @@ class Isolation:
         """Store which members are isolated at `time` (monotonic, s)."""
         if self.since.keys() != set(isolated):
             self.since = {key: self.since.get(key, time) for key in sorted(isolated)}
-            self.file.save_later()
+            self._section.save_later()
 
-    async def async_load(self) -> None:
+    @callback
+    def load(self) -> None:
         """Restore the isolated members; invalid data is left out."""
         now = dt_util.utcnow()
-        stored = await self.file.async_load(_from_stored) or {}
+        stored = self._section.loaded(_from_stored) or {}
         self.since = {
             # A clock that was set back must not delay the repair issue.
             key: self._loop.time() - max((now - when).total_seconds(), 0.0)

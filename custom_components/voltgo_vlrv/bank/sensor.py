@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, override
 
 from homeassistant.components.sensor import SensorEntityDescription, SensorStateClass
@@ -190,12 +189,6 @@ class BankEnergySensor(VlrvBaseEnergySensor[BankCoordinator]):
     @override
     def _energy(self) -> BankEnergy:
         return self.coordinator.energy
-
-    @property
-    @override
-    def _counting_since(self) -> datetime:
-        """Return when the bank was created: an older one may have had its name."""
-        return self.coordinator.config_entry.created_at
 
     @override
     def _update_attrs(self) -> bool:

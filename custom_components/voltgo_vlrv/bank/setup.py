@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
+from homeassistant.core import Event, HomeAssistant
 
+from ..history.store import EntryStore
 from ..localization import async_load_translations
 from .coordinator import BankConfigEntry, BankCoordinator
 from .discovery import async_decline, async_review_offers
-from .energy import BankEnergy
-from .isolation import Isolation
 
 PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
 
@@ -21,29 +20,40 @@ async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
     await async_load_translations(hass)
     bank = BankCoordinator(hass, entry)
     entry.runtime_data = bank
-    await bank.energy.async_load()
-    await bank.isolation.async_load()
+    await bank.store.async_load()
+    bank.energy.load()
+    bank.isolation.load()
     bank.async_start()
-    # What a new bank begins with is the only thing that nobody else knows: a power cut
-    # soon after must not let it begin anew, with those that happen to load first.
-    await bank.energy.file.async_save()
+    # Save the initial totals now: after a power cut the bank would otherwise start again
+    # with the members that load first.
+    await bank.store.async_save()
+
+    async def stop(_: Event) -> None:
+        await _close(bank)
+
+    # Entries are not unloaded at the stop.
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_review_offers(hass)
     return True
 
 
 async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
-    """Let a bank go; its members stay."""
+    """Unload a bank; its members stay."""
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
-    # Its members go on, and have it worked out until it is gone.
-    await entry.runtime_data.energy.file.async_close()
-    await entry.runtime_data.isolation.file.async_close()
+    # Until now its members have recalculated it.
+    await _close(entry.runtime_data)
     return True
 
 
+async def _close(bank: BankCoordinator) -> None:
+    """Save the exact totals."""
+    bank.energy.close()
+    await bank.store.async_close(force=True)
+
+
 async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
-    """Delete what was kept for a bank, and do not offer it again."""
+    """Delete what was stored for a bank, and do not offer it again."""
     async_decline(hass, entry)
-    await BankEnergy(hass, entry.entry_id).file.async_remove()
-    await Isolation(hass, entry.entry_id).file.async_remove()
+    await EntryStore(hass, entry.entry_id, "bank").async_remove()

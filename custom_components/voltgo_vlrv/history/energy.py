@@ -1,8 +1,8 @@
-"""Energy into and out of the battery, counted from its power.
+"""Energy into and out of a battery, counted from its power.
 
-The batteries have no energy counter, so power is integrated over time, by trapezoid,
-from samples that are believed. Where too much time lies between two of them nothing is
-counted: what flowed meanwhile is not known, and a guess would stay in the statistics.
+The batteries have no energy counter, so power is integrated over time by trapezoid
+from valid samples. Across a longer gap nothing is counted: what flowed is unknown, and
+a guess would stay in the statistics.
 """
 
 from __future__ import annotations
@@ -23,17 +23,16 @@ CHARGED: Final = "charged"
 DISCHARGED: Final = "discharged"
 DIRECTIONS: Final = (CHARGED, DISCHARGED)
 
-# A step of 10 Wh: at each poll it would be a row in the database.
+# Shown in steps of 10 Wh; finer steps would write a database row at each poll.
 STEPS_PER_KWH: Final = 100
-# So that a total brought back from what was shown is not cut by one step more.
+# Binary fractions must not cost one step.
 _STEP_TOLERANCE: Final = 1e-6
 
 LARGEST_TOTAL: Final = 1_000_000.0
 """kWh; two centuries of the largest battery at its full current."""
 
 SAVE_DELAY: Final = 300.0
-"""Seconds from a change to its saving, so that an SD card lives. What a power cut
-costs is at most this, and less where Home Assistant has saved the state since."""
+"""s from a change to its saving. A power cut loses at most what flowed in this time."""
 
 _VERSION: Final = 1
 
@@ -46,15 +45,15 @@ class Flow(NamedTuple):
 
 
 def flow_between(seconds: float, before: float, after: float) -> Flow:
-    """Return what flows while the power goes in a straight line from one to another.
+    """Return the energy that flows while the power changes linearly in `seconds`.
 
-    Powers are in W, + charges the battery. Where the sign changes on the way, each side
-    counts for its own direction.
+    Powers are in W, + charging. Where the sign changes, each part counts for its own
+    direction.
     """
     if before * after >= 0:
         energy = (before + after) / 2 * seconds / WATT_SECONDS_PER_KWH
         return Flow(max(energy, 0.0), max(-energy, 0.0))
-    # Of two powers far apart, rounding can put it beyond the end.
+    # Rounding can put the crossing beyond the end.
     crossing = min(seconds * before / (before - after), seconds)
     first = before / 2 * crossing / WATT_SECONDS_PER_KWH
     second = after / 2 * (seconds - crossing) / WATT_SECONDS_PER_KWH
@@ -62,35 +61,62 @@ def flow_between(seconds: float, before: float, after: float) -> Flow:
 
 
 def in_steps(total: float) -> float:
-    """Return a total in kWh as it is shown."""
+    """Return a total in kWh, rounded down to the step that is shown."""
     return floor(total * STEPS_PER_KWH + _STEP_TOLERANCE) / STEPS_PER_KWH
 
 
-class EnergyCounter:
-    """Two totals that never fall, kept across restarts."""
+class TotalLimit:
+    """Upper limit of what a total can have shown when the power is cut, in kWh; pure.
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start at zero; `async_load` brings back what was counted before."""
-        self.file = EntryStore(hass, "energy", entry_id, self._as_stored, SAVE_DELAY)
+    The file is behind what is shown. A total that falls would count as a reset of the
+    meter, and the statistics would add all of it again. So the file also holds a limit,
+    is saved at once when the total passes it, and after a power cut the total waits
+    there until counting has caught up.
+    """
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self.value = 0.0
+        self._saved: tuple[float, float] | None = None
+
+    def is_beyond(self, total: float) -> bool:
+        """Return whether the limit in the file no longer covers a total."""
+        return total > self.value
+
+    def update(self, total: float, time: float) -> None:
+        """Raise the limit for a save at monotonic time `time` in s.
+
+        By as much as flows until the next save at the rate since the last one.
+        """
+        rate = 0.0
+        if self._saved is not None and time > self._saved[1]:
+            rate = (total - self._saved[0]) / (time - self._saved[1])
+        self.value = max(self.value, total + max(rate, 0.0) * SAVE_DELAY)
+        self._saved = (total, time)
+
+
+class EnergyCounter:
+    """Energy charged and discharged, stored over restarts."""
+
+    def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
+        """Start at zero; `load` restores what was counted before."""
+        self._hass = hass
+        self._section = store.section("energy", self._as_stored, SAVE_DELAY)
         self._totals = dict.fromkeys(DIRECTIONS, 0.0)
         self._last: tuple[float, float] | None = None
-        self._was_kept = False
-
-    @property
-    def was_kept(self) -> bool:
-        """Return whether it goes on from a file of its own."""
-        return self._was_kept
+        # What may have been shown before a power cut.
+        self._floor = dict.fromkeys(DIRECTIONS, 0.0)
+        self._limits = {direction: TotalLimit() for direction in DIRECTIONS}
 
     def total(self, direction: str) -> float:
-        """Return what was CHARGED or DISCHARGED since counting began, in kWh."""
-        return self._totals[direction]
+        """Return the energy CHARGED or DISCHARGED since counting began, in kWh."""
+        return max(self._totals[direction], self._floor[direction])
 
     @callback
     def add(self, time: float, power: float, longest: float) -> None:
-        """Take the power in W at a time in s, on a clock that nobody sets.
+        """Add the power in W at monotonic time `time` in s.
 
-        Nothing is counted since the last one when more than `longest` seconds lie
-        between the two.
+        Nothing is counted since the previous sample if more than `longest` s passed.
         """
         last, self._last = self._last, (time, power)
         if last is None or not 0 < time - last[0] <= longest:
@@ -99,44 +125,65 @@ class EnergyCounter:
         if any(flow):
             self._totals[CHARGED] += flow.charged
             self._totals[DISCHARGED] += flow.discharged
-            self.file.save_later()
+            is_beyond = any(
+                limit.is_beyond(self.total(direction))
+                for direction, limit in self._limits.items()
+            )
+            self._section.save_later(at_once=is_beyond)
 
     @callback
     def interrupt(self) -> None:
-        """Count nothing up to the next sample: nobody knows what flows until then."""
+        """Count nothing until the next sample, because what flows is unknown."""
         self._last = None
 
     @callback
-    def raise_to(self, direction: str, total: float) -> bool:
-        """Count on from a total that was shown before, unless ours is larger.
-
-        So neither a lost file nor a power cut lets a total fall. Returns whether it
-        was raised; what can be no total is not taken.
-        """
-        if not is_total(total) or total <= self._totals[direction]:
-            return False
-        self._totals[direction] = total
-        self.file.save_later()
-        return True
-
-    async def async_load(self) -> None:
-        """Bring back the totals; what cannot be read or be true is left out."""
-        kept = await self.file.async_load(_from_stored) or {}
-        self._was_kept = bool(kept)
-        self._totals |= kept
+    def reset(self) -> None:
+        """Start again at zero, as for another battery."""
+        self._totals = dict.fromkeys(DIRECTIONS, 0.0)
+        self._floor = dict.fromkeys(DIRECTIONS, 0.0)
+        self._limits = {direction: TotalLimit() for direction in DIRECTIONS}
+        self._last = None
+        self._section.save_later(at_once=True)
 
     @callback
-    def _as_stored(self) -> dict[str, float]:
-        return dict(self._totals)
+    def load(self) -> None:
+        """Restore the totals; invalid data is ignored, and counting starts at zero."""
+        if (stored := self._section.loaded(totals_from_stored)) is not None:
+            self._totals, self._floor = stored
+
+    @callback
+    def close(self) -> None:
+        """Let the next save store exactly what is shown."""
+        self._limits = {}
+
+    @callback
+    def _as_stored(self) -> dict[str, Any]:
+        time = self._hass.loop.time()
+        for direction, limit in self._limits.items():
+            limit.update(self.total(direction), time)
+        return totals_as_stored(self._totals, self._limits)
 
 
-def _from_stored(stored: Any) -> dict[str, float]:
-    totals = {
-        direction: float(stored[direction])
-        for direction in DIRECTIONS
-        if direction in stored
+def totals_as_stored(
+    totals: dict[str, float], limits: dict[str, TotalLimit]
+) -> dict[str, Any]:
+    """Return totals in kWh with their limits as JSON data for the store."""
+    return {
+        "totals": dict(totals),
+        "limits": {direction: limit.value for direction, limit in limits.items()},
     }
-    return {key: total for key, total in totals.items() if is_total(total)}
+
+
+def totals_from_stored(stored: Any) -> tuple[dict[str, float], dict[str, float]]:
+    """Return totals and limits in kWh; raises one of INVALID_DATA_ERRORS."""
+    totals = {direction: float(stored["totals"][direction]) for direction in DIRECTIONS}
+    limits = {
+        direction: float(stored["limits"].get(direction, 0.0))
+        for direction in DIRECTIONS
+    }
+    if not all(map(is_total, (*totals.values(), *limits.values()))):
+        raise ValueError("no totals")
+    return totals, limits
 
 
 def is_total(value: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 
 from .store import EntryStore, as_time
 
@@ -30,9 +30,9 @@ EMPTY: Final = StoredStatus(b"", None, False, None)
 class LastStatus:
     """Last valid status reply and release state of one battery."""
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+    def __init__(self, store: EntryStore) -> None:
         """Start empty."""
-        self.file = EntryStore(hass, "memory", entry_id, self._as_stored, SAVE_DELAY)
+        self._section = store.section("last_status", self._as_stored, SAVE_DELAY)
         self._stored = EMPTY
 
     @property
@@ -40,23 +40,24 @@ class LastStatus:
         """Return the last valid status reply, empty before the first."""
         return self._stored.frame
 
-    async def async_load(self) -> StoredStatus:
+    @callback
+    def load(self) -> StoredStatus:
         """Return what was stored, EMPTY if that cannot be read."""
-        self._stored = await self.file.async_load(_from_stored) or EMPTY
+        self._stored = self._section.loaded(_from_stored) or EMPTY
         return self._stored
 
     @callback
     def record_sample(self, frame: bytes, when: datetime) -> None:
         """Record a valid reply; it is saved later."""
         self._stored = self._stored._replace(frame=frame, when=when)
-        self.file.save_later()
+        self._section.save_later()
 
     async def async_record_release(
         self, released: bool, until: datetime | None
     ) -> None:
         """Save the release state at once, because a power cut may follow."""
         self._stored = self._stored._replace(released=released, released_until=until)
-        await self.file.async_save(anyway=True)
+        await self._section.async_save()
 
     @callback
     def _as_stored(self) -> dict[str, Any]:

@@ -21,8 +21,6 @@ _LOGGER = logging.getLogger(__name__)
 
 SAVE_DELAY: Final = 15 * 60.0
 """s from a change of "full" to its saving."""
-SAVE_EVERY: Final = 12 * 3600.0
-"""s between saves while only time passes; a power cut loses little."""
 
 FULL_STEP: Final = timedelta(hours=1)
 """Smallest change that is shown: a charger that keeps a battery full writes no rows."""
@@ -35,12 +33,11 @@ _CHARGING: Final = (OperatingState.CHARGING, OperatingState.CHARGE_LIMIT)
 class ChargeMaintenance:
     """Last full charge of one battery, and when it has to be recharged."""
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Start empty; `async_load` restores the stored history."""
+    def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
+        """Start empty; `load` restores the stored history."""
         self._hass = hass
-        self.file = EntryStore(hass, "upkeep", entry_id, self._as_stored, SAVE_DELAY)
+        self._section = store.section("charge_history", self._as_stored, SAVE_DELAY)
         self._history = ChargeHistory(hass.loop.time())
-        self._saved_at = hass.loop.time()
         self._last_full: datetime | None = None
         self._due: datetime | None = None
 
@@ -91,30 +88,26 @@ class ChargeMaintenance:
         temperature = status.max_temperature
         if temperature is None:
             temperature = max(status.temperatures, default=None)
-        news = self._history.add(
+        changed = self._history.add(
             time,
             full=status.is_full,
             charging=status.current > 0 or status.operating_state in _CHARGING,
             temperature=temperature,
         )
-        if news or (self._history.is_known and time - self._saved_at >= SAVE_EVERY):
-            self.file.save_later()
+        if changed:
+            self._section.save_later()
 
     # --- storing --------------------------------------------------------------------
 
-    async def async_load(self) -> None:
+    @callback
+    def load(self) -> None:
         """Restore the stored history; invalid data is ignored."""
-        stored = await self.file.async_load(_from_stored)
+        stored = self._section.loaded(_from_stored)
         self._history = ChargeHistory(self._hass.loop.time(), stored)
-
-    async def async_close(self) -> None:
-        """Save for the last time, including the time that has passed."""
-        await self.file.async_close(anyway=self._history.is_known)
 
     @callback
     def _as_stored(self) -> dict[str, Any]:
-        self._saved_at = self._hass.loop.time()
-        stored = self._history.as_stored(self._saved_at, dt_util.utcnow())
+        stored = self._history.as_stored(self._hass.loop.time(), dt_util.utcnow())
         return {
             "last_full": None
             if stored.last_full is None

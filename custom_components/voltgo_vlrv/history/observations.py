@@ -197,7 +197,8 @@ class RegisterObservations:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` restores earlier observations."""
-        self.file = EntryStore(hass, "evidence", entry_id, self._as_stored, SAVE_DELAY)
+        self.file = EntryStore(hass, entry_id, "observations")
+        self._section = self.file.section("observations", self._as_stored, SAVE_DELAY)
         self._loaded = False
         self._loading = asyncio.Lock()
         self._registers: dict[int, ObservedValues[int]] = {
@@ -219,7 +220,7 @@ class RegisterObservations:
         """Add a valid sample; `when` is in s since 1970."""
         frame = status.frame
         words = _LAYOUTS[len(frame)].unpack_from(frame)
-        self.file.is_changed = True
+        self._section.mark_changed()
         if words == self._words:
             # The usual case, so it costs next to nothing.
             self._again += 1
@@ -240,7 +241,7 @@ class RegisterObservations:
                 continue
             self._current.append(observation)
             if len(values_seen.values) > known:
-                self.file.save_later()
+                self._section.save_later()
 
     @callback
     def _settle(self) -> None:
@@ -265,10 +266,10 @@ class RegisterObservations:
                 return
             values_seen = self._replies[function] = ObservedValues()
         known = len(values_seen.values)
-        self.file.is_changed = True
+        self._section.mark_changed()
         values_seen.add(f"{request.hex()} > {reply.hex()}", time.time(), self._status)
         if len(values_seen.values) > known:
-            self.file.save_later()
+            self._section.save_later()
 
     # --- storing --------------------------------------------------------------------
 
@@ -280,7 +281,8 @@ class RegisterObservations:
                 self._loaded = True
 
     async def _load(self) -> None:
-        restored = await self.file.async_load(
+        await self.file.async_load()
+        restored = self._section.loaded(
             lambda stored: (
                 _from_stored(stored["registers"], int),
                 _from_stored(stored["replies"], str),

@@ -1,7 +1,7 @@
-"""The files that outlive a restart.
+"""One JSON file for each config entry; it outlives a restart.
 
-They may be damaged, or another's. An SD card wears out by writing, so what changes all
-the time is saved rarely, and when Home Assistant stops.
+Its content may be damaged or foreign. An SD card wears out by writing, so each section
+says how long its changes may wait, and the file is written once for all of them.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 import logging
-from pathlib import Path
+from math import inf
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
-from homeassistant.util.json import json_loads
 
 from ..const import DOMAIN
 
@@ -24,7 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _VERSION: Final = 1
 
-# What reading a file raises that is not as we wrote it.
+# What reading foreign content raises.
 INVALID_DATA_ERRORS: Final = (
     HomeAssistantError,
     AttributeError,
@@ -38,100 +37,131 @@ INVALID_DATA_ERRORS: Final = (
 
 
 class EntryStore:
-    """A file of one entry, by the name of what is in it.
+    """The file of one entry, in named sections.
 
-    `as_stored` returns its content; it is asked for when the content is written, which
-    is `delay` seconds after the first change at most.
+    `kind` distinguishes the file of a bank, and one that grows large, from a battery's.
     """
 
     def __init__(
-        self,
-        hass: HomeAssistant,
-        name: str,
-        entry_id: str,
-        as_stored: Callable[[], dict[str, Any]],
-        delay: float,
+        self, hass: HomeAssistant, entry_id: str, kind: str | None = None
     ) -> None:
-        """Prepare; nothing is read or written yet."""
+        """Prepare the file; nothing is read or written yet."""
         self._hass = hass
-        self._name = name
-        self._as_stored = as_stored
-        self._delay = delay
+        name = entry_id if kind is None else f"{kind}.{entry_id}"
         self._store: Store[dict[str, Any]] = Store(
             hass,
             _VERSION,
-            f"{DOMAIN}.{name}.{entry_id}",
-            # The power of an RV is cut at any moment.
+            f"{DOMAIN}.{name}",
+            # The power of an RV can be cut at any moment.
             atomic_writes=True,
         )
-        self._save_is_due = False
+        self._sections: dict[str, Callable[[], dict[str, Any]]] = {}
+        self._stored: dict[str, Any] = {}
+        self._due = inf
         self._is_closed = False
         self.is_changed = False
-        """Whether there is something that is not saved yet."""
+        """Whether something is not saved yet."""
 
-    async def async_load[LoadedT](
-        self, from_stored: Callable[[Any], LoadedT]
-    ) -> LoadedT | None:
-        """Return what `from_stored` makes of the content.
+    def section(
+        self, name: str, as_stored: Callable[[], dict[str, Any]], delay: float
+    ) -> StoreSection:
+        """Add a section; `as_stored` returns its content when the file is written.
 
-        None where there is none, or none of ours: `from_stored` may raise whatever is
-        in INVALID_DATA_ERRORS.
+        Its changes are saved after `delay` s at most.
         """
+        self._sections[name] = as_stored
+        return StoreSection(self, name, delay)
+
+    async def async_load(self) -> None:
+        """Read the file; content that is not ours is treated as empty."""
         try:
-            if await self._hass.async_add_executor_job(_is_garbled, self._store.path):
-                # For that, Home Assistant would ask to restore a backup.
-                await self._store.async_remove()
-                _LOGGER.debug("The file %s is not readable, starting anew", self._name)
             stored: Any = await self._store.async_load()
-            return None if stored is None else from_stored(stored)
         except INVALID_DATA_ERRORS as err:
-            _LOGGER.debug("The file %s is not ours, starting anew: %r", self._name, err)
+            _LOGGER.debug("%s cannot be used, starting empty: %r", self._store.key, err)
+            stored = None
+        self._stored = stored if isinstance(stored, dict) else {}
+
+    def loaded[LoadedT](
+        self, name: str, from_stored: Callable[[Any], LoadedT]
+    ) -> LoadedT | None:
+        """Return a section as `from_stored` reads it; None if there is no valid one.
+
+        `from_stored` may raise INVALID_DATA_ERRORS.
+        """
+        if (stored := self._stored.get(name)) is None:
+            return None
+        try:
+            return from_stored(stored)
+        except INVALID_DATA_ERRORS as err:
+            _LOGGER.debug(
+                "%s: %s cannot be used, starting empty: %r", self._store.key, name, err
+            )
             return None
 
     @callback
-    def save_later(self) -> None:
-        """Note a change, and have it saved."""
+    def save_within(self, delay: float) -> None:
+        """Save the file in `delay` s at most."""
         if self._is_closed:
             return
         self.is_changed = True
-        # Asked again, the store would put the saving off again.
-        if not self._save_is_due:
-            self._save_is_due = True
-            self._store.async_delay_save(self._content, self._delay)
+        due = self._hass.loop.time() + delay
+        # Asked again, Home Assistant's store would postpone the save.
+        if due < self._due:
+            self._due = due
+            self._store.async_delay_save(self._content, delay)
 
-    async def async_save(self, *, anyway: bool = False) -> None:
-        """Save what is not saved yet, or all of it `anyway`."""
-        if (self.is_changed or anyway) and not self._is_closed:
+    async def async_save(self, *, force: bool = False) -> None:
+        """Save what is not saved yet, or everything with `force`."""
+        if (self.is_changed or force) and not self._is_closed:
             await self._store.async_save(self._content())
 
-    async def async_close(self, *, anyway: bool = False) -> None:
-        """Save for the last time, what is not saved yet or all of it `anyway`.
+    async def async_close(self, *, force: bool = False) -> None:
+        """Save for the last time; later changes are ignored.
 
-        What changes from now on is left out: the file may be removed next.
+        The file may be removed next.
         """
-        is_due = (self.is_changed or anyway) and not self._is_closed
+        is_due = (self.is_changed or force) and not self._is_closed
         self._is_closed = True
         if is_due:
             await self._store.async_save(self._content())
 
     async def async_remove(self) -> None:
-        """Delete it."""
+        """Delete the file."""
         await self._store.async_remove()
 
     @callback
     def _content(self) -> dict[str, Any]:
-        self.is_changed = self._save_is_due = False
-        return self._as_stored()
+        self.is_changed = False
+        self._due = inf
+        return {name: as_stored() for name, as_stored in self._sections.items()}
 
 
-def _is_garbled(path: str) -> bool:
-    try:
-        json_loads(Path(path).read_bytes())
-    except FileNotFoundError:
-        return False
-    except ValueError:
-        return True
-    return False
+class StoreSection:
+    """What one object stores in the file of its entry."""
+
+    def __init__(self, store: EntryStore, name: str, delay: float) -> None:
+        """Name the section; `delay` is in s."""
+        self._store = store
+        self._name = name
+        self._delay = delay
+
+    def loaded[LoadedT](self, from_stored: Callable[[Any], LoadedT]) -> LoadedT | None:
+        """Return what was stored; see `EntryStore.loaded`."""
+        return self._store.loaded(self._name, from_stored)
+
+    @callback
+    def save_later(self, *, at_once: bool = False) -> None:
+        """Save a change within the section's delay, or as soon as possible."""
+        self._store.save_within(0.0 if at_once else self._delay)
+
+    @callback
+    def mark_changed(self) -> None:
+        """Save a change with the next other one, or at the stop."""
+        self._store.is_changed = True
+
+    async def async_save(self) -> None:
+        """Save at once."""
+        await self._store.async_save(force=True)
 
 
 def as_time(text: Any) -> datetime | None:
