@@ -28,7 +28,7 @@ from custom_components.voltgo_vlrv.dashboard import (
     SCRIPT,
     SCRIPT_URL,
     async_setup_dashboard,
-    make_dashboard,
+    dashboard_config,
 )
 from custom_components.voltgo_vlrv.localization import async_load_translations
 
@@ -92,7 +92,7 @@ async def test_everything_is_there_for_each_size(
     pack = battery("idle", cell_count=count)
     await add(hass, bluetooth_env, pack)
     await enable_all(hass, pack.address)
-    (view,) = make_dashboard(hass)["views"]
+    (view,) = dashboard_config(hass)["views"]
     assert view["title"] == pack.name
     headings = [section["cards"][0]["heading"] for section in view["sections"]]
     assert headings == [*TITLES, "Bluetooth connection"]
@@ -135,7 +135,7 @@ async def test_what_an_owner_changed_is_followed(
     dr.async_get(hass).async_update_device(
         device_of(hass, pack.address).id, name_by_user="Under the bed"
     )
-    (view,) = make_dashboard(hass)["views"]
+    (view,) = dashboard_config(hass)["views"]
     assert view["title"] == "Under the bed"
     assert "sensor.volts_in_the_rv" in shown(view)
     assert not {off, hidden} & shown(view)
@@ -153,7 +153,7 @@ async def test_cells_that_are_switched_off_are_explained(
     """With sixteen they are at first."""
     pack = battery("idle", cell_count=16)
     await add(hass, bluetooth_env, pack)
-    (view,) = make_dashboard(hass)["views"]
+    (view,) = dashboard_config(hass)["views"]
     first, second, *_ = section(view, "Cells")
     assert first["type"] == "markdown"
     assert first["content"].startswith("Cell voltages are switched off.")
@@ -166,7 +166,7 @@ async def test_each_battery_has_a_view_of_its_own(
     """Also where two have the same name: the address of the view differs."""
     packs = [battery("idle", address=f"A4:C1:37:00:00:0{number}") for number in (1, 2)]
     await add(hass, bluetooth_env, *packs)
-    views = make_dashboard(hass)["views"]
+    views = dashboard_config(hass)["views"]
     assert len({view["path"] for view in views}) == 2
     assert not shown(views[0]) & shown(views[1])
 
@@ -177,7 +177,7 @@ async def test_without_recorder_there_are_no_graphs(
     """They would only show an error."""
     await add(hass, bluetooth_env, battery("idle"))
     hass.config.components -= {"history", "recorder"}
-    (view,) = make_dashboard(hass)["views"]
+    (view,) = dashboard_config(hass)["views"]
     assert {card["type"] for card in cards(view)} == {"gauge", "heading", "tile"}
 
 
@@ -189,7 +189,7 @@ async def test_a_battery_that_is_switched_off_is_left_out(hass: HomeAssistant) -
         entry.entry_id, ConfigEntryDisabler.USER
     )
     await async_load_translations(hass)
-    (view,) = make_dashboard(hass)["views"]
+    (view,) = dashboard_config(hass)["views"]
     (card,) = view["cards"]
     assert card["type"] == "markdown"
     assert card["content"].startswith("No battery has been added yet.")
@@ -220,7 +220,7 @@ async def test_home_assistant_offers_it(
     await client.send_json_auto_id({"type": COMMAND})
     answer = await client.receive_json()
     assert answer["success"]
-    assert answer["result"] == make_dashboard(hass)
+    assert answer["result"] == dashboard_config(hass)
 
 
 async def test_without_pages_it_offers_nothing(hass: HomeAssistant) -> None:

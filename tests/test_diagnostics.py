@@ -270,7 +270,7 @@ async def test_an_unloaded_entry_still_tells_what_happened(
     assert found["battery"] is None
     assert found["trace"]["received"] == before["trace"]["received"]
     assert faults_of(found) == ["connected", "disconnected"]
-    assert found["evidence"] == before["evidence"]
+    assert found["observations"] == before["observations"]
     assert await hass.config_entries.async_setup(entry.entry_id)
     await wait_until(lambda: entry.runtime_data.client.is_connected)
     found = await download(hass, entry)
@@ -299,7 +299,7 @@ async def test_a_failing_set_up_tells_why(
     assert found["entry"]["reason"] == f"{REDACTED} is haunted"
     assert found["battery"] is None
     assert len(found["bluetooth"]["adapters"]) == 1
-    assert found["evidence"] == before["evidence"]
+    assert found["observations"] == before["observations"]
 
 
 async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
@@ -312,8 +312,8 @@ async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
     assert await hass.config_entries.async_unload(entry.entry_id)
     hass.data.pop(_LOGS)
     found = await download(hass, entry)
-    assert found["evidence"] == before["evidence"]
-    assert before["evidence"]["registers"][0]["values"]
+    assert found["observations"] == before["observations"]
+    assert before["observations"]["registers"][0]["values"]
     assert found["trace"] == {"sent": [], "received": [], "events": []}
 
 
@@ -336,7 +336,7 @@ async def test_without_any_sample_it_works(
     assert found["battery"]["status"] is None
     assert found["battery"]["connection"]["last_failure"] == "no_bluetooth"
     assert found["bluetooth"]["adapters"] == []
-    assert not any(item["values"] for item in found["evidence"]["registers"])
+    assert not any(item["values"] for item in found["observations"]["registers"])
 
 
 async def test_without_bluetooth_it_works(hass: HomeAssistant) -> None:
@@ -388,7 +388,7 @@ async def test_one_download_settles_an_open_question(
     await asyncio.sleep(2 * 3600)
     found = await download(hass, entry)
     (warnings,) = (
-        item for item in found["evidence"]["registers"] if item["register"] == 26
+        item for item in found["observations"]["registers"] if item["register"] == 26
     )
     assert warnings["why"]
     usual, rare = warnings["values"]

@@ -1,4 +1,4 @@
-"""What triggers and conditions have in common: which entities they look at."""
+"""Targets and schemas that triggers and conditions share."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROTECTION: Final = "protection"
 # As triggers.yaml, conditions.yaml and strings.json offer them.
 PROTECTION_KEYS: Final = (*(fault.key for fault in FAULTS), UNKNOWN)
 
-# No choice means any of them.
+# No selection means any protection.
 PROTECTION_OPTIONS: Final = {
     vol.Required(CONF_OPTIONS, default={}): {
         vol.Optional(PROTECTION, default=[]): vol.All(
@@ -54,8 +54,8 @@ UNREACHABLE: Final = frozenset(
 )
 
 
-class BatteryTarget:
-    """Mixed into Home Assistant's triggers and conditions: one entity of each battery.
+class BatteryTargetMixin:
+    """Select one entity of each battery, for Home Assistant's triggers and conditions.
 
     A target can be a battery, an area, a floor, a label or the entity itself.
     """
@@ -69,7 +69,7 @@ class BatteryTarget:
     async def async_validate_config(
         cls, hass: HomeAssistant, config: ConfigType
     ) -> ConfigType:
-        """Check what the owner chose; raises HomeAssistantError, see `check_target`."""
+        """Return the validated configuration; raises what `check_target` does."""
         checked: ConfigType = await super().async_validate_config(  # type: ignore[misc]
             hass, config
         )
@@ -77,11 +77,11 @@ class BatteryTarget:
         return checked
 
     def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return those of the entities that are the one that counts."""
-        return ours(self._hass, entities, self._domain, self._key)
+        """Return the entities that this trigger or condition is about."""
+        return battery_entities(self._hass, entities, self._domain, self._key)
 
 
-def _is_ours(entity: er.RegistryEntry, domain: Platform, key: str) -> bool:
+def _matches(entity: er.RegistryEntry, domain: Platform, key: str) -> bool:
     return (
         entity.platform == DOMAIN
         and entity.domain == domain
@@ -90,20 +90,19 @@ def _is_ours(entity: er.RegistryEntry, domain: Platform, key: str) -> bool:
 
 
 @callback
-def ours(
+def battery_entities(
     hass: HomeAssistant, entities: set[str], domain: Platform, key: str
 ) -> set[str]:
-    """Return those of the entities that are the one called `key` of a battery.
+    """Return the entities with the translation key `key` of batteries and banks.
 
-    Also that of a bank, unless all its batteries are among them: it has nothing to say
-    beside them, and would say it twice.
+    A bank is left out if all its members are included: it would repeat what they report.
     """
     registry = er.async_get(hass)
     found = {
         entity_id: hass.config_entries.async_get_entry(entity.config_entry_id)
         for entity_id in entities
         if (entity := registry.async_get(entity_id)) is not None
-        and _is_ours(entity, domain, key)
+        and _matches(entity, domain, key)
         and entity.config_entry_id is not None
     }
     addresses = {entry.unique_id for entry in found.values() if entry is not None}
@@ -120,13 +119,14 @@ def ours(
 def check_target(
     hass: HomeAssistant, config: dict[str, Any], domain: Platform, key: str
 ) -> None:
-    """Refuse an entity or a bank that is chosen by itself and says nothing of this.
+    """Check that directly selected banks and entities have what is asked for.
 
-    What is not registered may come back. Raises HomeAssistantError.
+    Entities that are not registered are accepted, as they may be added again. Raises
+    HomeAssistantError.
     """
     registry = er.async_get(hass)
-    for chosen in config[CONF_TARGET].get(ATTR_DEVICE_ID) or ():
-        device = dr.async_get(hass).async_get(chosen)
+    for selected in config[CONF_TARGET].get(ATTR_DEVICE_ID) or ():
+        device = dr.async_get(hass).async_get(selected)
         entry_id = None if device is None else device.config_entry_id
         entry = entry_id and hass.config_entries.async_get_entry(entry_id)
         if (
@@ -134,9 +134,9 @@ def check_target(
             and entry.domain == DOMAIN
             and is_bank(entry)
             and not any(
-                _is_ours(entity, domain, key)
+                _matches(entity, domain, key)
                 for entity in er.async_entries_for_device(
-                    registry, chosen, include_disabled_entities=True
+                    registry, selected, include_disabled_entities=True
                 )
             )
         ):
@@ -145,9 +145,9 @@ def check_target(
                 translation_key="bank_target",
                 translation_placeholders={"name": entry.title},
             )
-    for chosen in config[CONF_TARGET].get(ATTR_ENTITY_ID) or ():
-        entity = registry.async_get(chosen)
-        if entity is not None and not _is_ours(entity, domain, key):
+    for selected in config[CONF_TARGET].get(ATTR_ENTITY_ID) or ():
+        entity = registry.async_get(selected)
+        if entity is not None and not _matches(entity, domain, key):
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
                 translation_key="wrong_target",
@@ -156,5 +156,5 @@ def check_target(
 
 
 def protection_key(active: str) -> str:
-    """Return what an active protection is offered as: unknown bits are all one."""
+    """Return the option that stands for a protection: one for all unknown bits."""
     return UNKNOWN if active.startswith(UNKNOWN_BIT) else active

@@ -1,4 +1,4 @@
-"""Binary sensors: faults (manual table 6-1), and what automations ask for most."""
+"""Binary sensors: charging, faults (manual table 6-1) and conditions for automations."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ PARALLEL_UPDATES = 0
 
 @dataclass(frozen=True, kw_only=True)
 class VlrvBinarySensorDescription(BinarySensorEntityDescription):
-    """A binary sensor and how it is read off a sample.
+    """A binary sensor and how its state is read from a sample.
 
-    `value_fn` gets the sample, the battery and what the sensor was before.
+    `value_fn` receives the sample, the battery and the previous state.
     """
 
     value_fn: Callable[[BatteryStatus, VlrvData, bool | None], bool | None]
@@ -43,22 +43,22 @@ def _fault(fault: Fault) -> VlrvBinarySensorDescription:
         translation_key=fault.key,
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        # "Problem", "Active faults" and the event cover all of them: thirteen more
-        # lines would bury what an owner looks for. Each can be switched on.
+        # "Problem", "Active faults" and the event cover all of them; thirteen more
+        # entities would crowd the device page.
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _battery, _before: bool(
+        value_fn=lambda status, _battery, _previous: bool(
             status.protections & fault.mask
         ),
     )
 
 
-def _discharged(
-    status: BatteryStatus, _battery: VlrvData, _before: bool | None
+def _is_discharged(
+    status: BatteryStatus, _battery: VlrvData, _previous: bool | None
 ) -> bool:
     """Return whether the battery is empty (FULL DISCHARGE of manual table 6-1).
 
-    No bit is proven for it. The protection bit "low capacity" (B, that it is this row
-    is C) counts, and so does a state of charge of 0 % (A) unless it is charging.
+    No bit of that name is known. It follows from the protection bit "low capacity" (B;
+    that it is this row is C), or a state of charge of 0 % (A) while not charging.
     """
     return bool(status.protections & Protections.LOW_CAPACITY) or (
         status.state_of_charge == 0
@@ -66,18 +66,20 @@ def _discharged(
     )
 
 
-def _problem(status: BatteryStatus, _battery: VlrvData, _before: bool | None) -> bool:
-    """Return whether anything is wrong, also by a bit that nobody has named."""
+def _has_fault(
+    status: BatteryStatus, _battery: VlrvData, _previous: bool | None
+) -> bool:
+    """Return whether a protection or an error is active, known bits and unknown ones."""
     return bool(status.protections or status.errors or status.in_protection)
 
 
-def _low(status: BatteryStatus, battery: VlrvData, before: bool | None) -> bool:
-    """Return whether the state of charge is at the owner's threshold or below.
+def _is_low(status: BatteryStatus, battery: VlrvData, previous: bool | None) -> bool:
+    """Return whether the state of charge is at or below the user's threshold.
 
-    It has to rise by the hysteresis before that ends.
+    Once on, it stays on until the state of charge has risen by the hysteresis.
     """
     threshold = battery.options.low_battery
-    if before:
+    if previous:
         threshold += LOW_BATTERY_HYSTERESIS - 1
     return status.state_of_charge <= threshold
 
@@ -87,19 +89,19 @@ BINARY_SENSORS: Final = (
         key="problem",
         translation_key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
-        value_fn=_problem,
+        value_fn=_has_fault,
     ),
     VlrvBinarySensorDescription(
         key="low_battery",
         translation_key="low_battery",
         device_class=BinarySensorDeviceClass.BATTERY,
-        value_fn=_low,
+        value_fn=_is_low,
     ),
     VlrvBinarySensorDescription(
         key="charging",
         translation_key="charging",
         device_class=BinarySensorDeviceClass.BATTERY_CHARGING,
-        value_fn=lambda status, battery, _before: battery.charge_states.charging(
+        value_fn=lambda status, battery, _previous: battery.charge_states.charging(
             status
         ),
     ),
@@ -107,29 +109,29 @@ BINARY_SENSORS: Final = (
         key="too_cold_to_charge",
         translation_key="too_cold_to_charge",
         device_class=BinarySensorDeviceClass.COLD,
-        value_fn=lambda status, battery, _before: battery.charge_states.too_cold(
+        value_fn=lambda status, battery, _previous: battery.charge_states.too_cold(
             status, battery.info
         ),
     ),
     VlrvBinarySensorDescription(
         key="heating",
         translation_key="heating",
-        value_fn=lambda status, _battery, _before: status.heating,
+        value_fn=lambda status, _battery, _previous: status.heating,
     ),
-    # States, not problems: a full battery is what one wants.
+    # No device class "problem": a full battery is the normal case.
     VlrvBinarySensorDescription(
         key="full_charge",
         translation_key="full_charge",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _battery, _before: status.is_full,
+        value_fn=lambda status, _battery, _previous: status.is_full,
     ),
     VlrvBinarySensorDescription(
         key="full_discharge",
         translation_key="full_discharge",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=_discharged,
+        value_fn=_is_discharged,
     ),
     VlrvBinarySensorDescription(
         key="warning",
@@ -137,7 +139,7 @@ BINARY_SENSORS: Final = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _battery, _before: bool(status.warnings),
+        value_fn=lambda status, _battery, _previous: bool(status.warnings),
     ),
     VlrvBinarySensorDescription(
         key="error",
@@ -145,15 +147,15 @@ BINARY_SENSORS: Final = (
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=lambda status, _battery, _before: bool(status.errors),
+        value_fn=lambda status, _battery, _previous: bool(status.errors),
     ),
 )
 
 
-# Every battery has the same.
+# The same for every battery, so created once.
 DESCRIPTIONS: Final = (
     *BINARY_SENSORS,
-    # That one is what the state "full discharge" stands for.
+    # "Full discharge" shows low capacity.
     *(_fault(fault) for fault in FAULTS if fault.mask is not Protections.LOW_CAPACITY),
 )
 
@@ -174,7 +176,7 @@ async def async_setup_entry(
 
 
 class VlrvBinarySensor(VlrvEntity, VlrvBaseBinarySensor[VlrvCoordinator]):
-    """A yes or no of the last believed sample."""
+    """A state of the last valid sample."""
 
     entity_description: VlrvBinarySensorDescription
 

@@ -14,7 +14,7 @@ from .const import DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity
 
-# A battery is asked one thing at a time.
+# One poll at a time for each battery.
 PARALLEL_UPDATES = 1
 
 REFRESH: Final = ButtonEntityDescription(
@@ -32,12 +32,12 @@ async def async_setup_entry(
 
 
 class VlrvRefreshButton(VlrvEntity, ButtonEntity):
-    """Reads the battery at once; there also while it is away, to call it."""
+    """Polls the battery at once, also while it is unavailable, to reconnect."""
 
     @property
     @override
     def available(self) -> bool:
-        """Return True: pressing it is how to find out."""
+        """Return True: a press is also an attempt to reconnect."""
         return True
 
     @override
@@ -46,7 +46,7 @@ class VlrvRefreshButton(VlrvEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        """Read the battery; say so when that did not work."""
+        """Poll the battery; raises HomeAssistantError with the reason if that fails."""
         coordinator, battery = self.coordinator, self.battery
         samples = battery.statistics.samples
         await coordinator.async_refresh()

@@ -1,6 +1,6 @@
-"""Conditions: a protection, charging in the cold, and the link, for the automation editor.
+"""Conditions: protections, charging in the cold, and the connection.
 
-What nobody knows is never true: not while a battery is away, and not of no battery.
+Unknown or unavailable states and empty targets never satisfy a condition.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .automation import (
     PROTECTION_KEYS,
     PROTECTION_OPTIONS,
     REACHABLE,
-    BatteryTarget,
+    BatteryTargetMixin,
     protection_key,
 )
 from .sensor import PROTECTIONS, UP_TO_DATE
 
 
-class _BatteryCondition(BatteryTarget, EntityConditionBase):
-    """Something about one entity of each battery."""
+class _BatteryCondition(BatteryTargetMixin, EntityConditionBase):
+    """A condition on one entity of each battery."""
 
     @override
     def _should_include(self, _state: State) -> bool:
-        # "All batteries" means also those that are away.
+        # "All batteries" includes unavailable ones.
         return True
 
     @override
@@ -43,7 +43,7 @@ class _BatteryCondition(BatteryTarget, EntityConditionBase):
 
 
 class ProtectionActiveCondition(_BatteryCondition):
-    """A protection is active, or one of those that were chosen."""
+    """A protection is active: one of the selected ones, or any."""
 
     _domain_specs = {Platform.SENSOR: DomainSpec(value_source=PROTECTIONS)}
     _schema = ENTITY_STATE_CONDITION_SCHEMA_ANY_ALL.extend(PROTECTION_OPTIONS)
@@ -51,15 +51,15 @@ class ProtectionActiveCondition(_BatteryCondition):
     _key = "active_faults"
 
     def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
-        """Look for those that were chosen, for all of them where none is."""
+        """Initialize the condition; no selection means any protection."""
         super().__init__(hass, config)
         options: dict[str, Any] = config.options or {}
-        self._chosen = frozenset(options[PROTECTION] or PROTECTION_KEYS)
+        self._selected = frozenset(options[PROTECTION] or PROTECTION_KEYS)
 
     @override
     def is_valid_state(self, entity_state: State) -> bool:
         active = entity_state.attributes.get(PROTECTIONS, ())
-        return any(protection_key(key) in self._chosen for key in active)
+        return any(protection_key(key) in self._selected for key in active)
 
 
 class BlockedByColdCondition(_BatteryCondition):
@@ -75,7 +75,7 @@ class BlockedByColdCondition(_BatteryCondition):
 
 
 class ReachableCondition(_BatteryCondition):
-    """The link is up, or is made anew for each reading and was so the last time."""
+    """The battery is connected, or its last poll succeeded while it is idle."""
 
     _domain_specs = {Platform.SENSOR: DomainSpec()}
     _domain = Platform.SENSOR
@@ -86,8 +86,8 @@ class ReachableCondition(_BatteryCondition):
         return entity_state.state in REACHABLE
 
 
-class DataLiveCondition(_BatteryCondition):
-    """The values were read lately: not kept over a release or a restart."""
+class DataUpToDateCondition(_BatteryCondition):
+    """The values are live, not those from before a release or a restart."""
 
     _domain_specs = {Platform.SENSOR: DomainSpec(value_source=UP_TO_DATE)}
     _domain = Platform.SENSOR
@@ -102,7 +102,7 @@ CONDITIONS: Final[Mapping[str, type[Condition]]] = {
     "is_protection_active": ProtectionActiveCondition,
     "is_charging_blocked_by_cold": BlockedByColdCondition,
     "is_reachable": ReachableCondition,
-    "is_data_up_to_date": DataLiveCondition,
+    "is_data_up_to_date": DataUpToDateCondition,
 }
 
 

@@ -1,9 +1,9 @@
-"""A ready dashboard, made from the entities that the owner really has.
+"""Dashboard: generated from the enabled entities of all batteries and banks.
 
-Home Assistant's "Add dashboard" offers it by its brand (a community dashboard, since
-Home Assistant 2026.5): a few lines of JavaScript announce it and ask for its content,
-which is made here each time it is opened. So it follows renamed, new and switched off
-entities by itself, needs no internet, and consists of Home Assistant's own cards only.
+"Add dashboard" lists it as a community dashboard (Home Assistant 2026.5 or later). A few
+lines of JavaScript register it and request its configuration, which is generated each
+time it is opened. So it follows renamed, new and disabled entities, needs no internet
+connection, and uses only Home Assistant's own cards.
 """
 
 from __future__ import annotations
@@ -98,16 +98,16 @@ _CONNECTION: Final = (
 _HALF: Final = 6
 _QUARTER: Final = 3
 _FULL: Final = "full"
-# %; below it a battery wants to be charged, below the other one soon.
-_EMPTY: Final = 20
-_HALF_FULL: Final = 40
+# State of charge in %: the gauge is red below the first, yellow below the second.
+_LOW: Final = 20
+_MEDIUM: Final = 40
 
 
 async def async_setup_dashboard(hass: HomeAssistant) -> None:
-    """Offer the dashboard, where Home Assistant shows any."""
+    """Register the dashboard, if the frontend is set up."""
     if frontend.DOMAIN not in hass.config.components:
         return
-    websocket_api.async_register_command(hass, _answer)
+    websocket_api.async_register_command(hass, _handle_dashboard)
     await hass.http.async_register_static_paths(
         [StaticPathConfig(SCRIPT_URL, str(SCRIPT), cache_headers=False)]
     )
@@ -117,21 +117,21 @@ async def async_setup_dashboard(hass: HomeAssistant) -> None:
 
 @websocket_api.websocket_command({"type": COMMAND})
 @websocket_api.async_response
-async def _answer(
+async def _handle_dashboard(
     hass: HomeAssistant,
     connection: websocket_api.ActiveConnection,
     message: dict[str, Any],
 ) -> None:
     await async_load_translations(hass)
-    connection.send_result(message["id"], make_dashboard(hass))
+    connection.send_result(message["id"], dashboard_config(hass))
 
 
-def make_dashboard(hass: HomeAssistant) -> dict[str, Any]:
-    """Return the configuration of a dashboard: a view for each bank and battery."""
+def dashboard_config(hass: HomeAssistant) -> dict[str, Any]:
+    """Return the configuration: one view for each bank and battery."""
     entries = hass.config_entries.async_entries(
         DOMAIN, include_ignore=False, include_disabled=False
     )
-    # Whoever has a bank thinks of that one first.
+    # Banks first: they summarize their batteries.
     entries.sort(key=is_bank, reverse=True)
     views = [_view(hass, entry) for entry in entries]
     if not views:
@@ -148,7 +148,7 @@ def _view(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
     name = (device and (device.name_by_user or device.name)) or entry.title
     return {
         "title": name,
-        # The title changes with the name, the address must not.
+        # The path must not change when the battery is renamed.
         "path": entry.entry_id.lower(),
         "type": "sections",
         "max_columns": 4,
@@ -164,7 +164,7 @@ def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any
             er.async_get(hass), entry.entry_id
         )
     }
-    # What is switched on and not hidden, by platform and key.
+    # Enabled and visible entities by platform and key.
     entities = {
         key: item.entity_id
         for key, item in registered.items()
@@ -180,7 +180,11 @@ def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any
         ],
         "cells": [
             *_cells(entities),
-            *([_markdown(titles["cells_off"])] if _cells_off(registered) else ()),
+            *(
+                [_markdown(titles["cells_off"])]
+                if _has_disabled_cells(registered)
+                else ()
+            ),
             *_tiles(entities, _DIFFERENCE),
             *_history(hass, entities, _CELLS),
         ],
@@ -207,7 +211,7 @@ def _tile(entity_id: str, **more: Any) -> Card:
     return {
         "type": "tile",
         "entity": entity_id,
-        # Without the battery's name, which stands above.
+        # Without the name of the battery, which is the title of the view.
         "name": {"type": "entity"},
         "grid_options": {"columns": _HALF},
         **more,
@@ -232,13 +236,13 @@ def _gauge(entities: Entities) -> Iterator[Card]:
             "type": "gauge",
             "entity": entity_id,
             "name": {"type": "entity"},
-            "severity": {"red": 0, "yellow": _EMPTY, "green": _HALF_FULL},
+            "severity": {"red": 0, "yellow": _LOW, "green": _MEDIUM},
             "grid_options": {"columns": _FULL},
         }
 
 
 def _cells(entities: Entities) -> Iterator[Card]:
-    """Yield the cells side by side, four in a row, with their numbers as names."""
+    """Yield a tile for each cell, four in a row, with its number as the name."""
     for number, key in enumerate(_CELLS, 1):
         if entity_id := entities.get(key):
             yield _tile(
@@ -249,8 +253,8 @@ def _cells(entities: Entities) -> Iterator[Card]:
             )
 
 
-def _cells_off(registered: Mapping[str, er.RegistryEntry]) -> bool:
-    """Return whether some cells are not shown because they were never switched on."""
+def _has_disabled_cells(registered: Mapping[str, er.RegistryEntry]) -> bool:
+    """Return whether some cells are missing because they are disabled by default."""
     return any(
         registered[key].disabled_by is er.RegistryEntryDisabler.INTEGRATION
         for key in _CELLS

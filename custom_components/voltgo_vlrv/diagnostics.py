@@ -48,7 +48,7 @@ async def async_get_config_entry_diagnostics(
         "bluetooth": _bluetooth(hass, entry.data[CONF_ADDRESS]),
         "battery": None if battery is None else _battery(battery),
         "trace": trace.as_dict(),
-        "evidence": observations.as_dict(
+        "observations": observations.as_dict(
             int(entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
         ),
     }

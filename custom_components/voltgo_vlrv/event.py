@@ -1,4 +1,4 @@
-"""Event: a protection has tripped or cleared, so that it stands in the logbook."""
+"""Event: a protection has tripped or cleared; each is a line in the logbook."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .data import VlrvConfigEntry
 from .entity import VlrvEntity
 from .vlrv.faults import FAULTS, UNKNOWN_BIT, active_faults
 
-# Events follow what the coordinator holds; nothing is sent for them.
+# Events are derived from the coordinator's data; no request is sent.
 PARALLEL_UPDATES = 0
 
-# A type of its own for each way, so that an automation can wait for one of them without
-# a template, and the logbook tells them apart.
+# One event type for each direction, so that an automation needs no template and the
+# logbook shows the difference.
 TRIPPED: Final = "tripped"
 CLEARED: Final = "cleared"
 UNKNOWN: Final = "unknown_bit"
@@ -25,9 +25,9 @@ PROTECTION: Final = EventEntityDescription(
     key="protection",
     translation_key="protection",
     event_types=[
-        f"{key}_{way}"
+        f"{key}_{direction}"
         for key in (*(fault.key for fault in FAULTS), UNKNOWN)
-        for way in (TRIPPED, CLEARED)
+        for direction in (TRIPPED, CLEARED)
     ],
 )
 
@@ -44,8 +44,8 @@ async def async_setup_entry(
 class VlrvProtectionEvent(VlrvEntity, EventEntity):
     """Fires once for each protection that trips or clears between two samples.
 
-    What is on in the first sample ever has not just tripped, and is not fired. After a
-    restart the sample that was kept is the one before.
+    Protections that are active in the first sample ever have not just tripped. After a
+    restart, the first sample is compared with the stored one.
     """
 
     _active: frozenset[str] | None = None
@@ -53,7 +53,7 @@ class VlrvProtectionEvent(VlrvEntity, EventEntity):
     @property
     @override
     def available(self) -> bool:
-        """Return True: the last event stays the last event while the battery is away."""
+        """Return True: the last event stays valid while the battery is unavailable."""
         return True
 
     @override
@@ -65,18 +65,21 @@ class VlrvProtectionEvent(VlrvEntity, EventEntity):
     @callback
     @override
     def _handle_coordinator_update(self) -> None:
-        before = self._active
-        if self.coordinator.data is None or before is None:
+        previous = self._active
+        if self.coordinator.data is None or previous is None:
             self._update_attrs()
             return
         self._active = active = active_faults(self.coordinator.data.protections)
-        if active == before:
+        if active == previous:
             return
-        for keys, way in ((active - before, TRIPPED), (before - active, CLEARED)):
+        for keys, direction in (
+            (active - previous, TRIPPED),
+            (previous - active, CLEARED),
+        ):
             for key in sorted(keys):
                 if key.startswith(UNKNOWN_BIT):
                     bit = int(key.removeprefix(UNKNOWN_BIT))
-                    self._trigger_event(f"{UNKNOWN}_{way}", {"bit": bit})
+                    self._trigger_event(f"{UNKNOWN}_{direction}", {"bit": bit})
                 else:
-                    self._trigger_event(f"{key}_{way}")
+                    self._trigger_event(f"{key}_{direction}")
                 self.async_write_ha_state()

@@ -1,4 +1,4 @@
-"""Options of one battery; none of them touches the link."""
+"""Options flow of a battery: polling, thresholds and firmware files."""
 
 from __future__ import annotations
 
@@ -53,30 +53,30 @@ from .vlrv.firmware import (
 )
 from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
 
-# The one that the manual prints (6.3): it keeps nobody out, it makes sure that whoever
-# installs firmware has read that chapter.
+# Printed in the manual (6.3). It protects nothing: it makes sure that a user who installs
+# firmware has read that chapter.
 FIRMWARE_PASSWORD: Final = "zt123"
 
 CONF_FILE: Final = "file"
 CONF_COMPONENT: Final = "component"
 CONF_VERSION: Final = "version"
-VERSION_MAX: Final = 32  # characters
+MAX_VERSION_LENGTH: Final = 32
 
 _COMPONENTS: Final = {component.key: component for component in COMPONENTS}
 
 
 class VlrvOptionsFlow(OptionsFlow):
-    """Asks for what the owner wants to be different."""
+    """Change the options of a battery, and add or remove its firmware files."""
 
     def __init__(self) -> None:
-        """Start without a file."""
+        """Initialize the flow without a file."""
         self._upload: _Upload | None = None
         self._image: FirmwareImage | None = None
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Let the owner choose what to change."""
+        """Show the menu; removing is possible while a file is stored."""
         steps = ["general", "firmware_upload"]
         if self.config_entry.options.get(CONF_FIRMWARE):
             steps.append("firmware_remove")
@@ -85,7 +85,7 @@ class VlrvOptionsFlow(OptionsFlow):
     async def async_step_general(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask how often to read, for thresholds and for how the battery counts."""
+        """Ask for the poll interval, the connection mode, thresholds and the scale."""
         options = self.config_entry.options
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -95,17 +95,17 @@ class VlrvOptionsFlow(OptionsFlow):
             ):
                 errors[CONF_AVAILABILITY] = "availability_too_short"
             else:
-                # A field that was cleared is not in the input.
-                kept = {
+                # The input does not contain a field that the user cleared.
+                unchanged = {
                     key: value
                     for key, value in options.items()
                     if key != CONF_AVAILABILITY
                 }
-                return self.async_create_entry(data={**kept, **user_input})
+                return self.async_create_entry(data={**unchanged, **user_input})
         suggested = options if user_input is None else user_input
         return self.async_show_form(
             step_id="general",
-            # At run time Home Assistant has its own engine behind this name.
+            # Home Assistant replaces the voluptuous types at run time.
             data_schema=self.add_suggested_values_to_schema(
                 vol.Schema(  # type: ignore[arg-type]
                     {
@@ -176,12 +176,14 @@ class VlrvOptionsFlow(OptionsFlow):
     async def async_step_firmware_upload(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Take a file, check it, and have it unlocked with the manual's password."""
+        """Ask for a file, check it, and ask for the password of the manual."""
         errors: dict[str, str] = {}
         if user_input is not None:
             if user_input[CONF_PASSWORD] != FIRMWARE_PASSWORD:
                 errors[CONF_PASSWORD] = "wrong_password"
-            elif (upload := await self._take_upload(user_input[CONF_FILE])) is None:
+            elif (
+                upload := await self._async_read_upload(user_input[CONF_FILE])
+            ) is None:
                 errors[CONF_FILE] = "file_gone"
             else:
                 try:
@@ -193,13 +195,15 @@ class VlrvOptionsFlow(OptionsFlow):
                 except ImageError as err:
                     errors[CONF_FILE] = err.reason
                 else:
-                    typed = user_input.get(CONF_VERSION, "").strip()
-                    if version := (typed or image.version):
-                        self._image = replace(image, version=version[:VERSION_MAX])
+                    entered = user_input.get(CONF_VERSION, "").strip()
+                    if version := (entered or image.version):
+                        self._image = replace(
+                            image, version=version[:MAX_VERSION_LENGTH]
+                        )
                         return await self.async_step_firmware_confirm()
                     errors[CONF_VERSION] = "version_missing"
             if errors.get(CONF_FILE) not in (None, ImageProblem.WRONG_COMPONENT):
-                # Only another file can be right.
+                # The user has to upload another file.
                 self._upload = None
                 del user_input[CONF_FILE]
         return self.async_show_form(
@@ -227,11 +231,11 @@ class VlrvOptionsFlow(OptionsFlow):
             errors=errors,
         )
 
-    async def _take_upload(self, file_id: str) -> _Upload | None:
-        """Return an uploaded file, None when it is gone.
+    async def _async_read_upload(self, file_id: str) -> _Upload | None:
+        """Return an uploaded file, None if it no longer exists.
 
-        Home Assistant hands it out once, and deletes it; a correction on the same page
-        needs it again.
+        Home Assistant deletes it after the first read, but the user may have to correct
+        another field of the form.
         """
         if self._upload is None or self._upload.file_id != file_id:
             try:
@@ -245,7 +249,7 @@ class VlrvOptionsFlow(OptionsFlow):
     async def async_step_firmware_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Show what was uploaded, and keep it."""
+        """Show the uploaded file, and store it."""
         image = self._image
         assert image is not None
         errors: dict[str, str] = {}
@@ -256,7 +260,7 @@ class VlrvOptionsFlow(OptionsFlow):
             except OSError:
                 errors["base"] = "not_stored"
             else:
-                # Not earlier: the other dialog may have been filled in meanwhile.
+                # Read now: another dialog may have changed the options meanwhile.
                 options = self.config_entry.options
                 return self.async_create_entry(
                     data={
@@ -312,7 +316,7 @@ class VlrvOptionsFlow(OptionsFlow):
 
 
 class _Upload(NamedTuple):
-    """A file as it was uploaded, not checked yet."""
+    """An uploaded file that is not checked yet."""
 
     file_id: str
     name: str
@@ -320,9 +324,9 @@ class _Upload(NamedTuple):
 
 
 def _read_upload(hass: HomeAssistant, file_id: str) -> _Upload:
-    """Read an uploaded file, no more of it than shows that it is too large.
+    """Read an uploaded file, at most one byte more than an image may have.
 
-    Raises ValueError or OSError when it is gone.
+    Raises ValueError or OSError if it no longer exists.
     """
     with process_uploaded_file(hass, file_id) as path, Path(path).open("rb") as file:
         return _Upload(file_id, plain_text(path.name), file.read(MAX_SIZE + 1))

@@ -1,4 +1,4 @@
-"""Selects: module ID and the protocols towards the inverter."""
+"""Selects: module ID and the protocols of the inverter ports."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import MODULE_IDS, brand_names
 
-# A battery is told one thing at a time.
+# One write at a time for each battery.
 PARALLEL_UPDATES = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class VlrvSelectDescription(SelectEntityDescription):
-    """A setting with a list of values."""
+    """A setting with a fixed list of values."""
 
     options_fn: Callable[[BatteryInfo], list[str]]
-    """The values; the battery has no such setting while there are none."""
+    """Return the values; none if the battery does not have this setting."""
     current_fn: Callable[[SettingsCoordinator], str | None]
     select_fn: Callable[[SettingsCoordinator, str], Awaitable[None]]
 
 
-# Every battery has the same, and those of a kind the same brands: made once.
+# The same for every battery, so created once.
 _MODULE_IDS: Final = [str(number) for number in MODULE_IDS]
 
 
@@ -41,8 +41,8 @@ def _brands(codes: tuple[str, ...]) -> list[str]:
     return list(brand_names(codes))
 
 
-def _module_id(controls: SettingsCoordinator) -> str | None:
-    return None if controls.module_id is None else str(controls.module_id)
+def _module_id(settings: SettingsCoordinator) -> str | None:
+    return None if settings.module_id is None else str(settings.module_id)
 
 
 SELECTS: Final = (
@@ -50,25 +50,25 @@ SELECTS: Final = (
         key=MODULE_ID,
         translation_key=MODULE_ID,
         entity_category=EntityCategory.CONFIG,
-        options_fn=lambda facts: _MODULE_IDS if facts.module_id else [],
+        options_fn=lambda info: _MODULE_IDS if info.module_id else [],
         current_fn=_module_id,
-        select_fn=lambda controls, option: controls.async_set_module_id(int(option)),
+        select_fn=lambda settings, option: settings.async_set_module_id(int(option)),
     ),
     VlrvSelectDescription(
         key=CAN,
         translation_key=CAN,
         entity_category=EntityCategory.CONFIG,
-        options_fn=lambda facts: _brands(facts.can_protocols),
-        current_fn=lambda controls: controls.protocol(CAN),
-        select_fn=lambda controls, option: controls.async_set_protocol(CAN, option),
+        options_fn=lambda info: _brands(info.can_protocols),
+        current_fn=lambda settings: settings.protocol(CAN),
+        select_fn=lambda settings, option: settings.async_set_protocol(CAN, option),
     ),
     VlrvSelectDescription(
         key=RS485,
         translation_key=RS485,
         entity_category=EntityCategory.CONFIG,
-        options_fn=lambda facts: _brands(facts.rs485_protocols),
-        current_fn=lambda controls: controls.protocol(RS485),
-        select_fn=lambda controls, option: controls.async_set_protocol(RS485, option),
+        options_fn=lambda info: _brands(info.rs485_protocols),
+        current_fn=lambda settings: settings.protocol(RS485),
+        select_fn=lambda settings, option: settings.async_set_protocol(RS485, option),
     ),
 )
 
@@ -78,18 +78,18 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the settings that the battery has told of."""
+    """Add the settings that the battery has reported."""
     battery = entry.runtime_data
     async_add_supported_entities(
         entry,
         async_add_entities,
-        lambda facts: [select for select in SELECTS if select.options_fn(facts)],
+        lambda info: [select for select in SELECTS if select.options_fn(info)],
         lambda description: VlrvSelect(battery, description),
     )
 
 
 class VlrvSelect(VlrvEntity, SelectEntity):
-    """A setting, as the battery reports it."""
+    """A setting, with the value that the battery reports."""
 
     entity_description: VlrvSelectDescription
     _attr_options: list[str] = []
@@ -110,5 +110,5 @@ class VlrvSelect(VlrvEntity, SelectEntity):
 
     @override
     async def async_select_option(self, option: str) -> None:
-        """Write the setting; the battery applies it when it is switched off and on."""
+        """Write the setting; the battery applies it after a power cycle."""
         await self.entity_description.select_fn(self.battery.settings, option)

@@ -1,4 +1,4 @@
-"""Sensors: what the battery measures."""
+"""Sensors of a battery: its values, thresholds, totals and its connection."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ from .vlrv.faults import OperatingState, active_faults
 from .vlrv.registers import BatteryStatus
 from .vlrv.thresholds import THRESHOLDS
 
-# Sensors read what the coordinator holds; nothing is sent for them.
+# Sensors read the coordinator's data; no request is sent.
 PARALLEL_UPDATES = 0
 
 # Attributes that conditions read.
 PROTECTIONS: Final = "protections"
 UP_TO_DATE: Final = "up_to_date"
-# More cells than this would crowd the device page: they exist, but are disabled.
+# More cells would crowd the device page: they are disabled by default.
 CELLS_ENABLED_UP_TO: Final = 8
 
 type StatusSensorDescription = ValueSensorDescription[BatteryStatus]
@@ -93,7 +93,7 @@ SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
         translation_key="operating_state",
         device_class=SensorDeviceClass.ENUM,
         options=[state.name.lower() for state in OperatingState],
-        # "Charging", "Problem" and the current say most of it.
+        # "Charging", "Problem" and the current show most of it.
         entity_registry_enabled_default=False,
         value_fn=_state,
     ),
@@ -259,7 +259,7 @@ MAINTENANCE_SENSORS: Final = (
 )
 
 
-_LIMIT_CLASSES: Final = {
+_THRESHOLD_CLASSES: Final = {
     "V": SensorDeviceClass.VOLTAGE,
     "A": SensorDeviceClass.CURRENT,
     "°C": SensorDeviceClass.TEMPERATURE,
@@ -267,15 +267,15 @@ _LIMIT_CLASSES: Final = {
 }
 
 
-def limit_descriptions(facts: BatteryInfo) -> Iterator[SensorEntityDescription]:
+def threshold_descriptions(info: BatteryInfo) -> Iterator[SensorEntityDescription]:
     """Yield a sensor for each threshold that the battery reports."""
-    for limit in THRESHOLDS:
-        if limit.key in facts.limits:
+    for threshold in THRESHOLDS:
+        if threshold.key in info.limits:
             yield SensorEntityDescription(
-                key=f"limit_{limit.key}",
-                translation_key=f"limit_{limit.key}",
-                device_class=_LIMIT_CLASSES.get(limit.unit),
-                native_unit_of_measurement=limit.unit,
+                key=f"limit_{threshold.key}",
+                translation_key=f"limit_{threshold.key}",
+                device_class=_THRESHOLD_CLASSES.get(threshold.unit),
+                native_unit_of_measurement=threshold.unit,
                 entity_category=EntityCategory.DIAGNOSTIC,
                 entity_registry_enabled_default=False,
             )
@@ -289,7 +289,7 @@ def _probe(number: int) -> StatusSensorDescription:
         lambda status: status.probes[number - 1],
         translation_key="probe",
         placeholders={"number": str(number)},
-        # The coldest of them is on the page.
+        # The minimum of them is enabled.
         enabled=False,
     )
 
@@ -338,8 +338,8 @@ async def async_setup_entry(
     async_add_supported_entities(
         entry,
         async_add_entities,
-        limit_descriptions,
-        lambda description: VlrvLimitSensor(battery, description),
+        threshold_descriptions,
+        lambda description: VlrvThresholdSensor(battery, description),
     )
     async_add_entities([VlrvActiveFaults(battery, ACTIVE_FAULTS)])
     async_add_entities(
@@ -375,7 +375,7 @@ class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
 
 class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
-    """What is wrong: in words, and protections by their keys for conditions."""
+    """The active faults as text, with the keys of the protections for conditions."""
 
     _shown: tuple[frozenset[str], int, bool] | None = None
 
@@ -415,8 +415,8 @@ def _faults(status: BatteryStatus) -> tuple[frozenset[str], int, bool]:
     )
 
 
-class VlrvLimitSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
-    """A threshold of the battery's own, read once for each connection."""
+class VlrvThresholdSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """A threshold that the battery reports, read after connecting."""
 
     @override
     def _update_attrs(self) -> bool:
@@ -499,7 +499,7 @@ class VlrvEnergySensor(VlrvEntity, VlrvBaseEnergySensor[VlrvCoordinator]):
 
 
 class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
-    """A time until empty or until full; changes while all samples are the same."""
+    """The time to empty or to full, which also changes while samples stay the same."""
 
     @property
     @override
@@ -508,14 +508,14 @@ class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
 
 
 class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
-    """A date that stands also while the battery is away."""
+    """A date, which stays valid while the battery is unavailable."""
 
     entity_description: ValueSensorDescription[ChargeMaintenance]
 
     @property
     @override
     def available(self) -> bool:
-        """Return True: it is known without the battery."""
+        """Return True: the date does not depend on the connection."""
         return True
 
     @override

@@ -95,7 +95,7 @@ async def _check_permission(call: ServiceCall, entries: list[VlrvConfigEntry]) -
 
 async def _batteries(call: ServiceCall) -> list[VlrvData]:
     found = await async_extract_config_entry_ids(call)
-    # A bank stands for its members.
+    # The target "bank" means all its members.
     members = {
         address
         for bank in async_banks(call.hass)

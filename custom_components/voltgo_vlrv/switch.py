@@ -14,7 +14,7 @@ from .const import DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
 
-# A battery is told one thing at a time.
+# One write at a time for each battery.
 PARALLEL_UPDATES = 1
 
 HEATER: Final = SwitchEntityDescription(key="heater", translation_key="heater")
@@ -30,26 +30,26 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the switches; that of the heater where the battery reports one."""
+    """Add the switches; that of the heater if the battery reports one."""
     battery = entry.runtime_data
     async_add_entities([VlrvConnectionSwitch(battery, CONNECTION_SWITCH)])
     async_add_supported_entities(
         entry,
         async_add_entities,
-        lambda facts: [HEATER] if facts.heater else [],
+        lambda info: [HEATER] if info.heater else [],
         lambda description: VlrvHeaterSwitch(battery, description),
     )
 
 
 class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
-    """Permission to heat (register 40 bit 4, C+): what the battery reports of it."""
+    """Permission to heat, as the battery reports it (register 40 bit 4, C+)."""
 
     @override
     def _update_attrs(self) -> bool:
         status = self.coordinator.data
-        before = self._attr_is_on
+        previous = self._attr_is_on
         self._attr_is_on = None if status is None else status.heating_enabled
-        return self._attr_is_on is not before
+        return self._attr_is_on is not previous
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        """Forbid the battery to heat."""
+        """Prohibit the battery from heating."""
         await self.battery.settings.async_set_heater(False)
 
 
@@ -68,7 +68,7 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
     @property
     @override
     def available(self) -> bool:
-        """Return True: it is the owner's decision, not the battery's."""
+        """Return True: the state is a decision of the user, not of the battery."""
         return True
 
     async_entity_id_changed = keep_on_new_entity_id
@@ -77,7 +77,7 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
     async def async_added_to_hass(self) -> None:
         """Subscribe to the connection as well."""
         await super().async_added_to_hass()
-        # Whoever lets go does not wait for the heater, which may be trying to connect.
+        # A release must not wait for the heater switch, which may be connecting.
         self.parallel_updates = None
         self.async_on_remove(
             self.battery.connection.async_add_listener(self._handle_coordinator_update)
@@ -85,18 +85,18 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
 
     @override
     def _update_attrs(self) -> bool:
-        before = self._attr_is_on
+        previous = self._attr_is_on
         self._attr_is_on = not self.battery.connection.is_released
-        return self._attr_is_on is not before
+        return self._attr_is_on is not previous
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        """Take the battery back."""
+        """Resume the connection."""
         self.battery.connection.async_resume()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        """Let the battery go until the switch is turned on."""
+        """Release the connection until the switch is turned on."""
         if self.battery.firmware.is_running:
             raise HomeAssistantError(
                 translation_domain=DOMAIN,

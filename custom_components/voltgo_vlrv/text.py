@@ -14,14 +14,14 @@ from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import NAME_MAX
 
-# A battery is told one thing at a time.
+# One write at a time for each battery.
 PARALLEL_UPDATES = 1
 
 BLUETOOTH_NAME: Final = TextEntityDescription(
     key=NAME,
     translation_key=NAME,
     entity_category=EntityCategory.CONFIG,
-    # Once in the life of a battery, if at all.
+    # Rarely changed, and a change needs a power cycle.
     entity_registry_enabled_default=False,
     native_min=1,
     native_max=NAME_MAX,
@@ -33,12 +33,12 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the name where the battery answers settings at all."""
+    """Add the name if the battery answers requests for settings."""
     battery = entry.runtime_data
     async_add_supported_entities(
         entry,
         async_add_entities,
-        lambda facts: [BLUETOOTH_NAME] if facts.module_id else [],
+        lambda info: [BLUETOOTH_NAME] if info.module_id else [],
         lambda description: VlrvName(battery, description),
     )
 
@@ -52,8 +52,8 @@ class VlrvName(VlrvEntity, TextEntity):
     @override
     def _update_attrs(self) -> bool:
         name = self.battery.advertisement.name
-        # Another tool may have given it a longer one; Home Assistant shows none longer
-        # than what can be set.
+        # Another tool may have written a longer name, and Home Assistant refuses to show
+        # a value above the maximum.
         self._attr_native_max = max(NAME_MAX, len(name or ""))
         changed = name != self._attr_native_value
         self._attr_native_value = name
@@ -61,5 +61,5 @@ class VlrvName(VlrvEntity, TextEntity):
 
     @override
     async def async_set_value(self, value: str) -> None:
-        """Write the name; the battery takes it when it is switched off and on."""
+        """Write the name; the battery applies it after a power cycle."""
         await self.battery.settings.async_set_name(value)

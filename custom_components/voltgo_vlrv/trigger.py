@@ -1,6 +1,6 @@
-"""Triggers: a protection, charging in the cold, and the link, for the automation editor.
+"""Triggers: protections, charging in the cold, and the connection.
 
-They watch entities that exist, so a target can be a battery, an area, a floor, a label
+They watch existing entities, so a target can be a battery, an area, a floor, a label
 or the entity itself.
 """
 
@@ -32,7 +32,7 @@ from .automation import (
     PROTECTION_OPTIONS,
     REACHABLE,
     UNREACHABLE,
-    BatteryTarget,
+    BatteryTargetMixin,
 )
 from .connection import ConnectionState
 from .event import CLEARED, TRIPPED
@@ -41,35 +41,35 @@ if TYPE_CHECKING:
     from homeassistant.helpers.trigger import NotTriggeredReasonReporter
 
 LOST_FOR: Final = "lost_for"
-# A short loss is everyday life on the air.
+# Short interruptions are normal for Bluetooth.
 DEFAULT_LOST_FOR: Final = timedelta(minutes=5)
 
 
-class _BatteryTrigger(BatteryTarget, EntityTriggerBase):
-    """Watches one entity of each battery."""
+class _BatteryTrigger(BatteryTargetMixin, EntityTriggerBase):
+    """A trigger on one entity of each battery."""
 
 
 # --- protections ------------------------------------------------------------------------
 
 
 class _ProtectionTrigger(_BatteryTrigger, StatelessEntityTriggerBase):
-    """An event of the battery's protections, going one way."""
+    """A protection that changes in one direction."""
 
     _domain_specs = {Platform.EVENT: DomainSpec()}
     _schema = ENTITY_STATE_TRIGGER_SCHEMA.extend(PROTECTION_OPTIONS)
     _domain = Platform.EVENT
     _key = "protection"
-    _way: ClassVar[str]
+    _direction: ClassVar[str]
 
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
-        """Wait for those that were chosen, for all of them where none is."""
+        """Initialize the trigger; no selection means any protection."""
         super().__init__(hass, config)
-        chosen = self._options[PROTECTION] or PROTECTION_KEYS
-        self._event_types = {f"{key}_{self._way}" for key in chosen}
+        selected = self._options[PROTECTION] or PROTECTION_KEYS
+        self._event_types = {f"{key}_{self._direction}" for key in selected}
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
-        # Two that trip at once may have the same time, in ms, for their state.
+        # The state is a time in ms, which two protections that trip at once share.
         return from_state.state != to_state.state or any(
             from_state.attributes.get(key) != to_state.attributes.get(key)
             for key in (ATTR_EVENT_TYPE, "bit")
@@ -85,83 +85,84 @@ class _ProtectionTrigger(_BatteryTrigger, StatelessEntityTriggerBase):
 class ProtectionTrippedTrigger(_ProtectionTrigger):
     """A protection has tripped."""
 
-    _way = TRIPPED
+    _direction = TRIPPED
 
 
 class ProtectionClearedTrigger(_ProtectionTrigger):
     """A protection has cleared."""
 
-    _way = CLEARED
+    _direction = CLEARED
 
 
 # --- states -----------------------------------------------------------------------------
 
 
-class _Spell(NamedTuple):
-    """A time during which an entity said the same, with gaps in which it said nothing."""
+class _StatePeriod(NamedTuple):
+    """A time during which an entity stayed in one group of states, gaps included."""
 
-    what: str
+    group: str
     since: datetime
 
 
 class _ChangeTrigger(_BatteryTrigger):
-    """From one meaning to another, whatever the entity does not know in between.
+    """A change from one group of states to another, unknown states in between ignored.
 
-    A battery that is out of reach for a while and comes back the same has not changed;
-    one that comes back different has.
+    A battery that was unavailable and returns in the same group has not changed; one
+    that returns in another group has.
     """
 
-    # Being away is bridged, see above.
+    # Unavailable states are ignored here, see above.
     _excluded_from_states = frozenset()
 
-    _meanings: ClassVar[Mapping[str, str]]
-    """What states mean; those that are not named mean nothing."""
+    _state_groups: ClassVar[Mapping[str, str]]
+    """The group of each state; other states are ignored."""
     _from: ClassVar[frozenset[str | None]]
-    """Meanings to come from, None where it need not be known."""
+    """The groups before the change, with None if it may be unknown."""
     _to: ClassVar[str]
+    """The group after the change."""
 
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
-        """Begin without a memory."""
+        """Initialize the trigger without known states."""
         super().__init__(hass, config)
-        self._spells: dict[str, _Spell] = {}
-        self._before: dict[str, _Spell | None] = {}
+        self._periods: dict[str, _StatePeriod] = {}
+        self._previous: dict[str, _StatePeriod | None] = {}
 
-    def _note(self, state: State) -> None:
-        if (what := self._meanings.get(state.state)) is None:
+    def _record(self, state: State) -> None:
+        if (group := self._state_groups.get(state.state)) is None:
             return
-        spell = self._spells.get(state.entity_id)
-        if spell is None or spell.what != what:
-            self._before[state.entity_id] = spell
-            self._spells[state.entity_id] = _Spell(what, state.last_changed)
+        period = self._periods.get(state.entity_id)
+        if period is None or period.group != group:
+            self._previous[state.entity_id] = period
+            self._periods[state.entity_id] = _StatePeriod(group, state.last_changed)
 
     @override
     def entity_filter(self, entities: set[str]) -> set[str]:
-        """Return the entities to watch, and note what those that are new say now."""
+        """Return the entities to watch, and record the states of new ones."""
         found = super().entity_filter(entities)
-        for entity_id in found - self._spells.keys():
+        for entity_id in found - self._periods.keys():
             if (state := self._hass.states.get(entity_id)) is not None:
-                self._note(state)
+                self._record(state)
         return found
 
     @override
     def is_valid_state(
         self, state: State, report_not_triggered: NotTriggeredReasonReporter
     ) -> bool:
-        self._note(state)
-        return self._meanings.get(state.state) == self._to
+        self._record(state)
+        return self._state_groups.get(state.state) == self._to
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
         if from_state.state == to_state.state:
             return False
-        if self._spells[to_state.entity_id].since != to_state.last_changed:
-            return False  # it goes on
-        before = self._before[to_state.entity_id]
-        if before is None and (what := self._meanings.get(from_state.state)):
-            # The first state of a new entity is no change, so it was not noted.
-            before = _Spell(what, from_state.last_changed)
-            self._before[to_state.entity_id] = before
-        return (None if before is None else before.what) in self._from
+        if self._periods[to_state.entity_id].since != to_state.last_changed:
+            return False  # still the same period
+        previous = self._previous[to_state.entity_id]
+        if previous is None and (group := self._state_groups.get(from_state.state)):
+            # The first state of a new entity is not reported as a change.
+            previous = _StatePeriod(group, from_state.last_changed)
+            self._previous[to_state.entity_id] = previous
+        return (None if previous is None else previous.group) in self._from
 
 
 class _ColdTrigger(_ChangeTrigger):
@@ -169,44 +170,44 @@ class _ColdTrigger(_ChangeTrigger):
     _schema = ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR
     _domain = Platform.BINARY_SENSOR
     _key = "too_cold_to_charge"
-    _meanings = {STATE_ON: STATE_ON, STATE_OFF: STATE_OFF}
+    _state_groups = {STATE_ON: STATE_ON, STATE_OFF: STATE_OFF}
 
 
-class BlockedByColdTrigger(_ColdTrigger):
+class ChargingBlockedByColdTrigger(_ColdTrigger):
     """It has become too cold to charge."""
 
     _from = frozenset({STATE_OFF})
     _to = STATE_ON
 
 
-class NoLongerBlockedByColdTrigger(_ColdTrigger):
+class ChargingNoLongerBlockedByColdTrigger(_ColdTrigger):
     """It is no longer too cold to charge."""
 
     _from = frozenset({STATE_ON})
     _to = STATE_OFF
 
 
-_UP: Final = "up"
+_CONNECTED: Final = "connected"
 _LOST: Final = "lost"
 _RELEASED: Final = "released"
 
 
-class _LinkTrigger(_ChangeTrigger):
+class _ConnectionTrigger(_ChangeTrigger):
     _domain_specs = {Platform.SENSOR: DomainSpec()}
     _domain = Platform.SENSOR
     _key = "connection_status"
-    # While it is being connected, nobody knows yet.
-    _meanings = {
-        **dict.fromkeys(REACHABLE, _UP),
+    # "Connecting" is neither: the outcome is unknown.
+    _state_groups = {
+        **dict.fromkeys(REACHABLE, _CONNECTED),
         **dict.fromkeys(UNREACHABLE, _LOST),
         ConnectionState.RELEASED: _RELEASED,
     }
 
 
-class ConnectionLostTrigger(_LinkTrigger):
-    """A battery that should be connected has not been for a while.
+class ConnectionLostTrigger(_ConnectionTrigger):
+    """The connection has been lost for some time, and was not released.
 
-    Also one that was never reached since Home Assistant started.
+    Includes a battery that was never reached since Home Assistant started.
     """
 
     _schema = ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR.extend(
@@ -218,12 +219,12 @@ class ConnectionLostTrigger(_LinkTrigger):
             },
         }
     )
-    _from = frozenset({_UP, _RELEASED, None})
+    _from = frozenset({_CONNECTED, _RELEASED, None})
     _to = _LOST
 
 
-class ConnectionRestoredTrigger(_LinkTrigger):
-    """The link is back, after it was lost for a while and not released."""
+class ConnectionRestoredTrigger(_ConnectionTrigger):
+    """The connection is restored after it was lost for some time, not released."""
 
     _schema = ENTITY_STATE_TRIGGER_SCHEMA_WITH_BEHAVIOR.extend(
         {
@@ -235,13 +236,13 @@ class ConnectionRestoredTrigger(_LinkTrigger):
         }
     )
     _from = frozenset({_LOST})
-    _to = _UP
+    _to = _CONNECTED
 
     @override
     def is_valid_transition(self, from_state: State, to_state: State) -> bool:
         if not super().is_valid_transition(from_state, to_state):
             return False
-        lost = self._before[to_state.entity_id]
+        lost = self._previous[to_state.entity_id]
         lost_for: timedelta = self._options[LOST_FOR]
         return lost is not None and to_state.last_changed - lost.since >= lost_for
 
@@ -249,8 +250,8 @@ class ConnectionRestoredTrigger(_LinkTrigger):
 TRIGGERS: Final[Mapping[str, type[Trigger]]] = {
     "protection_tripped": ProtectionTrippedTrigger,
     "protection_cleared": ProtectionClearedTrigger,
-    "charging_blocked_by_cold": BlockedByColdTrigger,
-    "charging_no_longer_blocked_by_cold": NoLongerBlockedByColdTrigger,
+    "charging_blocked_by_cold": ChargingBlockedByColdTrigger,
+    "charging_no_longer_blocked_by_cold": ChargingNoLongerBlockedByColdTrigger,
     "connection_lost": ConnectionLostTrigger,
     "connection_restored": ConnectionRestoredTrigger,
 }

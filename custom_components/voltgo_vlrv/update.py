@@ -22,8 +22,8 @@ from .data import VlrvConfigEntry
 from .entity import VlrvEntity
 from .localization import translations
 
-# A battery takes one firmware at a time, and says so: an installation that waited for its
-# turn would begin by itself after one that failed.
+# Not limited: a second installation is refused. One that waited for its turn would start
+# by itself after the first had failed.
 PARALLEL_UPDATES = 0
 
 UPDATES: Final = tuple(
@@ -42,9 +42,9 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the BMS, and the communication board while there is a file for it.
+    """Add the BMS, and the communication board while a file for it is stored.
 
-    That board tells no version, so without a file there is nothing to show of it.
+    That board reports no version, so without a file there is nothing to show.
     """
     battery = entry.runtime_data
     bms, comm = UPDATES
@@ -53,7 +53,7 @@ async def async_setup_entry(
     is_added = False
 
     @callback
-    def follow_files() -> None:
+    def update_comm_entity() -> None:
         nonlocal is_added
         if noted(entry.options, COMM) is not None:
             if not is_added:
@@ -66,15 +66,15 @@ async def async_setup_entry(
         ):
             registry.async_remove(known)
 
-    follow_files()
-    entry.async_on_unload(battery.coordinator.async_add_listener(follow_files))
+    update_comm_entity()
+    entry.async_on_unload(battery.coordinator.async_add_listener(update_comm_entity))
 
 
 class VlrvUpdate(VlrvEntity, UpdateEntity):
-    """The firmware of one board: what it runs, and the file that the owner uploaded.
+    """The firmware of one board: the reported version, and the file of the user.
 
-    Nothing is looked up anywhere: without a file there is no update. The communication
-    board tells its version over no known register, so it is unknown (protocol 5).
+    No server is asked: without a file there is no update. No known register holds the
+    version of the communication board, so it is unknown (protocol 5).
     """
 
     _attr_supported_features = (
@@ -92,25 +92,25 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     @override
     def _update_attrs(self) -> bool:
         coordinator = self.coordinator
-        before = (self._attr_installed_version, self._attr_latest_version)
+        previous = (self._attr_installed_version, self._attr_latest_version)
         note = noted(coordinator.config_entry.options, self._component)
-        told = self.battery.info.firmware if self._component == BMS else ""
-        installed = latest = told or None
+        reported = self.battery.info.firmware if self._component == BMS else ""
+        installed = latest = reported or None
         if note is not None:
-            if not told:
-                # Home Assistant offers to install only what differs from something.
+            if not reported:
+                # Home Assistant offers an update only if both versions are known.
                 installed = latest = translations(coordinator.hass).versions[
                     "not_reported"
                 ]
-            if told or not is_installed(note):
+            if reported or not is_installed(note):
                 latest = note["version"]
         self._attr_installed_version = installed
         self._attr_latest_version = latest
-        return before != (self._attr_installed_version, self._attr_latest_version)
+        return previous != (self._attr_installed_version, self._attr_latest_version)
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:
-        """Offer whatever differs: a dealer may hand out an older one on purpose."""
+        """Return whether they differ: a dealer may supply an older version on purpose."""
         return latest_version != installed_version
 
     @override
@@ -137,5 +137,5 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
 
     @override
     async def async_release_notes(self) -> str:
-        """Return what an owner should know before pressing Install."""
+        """Return what a user should know before an installation."""
         return translations(self.hass).versions["release_notes"]
