@@ -4,7 +4,6 @@ IMPORTS: list[str] = []
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
     "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator attributes",
-    "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator lines",
 ]
 WORDS: list[str] = [
     "CHANGELOG.md",
@@ -15,18 +14,11 @@ WORDS: list[str] = [
     "blueprints/automation/voltgo_vlrv/preheat_before_departure.yaml",
     "custom_components/voltgo_vlrv/bank/binary_sensor.py",
     "custom_components/voltgo_vlrv/bank/setup.py",
-    "custom_components/voltgo_vlrv/binary_sensor.py",
-    "custom_components/voltgo_vlrv/condition.py",
     "custom_components/voltgo_vlrv/const.py",
-    "custom_components/voltgo_vlrv/coordinator.py",
-    "custom_components/voltgo_vlrv/dashboard.py",
     "custom_components/voltgo_vlrv/history/energy.py",
     "custom_components/voltgo_vlrv/history/store.py",
-    "custom_components/voltgo_vlrv/options_flow.py",
     "custom_components/voltgo_vlrv/strings.json",
-    "custom_components/voltgo_vlrv/switch.py",
     "custom_components/voltgo_vlrv/translations/en.json",
-    "custom_components/voltgo_vlrv/trigger.py",
     "tests/bank/test_aggregate.py",
     "tests/bank/test_automations.py",
     "tests/bank/test_config_flow.py",
