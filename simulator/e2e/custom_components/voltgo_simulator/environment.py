@@ -1,10 +1,11 @@
-"""The virtual radio, the batteries on it, and the adapter that hears them."""
+"""The simulated batteries, and the two adapters that receive them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 
@@ -12,6 +13,9 @@ from .const import DOMAIN
 from simulator.adapter import Detach, VirtualAdapter
 from simulator.bank import ParallelBank, pair
 from simulator.battery import ReplayBattery, SimulatedBattery, preset
+from simulator.esphome.api import HOST
+from simulator.esphome.node import EsphomeNode
+from simulator.gatt.peripheral import GattMedium, GattPeripheral
 from simulator.peripheral import Battery, Peripheral
 from simulator.radio import RadioMedium
 
@@ -22,6 +26,9 @@ ADAPTER: Final = "02:00:00:00:00:01"
 SLOTS: Final = 8
 # What the adapter hears the batteries at, one after the other, in dBm.
 SIGNAL_STRENGTHS: Final = (-56, -67, -81)
+# The one that is reached over an ESPHome proxy, as by most owners.
+PROXY_PRESET: Final = "solar_charging"
+PROXY_NAME: Final = "simulated-proxy"
 BANK_SIGNAL_STRENGTHS: Final = (-62, -64)
 
 
@@ -36,7 +43,8 @@ class SimulatedEnvironment:
             self._medium, ADAPTER, "Simulated Bluetooth proxy", slots=SLOTS
         )
         self._detach: Detach | None = None
-        self.peripherals: dict[str, Peripheral] = {}
+        self._proxy = EsphomeNode(GattMedium(), PROXY_NAME)
+        self.peripherals: dict[str, Peripheral | GattPeripheral] = {}
         self.bank: ParallelBank | None = None
         """Two batteries in parallel, once they are added."""
 
@@ -52,8 +60,32 @@ class SimulatedEnvironment:
             # Living through the hours before it is shown takes a moment.
             battery = await self._hass.async_add_executor_job(preset, name)
             rssi = SIGNAL_STRENGTHS[number % len(SIGNAL_STRENGTHS)]
+            if name == PROXY_PRESET:
+                await self._add_over_proxy(battery, rssi)
+                continue
             self._adapter.radio.rssi[battery.address] = rssi
             await self.add(battery)
+
+    async def _add_over_proxy(self, battery: Battery, rssi: int) -> None:
+        """Put a battery on the air of an ESPHome proxy, and add that to Home Assistant."""
+        proxy = self._proxy
+        proxy.ble_scanner.rssi[battery.address] = rssi
+        peripheral = GattPeripheral(
+            proxy.medium, battery, advertising_interval=ADVERTISING_INTERVAL
+        )
+        self.peripherals[battery.address] = peripheral
+        await peripheral.start()
+        await proxy.start()
+        # Not awaited: it sets `esphome` up, with all that this depends on. An entry that
+        # is there already learns of the new port.
+        self._hass.async_create_background_task(
+            self._hass.config_entries.flow.async_init(
+                "esphome",
+                context={"source": SOURCE_USER},
+                data={"host": HOST, "port": proxy.port},
+            ),
+            "simulated ESPHome proxy",
+        )
 
     async def stop(self) -> None:
         """Switch everything off."""
@@ -63,6 +95,7 @@ class SimulatedEnvironment:
         await detach()
         for peripheral in self.peripherals.values():
             await peripheral.stop()
+        await self._proxy.stop()
         self._medium.close()
 
     async def add(self, battery: Battery) -> None:
@@ -90,7 +123,7 @@ class SimulatedEnvironment:
             raise ServiceValidationError("There is no bank: add it first")
         return self.bank
 
-    def peripheral(self, address: str) -> Peripheral:
+    def peripheral(self, address: str) -> Peripheral | GattPeripheral:
         """Return a battery's Bluetooth module."""
         if (peripheral := self.peripherals.get(address)) is None:
             raise ServiceValidationError(f"No simulated battery {address}")
@@ -110,7 +143,7 @@ class SimulatedEnvironment:
             raise ServiceValidationError(f"{address} replays no recording")
         return battery
 
-    def describe(self, peripheral: Peripheral) -> dict[str, Any]:
+    def describe(self, peripheral: Peripheral | GattPeripheral) -> dict[str, Any]:
         """Return what is true of a battery, as JSON can say it."""
         battery = peripheral.battery
         return {
