@@ -17,10 +17,12 @@ import sys
 from typing import Any, Final
 from unittest.mock import patch
 
+from homeassistant.components.repairs import RepairsFlowManager
 from homeassistant.config_entries import OptionsFlowManager
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowHandler, FlowManager, FlowResultType
 from homeassistant.exceptions import HomeAssistantError, Unauthorized
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import EntityPlatform
 from homeassistant.helpers.issue_registry import IssueRegistry
@@ -104,9 +106,11 @@ class TranslationCheck:
             for option in config["options"]:
                 self.check(f"selector.{key}.options.{option}")
 
-    def check_issue(self, key: str, placeholders: Iterable[str] | None) -> None:
-        """Check a repair issue that cannot be fixed by a click."""
-        for text in ("title", "description"):
+    def check_issue(
+        self, key: str, placeholders: Iterable[str] | None, *, is_fixable: bool
+    ) -> None:
+        """Check a repair issue; the flow of one that can be fixed has texts of its own."""
+        for text in ("title", "fix_flow.step" if is_fixable else "description"):
             self.check(f"issues.{key}.{text}", placeholders)
 
     def check_exception(self, err: HomeAssistantError, raised_in: str) -> None:
@@ -138,6 +142,19 @@ class TranslationCheck:
             self.check(f"{place}.state_attributes.event_type.state.{event_type}")
 
 
+def _section(
+    manager: FlowManager[Any, Any, Any], flow: FlowHandler[Any, Any, Any]
+) -> str:
+    """Return where strings.json has the texts of a flow."""
+    if isinstance(manager, OptionsFlowManager):
+        return "options"
+    if isinstance(manager, RepairsFlowManager):
+        issue_id = flow.context["issue_id"]
+        issue = ir.async_get(manager.hass).async_get_issue(DOMAIN, issue_id)
+        return f"issues.{issue and issue.translation_key}.fix_flow"
+    return "config"
+
+
 @contextmanager
 def watched_translations() -> Generator[TranslationCheck]:
     """Check every text until the context ends; the problems are in what it returns.
@@ -158,8 +175,7 @@ def watched_translations() -> Generator[TranslationCheck]:
     ) -> Any:
         result = await handle_step(self, flow, *args, **kwargs)
         if type(flow).__module__.startswith(INTEGRATION):
-            section = "options" if isinstance(self, OptionsFlowManager) else "config"
-            check.check_flow_result(section, result, flow.context)
+            check.check_flow_result(_section(self, flow), result, flow.context)
         return result
 
     def checked_issue(
@@ -167,7 +183,9 @@ def watched_translations() -> Generator[TranslationCheck]:
     ) -> Any:
         if domain == DOMAIN:
             check.check_issue(
-                kwargs["translation_key"], kwargs.get("translation_placeholders")
+                kwargs["translation_key"],
+                kwargs.get("translation_placeholders"),
+                is_fixable=kwargs["is_fixable"],
             )
         return get_or_create(self, domain, issue_id, **kwargs)
 

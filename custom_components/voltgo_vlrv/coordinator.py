@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 import logging
-from math import inf
 from typing import Any, override
 
 from homeassistant.components import bluetooth
@@ -21,7 +20,7 @@ from .battery.access import BatteryAccess
 from .battery.expiry import SampleExpiry
 from .battery.info_store import InfoStore
 from .battery.poll_owner import PollOwner
-from .battery.poll_schedule import next_poll_delay
+from .battery.poll_schedule import PollSchedule, next_poll_delay
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import error_reason
@@ -72,8 +71,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             ),
         )
         self.address: str = access.entry.data[CONF_ADDRESS]
-        # What the unique IDs of the entities begin with.
-        self.identifier = self.address
         self.options = options
         self.statistics = PollStatistics()
         self._owner = owner
@@ -85,11 +82,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         # The interval when the last sample was received.
         self._previous_interval: timedelta = POLL_INTERVAL
         self._last_error: VlrvError = NotReachableError()
-        # When the next poll is due, and by when one was requested, in loop time.
-        self._next_poll = -inf
-        self._poll_requested = inf
+        self._schedule = PollSchedule()
 
     # --- for entities ---------------------------------------------------------------
+
+    @property
+    def identifier(self) -> str:
+        """Return the Bluetooth address: what unique IDs of the entities begin with."""
+        return self.address
 
     @property
     def device_info(self) -> DeviceInfo:
@@ -159,17 +159,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @override
     def _schedule_refresh(self) -> None:
         """Schedule the next poll: after the interval, or when one was requested."""
-        requested = self._poll_requested - self.hass.loop.time()
-        if (
-            self.update_interval is not None
-            and requested < self.update_interval.total_seconds()
-        ):
-            self.update_interval = timedelta(seconds=max(requested, 0.0))
-        super()._schedule_refresh()
         if self.update_interval is not None:
-            self._next_poll = (
-                self.hass.loop.time() + self.update_interval.total_seconds()
+            self.update_interval = self._schedule.next_delay(
+                self.update_interval, self.hass.loop.time()
             )
+        super()._schedule_refresh()
 
     @callback
     def request_poll(self, delay: timedelta = timedelta()) -> None:
@@ -180,9 +174,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._owner.is_polling_paused or self._shutdown_requested:
             return
         if delay > timedelta():
-            due = self.hass.loop.time() + delay.total_seconds()
-            self._poll_requested = min(due, self._poll_requested)
-            if due < self._next_poll:
+            if self._schedule.request(self.hass.loop.time() + delay.total_seconds()):
                 self._schedule_refresh()
             return
         self.config_entry.async_create_background_task(
@@ -200,14 +192,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def handle_lost(self, retry_after: timedelta | None) -> None:
         """Handle a lost connection; poll no sooner than `retry_after`, where given."""
         if retry_after is not None:
-            self._poll_requested = inf
+            self._schedule.drop_request()
             self._set_next_poll(max(retry_after, self.options.interval))
             self._schedule_refresh()
 
     @callback
     def handle_release(self) -> None:
         """Stop polling: the user is about to release the battery; values stay shown."""
-        self._poll_requested = inf
+        self._schedule.drop_request()
         self._expiry.release()
 
     @callback
@@ -234,7 +226,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @override
     async def _async_update_data(self) -> BatteryStatus:
-        self._poll_requested = inf
+        self._schedule.drop_request()
         if self._owner.is_polling_paused:
             if self._expiry.is_expired:
                 raise self._failure(self._last_error)
@@ -261,6 +253,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 if self.statistics.record_no_answer():
                     await self._force_reconnect()
                 raise
+            self._owner.check_sample(status)
             self._handle_sample(status, dt_util.utcnow(), self.hass.loop.time())
             self._connection.handle_sample()
             self._expiry.schedule()

@@ -19,7 +19,7 @@ from .battery.advertisement import LastAdvertisement
 from .battery.firmware import FirmwareInstaller
 from .battery.hysteresis import ChargeStates
 from .battery.info import BatteryInfo
-from .battery.info_store import InfoStore
+from .battery.info_store import InfoStore, OtherBatteryError
 from .battery.initial_reading import take_initial_reading
 from .battery.metadata import MetadataReader
 from .battery.operations import OperationLock
@@ -38,6 +38,7 @@ from .history.store import EntryStore
 from .issues import (
     async_clear_slot_issue,
     async_raise_slot_issue,
+    async_update_other_battery_issue,
     async_watch_competing_entries,
 )
 from .options import BatteryOptions, energy_gap
@@ -56,19 +57,24 @@ class VlrvData:
 
     def __init__(self, hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
         """Create the parts; nothing is sent yet."""
-        address: str = entry.data[CONF_ADDRESS]
+        self.address: str = entry.data[CONF_ADDRESS]
         options = BatteryOptions(entry)
-        self._info = InfoStore(hass, entry, self._handle_info_changed)
+        # Parts that are created later are named in functions.
+        self._info = InfoStore(
+            hass,
+            entry,
+            lambda: self.coordinator.async_update_listeners(),  # noqa: PLW0108
+        )
         self.log = async_diagnostic_log(hass, entry.entry_id)
         self.client = VlrvClient(
             entry.title,
             self._find_device,
-            on_disconnect=self._handle_disconnect,
+            on_disconnect=lambda: self.connection.handle_lost(),  # noqa: PLW0108
             on_settings_frame=self._handle_settings_frame,
             status_register_count=self.info.status_count,
             trace=self.log.trace,
         )
-        self.advertisement = LastAdvertisement(hass, address)
+        self.advertisement = LastAdvertisement(hass, self.address)
         self.connection = ConnectionManager(hass, entry, self.client, options, self)
         access = BatteryAccess(
             hass, entry, self.client, self.connection, OperationLock()
@@ -110,11 +116,6 @@ class VlrvData:
     @property
     def _entry(self) -> VlrvConfigEntry:
         return self.coordinator.config_entry
-
-    @property
-    def address(self) -> str:
-        """Return the Bluetooth address."""
-        return self.coordinator.address
 
     @property
     def info(self) -> BatteryInfo:
@@ -182,9 +183,20 @@ class VlrvData:
         ):
             entry.async_on_unload(unsubscribe)
 
+    @callback
+    def async_accept_other_battery(self) -> None:
+        """Take what differs for the same battery, as the user says that it is."""
+        self._info.accept_other()
+        self.coordinator.request_poll()
+
+    def other_battery(self) -> BatteryInfo | None:
+        """Return what is known about another battery under the address, if there is one."""
+        return self._info.other_battery()
+
     async def async_shutdown(self) -> None:
         """Stop polling, disconnect, and store what is not stored yet."""
         await self.coordinator.async_shutdown()
+        async_update_other_battery_issue(self._hass, self._entry, None)
         # First: what is answered until then is stored, what comes later is not.
         await self.connection.async_close()
         await self.log.evidence.file.async_save()
@@ -217,10 +229,6 @@ class VlrvData:
         self._apply_options()
         self.settings.handle_renamed()
 
-    @callback
-    def _handle_info_changed(self) -> None:
-        self.coordinator.async_update_listeners()
-
     # --- Bluetooth ------------------------------------------------------------------
 
     def _find_device(self) -> BLEDevice | None:
@@ -241,9 +249,6 @@ class VlrvData:
         if self.address in allocations.allocated:
             self.advertisement.set_adapter(self.connection.adapter)
         self.connection.handle_allocations(allocations)
-
-    def _handle_disconnect(self) -> None:
-        self.connection.handle_lost()
 
     @callback
     def _handle_settings_frame(self, frame: bytes) -> None:
@@ -304,6 +309,16 @@ class VlrvData:
     def is_polling_paused(self) -> bool:
         """Return whether firmware is installed; the transfer connects by itself."""
         return self.firmware.is_running
+
+    @callback
+    def check_sample(self, status: BatteryStatus) -> None:
+        """Raise OtherBatteryError for a sample of another battery."""
+        try:
+            self._info.check_status(status)
+        except OtherBatteryError:
+            # Its serial number may be the known one again, or tell more.
+            self._metadata.handle_sample()
+            raise
 
     @callback
     def handle_sample(

@@ -1,6 +1,7 @@
 """Create and delete the repair issues of batteries and banks.
 
-None of them has a fix flow; each is deleted once its cause is gone.
+Each is deleted once its cause is gone; the flows of those that can be fixed are in
+`repairs.py`.
 """
 
 from __future__ import annotations
@@ -44,9 +45,15 @@ def async_create_issue(
     severity: ir.IssueSeverity,
     translation_key: str,
     translation_placeholders: Mapping[str, str],
+    is_fixable: bool = False,
 ) -> None:
-    """Create or update a repair issue about a battery or a bank, without a fix flow."""
+    """Create or update a repair issue about a battery or a bank.
+
+    One that is fixable has a flow in `repairs.py`, which is given the entry's ID.
+    """
     more: dict[str, Any] = {}
+    if is_fixable:
+        more["data"] = {"entry_id": entry.entry_id}
     # The issue registry refuses an entry that is being removed.
     if _ACCEPTS_CONFIG_ENTRY and hass.config_entries.async_get_entry(entry.entry_id):
         more["config_entry_id"] = entry.entry_id
@@ -54,7 +61,7 @@ def async_create_issue(
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=False,
+        is_fixable=is_fixable,
         severity=severity,
         translation_key=translation_key,
         translation_placeholders=dict(translation_placeholders),
@@ -128,6 +135,36 @@ def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
 def async_clear_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete the repair issue about connection slots."""
     ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
+
+
+@callback
+def async_update_other_battery_issue(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    known_and_found: tuple[str, str] | None,
+) -> None:
+    """Ask whether the battery under the known address is another one; None: it is not.
+
+    Both are told by cells, full capacity and serial number.
+    """
+    issue_id = f"other_battery_{entry.entry_id}"
+    if known_and_found is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    known, found = known_and_found
+    async_create_issue(
+        hass,
+        entry,
+        issue_id,
+        severity=ir.IssueSeverity.ERROR,
+        translation_key="other_battery",
+        translation_placeholders={
+            "name": async_name(hass, entry),
+            "known": plain_text(known),
+            "found": plain_text(found),
+        },
+        is_fixable=True,
+    )
 
 
 def power_cycle_issue(entry_id: str) -> str:

@@ -3,7 +3,6 @@
 IMPORTS: list[str] = []
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
-    "custom_components/voltgo_vlrv/coordinator.py VlrvCoordinator attributes",
 ]
 WORDS: list[str] = [
     "CHANGELOG.md",

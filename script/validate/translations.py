@@ -13,7 +13,7 @@ from .common import INTEGRATION, STRINGS, Problems, flatten, load_json
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 # Keys that Home Assistant gives a meaning to; all others are the integration's.
 _STRUCTURE = """config options entity exceptions issues selector device services triggers
-    conditions step data data_description title description name message fields
+    conditions step fix_flow data data_description title description name message fields
     menu_options progress abort error flow_title state state_attributes event_type on off
     binary_sensor button event select sensor switch text update
     already_configured already_in_progress reconfigure_successful"""

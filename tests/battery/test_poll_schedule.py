@@ -7,7 +7,10 @@ from datetime import timedelta
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.voltgo_vlrv.battery.poll_schedule import next_poll_delay
+from custom_components.voltgo_vlrv.battery.poll_schedule import (
+    PollSchedule,
+    next_poll_delay,
+)
 
 TEN = timedelta(seconds=10)
 
@@ -45,3 +48,24 @@ def test_delay_is_half_to_one_and_a_half_intervals_and_ends_at_the_phase(
     assert seconds / 2 - 1e-3 <= left <= 1.5 * seconds + 1e-3
     off = (now + left - seconds * index / count) % seconds
     assert min(off, seconds - off) < 1e-3
+
+
+def test_next_poll_without_a_request_is_after_the_interval() -> None:
+    """A request that was dropped counts no more."""
+    schedule = PollSchedule()
+    assert schedule.next_delay(TEN, 100) == TEN
+    schedule.request(103)
+    schedule.drop_request()
+    assert schedule.next_delay(TEN, 100) == TEN
+
+
+def test_request_before_the_next_poll_comes_first() -> None:
+    """One that is over by now is due at once; the soonest counts."""
+    schedule = PollSchedule()
+    schedule.next_delay(TEN, 100)
+    assert not schedule.request(111)
+    assert schedule.request(104)
+    assert schedule.next_delay(TEN, 101) == timedelta(seconds=3)
+    assert not schedule.request(108)
+    assert schedule.next_delay(TEN, 102) == timedelta(seconds=2)
+    assert schedule.next_delay(TEN, 105) == timedelta()

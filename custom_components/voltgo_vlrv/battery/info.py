@@ -157,6 +157,12 @@ class BatteryInfo:
         return min(temperatures) - limit
 
     @property
+    def summary(self) -> str:
+        """Return cells, full capacity and serial number, as far as they are known."""
+        capacity = "" if self.full_capacity is None else f"{self.full_capacity:g} Ah"
+        return ", ".join(filter(None, (f"{self.cell_count}S", capacity, self.serial)))
+
+    @property
     def manufacturer(self) -> str:
         """Return the brand on the label, as far as the name tells."""
         return next(

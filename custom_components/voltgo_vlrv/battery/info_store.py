@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -11,7 +12,20 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import CONNECTION_BLUETOOTH, DeviceInfo
 
 from ..const import CONF_FACTS, DOMAIN
+from ..issues import async_update_other_battery_issue
+from ..vlrv.errors import ImplausibleError
+from ..vlrv.identity import Identity
+from ..vlrv.registers import BatteryStatus
+from .identity_check import has_other_serial, is_same_battery
 from .info import BatteryInfo
+
+
+class OtherBatteryError(ImplausibleError):
+    """The battery under the known address is not the one of the entry."""
+
+    def __init__(self) -> None:
+        """Count as a sample that was dropped for this reason."""
+        super().__init__(("other_battery",))
 
 
 class InfoStore:
@@ -28,6 +42,11 @@ class InfoStore:
         self._entry = entry
         self._on_change = on_change
         self.info = BatteryInfo.from_data(entry.data[CONF_FACTS])
+        # What another battery under the same address has reported.
+        self._other_status: BatteryStatus | None = None
+        self._other_identity: Identity | None = None
+        self._last_status: BatteryStatus | None = None
+        self._reported: tuple[str, str] | None = None
 
     @property
     def device_info(self) -> DeviceInfo:
@@ -44,6 +63,64 @@ class InfoStore:
             serial_number=info.serial or None,
             sw_version=info.firmware or None,
         )
+
+    # --- another battery under the known address --------------------------------------
+
+    @callback
+    def check_status(self, status: BatteryStatus) -> None:
+        """Raise OtherBatteryError for a sample that is not of the known battery.
+
+        Nothing is learned from it, and a repair issue asks the user what it is.
+        """
+        self._last_status = status
+        same = is_same_battery(self.info, status)
+        self._other_status = None if same else status
+        self._update_other_issue()
+        if self.has_other_battery:
+            raise OtherBatteryError
+
+    @callback
+    def check_identity(self, identity: Identity) -> None:
+        """Raise OtherBatteryError for an identity that is not of the known battery."""
+        other = has_other_serial(self.info, identity)
+        self._other_identity = identity if other else None
+        self._update_other_issue()
+        if self.has_other_battery:
+            raise OtherBatteryError
+
+    @property
+    def has_other_battery(self) -> bool:
+        """Return whether another battery was found under the known address."""
+        return self._other_status is not None or self._other_identity is not None
+
+    def other_battery(self) -> BatteryInfo | None:
+        """Return what is known about the other battery, None without a sample."""
+        if not self.has_other_battery or (status := self._last_status) is None:
+            return None
+        return BatteryInfo.from_proof(self.info.name, status, self._other_identity)
+
+    @callback
+    def accept_other(self) -> None:
+        """Take what differs for the same battery, as the user says that it is."""
+        info = self.info
+        if (status := self._other_status) is not None:
+            info = replace(
+                info, cell_count=status.cell_count, full_capacity=status.full_capacity
+            )
+        if (identity := self._other_identity) is not None:
+            info = info.with_identity(identity)
+        self._other_status = self._other_identity = None
+        self._update_other_issue()
+        self.update(info)
+
+    def _update_other_issue(self) -> None:
+        found = self.other_battery()
+        issue = None if found is None else (self.info.summary, found.summary)
+        if issue != self._reported:
+            self._reported = issue
+            async_update_other_battery_issue(self._hass, self._entry, issue)
+
+    # --- what is new ------------------------------------------------------------------
 
     @callback
     def update(self, info: BatteryInfo) -> None:

@@ -14,7 +14,7 @@ from homeassistant.core import callback
 from ..const import MAX_DROPS_PER_READ, METADATA_MAX_AGE
 from ..vlrv.errors import ConnectionLostError, VlrvError
 from .access import BatteryAccess
-from .info_store import InfoStore
+from .info_store import InfoStore, OtherBatteryError
 from .operations import Operation
 from .settings import CAN, RS485, SettingsCoordinator
 
@@ -98,6 +98,8 @@ class MetadataReader:
                     except ConnectionLostError:
                         self._record_drop(read.__name__)
                         raise
+                    except OtherBatteryError:
+                        raise  # nothing is learned from it
                     except VlrvError as err:
                         # Not every board has it, and no live value depends on it.
                         _LOGGER.debug(
@@ -128,6 +130,7 @@ class MetadataReader:
     async def async_read_identity(self) -> None:
         """Read model, firmware and serial number, and store them; raises VlrvError."""
         identity = await self._client.read_identity()
+        self._info.check_identity(identity)
         self._info.update(self._info.info.with_identity(identity))
 
     async def _read_thresholds(self) -> None:

@@ -15,6 +15,9 @@ class PollOwner(Protocol):
     def is_polling_paused(self) -> bool:
         """Return whether something else uses the battery, and polls have to wait."""
 
+    def check_sample(self, status: BatteryStatus) -> None:
+        """Raise VlrvError for a sample that must not be used."""
+
     def handle_sample(
         self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
     ) -> None:

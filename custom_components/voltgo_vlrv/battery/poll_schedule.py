@@ -1,8 +1,9 @@
-"""When several batteries are polled: each at a phase of its own."""
+"""When a battery is polled: after its interval, at a phase of its own, or on request."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from math import inf
 
 
 def next_poll_delay(
@@ -20,3 +21,28 @@ def next_poll_delay(
     phase = seconds * index / count
     left = (phase - now) % seconds
     return timedelta(seconds=left if left >= seconds / 2 else left + seconds)
+
+
+class PollSchedule:
+    """Keep one schedule of polls; times are the event loop's, in s."""
+
+    def __init__(self) -> None:
+        """Start without a poll."""
+        self._due = -inf
+        self._requested_by = inf
+
+    def request(self, by: float) -> bool:
+        """Request a poll by a time; return whether the next one is later than that."""
+        self._requested_by = min(by, self._requested_by)
+        return by < self._due
+
+    def next_delay(self, interval: timedelta, now: float) -> timedelta:
+        """Return the time until the next poll: the interval, or less if requested."""
+        requested = timedelta(seconds=max(min(self._requested_by - now, 1e9), 0.0))
+        delay = min(interval, requested)
+        self._due = now + delay.total_seconds()
+        return delay
+
+    def drop_request(self) -> None:
+        """Drop what was requested: a poll begins, or none is wanted."""
+        self._requested_by = inf

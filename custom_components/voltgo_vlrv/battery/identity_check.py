@@ -1,0 +1,54 @@
+"""Whether a sample or an identity is that of the battery that an entry was made for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from ..vlrv.identity import Identity
+from ..vlrv.registers import BatteryStatus
+from .info import BatteryInfo
+
+# A full capacity that is learned by the BMS falls by some percent over the years.
+MAX_CAPACITY_CHANGE: Final = 0.25
+
+_DATES: Final = ("%Y%m%d", "%y%m%d", "%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d")
+
+
+def is_same_battery(info: BatteryInfo, status: BatteryStatus) -> bool:
+    """Return whether cell count and full capacity are those of the known battery.
+
+    A full capacity that is not known, or not reported, agrees with any.
+    """
+    if status.cell_count != info.cell_count:
+        return False
+    known, found = info.full_capacity, status.full_capacity
+    return (
+        known is None
+        or found is None
+        or abs(found - known) <= MAX_CAPACITY_CHANGE * known
+    )
+
+
+def has_other_serial(info: BatteryInfo, identity: Identity) -> bool:
+    """Return whether the serial number is that of another battery.
+
+    One that is a date is no proof alone: many batteries are made on a day, and boards
+    are replaced.
+    """
+    serials = (info.serial, identity.serial)
+    return (
+        all(serials)
+        and serials[0] != serials[1]
+        and not any(_is_date(serial) for serial in serials)
+    )
+
+
+def _is_date(serial: str) -> bool:
+    for layout in _DATES:
+        try:
+            datetime.strptime(serial.strip(), layout)  # noqa: DTZ007
+        except ValueError:
+            continue
+        return True
+    return False

@@ -1,0 +1,95 @@
+"""Repair flows: what the user decides about a battery."""
+
+from __future__ import annotations
+
+from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+
+from .battery.info import BatteryInfo
+from .const import CONF_FACTS, CONF_PENDING, DOMAIN
+from .data import VlrvConfigEntry, VlrvData
+from .history.diagnostic_log import async_remove_diagnostic_log
+from .history.energy import EnergyCounter
+from .history.last_status import LastStatus
+from .history.maintenance import ChargeMaintenance
+
+
+class OtherBatteryFlow(RepairsFlow):
+    """Ask whether the battery under a known address is another one."""
+
+    def __init__(self, issue_id: str, entry_id: str) -> None:
+        """Ask about the battery of this entry, for this issue."""
+        self._issue_id = issue_id
+        self._entry_id = entry_id
+
+    def _battery(self) -> VlrvData | None:
+        entry: VlrvConfigEntry | None = self.hass.config_entries.async_get_entry(
+            self._entry_id
+        )
+        if entry is None or entry.state is not ConfigEntryState.LOADED:
+            return None
+        return entry.runtime_data
+
+    async def async_step_init(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Show both answers."""
+        return self.async_show_menu(
+            step_id="init",
+            menu_options=["other", "ignore"],
+            description_placeholders=self._placeholders,
+        )
+
+    @property
+    def _placeholders(self) -> dict[str, str]:
+        """Return what the issue names, for the text of the menu."""
+        issue = ir.async_get(self.hass).async_get_issue(DOMAIN, self._issue_id)
+        placeholders = None if issue is None else issue.translation_placeholders
+        return placeholders or {}
+
+    async def async_step_other(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Start again with the other battery."""
+        battery = self._battery()
+        if battery is None or (found := battery.other_battery()) is None:
+            return self.async_abort(reason="no_other_battery")
+        await _async_replace_battery(self.hass, battery.coordinator.config_entry, found)
+        return self.async_create_entry(data={})
+
+    async def async_step_ignore(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Go on with what the battery reports now."""
+        if (battery := self._battery()) is None:
+            return self.async_abort(reason="no_other_battery")
+        battery.async_accept_other_battery()
+        return self.async_create_entry(data={})
+
+
+async def _async_replace_battery(
+    hass: HomeAssistant, entry: VlrvConfigEntry, found: BatteryInfo
+) -> None:
+    """Start again with another battery.
+
+    What is known, pending changes and all counters belong to the battery before it.
+    """
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, CONF_FACTS: found.as_data(), CONF_PENDING: {}}
+    )
+    await async_remove_diagnostic_log(hass, entry.entry_id)
+    await ChargeMaintenance(hass, entry.entry_id).file.async_remove()
+    await LastStatus(hass, entry.entry_id).file.async_remove()
+    # A file of zeros, not none: the sensors would restore the old totals.
+    await EnergyCounter(hass, entry.entry_id).file.async_save(anyway=True)
+    await hass.config_entries.async_setup(entry.entry_id)
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
+) -> RepairsFlow:
+    """Return the flow of the only issue that can be fixed."""
+    return OtherBatteryFlow(issue_id, str((data or {})["entry_id"]))
