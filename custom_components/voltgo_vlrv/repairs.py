@@ -11,9 +11,7 @@ from .battery.info import BatteryInfo
 from .const import CONF_FACTS, CONF_PENDING, DOMAIN
 from .data import VlrvConfigEntry, VlrvData
 from .history.diagnostic_log import async_remove_diagnostic_log
-from .history.energy import EnergyCounter
-from .history.last_status import LastStatus
-from .history.maintenance import ChargeMaintenance
+from .history.store import EntryStore
 
 
 class OtherBatteryFlow(RepairsFlow):
@@ -81,10 +79,7 @@ async def _async_replace_battery(
         entry, data={**entry.data, CONF_FACTS: found.as_data(), CONF_PENDING: {}}
     )
     await async_remove_diagnostic_log(hass, entry.entry_id)
-    await ChargeMaintenance(hass, entry.entry_id).file.async_remove()
-    await LastStatus(hass, entry.entry_id).file.async_remove()
-    # A file of zeros, not none: the sensors would restore the old totals.
-    await EnergyCounter(hass, entry.entry_id).file.async_save(anyway=True)
+    await EntryStore(hass, entry.entry_id).async_remove()
     await hass.config_entries.async_setup(entry.entry_id)
 
 
