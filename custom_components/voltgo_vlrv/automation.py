@@ -119,7 +119,7 @@ def battery_entities(
 def check_target(
     hass: HomeAssistant, config: dict[str, Any], domain: Platform, key: str
 ) -> None:
-    """Check that directly selected banks and entities have what is asked for.
+    """Check that directly selected devices and entities can tell what is asked for.
 
     Entities that are not registered are accepted, as they may be added again. Raises
     HomeAssistantError.
@@ -129,30 +129,45 @@ def check_target(
         device = dr.async_get(hass).async_get(selected)
         entry_id = None if device is None else device.config_entry_id
         entry = entry_id and hass.config_entries.async_get_entry(entry_id)
-        if (
-            entry
-            and entry.domain == DOMAIN
-            and is_bank(entry)
-            and not any(
-                _matches(entity, domain, key)
-                for entity in er.async_entries_for_device(
-                    registry, selected, include_disabled_entities=True
-                )
+        if not entry or entry.domain != DOMAIN:
+            continue
+        found = [
+            item
+            for item in er.async_entries_for_device(
+                registry, selected, include_disabled_entities=True
             )
-        ):
+            if _matches(item, domain, key)
+        ]
+        if is_bank(entry) and not found:
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
                 translation_key="bank_target",
                 translation_placeholders={"name": entry.title},
             )
+        for found_entity in found:
+            # Home Assistant leaves hidden entities out of the target of a device.
+            _check_enabled(found_entity, may_be_hidden=False)
     for selected in config[CONF_TARGET].get(ATTR_ENTITY_ID) or ():
         entity = registry.async_get(selected)
-        if entity is not None and not _matches(entity, domain, key):
+        if entity is None:
+            continue
+        if not _matches(entity, domain, key):
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
                 translation_key="wrong_target",
                 translation_placeholders={"entity": entity.entity_id},
             )
+        _check_enabled(entity, may_be_hidden=True)
+
+
+def _check_enabled(entity: er.RegistryEntry, *, may_be_hidden: bool) -> None:
+    """Refuse an entity that would silence the trigger or the condition."""
+    if entity.disabled or (entity.hidden and not may_be_hidden):
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="hidden_target",
+            translation_placeholders={"entity": entity.entity_id},
+        )
 
 
 def protection_key(active: str) -> str:
