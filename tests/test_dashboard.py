@@ -85,7 +85,7 @@ async def add(
 
 
 @pytest.mark.parametrize("count", [4, 8, 16])
-async def test_everything_is_there_for_each_size(
+async def test_dashboard_for_each_size_shows_all_entities(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, count: int
 ) -> None:
     """Cells side by side by their numbers, heater, faults, energy; nothing is missing."""
@@ -118,10 +118,10 @@ async def test_everything_is_there_for_each_size(
     json.dumps(view)
 
 
-async def test_what_an_owner_changed_is_followed(
+async def test_dashboard_after_changes_of_the_user_follows_them(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Renamed entities and batteries; what is switched off or hidden is left out."""
+    """Renamed entities and batteries; disabled or hidden ones are left out."""
     pack = battery("idle")
     await add(hass, bluetooth_env, pack)
     registry = er.async_get(hass)
@@ -147,10 +147,10 @@ async def test_what_an_owner_changed_is_followed(
     assert shown(view) <= enabled
 
 
-async def test_cells_that_are_switched_off_are_explained(
+async def test_dashboard_with_disabled_cells_explains_them(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """With sixteen they are at first."""
+    """With sixteen cells they are disabled by default."""
     pack = battery("idle", cell_count=16)
     await add(hass, bluetooth_env, pack)
     (view,) = dashboard_config(hass)["views"]
@@ -160,7 +160,7 @@ async def test_cells_that_are_switched_off_are_explained(
     assert second["entity"] == entity_id(hass, pack.address, "cell_voltage_delta")
 
 
-async def test_each_battery_has_a_view_of_its_own(
+async def test_dashboard_with_equal_names_has_a_view_for_each_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also where two have the same name: the address of the view differs."""
@@ -171,7 +171,7 @@ async def test_each_battery_has_a_view_of_its_own(
     assert not shown(views[0]) & shown(views[1])
 
 
-async def test_without_recorder_there_are_no_graphs(
+async def test_dashboard_without_recorder_has_no_graphs(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """They would only show an error."""
@@ -181,7 +181,9 @@ async def test_without_recorder_there_are_no_graphs(
     assert {card["type"] for card in cards(view)} == {"gauge", "heading", "tile"}
 
 
-async def test_a_battery_that_is_switched_off_is_left_out(hass: HomeAssistant) -> None:
+async def test_dashboard_without_enabled_batteries_shows_a_hint(
+    hass: HomeAssistant,
+) -> None:
     """Without any there is a hint how to add one."""
     entry = MockConfigEntry(domain=DOMAIN, unique_id="A4:C1:37:00:00:01")
     entry.add_to_hass(hass)
@@ -195,7 +197,7 @@ async def test_a_battery_that_is_switched_off_is_left_out(hass: HomeAssistant) -
     assert card["content"].startswith("No battery has been added yet.")
 
 
-async def test_home_assistant_offers_it(
+async def test_dashboard_with_a_frontend_is_registered(
     hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     hass_ws_client: WebSocketGenerator,
@@ -223,7 +225,9 @@ async def test_home_assistant_offers_it(
     assert answer["result"] == dashboard_config(hass)
 
 
-async def test_without_pages_it_offers_nothing(hass: HomeAssistant) -> None:
+async def test_dashboard_without_a_frontend_is_not_registered(
+    hass: HomeAssistant,
+) -> None:
     """Home Assistant can run without them."""
     await async_setup_dashboard(hass)
     assert frontend.DATA_EXTRA_MODULE_URL not in hass.data

@@ -75,7 +75,7 @@ def faults_of(found: dict[str, Any]) -> list[str]:
 # --- what is in it ----------------------------------------------------------------------
 
 
-async def test_a_connected_battery_is_told_in_full(
+async def test_diagnostics_of_a_connected_battery_contain_everything(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its values, raw and read, what it is set to, and how the link does."""
@@ -111,7 +111,7 @@ async def test_a_connected_battery_is_told_in_full(
     assert adapter["slots"] == {"total": 3, "free": 2, "holds_the_battery": True}
 
 
-async def test_options_faults_and_pending_changes_are_in_it(
+async def test_diagnostics_contain_options_faults_and_pending_changes(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With names beside the raw words."""
@@ -137,7 +137,7 @@ async def test_options_faults_and_pending_changes_are_in_it(
     assert shown["registers"][26:29] == [0x0800, 0x8008, 0x22]
 
 
-async def test_the_last_fifty_frames_each_way_are_in_it(
+async def test_diagnostics_contain_the_last_fifty_frames_of_each_direction(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As they were on the air, with their times."""
@@ -170,10 +170,10 @@ async def test_the_last_fifty_frames_each_way_are_in_it(
     assert 0 <= (now - received[-1]).total_seconds() < POLL_INTERVAL + 1
 
 
-async def test_a_rare_fault_is_still_in_it_hours_later(
+async def test_diagnostics_hours_later_contain_a_rare_fault(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Nobody watches when it happens."""
+    """It happens while no user watches."""
     pack = battery("idle")
     pack.hold = True
     harness = await async_setup_battery(hass, bluetooth_env, pack)
@@ -205,7 +205,7 @@ async def test_a_rare_fault_is_still_in_it_hours_later(
 # --- at any time ------------------------------------------------------------------------
 
 
-async def test_a_battery_that_is_away_shows_its_last_status_and_why(
+async def test_diagnostics_of_a_lost_battery_contain_its_last_status(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing of it is lost meanwhile."""
@@ -227,7 +227,7 @@ async def test_a_battery_that_is_away_shows_its_last_status_and_why(
     assert faults_of(found)[-1] == "not_connected"
 
 
-async def test_a_battery_in_the_air_shows_who_hears_it(
+async def test_diagnostics_number_the_adapters_in_range(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Several adapters are told apart without their addresses."""
@@ -257,10 +257,10 @@ async def test_a_battery_in_the_air_shows_who_hears_it(
     assert 0 <= heard["seconds_ago"] < 60
 
 
-async def test_an_unloaded_entry_still_tells_what_happened(
+async def test_diagnostics_of_an_unloaded_entry_contain_the_trace(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Unloading is what one tries first."""
+    """Unloading is what users try first."""
     pack = battery("idle", serial=SERIAL)
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     before = await download(hass, entry)
@@ -277,7 +277,7 @@ async def test_an_unloaded_entry_still_tells_what_happened(
     assert faults_of(found) == ["connected", "disconnected", "connected"]
 
 
-async def test_a_failing_set_up_tells_why(
+async def test_diagnostics_of_a_failed_setup_contain_the_reason(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
@@ -302,7 +302,7 @@ async def test_a_failing_set_up_tells_why(
     assert found["observations"] == before["observations"]
 
 
-async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
+async def test_diagnostics_of_a_disabled_entry_contain_what_is_stored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One that is switched off, after a restart."""
@@ -317,7 +317,7 @@ async def test_an_entry_that_was_never_set_up_shows_what_is_stored(
     assert found["trace"] == {"sent": [], "received": [], "events": []}
 
 
-async def test_without_any_sample_it_works(
+async def test_diagnostics_without_a_sample_work(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that was never heard again."""
@@ -339,8 +339,8 @@ async def test_without_any_sample_it_works(
     assert not any(item["values"] for item in found["observations"]["registers"])
 
 
-async def test_without_bluetooth_it_works(hass: HomeAssistant) -> None:
-    """The reason may be just that."""
+async def test_diagnostics_without_bluetooth_work(hass: HomeAssistant) -> None:
+    """That may be the reason for the report."""
     entry = MockConfigEntry(
         domain=DOMAIN,
         unique_id="A4:C1:37:00:00:01",
@@ -353,7 +353,7 @@ async def test_without_bluetooth_it_works(hass: HomeAssistant) -> None:
 
 # Whoever checks a token for access asks the machine.
 @pytest.mark.parametrize("start", [None])
-async def test_home_assistant_offers_the_download(
+async def test_diagnostics_are_offered_by_home_assistant(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     fast_clock: FastClock,
@@ -372,7 +372,7 @@ async def test_home_assistant_offers_the_download(
 # --- the evidence -----------------------------------------------------------------------
 
 
-async def test_one_download_settles_an_open_question(
+async def test_diagnostics_contain_observations_for_an_open_question(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Long after: which bit it was, when, and what the battery was doing."""
@@ -405,7 +405,7 @@ async def test_one_download_settles_an_open_question(
 # --- nothing private ----------------------------------------------------------------------
 
 
-async def test_a_battery_named_like_its_address_is_not_given_away(
+async def test_diagnostics_of_a_battery_named_like_its_address_hide_both(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In the frame that sets the name, in texts, and as a change that is pending."""
@@ -457,10 +457,10 @@ async def test_diagnostics_of_a_battery_named_by_a_user_hide_the_names(
 
 
 @pytest.mark.parametrize("title", ["VLRV A442", "ZT-12.8V100Ah-0001 (A442)"])
-async def test_a_title_with_the_end_of_the_address_does_not_give_it_away(
+async def test_diagnostics_with_the_end_of_the_address_in_the_title_hide_it(
     hass: HomeAssistant, title: str
 ) -> None:
-    """Earlier versions gave such ones, and a name like it in the facts."""
+    """Users write it into names, as it is on the screen while they add a battery."""
     address = "A4:C1:37:00:A4:42"
     entry = MockConfigEntry(
         domain=DOMAIN,
@@ -475,7 +475,7 @@ async def test_a_title_with_the_end_of_the_address_does_not_give_it_away(
     assert found["entry"]["data"]["facts"]["name"] == hidden
 
 
-def test_everything_becomes_json() -> None:
+def test_plain_of_any_value_is_json() -> None:
     """Whatever is added to the data one day."""
     thing = object()
     assert _plain(
@@ -488,8 +488,8 @@ def test_everything_becomes_json() -> None:
     ) == {"1": [2], "raw": "01ff", "when": "2026-01-02T00:00:00+00:00", "o": str(thing)}
 
 
-async def test_a_download_stays_small(hass: HomeAssistant) -> None:
-    """At worst it can still be attached to an issue, and sent from an RV."""
+async def test_diagnostics_at_worst_stay_small(hass: HomeAssistant) -> None:
+    """They are attached to an issue, sometimes from an RV."""
     evidence = RegisterObservations(hass, "x")
     for number in range(40):
         raw = dict.fromkeys((19, 22, 26, 27, 28, 29, 30, 38, 39, 40), number)

@@ -28,7 +28,7 @@ async def real_bluetooth_env(
     await hass.async_block_till_done()
 
 
-async def test_a_discovered_battery_shows_its_values(
+async def test_discovered_battery_in_real_time_shows_its_values(
     hass: HomeAssistant, real_bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No method of bleak or Home Assistant is patched, the clock neither."""

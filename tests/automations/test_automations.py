@@ -116,14 +116,14 @@ async def automate(
     ],
     ids=lambda item: item.get("trigger", ""),
 )
-async def test_home_assistants_battery_triggers_fire(
+async def test_battery_triggers_of_home_assistant_at_a_change_fire_once(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     trigger: dict[str, Any],
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> None:
-    """Once, for the device as a whole, and not before anything happened."""
+    """They apply to the device as a whole, and not before a change."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), **before)
@@ -140,7 +140,7 @@ async def test_home_assistants_battery_triggers_fire(
     assert len(done) == 1
 
 
-async def test_a_protection_is_waited_for_by_its_event(
+async def test_event_of_a_protection_that_changes_fires_a_state_trigger(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each fault and each way has an event type of its own."""
@@ -165,10 +165,10 @@ async def test_a_protection_is_waited_for_by_its_event(
     assert done == ["event.received"]
 
 
-async def test_a_firmware_file_is_an_update_that_became_available(
+async def test_update_trigger_after_a_firmware_upload_fires(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """On the entity: Home Assistant looks for no updates behind a device."""
+    """Its target is the entity: Home Assistant looks for no updates of a device."""
     pack = battery("idle")
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -190,10 +190,10 @@ async def test_a_firmware_file_is_an_update_that_became_available(
     assert done == ["update.became_available"]
 
 
-async def test_a_battery_that_was_away_has_not_crossed(
+async def test_threshold_trigger_after_an_absence_does_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Away and back is no crossing."""
+    """Unavailable and back is no crossing."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), state_of_charge=10)

@@ -42,10 +42,10 @@ from tests.harness import async_setup_battery
 # --- conditions -----------------------------------------------------------------------
 
 
-async def test_whether_a_protection_is_active(
+async def test_protection_condition_without_selection_holds_for_any_protection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Any of them; not a warning, and not of a battery that is away."""
+    """A warning is no protection, and an unavailable battery has none."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     holds = await ask(hass, pack, FAULTS, "is_protection_active")
@@ -59,7 +59,7 @@ async def test_whether_a_protection_is_active(
     assert not await holds()
 
 
-async def test_whether_one_of_some_protections_is_active(
+async def test_protection_condition_with_selection_holds_for_selected_ones(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only those that were chosen count."""
@@ -80,10 +80,10 @@ async def test_whether_one_of_some_protections_is_active(
     assert await holds()
 
 
-async def test_whether_a_protection_is_active_for_some_time(
+async def test_protection_condition_with_duration_holds_from_its_begin(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Counted from when it began, whatever trips beside it."""
+    """It counts from when the protection began, whatever else trips."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     holds = await ask(
@@ -104,10 +104,10 @@ async def test_whether_a_protection_is_active_for_some_time(
     assert not await holds()
 
 
-async def test_whether_charging_is_blocked_by_cold(
+async def test_cold_condition_holds_only_while_it_is_cold(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not when it is warm, not known or away."""
+    """Unknown or unavailable is not cold."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     holds = await ask(hass, pack, COLD, "is_charging_blocked_by_cold")
@@ -121,10 +121,10 @@ async def test_whether_charging_is_blocked_by_cold(
     assert not await holds()
 
 
-async def test_whether_a_battery_is_reachable(
+async def test_reachable_condition_holds_only_while_connected(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not while it is released, away or being called."""
+    """A released, lost or connecting battery is not reachable."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -143,10 +143,10 @@ async def test_whether_a_battery_is_reachable(
     assert not await holds()
 
 
-async def test_a_battery_that_is_read_now_and_then_is_reachable(
+async def test_reachable_condition_between_polls_holds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Letting it go in between is planned."""
+    """Disconnecting between polls is planned."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.config_entries.async_update_entry(entry, options={"connection": "each_poll"})
@@ -160,13 +160,13 @@ async def test_a_battery_that_is_read_now_and_then_is_reachable(
 
 
 @pytest.mark.parametrize("tells_settings", [True, False])
-async def test_whether_values_are_live(
+async def test_up_to_date_condition_holds_while_values_are_fresh(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     tells_settings: bool,
 ) -> None:
-    """They stand for a minute without another; those kept over a release do not count."""
+    """A sample is fresh for a minute; values from before a release are not."""
     pack = battery("idle")
     pack.hold = True
     if not tells_settings:  # nothing but the values is read of it
@@ -198,10 +198,10 @@ async def test_whether_values_are_live(
 
 
 @pytest.mark.parametrize("before", [False, True])
-async def test_what_came_during_a_restart_is_told(
+async def test_trigger_for_a_change_during_a_restart_fires(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: bool
 ) -> None:
-    """And what was so before it is not told again."""
+    """What was so before the restart is not reported again."""
     pack = battery("idle", temperature=20)
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     if before:
@@ -232,10 +232,10 @@ async def test_what_came_during_a_restart_is_told(
     )
 
 
-async def test_values_from_before_a_restart_are_not_live(
+async def test_up_to_date_condition_after_a_restart_does_not_hold(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """They are shown, and come from the disk."""
+    """The values are shown, but come from the disk."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -251,10 +251,10 @@ async def test_values_from_before_a_restart_are_not_live(
     assert await holds()
 
 
-async def test_all_batteries_means_all(
+async def test_condition_on_all_batteries_with_one_unavailable_does_not_hold(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One that is away cannot be vouched for, nor can none at all."""
+    """Nothing is known of an unavailable battery, nor of an empty target."""
     packs = [
         battery(
             "idle",
@@ -311,10 +311,10 @@ def ours(names: Iterable[str]) -> set[str]:
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
-async def test_the_editor_offers_them_for_every_target(
+async def test_editor_for_each_target_offers_triggers_and_conditions(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """For a battery and its places all of them, for another device none."""
+    """All of them for a battery and its places, none for another device."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     places = targets(hass, pack, LINK)
@@ -344,10 +344,10 @@ async def test_the_editor_offers_them_for_every_target(
     assert await offered({"area_id": attic.id}) == (set(), set())
 
 
-async def test_the_editor_offers_every_protection(
+async def test_editor_for_protections_offers_those_of_the_code(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """What can be chosen is what the code takes, in the order of the manual."""
+    """They are in the order of the manual."""
     await async_setup_battery(hass, bluetooth_env, battery("idle"))
     triggers = await trigger.async_get_all_descriptions(hass)
     conditions = await condition.async_get_all_descriptions(hass)
@@ -361,10 +361,10 @@ async def test_the_editor_offers_every_protection(
         assert tuple(select["options"]) == PROTECTION_KEYS
 
 
-async def test_what_the_editor_fills_in_is_taken(
+async def test_editor_defaults_are_accepted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Every field has a default that the code accepts, or may be left out."""
+    """Each field has a default that the code accepts, or may be left out."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     target = {"device_id": device_of(hass, pack.address).id}
@@ -407,14 +407,14 @@ async def test_what_the_editor_fills_in_is_taken(
         *(("condition", name, "operating_state") for name in sorted(CONDITIONS)),
     ],
 )
-async def test_an_entity_that_tells_nothing_is_refused(
+async def test_condition_on_an_unsuitable_entity_is_refused(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     kind: str,
     name: str,
     wrong: str,
 ) -> None:
-    """An automation that can never run must not be saved without a word."""
+    """An automation that can never run must not be saved without an error."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     chosen = entity_id(hass, pack.address, wrong)

@@ -16,10 +16,10 @@ from tests.common import battery, value, wait_until
 from tests.harness import async_setup_battery
 
 
-async def test_a_lost_link(
+async def test_lost_trigger_after_its_time_fires_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Fires after the time, once, and again for the next loss."""
+    """It fires again at the next loss."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(hass, pack, LINK, "connection_lost", {"for": {"minutes": 3}})
@@ -38,10 +38,10 @@ async def test_a_lost_link(
     assert runs == Counter(dict.fromkeys(once(), 2))
 
 
-async def test_a_lost_link_that_is_soon_back(
+async def test_lost_trigger_with_a_short_loss_does_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Is everyday life: five minutes unless another time is chosen."""
+    """Short losses are normal: five minutes unless another time is selected."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(hass, pack, LINK, "connection_lost")
@@ -58,10 +58,10 @@ async def test_a_lost_link_that_is_soon_back(
 
 
 @pytest.mark.parametrize("name", ["connection_lost", "connection_restored"])
-async def test_a_release_is_no_lost_link(
+async def test_lost_trigger_during_a_release_does_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
-    """Neither its beginning nor its end, however long it lasts."""
+    """A release is planned, however long it lasts."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     runs = await watch(hass, pack, LINK, name)
@@ -75,10 +75,10 @@ async def test_a_release_is_no_lost_link(
     assert not runs
 
 
-async def test_a_battery_that_is_gone_after_a_release(
+async def test_lost_trigger_after_a_release_without_return_fires(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It was to come back and did not: that is a lost link."""
+    """The battery was to reconnect and did not."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -92,10 +92,10 @@ async def test_a_battery_that_is_gone_after_a_release(
     assert runs == once()
 
 
-async def test_a_reload_is_no_second_loss(
+async def test_lost_trigger_after_a_reload_does_not_fire_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A battery that is still away was told of already."""
+    """The loss was reported already."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -109,10 +109,10 @@ async def test_a_reload_is_no_second_loss(
     assert runs == once()
 
 
-async def test_a_battery_that_was_away_from_the_start(
+async def test_lost_trigger_without_any_connection_fires(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Its owner wants to know, too."""
+    """A battery that was never reached is lost, too."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -136,7 +136,7 @@ async def test_a_battery_that_was_away_from_the_start(
     assert runs == {"device": 1}
 
 
-async def test_the_link_is_back(
+async def test_restored_trigger_after_a_long_loss_fires_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Fires once, at once, after a loss that was long enough."""
@@ -165,10 +165,10 @@ async def test_the_link_is_back(
     assert runs == once()
 
 
-async def test_a_battery_that_is_taken_back_is_not_the_link_back(
+async def test_restored_trigger_after_a_release_does_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Also when it was lost before it was released."""
+    """Not even if the connection was lost before the release."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -188,7 +188,7 @@ async def test_a_battery_that_is_taken_back_is_not_the_link_back(
     ("name", "option"),
     [("connection_lost", "for"), ("connection_restored", "lost_for")],
 )
-async def test_a_loss_counts_from_its_beginning(
+async def test_restored_trigger_with_several_reasons_counts_from_the_first(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str, option: str
 ) -> None:
     """Also when the reason changes in between."""

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-async def test_excluded_battery_is_left_alone(
+async def test_excluded_battery_of_two_in_one_area_does_not_count(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Of two batteries in the garage, the second one is excluded each time."""

@@ -40,10 +40,10 @@ from tests.harness import async_setup_battery
 # --- protections ----------------------------------------------------------------------
 
 
-async def test_a_protection_that_trips(
+async def test_tripped_trigger_fires_once_when_a_protection_trips(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Fires once, and not for what clears, nor for what goes on."""
+    """One that clears or stays active is not reported."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
@@ -56,10 +56,10 @@ async def test_a_protection_that_trips(
     assert runs == once()
 
 
-async def test_a_protection_that_clears(
+async def test_cleared_trigger_fires_once_when_a_protection_clears(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Fires once, and not for what trips."""
+    """One that trips is not reported."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_cleared")
@@ -77,7 +77,7 @@ async def test_a_protection_that_clears(
         ("protection_cleared", CHARGE_UTP | SHORT_CIRCUIT, 0),
     ],
 )
-async def test_only_the_protections_that_were_chosen(
+async def test_protection_trigger_with_selection_ignores_others(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     name: str,
@@ -101,10 +101,10 @@ async def test_only_the_protections_that_were_chosen(
     assert runs == Counter(dict.fromkeys(once(), 2))
 
 
-async def test_two_protections_with_the_same_time(
+async def test_protection_trigger_with_equal_times_tells_events_apart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Their time does not tell them apart, nor does a new name make one an event."""
+    """The time does not tell them apart, and a new name is no event."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
@@ -120,10 +120,10 @@ async def test_two_protections_with_the_same_time(
     assert runs == Counter(dict.fromkeys(once(), 3))
 
 
-async def test_two_protections_that_trip_at_once(
+async def test_tripped_trigger_with_two_protections_at_once_fires_for_each(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Each is told, also those without a name."""
+    """Also for those without a name."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     runs = await watch(hass, pack, EVENT, "protection_tripped")
@@ -131,10 +131,10 @@ async def test_two_protections_that_trip_at_once(
     assert runs == Counter(dict.fromkeys(once(), 4))
 
 
-async def test_a_protection_that_was_on_before_has_not_tripped(
+async def test_tripped_trigger_with_an_active_protection_does_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Nor does it by being away and back, or by a reload."""
+    """Neither an absence nor a reload trips it."""
     pack = battery("winter")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -150,7 +150,7 @@ async def test_a_protection_that_was_on_before_has_not_tripped(
     assert not runs
 
 
-async def test_a_protection_that_trips_while_the_battery_is_away(
+async def test_tripped_trigger_after_an_absence_fires_for_a_new_protection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Is told when it is back."""
@@ -167,10 +167,10 @@ async def test_a_protection_that_trips_while_the_battery_is_away(
     assert runs == once()
 
 
-async def test_after_a_reload_the_next_protection_is_told(
+async def test_tripped_trigger_after_a_reload_fires_for_the_next_protection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Coming back with an old event is none; the next one is."""
+    """The restored event is no new one."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await report(pack, protection=CHARGE_UTP)
@@ -192,7 +192,7 @@ async def test_after_a_reload_the_next_protection_is_told(
         ("charging_no_longer_blocked_by_cold", COLD_PROBES, WARM_PROBES),
     ],
 )
-async def test_cold_comes_and_goes(
+async def test_cold_triggers_fire_once_for_their_direction(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     name: str,
@@ -221,7 +221,7 @@ async def test_cold_comes_and_goes(
         ("charging_no_longer_blocked_by_cold", COLD_PROBES, WARM_PROBES),
     ],
 )
-async def test_cold_while_the_battery_is_away(
+async def test_cold_triggers_after_an_absence_fire_only_for_a_change(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     name: str,
@@ -255,7 +255,7 @@ async def test_cold_while_the_battery_is_away(
     assert runs == Counter(dict.fromkeys(once(), 2))
 
 
-async def test_a_battery_that_is_added_after_its_automation(
+async def test_cold_triggers_with_a_new_battery_ignore_its_first_state(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its first value is no change, the next one is."""
@@ -284,7 +284,7 @@ async def test_a_battery_that_is_added_after_its_automation(
     assert runs == {"charging_blocked_by_cold": 1, "protection_tripped": 1}
 
 
-async def test_cold_that_nobody_can_measure(
+async def test_cold_triggers_with_an_unknown_temperature_do_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Unknown triggers nothing, neither coming nor going."""
@@ -299,7 +299,7 @@ async def test_cold_that_nobody_can_measure(
     assert not runs
 
 
-async def test_cold_of_all_batteries(
+async def test_cold_trigger_for_all_batteries_fires_at_the_last(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When the last one of several is too cold."""
@@ -336,7 +336,7 @@ async def test_cold_of_all_batteries(
     assert runs == {"each": 2, "first": 1, "all": 1}
 
 
-async def test_cold_of_something_else(
+async def test_cold_trigger_ignores_other_devices(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A fridge in the same garage is no battery."""
@@ -374,10 +374,10 @@ async def test_cold_of_something_else(
 
 
 @pytest.mark.parametrize("which", ["voltage", "charging"])
-async def test_an_entity_that_cannot_tell_is_no_target(
+async def test_trigger_on_an_unsuitable_entity_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, which: str
 ) -> None:
-    """The screen names it, and says what to choose instead."""
+    """The message names it, and says what to select instead."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     platform = "sensor" if which == "voltage" else "binary_sensor"

@@ -115,7 +115,7 @@ OF_A_BANK: Final = {
 }
 
 
-def test_the_forms_offer_what_a_bank_has(rv: BankedRv) -> None:
+def test_forms_of_blueprints_offer_the_entities_of_a_bank(rv: BankedRv) -> None:
     """And say so; of all fields that speak of a bank."""
     registry = er.async_get(rv.hass)
     speaking = {
@@ -141,7 +141,7 @@ def test_the_forms_offer_what_a_bank_has(rv: BankedRv) -> None:
         ), (name, key)
 
 
-async def test_the_bank_is_low(rv: BankedRv) -> None:
+async def test_low_charge_of_a_bank_counts_all_members(rv: BankedRv) -> None:
     """Not because one of its batteries is, but when both together are."""
     await rv.automate(
         "low_state_of_charge",
@@ -165,7 +165,7 @@ async def test_the_bank_is_low(rv: BankedRv) -> None:
 
 
 @pytest.mark.parametrize("how", ["away", "cut off"])
-async def test_a_bank_does_not_recover_by_losing_its_emptiest_battery(
+async def test_low_bank_that_loses_its_emptiest_member_does_not_recover(
     rv: BankedRv, how: str
 ) -> None:
     """It looks fuller without it, and nothing was charged."""
@@ -197,8 +197,8 @@ async def test_a_bank_does_not_recover_by_losing_its_emptiest_battery(
     assert not rv.is_on("generator")
 
 
-async def test_no_charging_while_one_of_the_batteries_is_too_cold(rv: BankedRv) -> None:
-    """The charger charges all of them; one that is missing may still be cold."""
+async def test_charger_with_one_cold_member_stays_off(rv: BankedRv) -> None:
+    """The charger charges all of them; a missing one may still be cold."""
     await rv.switch("charger", "on")
     await rv.automate(
         "cold_charge_guard",
@@ -226,7 +226,7 @@ async def test_no_charging_while_one_of_the_batteries_is_too_cold(rv: BankedRv) 
     assert len(rv.messages) == 1
 
 
-async def test_cells_of_one_battery_drift_apart(rv: BankedRv) -> None:
+async def test_imbalance_of_a_bank_follows_the_worst_member(rv: BankedRv) -> None:
     """The worst battery counts, and the charge of the bank says when to look."""
     await rv.automate(
         "cell_imbalance",
@@ -242,8 +242,8 @@ async def test_cells_of_one_battery_drift_apart(rv: BankedRv) -> None:
     assert list(rv.shown_here()) == ["House bank"]
 
 
-async def test_each_battery_of_a_bank_is_missed(rv: BankedRv) -> None:
-    """By its own sensor: that of the bank has a value while one of them is there."""
+async def test_unreachable_member_of_a_bank_is_reported(rv: BankedRv) -> None:
+    """The bank has a value while one member is connected."""
     await rv.automate(
         "battery_unreachable",
         batteries=[*rv.of_each("state_of_charge"), rv.entity("state_of_charge")],
@@ -290,7 +290,7 @@ async def heat_in_winter(rv: BankedRv, **inputs: Any) -> None:
     await asyncio.sleep(5 * MINUTE + SOON)
 
 
-async def test_all_heaters_follow_the_coldest_battery(cold: BankedRv) -> None:
+async def test_heaters_of_a_bank_follow_the_coldest_member(cold: BankedRv) -> None:
     """And all are off when the bank is low."""
     await heat_in_winter(cold)
     assert heating(cold) == [False, False]
@@ -304,7 +304,7 @@ async def test_all_heaters_follow_the_coldest_battery(cold: BankedRv) -> None:
     assert heating(cold) == [False, False]
 
 
-async def test_a_heater_that_fails_keeps_no_other_waiting(
+async def test_failing_heater_of_a_bank_does_not_block_others(
     cold: BankedRv, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither when it gets cold nor when the charge runs low."""
@@ -324,7 +324,7 @@ async def test_a_heater_that_fails_keeps_no_other_waiting(
     caplog.clear()
 
 
-async def test_a_heater_that_is_away_is_left_out(cold: BankedRv) -> None:
+async def test_unavailable_heater_of_a_bank_is_switched_later(cold: BankedRv) -> None:
     """And gets its turn when its battery is back."""
     await heat_in_winter(cold)
     first, second = cold.packs
@@ -368,7 +368,7 @@ def put_off(rv: BankedRv, hours: float) -> None:
     rv.hass.states.async_set(DEPARTURE, at.isoformat())
 
 
-async def test_the_whole_bank_is_warm_at_departure(cold: BankedRv) -> None:
+async def test_preheating_of_a_bank_switches_all_heaters(cold: BankedRv) -> None:
     """Both heaters before, none after."""
     await leave_in(cold, 2)
     await asyncio.sleep(50 * MINUTE)
@@ -381,7 +381,7 @@ async def test_the_whole_bank_is_warm_at_departure(cold: BankedRv) -> None:
     assert heating(cold) == [False, False]
 
 
-async def test_a_battery_that_is_away_at_departure_is_switched_off_later(
+async def test_preheating_with_an_unavailable_member_switches_it_off_later(
     cold: BankedRv,
 ) -> None:
     """The others in time."""
@@ -398,7 +398,7 @@ async def test_a_battery_that_is_away_at_departure_is_switched_off_later(
 
 
 @pytest.mark.parametrize("sold", [False, True])
-async def test_a_heater_that_is_missing_keeps_no_other_on(
+async def test_preheating_with_a_missing_heater_ends_for_the_others(
     cold: BankedRv, sold: bool
 ) -> None:
     """Where the departure is put off; whether it is away or has been removed."""
@@ -413,7 +413,9 @@ async def test_a_heater_that_is_missing_keeps_no_other_on(
     assert heating(cold) == [not sold, False]
 
 
-async def test_a_low_bank_is_not_heated_though_one_is_away(cold: BankedRv) -> None:
+async def test_heaters_of_a_low_bank_with_one_unavailable_turn_off(
+    cold: BankedRv,
+) -> None:
     """Within a moment of the reading."""
     first, second = cold.packs
     await leave_in(cold, 1.5)
@@ -426,7 +428,7 @@ async def test_a_low_bank_is_not_heated_though_one_is_away(cold: BankedRv) -> No
     assert heating(cold) == [True, False]
 
 
-async def test_a_heater_that_does_not_go_off_is_asked_again(
+async def test_heater_that_stays_on_is_switched_off_again(
     cold: BankedRv, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also after an absence, of which there is no other sign later."""

@@ -28,8 +28,10 @@ async def automate(rv: BatteryScenarioHarness, *more: str, **inputs: Any) -> Non
     )
 
 
-async def test_told_once_until_it_is_back(rv: BatteryScenarioHarness) -> None:
-    """And anew when it is lost anew."""
+async def test_notification_of_a_lost_battery_is_sent_once_until_it_returns(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """And again when it is lost again."""
     await automate(rv)
     await rv.vanish()
     await asyncio.sleep(FOR - MINUTE)
@@ -47,7 +49,9 @@ async def test_told_once_until_it_is_back(rv: BatteryScenarioHarness) -> None:
     assert len(rv.messages) == 2
 
 
-async def test_a_gap_is_not_told(rv: BatteryScenarioHarness) -> None:
+async def test_notification_of_a_short_loss_is_not_sent(
+    rv: BatteryScenarioHarness,
+) -> None:
     """However often there is one."""
     await automate(rv)
     for _ in range(3):
@@ -58,7 +62,7 @@ async def test_a_gap_is_not_told(rv: BatteryScenarioHarness) -> None:
     assert rv.messages == []
 
 
-async def test_each_battery_is_told(
+async def test_notification_of_two_lost_batteries_is_sent_for_each(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, rv: BatteryScenarioHarness
 ) -> None:
     """By its name, the second one while the first is still missing."""
@@ -78,7 +82,7 @@ async def test_each_battery_is_told(
     assert set(rv.shown_here()) == {rv.pack.name, other.name}
 
 
-async def test_quiet_where_the_owner_let_the_battery_go(
+async def test_notification_of_a_released_battery_is_not_sent(
     rv: BatteryScenarioHarness,
 ) -> None:
     """With the switch of its link."""
@@ -97,10 +101,10 @@ async def test_quiet_where_the_owner_let_the_battery_go(
     assert len(rv.messages) == 1
 
 
-async def test_old_values_are_told_though_they_are_still_shown(
+async def test_notification_of_a_lost_battery_with_values_is_sent(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """Where the owner keeps them for long."""
+    """The user may let values stay available for long."""
     await rv.enable_all()
     (entry,) = rv.hass.config_entries.async_entries("voltgo_vlrv")
     rv.hass.config_entries.async_update_entry(
@@ -116,8 +120,10 @@ async def test_old_values_are_told_though_they_are_still_shown(
     assert len(rv.messages) == 1
 
 
-async def test_after_a_restart_it_is_missed_again(rv: BatteryScenarioHarness) -> None:
-    """A battery that was gone already never changes to gone."""
+async def test_notification_after_a_restart_is_sent_again(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """A battery that is unavailable from the start never changes to it."""
     await automate(rv)
     await rv.vanish()
     await asyncio.sleep(FOR / 2)

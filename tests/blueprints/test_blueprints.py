@@ -50,13 +50,13 @@ def load(file: Path) -> Blueprint:
     )
 
 
-def test_all_are_there() -> None:
+def test_blueprints_in_the_folder_are_those_with_tests() -> None:
     """And none that no test knows."""
     assert {file.stem for file in FILES} == REQUIRED.keys()
 
 
 @each
-def test_it_is_valid(file: Path) -> None:
+def test_blueprint_passes_the_schema_of_home_assistant(file: Path) -> None:
     """It passes Home Assistant's schema, and asks for no input that it does not use."""
     blueprint = load(file)
     assert blueprint.validate() is None
@@ -68,7 +68,7 @@ def test_it_is_valid(file: Path) -> None:
 
 
 @each
-def test_it_can_be_understood(file: Path) -> None:
+def test_blueprint_has_names_and_descriptions(file: Path) -> None:
     """It has a name, says that it is no protection, and each field has a name."""
     blueprint = load(file)
     assert blueprint.name.startswith("Voltgo VLRV: ")
@@ -88,7 +88,7 @@ def filters(field: dict[str, Any]) -> list[dict[str, Any]]:
     return rules if isinstance(rules, list) else [rules]
 
 
-async def test_the_forms_offer_what_a_battery_has(
+async def test_forms_of_blueprints_offer_the_entities_of_a_battery(
     hass: HomeAssistant, rv: BatteryScenarioHarness
 ) -> None:
     """Each list of entities of the integration has the one that its text names."""
@@ -118,7 +118,7 @@ async def test_the_forms_offer_what_a_battery_has(
     assert looked_at == 11
 
 
-def test_the_readme_offers_each_of_them() -> None:
+def test_readme_has_a_button_for_each_blueprint() -> None:
     """Each with a button whose address leads to the file."""
     readme = (ROOT / "README.md").read_text()
     links = IMPORT.findall(readme)

@@ -32,8 +32,10 @@ async def differ(rv: BatteryScenarioHarness, millivolts: int, **changes: Any) ->
     await rv.report(cell_voltages=(3.300, 3.300, low, 3.300), **changes)
 
 
-async def test_told_once_when_it_lasts(rv: BatteryScenarioHarness) -> None:
-    """And anew only after the cells have been together for as long."""
+async def test_notification_of_a_lasting_imbalance_is_sent_once(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """And again only after the cells have been balanced for as long."""
     await differ(rv, 20)
     await automate(rv)
     await differ(rv, 50)
@@ -58,7 +60,9 @@ async def test_told_once_when_it_lasts(rv: BatteryScenarioHarness) -> None:
     assert len(rv.messages) == 2
 
 
-async def test_a_difference_that_passes_is_not_told(rv: BatteryScenarioHarness) -> None:
+async def test_notification_of_a_short_imbalance_is_not_sent(
+    rv: BatteryScenarioHarness,
+) -> None:
     """As under a strong load."""
     await automate(rv)
     for _ in range(3):
@@ -70,10 +74,10 @@ async def test_a_difference_that_passes_is_not_told(rv: BatteryScenarioHarness) 
 
 
 @pytest.mark.parametrize("charge", [95, 10])
-async def test_quiet_where_all_cells_differ(
+async def test_notification_near_full_and_empty_is_not_sent(
     rv: BatteryScenarioHarness, charge: int
 ) -> None:
-    """Near full and near empty, until it is in between."""
+    """There, all cells differ."""
     await automate(rv)
     await differ(rv, 200, state_of_charge=charge)
     await asyncio.sleep(3 * FOR)
@@ -83,7 +87,9 @@ async def test_quiet_where_all_cells_differ(
     assert len(rv.messages) == 1
 
 
-async def test_looked_at_always_where_wanted(rv: BatteryScenarioHarness) -> None:
+async def test_notification_at_any_charge_is_sent_if_selected(
+    rv: BatteryScenarioHarness,
+) -> None:
     """The owner knows better."""
     await automate(rv, quiet_above=100, quiet_below=0)
     await differ(rv, 200, state_of_charge=100)
@@ -91,8 +97,10 @@ async def test_looked_at_always_where_wanted(rv: BatteryScenarioHarness) -> None
     assert len(rv.messages) == 1
 
 
-async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
-    """A time that nobody saw does not count."""
+async def test_notification_while_unavailable_is_not_sent(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """Time without values does not count."""
     await automate(rv)
     await differ(rv, 70)
     await asyncio.sleep(FOR / 2)
@@ -106,7 +114,7 @@ async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -
     assert len(rv.messages) == 1
 
 
-async def test_the_owner_may_see_the_difference_in_volts(
+async def test_sensor_in_volts_is_compared_in_millivolts(
     rv: BatteryScenarioHarness,
 ) -> None:
     """The limit stays in millivolts."""
@@ -123,7 +131,9 @@ async def test_the_owner_may_see_the_difference_in_volts(
     assert rv.messages == [f"The cells of {rv.pack.name} differ by 60 mV."]
 
 
-async def test_after_a_restart_it_is_seen_again(rv: BatteryScenarioHarness) -> None:
+async def test_notification_after_a_restart_needs_no_change(
+    rv: BatteryScenarioHarness,
+) -> None:
     """What is so by then needs no change."""
     await automate(rv)
     await differ(rv, 70)
@@ -134,7 +144,9 @@ async def test_after_a_restart_it_is_seen_again(rv: BatteryScenarioHarness) -> N
     assert len(rv.messages) == 1
 
 
-async def test_a_small_limit_comes_to_an_end_too(rv: BatteryScenarioHarness) -> None:
+async def test_notification_with_a_small_limit_can_end(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Though cells are never as close as the distance that is asked for."""
     await automate(rv, limit=10)
     for number in (1, 2):

@@ -34,7 +34,7 @@ async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     )
 
 
-async def test_the_charger_is_off_while_it_is_too_cold(
+async def test_charger_in_the_cold_is_off_until_it_is_warm(
     rv: BatteryScenarioHarness,
 ) -> None:
     """Off at once, on again when it has been warm for long enough, and told once."""
@@ -56,7 +56,9 @@ async def test_the_charger_is_off_while_it_is_too_cold(
     assert len(rv.messages) == 1
 
 
-async def test_it_does_not_follow_every_change(rv: BatteryScenarioHarness) -> None:
+async def test_charger_at_the_threshold_does_not_follow_every_change(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Warm for a moment is not warm, and there is a shortest pause."""
     await automate(rv, warm_for={"minutes": 2})
     await rv.report(**COLD)
@@ -70,8 +72,10 @@ async def test_it_does_not_follow_every_change(rv: BatteryScenarioHarness) -> No
     assert rv.is_on("charger")
 
 
-async def test_charging_begun_in_the_cold_is_ended(rv: BatteryScenarioHarness) -> None:
-    """Told once all the same; later cold is told anew."""
+async def test_charger_switched_on_in_the_cold_is_switched_off(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """The next cold period is reported again."""
     await automate(rv)
     await rv.report(**COLD)
     await asyncio.sleep(2 * MINUTE)
@@ -87,7 +91,9 @@ async def test_charging_begun_in_the_cold_is_ended(rv: BatteryScenarioHarness) -
     assert len(rv.messages) == 2
 
 
-async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
+async def test_charger_while_unavailable_is_not_switched(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Neither stopped nor resumed while it is away."""
     await automate(rv)
     await rv.vanish()
@@ -106,7 +112,7 @@ async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -
     assert rv.is_on("charger")
 
 
-async def test_a_charger_switched_off_by_hand_stays_off(
+async def test_charger_switched_off_by_the_user_stays_off(
     rv: BatteryScenarioHarness,
 ) -> None:
     """In the warm nobody else decides, and what was off before is off afterwards."""
@@ -123,7 +129,7 @@ async def test_a_charger_switched_off_by_hand_stays_off(
 
 @pytest.mark.parametrize("helper", [False, True])
 @pytest.mark.parametrize("then", [COLD, WARM], ids=["cold", "warm"])
-async def test_a_restart_does_not_leave_the_charger_off(
+async def test_charger_after_a_restart_is_switched_on_again(
     rv: BatteryScenarioHarness, helper: bool, then: dict[str, Any]
 ) -> None:
     """Whether it is still cold by then or not."""
@@ -144,7 +150,7 @@ async def test_a_restart_does_not_leave_the_charger_off(
     assert not rv.is_on("memory")
 
 
-async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
+async def test_charger_with_a_helper_after_a_restart_stays_as_the_user_set_it(
     rv: BatteryScenarioHarness,
 ) -> None:
     """The charger was off by hand."""
@@ -156,7 +162,7 @@ async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
     assert not rv.is_on("charger")
 
 
-async def test_the_batterys_own_protection_counts_too(
+async def test_charger_with_an_active_protection_is_off(
     rv: BatteryScenarioHarness,
 ) -> None:
     """Where its owner has switched that sensor on."""
@@ -171,10 +177,10 @@ async def test_the_batterys_own_protection_counts_too(
     assert rv.is_on("charger")
 
 
-async def test_a_sensor_that_is_there_no_more_holds_nothing_up(
+async def test_charger_with_a_removed_sensor_follows_the_others(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """Nor does a switch; but without any sensor nobody knows that it is warm."""
+    """Without any sensor it is unknown whether it is warm."""
     await automate(
         rv,
         cold_sensors=[
@@ -192,10 +198,10 @@ async def test_a_sensor_that_is_there_no_more_holds_nothing_up(
 
 
 @pytest.mark.parametrize("helper", [False, True])
-async def test_a_charger_that_is_away_keeps_no_other_off(
+async def test_unavailable_charger_does_not_block_others(
     rv: BatteryScenarioHarness, helper: bool
 ) -> None:
-    """A plug on the shore line is silent on the road; it gets its turn when it is back."""
+    """A plug on the shore line is unavailable on the road."""
     rv.hass.states.async_set(PLUG, "off")
     await automate(
         rv,
@@ -231,7 +237,7 @@ async def test_a_charger_that_is_away_keeps_no_other_off(
     assert len(rv.messages) == 2
 
 
-async def test_without_any_sensor_the_charger_stays_off(
+async def test_charger_without_any_sensor_stays_off(
     rv: BatteryScenarioHarness,
 ) -> None:
     """As where the only battery was removed in the cold."""

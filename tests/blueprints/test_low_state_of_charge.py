@@ -22,7 +22,9 @@ async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
     )
 
 
-async def test_told_once_until_it_has_recovered(rv: BatteryScenarioHarness) -> None:
+async def test_notification_of_low_charge_is_sent_once_until_it_recovers(
+    rv: BatteryScenarioHarness,
+) -> None:
     """With name and value, not before it is low, and anew only after a recovery."""
     await automate(rv)
     await rv.report(state_of_charge=20)
@@ -42,7 +44,9 @@ async def test_told_once_until_it_has_recovered(rv: BatteryScenarioHarness) -> N
     assert len(rv.messages) == 2
 
 
-async def test_low_for_a_moment_is_not_low(rv: BatteryScenarioHarness) -> None:
+async def test_notification_of_briefly_low_charge_is_not_sent(
+    rv: BatteryScenarioHarness,
+) -> None:
     """The owner says how long."""
     await automate(rv, low_for={"minutes": 5})
     await rv.report(state_of_charge=10)
@@ -52,7 +56,7 @@ async def test_low_for_a_moment_is_not_low(rv: BatteryScenarioHarness) -> None:
     assert rv.messages == []
 
 
-async def test_low_already_when_the_automation_is_made(
+async def test_notification_with_low_charge_from_the_start_is_sent(
     rv: BatteryScenarioHarness,
 ) -> None:
     """It need not fall for that."""
@@ -62,8 +66,10 @@ async def test_low_already_when_the_automation_is_made(
     assert len(rv.messages) == 1
 
 
-async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
-    """Neither while it is away, nor because it comes back low again."""
+async def test_notification_while_unavailable_is_not_sent(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """Neither then nor because it returns with low charge."""
     await rv.report(state_of_charge=10)
     await rv.vanish()
     await automate(rv, generators=["input_boolean.generator"])
@@ -79,7 +85,7 @@ async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -
     assert len(rv.messages) == 1
 
 
-async def test_a_generator_runs_from_low_to_recovered(
+async def test_generator_runs_from_low_to_recovered(
     rv: BatteryScenarioHarness,
 ) -> None:
     """At least for its shortest run; loads are off meanwhile."""
@@ -119,7 +125,7 @@ async def has_one_run(rv: BatteryScenarioHarness) -> None:
     assert not rv.is_on("generator")
 
 
-async def test_a_generator_does_not_run_for_ever(rv: BatteryScenarioHarness) -> None:
+async def test_generator_without_recovery_stops(rv: BatteryScenarioHarness) -> None:
     """Where charging does not help, or the battery is not heard any more."""
     await automate(
         rv,
@@ -137,7 +143,7 @@ async def test_a_generator_does_not_run_for_ever(rv: BatteryScenarioHarness) -> 
 
 @pytest.mark.parametrize("helper", [False, True])
 @pytest.mark.parametrize("charge", [15, 30, 60])
-async def test_a_restart_does_not_leave_the_generator_running(
+async def test_generator_after_a_restart_stops(
     rv: BatteryScenarioHarness, helper: bool, charge: int
 ) -> None:
     """Nor the loads off, whatever the charge is by then."""
@@ -172,10 +178,10 @@ async def test_a_restart_does_not_leave_the_generator_running(
 
 
 @pytest.mark.parametrize("helper", [False, True])
-async def test_a_generator_does_not_run_for_ever_after_a_restart(
+async def test_generator_after_a_restart_without_battery_stops(
     rv: BatteryScenarioHarness, helper: bool
 ) -> None:
-    """Where the battery is not heard any more, nobody knows when it has recovered."""
+    """Without values it is unknown when it has recovered."""
     await automate(
         rv,
         generators=["input_boolean.generator"],
@@ -195,7 +201,7 @@ async def test_a_generator_does_not_run_for_ever_after_a_restart(
     assert not rv.is_on("memory")
 
 
-async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
+async def test_generator_with_a_helper_after_a_restart_stays_as_the_user_set_it(
     rv: BatteryScenarioHarness,
 ) -> None:
     """The generator runs and the load is off by hand."""
@@ -215,7 +221,7 @@ async def test_with_a_helper_a_restart_leaves_alone_what_the_owner_switched(
     assert not rv.is_on("boiler")
 
 
-async def test_the_owner_adds_what_else_is_done(rv: BatteryScenarioHarness) -> None:
+async def test_actions_of_the_user_run_at_both_ends(rv: BatteryScenarioHarness) -> None:
     """In own words, at both ends, and with nothing shown here."""
     await automate(
         rv,

@@ -114,7 +114,9 @@ def soon(hours: float = 2) -> datetime:
 
 @pytest.mark.parametrize("hour", [12, 22], ids=["noon", "midnight"])
 @pytest.mark.parametrize("source", [DATE, DAILY, CALENDAR, ALARM, "daily_time"])
-async def test_on_before_and_off_after(rv: BatteryScenarioHarness, source: str) -> None:
+async def test_heater_is_on_before_and_off_after_departure(
+    rv: BatteryScenarioHarness, source: str
+) -> None:
     """Whatever says when one leaves."""
     at = soon(2)
     if source in (DATE, DAILY):
@@ -137,7 +139,9 @@ async def test_on_before_and_off_after(rv: BatteryScenarioHarness, source: str) 
     assert not heats(rv)
 
 
-async def test_not_on_other_days(rv: BatteryScenarioHarness) -> None:
+async def test_heater_on_days_not_selected_stays_off(
+    rv: BatteryScenarioHarness,
+) -> None:
     """The owner works on weekdays only, or the other way round."""
     at = soon(1)
     today = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][at.weekday()]
@@ -149,7 +153,9 @@ async def test_not_on_other_days(rv: BatteryScenarioHarness) -> None:
     assert not heats(rv)
 
 
-async def test_only_events_with_the_word(rv: BatteryScenarioHarness) -> None:
+async def test_heater_for_events_without_the_keyword_stays_off(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Written in whatever case."""
     plan(rv, soon(0.5), "Dentist")
     await automate(rv, departure=CALENDAR, word="trip")
@@ -161,7 +167,7 @@ async def test_only_events_with_the_word(rv: BatteryScenarioHarness) -> None:
 
 
 @pytest.mark.parametrize("source", [DATE, CALENDAR])
-async def test_a_departure_that_is_put_off_ends_it(
+async def test_heater_with_a_postponed_departure_turns_off(
     rv: BatteryScenarioHarness, source: str
 ) -> None:
     """At once, until it is time again."""
@@ -181,8 +187,10 @@ async def test_a_departure_that_is_put_off_ends_it(
     assert not heats(rv)
 
 
-async def test_only_when_it_is_cold(rv: BatteryScenarioHarness) -> None:
-    """Where the owner has chosen a temperature; once on, it stays on to the end."""
+async def test_heater_above_the_selected_temperature_stays_off(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """Once on, it stays on to the end."""
     rv.pack.cell_temperatures = [12.0, 12.0]
     await rv.refresh()
     await set_date(rv, soon(1))
@@ -201,7 +209,7 @@ async def test_only_when_it_is_cold(rv: BatteryScenarioHarness) -> None:
     assert heats(rv)
 
 
-async def test_not_with_a_low_battery(rv: BatteryScenarioHarness) -> None:
+async def test_heater_with_a_low_battery_stays_off(rv: BatteryScenarioHarness) -> None:
     """Off below, on again only some way above."""
     await set_date(rv, soon(1))
     await automate(rv, departure=DATE)
@@ -214,7 +222,9 @@ async def test_not_with_a_low_battery(rv: BatteryScenarioHarness) -> None:
         assert heats(rv) is expected
 
 
-async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -> None:
+async def test_heater_while_unavailable_is_not_switched(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Back too late, it is switched off then."""
     await set_date(rv, soon(1))
     await automate(rv, departure=DATE)
@@ -229,7 +239,7 @@ async def test_nothing_happens_without_the_battery(rv: BatteryScenarioHarness) -
 
 
 @pytest.mark.parametrize("state", ["unknown", "unavailable", "tomorrow"])
-async def test_nothing_happens_without_a_departure(
+async def test_heater_without_a_departure_is_not_switched(
     rv: BatteryScenarioHarness, state: str
 ) -> None:
     """Whatever stands there instead."""
@@ -246,7 +256,7 @@ async def test_nothing_happens_without_a_departure(
 
 
 @pytest.mark.parametrize("off_for", [0.25, 2.0], ids=["within", "beyond"])
-async def test_a_restart_does_not_leave_the_heater_on(
+async def test_heater_after_a_restart_turns_off(
     rv: BatteryScenarioHarness, off_for: float
 ) -> None:
     """Neither one before departure nor one that lasts until after it."""
@@ -267,10 +277,10 @@ async def test_a_restart_does_not_leave_the_heater_on(
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("source", [CALENDAR, ALARM])
-async def test_a_departure_that_is_over_and_no_longer_shown(
+async def test_heater_with_a_past_departure_turns_off(
     rv: BatteryScenarioHarness, source: str, restart: bool
 ) -> None:
-    """By then the calendar and the phone tell of the next one only."""
+    """The calendar and the phone only show the next one."""
 
     def leave(at: datetime) -> None:
         if source == CALENDAR:
@@ -296,7 +306,7 @@ async def test_a_departure_that_is_over_and_no_longer_shown(
     assert not heats(rv)
 
 
-async def test_a_heater_switched_on_by_hand_later_stays_on(
+async def test_heater_switched_on_by_the_user_stays_on(
     rv: BatteryScenarioHarness,
 ) -> None:
     """Outside of its times the automation decides nothing."""

@@ -43,7 +43,7 @@ async def automate(
 
 
 @pytest.mark.parametrize("time", [False, True], ids=["date", "timestamp"])
-async def test_reminded_each_day_from_the_day_on(
+async def test_reminder_from_the_due_date_is_sent_daily(
     home: ScenarioHarness, time: bool
 ) -> None:
     """At the time of the day, until it is done."""
@@ -63,7 +63,9 @@ async def test_reminded_each_day_from_the_day_on(
     assert len(home.messages) == 2
 
 
-async def test_earlier_and_less_often(home: ScenarioHarness) -> None:
+async def test_reminder_with_other_settings_is_sent_as_set(
+    home: ScenarioHarness,
+) -> None:
     """As the owner likes."""
     due_in(home, 5, time=False)
     await automate(home, days_before=3, every=2)
@@ -77,7 +79,9 @@ async def test_earlier_and_less_often(home: ScenarioHarness) -> None:
     assert len(home.messages) == 2
 
 
-async def test_a_binary_sensor_does_too(home: ScenarioHarness) -> None:
+async def test_reminder_with_a_binary_sensor_is_sent_while_on(
+    home: ScenarioHarness,
+) -> None:
     """On means that it is time."""
     home.hass.states.async_set("binary_sensor.due", "off")
     await automate(home, "binary_sensor.due")
@@ -89,7 +93,7 @@ async def test_a_binary_sensor_does_too(home: ScenarioHarness) -> None:
 
 
 @pytest.mark.parametrize("state", ["unknown", "unavailable", "soon", None])
-async def test_nothing_happens_without_a_date(
+async def test_reminder_without_a_date_is_not_sent(
     home: ScenarioHarness, state: str | None
 ) -> None:
     """Whatever stands there instead."""
@@ -100,7 +104,7 @@ async def test_nothing_happens_without_a_date(
     assert home.messages == []
 
 
-async def test_a_missed_reminder_comes_later_and_none_comes_twice(
+async def test_reminder_missed_by_a_restart_is_sent_once(
     home: ScenarioHarness,
 ) -> None:
     """Home Assistant was off in the morning, and is started often after that."""
@@ -119,7 +123,9 @@ async def test_a_missed_reminder_comes_later_and_none_comes_twice(
     assert len(home.messages) == 2
 
 
-async def test_several_batteries_are_one_reminder(home: ScenarioHarness) -> None:
+async def test_reminder_of_several_batteries_is_sent_once(
+    home: ScenarioHarness,
+) -> None:
     """With the names of those that are due, whatever the others are."""
     second, third = "sensor.recharge_due_2", "sensor.recharge_due_3"
     due_in(home, 0, time=True)

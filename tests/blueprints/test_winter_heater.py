@@ -72,7 +72,9 @@ async def set_to(
     await rv.refresh()
 
 
-async def test_on_below_and_off_above(rv: BatteryScenarioHarness) -> None:
+async def test_heater_is_on_below_and_off_above_its_temperatures(
+    rv: BatteryScenarioHarness,
+) -> None:
     """With a distance between the two, in which it stays as it is."""
     await automate(rv)
     assert not heats(rv)
@@ -90,7 +92,9 @@ async def test_on_below_and_off_above(rv: BatteryScenarioHarness) -> None:
     assert not heats(rv)
 
 
-async def test_it_stays_on_and_off_for_a_while(rv: BatteryScenarioHarness) -> None:
+async def test_heater_after_switching_keeps_its_state_for_a_while(
+    rv: BatteryScenarioHarness,
+) -> None:
     """However quickly the temperature changes."""
     await automate(rv)
     await set_to(rv, **COLD)
@@ -108,7 +112,9 @@ async def test_it_stays_on_and_off_for_a_while(rv: BatteryScenarioHarness) -> No
     assert heats(rv)
 
 
-async def test_off_at_once_when_the_battery_is_low(rv: BatteryScenarioHarness) -> None:
+async def test_heater_with_a_low_battery_turns_off_at_once(
+    rv: BatteryScenarioHarness,
+) -> None:
     """And on again only some way above."""
     await automate(rv, min_charge=30, margin=10)
     await set_to(rv, **COLD)
@@ -124,7 +130,7 @@ async def test_off_at_once_when_the_battery_is_low(rv: BatteryScenarioHarness) -
     assert heats(rv)
 
 
-async def test_nothing_happens_without_the_battery_or_a_probe(
+async def test_heater_without_battery_or_probe_is_not_switched(
     rv: BatteryScenarioHarness,
 ) -> None:
     """What it did last stays."""
@@ -146,8 +152,10 @@ async def test_nothing_happens_without_the_battery_or_a_probe(
     assert not heats(rv)
 
 
-async def test_shore_power_allows_it(rv: BatteryScenarioHarness) -> None:
-    """Only then, and then a low battery is heated too: it is being charged."""
+async def test_heater_with_shore_power_ignores_a_low_battery(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """The battery is being charged."""
     await automate(rv, shore=SHORE)
     await set_to(rv, charge=20, **COLD)
     await asyncio.sleep(2 * SOON)
@@ -160,10 +168,10 @@ async def test_shore_power_allows_it(rv: BatteryScenarioHarness) -> None:
     assert not heats(rv)
 
 
-async def test_shore_power_alone_is_a_reason_where_nothing_else_is_chosen(
+async def test_heater_with_shore_power_only_is_on(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """The battery itself knows when it is cold."""
+    """The battery itself decides when it is cold."""
     await automate(rv, temperatures=[], shore=SHORE)
     assert not heats(rv)
     await rv.switch("shore", "on")
@@ -174,7 +182,9 @@ async def test_shore_power_alone_is_a_reason_where_nothing_else_is_chosen(
     assert not heats(rv)
 
 
-async def test_shore_power_as_a_further_reason(rv: BatteryScenarioHarness) -> None:
+async def test_heater_with_shore_power_or_cold_is_on(
+    rv: BatteryScenarioHarness,
+) -> None:
     """Warm with shore power, cold without: both heat."""
     await automate(rv, shore=SHORE, shore_role="also")
     assert not heats(rv)
@@ -191,7 +201,7 @@ async def test_shore_power_as_a_further_reason(rv: BatteryScenarioHarness) -> No
 
 @pytest.mark.parametrize("state", ["unknown", "unavailable"])
 @pytest.mark.parametrize("before", ["on", "off"])
-async def test_nothing_happens_where_shore_power_is_not_known(
+async def test_heater_with_unknown_shore_power_is_not_switched(
     rv: BatteryScenarioHarness, state: str, before: str
 ) -> None:
     """Neither on nor off."""
@@ -209,7 +219,7 @@ async def test_nothing_happens_where_shore_power_is_not_known(
     assert not heats(rv)
 
 
-async def test_a_thermometer_that_was_removed_holds_nothing_up(
+async def test_heater_with_a_removed_thermometer_follows_the_others(
     rv: BatteryScenarioHarness,
 ) -> None:
     """The others decide; one that is only away is waited for."""
@@ -278,10 +288,10 @@ class Weather:
         (4, "twice_daily", "temperature"),
     ],
 )
-async def test_frost_in_the_forecast_is_a_reason(
+async def test_heater_with_frost_in_the_forecast_is_on(
     rv: BatteryScenarioHarness, features: int, kind: str, key: str
 ) -> None:
-    """Within the hours that the owner looks ahead."""
+    """Within the hours that the user selects."""
     weather = Weather(rv.hass, features)
     weather.expect(hours=14, low=-3.0, key=key)
     await automate(rv, temperatures=[], weather="weather.home", hours=12)
@@ -294,7 +304,7 @@ async def test_frost_in_the_forecast_is_a_reason(
     assert not heats(rv)
 
 
-async def test_without_internet_the_temperature_decides(
+async def test_heater_without_a_forecast_follows_the_temperature(
     rv: BatteryScenarioHarness,
 ) -> None:
     """And alone, a forecast that is not there decides nothing."""
@@ -310,7 +320,7 @@ async def test_without_internet_the_temperature_decides(
     assert heats(rv)
 
 
-async def test_a_battery_that_does_not_obey_is_not_pestered(
+async def test_heater_that_stays_off_is_switched_again_after_a_pause(
     rv: BatteryScenarioHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is asked again after the shortest time."""
@@ -327,7 +337,9 @@ async def test_a_battery_that_does_not_obey_is_not_pestered(
     assert heats(rv)
 
 
-async def test_a_restart_forgets_nothing(rv: BatteryScenarioHarness) -> None:
+async def test_heater_after_a_restart_is_switched_as_needed(
+    rv: BatteryScenarioHarness,
+) -> None:
     """What was wanted before is looked at anew."""
     await automate(rv)
     await set_to(rv, **COLD)

@@ -42,7 +42,7 @@ from tests.common import (
         ("idle", "VLRV1280A"),
     ],
 )
-async def test_a_discovered_battery_becomes_an_entry_with_its_values(
+async def test_discovery_of_each_model_creates_an_entry_with_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, preset: str, model: str
 ) -> None:
     """The main path, for each model of manual table 4-1."""
@@ -82,10 +82,10 @@ async def test_a_discovered_battery_becomes_an_entry_with_its_values(
     assert device.sw_version == expected_values["firmware"]
 
 
-async def test_the_proof_lets_the_battery_go(
+async def test_discovery_after_its_probe_disconnects(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A card that waits for a person must not keep the phone app out."""
+    """A discovery that waits for a user must not block the phone app."""
     pack = battery()
     peripheral = await bluetooth_env.add_battery(pack)
     adapter = await bluetooth_env.add_adapter()
@@ -95,7 +95,7 @@ async def test_the_proof_lets_the_battery_go(
     assert adapter.free_slots == adapter.slots
 
 
-async def test_the_values_of_the_proof_show_without_a_second_connection(
+async def test_entry_from_a_discovery_shows_values_without_connecting(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The entry starts with what the flow has read."""
@@ -112,10 +112,10 @@ async def test_the_values_of_the_proof_show_without_a_second_connection(
     )
 
 
-async def test_an_old_proof_is_not_shown_as_the_state(
+async def test_entry_from_an_old_discovery_shows_no_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Who leaves the form open for an hour gets live values or none."""
+    """Values an hour old must not be shown as the state."""
     pack = battery()
     peripheral = await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -131,10 +131,10 @@ async def test_an_old_proof_is_not_shown_as_the_state(
     )
 
 
-async def test_a_name_in_the_scan_response_only_is_still_discovered(
+async def test_discovery_with_the_name_in_the_scan_response_succeeds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Adapters that scan actively hear it."""
+    """Adapters with active scans receive it."""
     pack = battery()
     await bluetooth_env.add_battery(pack, name_in_scan_response=True)
     await bluetooth_env.add_adapter(mode="active")
@@ -142,10 +142,10 @@ async def test_a_name_in_the_scan_response_only_is_still_discovered(
 
 
 @pytest.mark.parametrize("source", [SOURCE_BLUETOOTH, SOURCE_USER])
-async def test_a_name_that_comes_after_the_discovery_is_still_taken(
+async def test_flow_with_a_late_scan_response_takes_the_name(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, source: str
 ) -> None:
-    """Proxies pass on an advertisement before the scan response to it."""
+    """Proxies forward an advertisement before its scan response."""
     pack = battery(
         "idle", name="Z1234567890", address="80:6F:B0:15:5E:71", generation=1
     )
@@ -173,7 +173,7 @@ async def test_a_name_that_comes_after_the_discovery_is_still_taken(
     assert device_of(hass, pack.address).manufacturer == "EG4"
 
 
-async def test_an_older_generation_is_discovered_by_what_it_advertises(
+async def test_discovery_of_an_older_generation_ignores_the_name(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Service 0x1000 together with the address as manufacturer data, whatever the name."""
@@ -195,7 +195,7 @@ async def test_an_older_generation_is_discovered_by_what_it_advertises(
         ("Voltgo X", "Voltgo"),
     ],
 )
-async def test_sisters_of_the_family_are_discovered_under_their_brand(
+async def test_discovery_of_other_brands_names_their_manufacturer(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     name: str,
@@ -213,10 +213,10 @@ async def test_sisters_of_the_family_are_discovered_under_their_brand(
     )
 
 
-async def test_a_configured_battery_is_not_offered_again(
+async def test_configured_battery_is_not_discovered_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not by discovery, not by hand, not under another name."""
+    """Not in the list of devices either, nor under another name."""
     pack = battery()
     peripheral = await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -252,10 +252,10 @@ async def test_a_configured_battery_is_not_offered_again(
     assert entry.title == "ZT-25.6V100Ah-1238"
 
 
-async def test_a_battery_is_offered_once_at_a_time(
+async def test_discovery_in_progress_is_not_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """However often it is heard before somebody answers."""
+    """However often its advertisements are received."""
     pack = battery()
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -271,10 +271,10 @@ async def test_a_battery_is_offered_once_at_a_time(
     assert len(flows(hass, pack.address)) == 1
 
 
-async def test_two_batteries_with_one_name_stay_two(
+async def test_discovery_of_two_equal_names_creates_two_entries(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Owners rename freely, and factories repeat themselves."""
+    """Users rename freely, and factories repeat names."""
     one = battery("driving_load", state_of_charge=40.0)
     two = battery("driving_load", address="A4:C1:37:00:00:99", state_of_charge=80.0)
     for pack in (one, two):
@@ -292,10 +292,10 @@ async def test_two_batteries_with_one_name_stay_two(
     assert device_of(hass, one.address).id != device_of(hass, two.address).id
 
 
-async def test_proofs_take_one_connection_slot_at_a_time(
+async def test_discoveries_at_once_take_one_connection_slot(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Eight batteries found at once do not need eight slots."""
+    """A proxy has three."""
     packs = [
         battery("idle", name=f"ZT-{n}", address=f"A4:C1:37:00:01:0{n}")
         for n in range(8)
@@ -310,7 +310,7 @@ async def test_proofs_take_one_connection_slot_at_a_time(
 # --- discoveries that come to nothing -------------------------------------------------
 
 
-async def test_a_foreign_pack_with_a_matching_name_is_refused_for_good(
+async def test_discovery_of_another_device_with_a_matching_name_is_not_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is disconnected, and not connected again."""
@@ -325,7 +325,7 @@ async def test_a_foreign_pack_with_a_matching_name_is_refused_for_good(
     assert peripheral.connections == 2
 
 
-async def test_a_genuine_jbd_pack_is_not_even_called(
+async def test_jbd_pack_is_not_discovered(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """0xFF00 and the address range alone prove nothing."""
@@ -347,10 +347,10 @@ async def test_a_genuine_jbd_pack_is_not_even_called(
     ],
     ids=lambda fault: next(iter(fault)),
 )
-async def test_a_discovery_that_failed_for_a_passing_reason_is_offered_later(
+async def test_discovery_after_a_temporary_failure_is_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: dict[str, int]
 ) -> None:
-    """Without a person doing anything, and without calling all the time."""
+    """No action of the user is needed, and not every attempt follows at once."""
     pack = battery()
     peripheral = await bluetooth_env.add_battery(pack)
     for name, count in fault.items():
@@ -363,7 +363,7 @@ async def test_a_discovery_that_failed_for_a_passing_reason_is_offered_later(
     await wait_until(lambda: flows(hass, pack.address), 4 * FIRST_DELAY)
 
 
-async def test_a_discovery_without_a_free_slot_is_offered_later(
+async def test_discovery_without_a_free_slot_is_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """When a slot is free again."""
@@ -384,10 +384,10 @@ async def discover_in_vain(bluetooth_env: BluetoothEnvironment) -> Peripheral:
     return peripheral
 
 
-async def test_failed_discoveries_come_less_and_less_often(
+async def test_discovery_that_keeps_failing_backs_off(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A battery that never answers is not called every minute all day."""
+    """A battery that never answers must not be connected every minute."""
     peripheral = await discover_in_vain(bluetooth_env)
     await asyncio.sleep(3600)
     first_hour = peripheral.connections
@@ -397,10 +397,10 @@ async def test_failed_discoveries_come_less_and_less_often(
     assert not flows(hass)
 
 
-async def test_one_that_comes_and_goes_is_not_called_more_often_for_it(
+async def test_discovery_of_a_device_that_comes_and_goes_backs_off(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A neighbour's battery, held by a phone now and then, must not fill the proxies."""
+    """A neighbor's battery, held by a phone now and then, must not fill the proxies."""
     peripheral = await discover_in_vain(bluetooth_env)
     await asyncio.sleep(3 * 3600)
     for _ in range(4):

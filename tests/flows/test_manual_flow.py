@@ -33,10 +33,10 @@ from tests.common import (
 )
 
 
-async def test_a_renamed_battery_is_added_by_hand(
+async def test_manual_flow_with_a_renamed_battery_lists_it_first(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The list has it on top, and the proof does not care for names."""
+    """The probe does not depend on names."""
     pack = battery("idle", name="Grandma", address="A4:C1:37:00:00:21")
     other = battery("idle", name="Headphones", address="00:11:22:33:44:55")
     await bluetooth_env.add_battery(other, profile="jbd")
@@ -58,7 +58,7 @@ async def test_a_renamed_battery_is_added_by_hand(
     assert value(hass, pack.address, "voltage") not in (None, "unavailable")
 
 
-async def test_a_battery_without_a_name_gets_one(
+async def test_manual_flow_without_a_name_numbers_the_titles(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each its own, counted."""
@@ -81,13 +81,13 @@ async def test_a_battery_without_a_name_gets_one(
 
 
 @pytest.mark.parametrize("name", ["", "Grandma"])
-async def test_the_name_of_an_entry_tells_nothing_of_the_address(
+async def test_title_without_a_name_contains_nothing_of_the_address(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     name: str,
 ) -> None:
-    """It stands in the log, where two batteries must still be told apart."""
+    """Titles appear in the log, where two batteries must still be told apart."""
     packs = [
         battery("idle", name=name, address=f"A4:C1:37:00:A4:4{number}")
         for number in (2, 3)
@@ -120,10 +120,10 @@ async def test_the_name_of_an_entry_tells_nothing_of_the_address(
         assert end not in told.upper()
 
 
-async def test_a_battery_without_a_name_shows_the_end_of_its_address_on_the_screen(
+async def test_manual_flow_without_a_name_shows_the_end_of_the_address(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Where the owner looks at it, and only there."""
+    """Only on the screen of the user."""
     pack = battery("idle", name="", address="A4:C1:37:00:12:AB")
     await bring_near(bluetooth_env, pack)
     result = await start_user_flow(hass)
@@ -136,7 +136,7 @@ async def test_a_battery_without_a_name_shows_the_end_of_its_address_on_the_scre
     assert result["step_id"] == "confirm"
 
 
-async def test_a_name_that_is_garbage_does_no_harm(
+async def test_manual_flow_with_markup_in_the_name_removes_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Names come from the air."""
@@ -148,10 +148,10 @@ async def test_a_name_that_is_garbage_does_no_harm(
     assert result["title"] == "bü(x)"
 
 
-async def test_a_model_that_is_garbage_does_no_harm(
+async def test_discovery_with_markup_in_the_model_removes_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """What a device calls itself stands in a text with markup, like its name."""
+    """Messages are Markdown, and the model comes from the device."""
     pack = battery(name="BB-1", model="[x](//a.io)![](<b>`*)")
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -162,7 +162,7 @@ async def test_a_model_that_is_garbage_does_no_harm(
     assert placeholders["model"] == "x(//a.io)!(b)"
 
 
-async def test_an_ignored_battery_can_be_added_by_hand(
+async def test_manual_flow_with_an_ignored_battery_adds_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Who pressed "Ignore" may change their mind."""
@@ -186,10 +186,10 @@ async def test_an_ignored_battery_can_be_added_by_hand(
     assert flow["flow_id"] != result["flow_id"]
 
 
-async def test_picking_by_hand_ends_the_discovery_of_the_same_battery(
+async def test_manual_flow_of_a_discovered_battery_ends_its_discovery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One battery, one entry."""
+    """One battery has one entry."""
     pack = battery()
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -201,10 +201,10 @@ async def test_picking_by_hand_ends_the_discovery_of_the_same_battery(
     assert not flows(hass)
 
 
-async def test_who_adds_by_hand_does_not_wait_for_what_was_discovered(
+async def test_manual_flow_during_discoveries_waits_for_one_probe_only(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """On a campground there are others' batteries, which their phones hold."""
+    """On a campground there are other batteries, held by phones."""
     for number in range(6):
         other = battery(
             "idle", name=f"ZT-{number}", address=f"A4:C1:37:00:10:{number:02X}"
@@ -232,10 +232,10 @@ async def test_who_adds_by_hand_does_not_wait_for_what_was_discovered(
     assert hass.config_entries.async_entries(DOMAIN) == [result["result"]]
 
 
-async def test_a_battery_that_was_removed_is_offered_again(
+async def test_removed_battery_is_discovered_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Also one that was picked by hand, which Home Assistant does not do by itself."""
+    """Also one from a manual flow, which Home Assistant does not do by itself."""
     pack = battery()
     await bring_near(bluetooth_env, pack)
     result = await pick(hass, await start_user_flow(hass), pack.address)
@@ -246,7 +246,7 @@ async def test_a_battery_that_was_removed_is_offered_again(
     await wait_until(lambda: flows(hass, pack.address))
 
 
-async def test_a_battery_added_meanwhile_is_recognised(
+async def test_manual_flow_with_a_battery_added_meanwhile_aborts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The list may be older than the entry."""
@@ -263,7 +263,7 @@ async def test_a_battery_added_meanwhile_is_recognised(
     )
 
 
-async def test_without_bluetooth_the_screen_says_so(
+async def test_manual_flow_without_bluetooth_aborts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No adapter at all, or none that connects."""
@@ -271,7 +271,7 @@ async def test_without_bluetooth_the_screen_says_so(
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "no_bluetooth")
 
 
-async def test_nothing_nearby_says_what_to_do(
+async def test_manual_flow_without_devices_aborts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """After asking the adapters to look actively."""
@@ -338,7 +338,7 @@ async def fail_adapter(
         (fail_adapter, "no_bluetooth"),
     ],
 )
-async def test_the_screen_says_why_and_a_second_try_succeeds(
+async def test_manual_flow_after_a_failure_shows_the_reason_and_can_be_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fail: Any, reason: str
 ) -> None:
     """Each passing failure has its own words, and loses nothing."""
@@ -381,10 +381,10 @@ async def test_the_screen_says_why_and_a_second_try_succeeds(
         (REFUSAL, "not_vlrv"),
     ],
 )
-async def test_wrong_answers_are_no_battery(
+async def test_manual_flow_with_wrong_replies_creates_no_entry(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, answer: bytes, reason: str
 ) -> None:
-    """An intact frame with the wrong content does not become an entry."""
+    """An intact frame with wrong content does not prove a battery."""
     pack = BrokenBattery(name="Odd")
     pack.answer = answer
     await bring_near(bluetooth_env, pack)
@@ -400,7 +400,7 @@ class SmallBattery(SimulatedBattery):
         return REFUSAL if frame[1] == 3 and frame[5] == 41 else super().handle(frame)
 
 
-async def test_a_battery_that_refuses_the_longer_read_is_added(
+async def test_manual_flow_with_a_refused_long_read_adds_the_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It answers the shorter one."""
@@ -413,7 +413,7 @@ async def test_a_battery_that_refuses_the_longer_read_is_added(
     assert value(hass, pack.address, "voltage") not in (None, "unavailable")
 
 
-async def test_a_foreign_pack_picked_by_hand_is_refused_politely(
+async def test_manual_flow_with_another_device_refuses_and_disconnects(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And disconnected."""
@@ -426,7 +426,7 @@ async def test_a_foreign_pack_picked_by_hand_is_refused_politely(
     assert adapter.free_slots == adapter.slots
 
 
-async def test_closing_the_window_while_connecting_leaves_no_link(
+async def test_manual_flow_closed_while_connecting_disconnects(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The slot is free again."""
@@ -445,7 +445,7 @@ async def test_closing_the_window_while_connecting_leaves_no_link(
     assert adapter.free_slots == adapter.slots
 
 
-async def test_a_battery_that_tells_no_identity_is_added_all_the_same(
+async def test_discovery_without_identity_adds_the_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not every board of the family answers the identity registers."""

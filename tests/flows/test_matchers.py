@@ -57,7 +57,7 @@ def advertisement(
     ],
 )
 @pytest.mark.usefixtures("enable_custom_integrations")
-async def test_advertisement_of_a_known_kind_is_offered(
+async def test_advertisement_of_a_known_kind_starts_a_discovery(
     hass: HomeAssistant,
     name: str,
     address: str,

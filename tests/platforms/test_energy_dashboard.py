@@ -30,7 +30,7 @@ def auto_enable_custom_integrations(
 
 
 @pytest.mark.parametrize("with_both_powers", [False, True])
-async def test_the_energy_dashboard_has_nothing_to_complain_of(
+async def test_energy_dashboard_with_sensors_of_the_readme_reports_no_problem(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, with_both_powers: bool
 ) -> None:
     """Energy in and out, power, and state of charge, chosen as the README says."""

@@ -40,10 +40,10 @@ CROWDED = 30
 KEPT = 42
 
 
-async def test_the_page_of_a_small_battery_is_not_crowded(
+async def test_device_page_of_a_small_battery_shows_thirty_entities_at_most(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """At most thirty entities are switched on; which ones is a decision."""
+    """Which ones are enabled is a decision."""
     pack = battery("solar_charging", reports_thresholds=True)
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -59,10 +59,10 @@ async def test_the_page_of_a_small_battery_is_not_crowded(
 
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
-async def test_every_entity_has_a_name_and_a_state_in_each_language(
+async def test_entities_in_each_language_have_names_and_states(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, language: str
 ) -> None:
-    """Also the words that stand inside of a state."""
+    """Also the texts inside of a state."""
     hass.config.language = language
     pack = battery("winter")
     await bluetooth_env.add_battery(pack)
@@ -90,7 +90,7 @@ async def test_every_entity_has_a_name_and_a_state_in_each_language(
     assert faults.state
 
 
-async def test_an_entity_keeps_only_what_is_its_own(
+async def test_entity_in_memory_stores_only_its_own_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """There are hundreds of them on a small computer."""
@@ -110,7 +110,7 @@ async def test_an_entity_keeps_only_what_is_its_own(
     assert {name: size for name, size in sizes.items() if size > KEPT} == {}
 
 
-async def test_entities_that_are_removed_leave_no_listener(
+async def test_entities_after_removal_leave_no_listener(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each listens from when it is added, a disabled one never, until it is removed."""
@@ -134,7 +134,7 @@ async def test_entities_that_are_removed_leave_no_listener(
     assert coordinator._listeners == {}
 
 
-def test_platform_says_how_many_updates_run_at_a_time() -> None:
+def test_platforms_declare_parallel_updates() -> None:
     """A platform without that would be limited by Home Assistant's default."""
     for platform in PLATFORMS:
         module = importlib.import_module(f"custom_components.{DOMAIN}.{platform}")

@@ -155,7 +155,7 @@ def short(pack: SimulatedBattery) -> None:
         ("charge_ocp", {"state_of_charge": 30.0}, charge_hard, rest),
     ],
 )
-async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
+async def test_protection_by_the_physics_trips_and_clears(  # noqa: PLR0917
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     key: str,
@@ -163,7 +163,7 @@ async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
     trip: Callable[[SimulatedBattery], None],
     clear: Callable[[SimulatedBattery], None],
 ) -> None:
-    """Binary sensor, summary, words and event follow the physics of the battery."""
+    """Binary sensor, summary, text and event follow the simulated battery."""
     pack = battery("idle", **state)
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     fired = events(hass, pack)
@@ -196,7 +196,7 @@ async def test_a_protection_trips_and_clears_by_itself(  # noqa: PLR0917
         ("full_discharge", 2.0, drain, recharge),
     ],
 )
-async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
+async def test_full_and_empty_follow_the_charge(  # noqa: PLR0917
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     key: str,
@@ -214,10 +214,10 @@ async def test_full_and_empty_come_and_go_with_the_charge(  # noqa: PLR0917
     await live(pack, lambda: binary(hass, pack, key) == "off")
 
 
-async def test_what_is_on_at_the_start_did_not_just_trip(
+async def test_event_with_a_protection_active_at_the_start_does_not_fire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The event waits for a change; the sensors show it at once."""
+    """The sensors show it at once."""
     pack = battery("winter")
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     entity = hass.states.get(entity_id(hass, pack.address, "protection", "event"))
@@ -229,10 +229,10 @@ async def test_what_is_on_at_the_start_did_not_just_trip(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.key)
-async def test_each_bit_has_its_words_and_its_event(
+async def test_each_protection_bit_has_a_text_and_an_event(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: Any
 ) -> None:
-    """Also those that no physics of a simulator brings about."""
+    """Also those that the simulated physics never cause."""
     pack = battery("idle")
     pack.hold = True
     entry = (
@@ -251,10 +251,10 @@ async def test_each_bit_has_its_words_and_its_event(
     assert entry.runtime_data.coordinator.data.protections == fault.mask
 
 
-async def test_unknown_bits_are_named_as_such(
+async def test_unknown_bits_are_shown_as_unknown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A newer firmware may know more than any document."""
+    """A newer firmware may use more than any document describes."""
     pack = battery("idle")
     pack.hold = True
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
@@ -288,7 +288,7 @@ async def test_unknown_bits_are_named_as_such(
         ),
     ],
 )
-async def test_whatever_turns_problem_on_is_said(
+async def test_active_faults_while_problem_is_on_name_it(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     change: dict[str, Any],
@@ -304,10 +304,10 @@ async def test_whatever_turns_problem_on_is_said(
     assert value(hass, pack.address, "active_faults") == text
 
 
-async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
+async def test_active_faults_with_too_many_faults_are_cut(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Home Assistant takes 255 characters."""
+    """A state has 255 characters at most."""
     pack = battery("idle")
     pack.hold = True
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
@@ -345,7 +345,7 @@ async def test_more_faults_than_a_state_can_hold_are_cut_between_two(
         ({"current": -5.0, "operating_state": 2}, set()),
     ],
 )
-async def test_summaries_and_states(
+async def test_summary_sensors_in_each_state_turn_on_as_listed(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     change: dict[str, Any],
@@ -367,7 +367,7 @@ async def test_summaries_and_states(
 async def test_low_battery_has_a_threshold_and_a_hysteresis(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """20 % unless the owner wants another; 2 % up before it ends."""
+    """20 % unless the user sets another value; 2 % up before it ends."""
     pack = battery("idle")
     pack.hold = True
     entry = (
@@ -408,7 +408,7 @@ async def test_low_battery_has_a_threshold_and_a_hysteresis(
         (True, (0, 3), "on"),
     ],
 )
-async def test_too_cold_to_charge(
+async def test_too_cold_to_charge_follows_the_coldest_probe(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     reports: bool,
@@ -427,10 +427,10 @@ async def test_too_cold_to_charge(
 
 
 @pytest.mark.parametrize("limit", [-50, -21, 16, 65485])
-async def test_a_threshold_that_can_be_none_does_not_count(
+async def test_too_cold_with_an_impossible_threshold_uses_zero_degrees(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, limit: int
 ) -> None:
-    """The register is known from other boards only; then 0 °C decides, as ever."""
+    """The register is known from other boards only."""
     pack = battery("idle", reports_thresholds=True)
     pack.limits["charge_ut_protection"] = limit
     pack.hold = True
@@ -441,7 +441,7 @@ async def test_a_threshold_that_can_be_none_does_not_count(
         assert binary(hass, pack, "too_cold_to_charge") == state
 
 
-async def test_without_a_probe_nobody_knows_whether_it_is_too_cold(
+async def test_too_cold_without_a_probe_is_unknown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An absent probe triggers nothing."""
@@ -450,7 +450,7 @@ async def test_without_a_probe_nobody_knows_whether_it_is_too_cold(
     assert binary(hass, pack, "too_cold_to_charge") == "unknown"
 
 
-async def test_thresholds_that_are_reported_become_sensors(
+async def test_thresholds_that_are_reported_become_disabled_sensors(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In the units of the battery, switched off by default."""
@@ -477,7 +477,7 @@ async def test_thresholds_that_are_reported_become_sensors(
     assert value(hass, pack.address, "limit_discharge_overcurrent_1_delay") == "10.0"
 
 
-async def test_a_battery_without_thresholds_gets_no_sensors_for_them(
+async def test_thresholds_that_are_zero_become_no_sensors(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All zero means "not reported"."""
@@ -487,7 +487,7 @@ async def test_a_battery_without_thresholds_gets_no_sensors_for_them(
     assert not [key for key in entities if "limit" in key]
 
 
-async def test_the_rows_of_the_manual_are_all_there(
+async def test_faults_of_the_manual_have_binary_sensors(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Eleven problems and two states, as diagnostics."""

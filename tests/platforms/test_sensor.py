@@ -150,7 +150,7 @@ def shown(state: str) -> float | str:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-async def test_every_sensor_shows_the_truth(
+async def test_sensors_in_each_state_show_the_simulated_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, preset: str
 ) -> None:
     """Each state of the simulated battery, each value, nothing missing."""
@@ -171,10 +171,10 @@ async def test_every_sensor_shows_the_truth(
 
 
 @pytest.mark.parametrize("current", [-0.1, -6.2, -300.0, 0.0, 0.1, 150.0])
-async def test_state_sign_and_direction_agree(
+async def test_current_power_and_state_have_the_same_direction(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, current: float
 ) -> None:
-    """Positive charges, everywhere."""
+    """Positive is charging, everywhere."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), current=current)
@@ -192,7 +192,7 @@ async def test_state_sign_and_direction_agree(
 
 
 @pytest.mark.parametrize("temperature", [-1, -10, -30, 0])
-async def test_frost_is_shown_as_it_is(
+async def test_temperatures_below_zero_are_negative(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, temperature: int
 ) -> None:
     """Below zero, and at zero, in every temperature sensor."""
@@ -218,10 +218,10 @@ async def test_frost_is_shown_as_it_is(
 
 
 @pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x7F])
-async def test_a_probe_that_is_not_there_gets_no_sensor(
+async def test_absent_probe_gets_no_sensor(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, absent: int
 ) -> None:
-    """And spoils no other value."""
+    """And it changes no other value."""
     pack = battery("idle", missing_probes=(2,), absent_byte=absent)
     pack.hold = True
     await bluetooth_env.add_battery(pack)
@@ -241,10 +241,10 @@ async def test_a_probe_that_is_not_there_gets_no_sensor(
     )
 
 
-async def test_a_board_without_any_temperature_sensor_shows_none(
+async def test_board_without_probes_shows_no_temperature(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """As one bench board was recorded."""
+    """As recorded from one board on a bench."""
     pack = battery("idle", missing_probes=(1, 2), ambient_sensor=False)
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -260,10 +260,10 @@ async def test_a_board_without_any_temperature_sensor_shows_none(
         )
 
 
-async def test_a_sensor_that_shows_up_later_gets_its_entity(
+async def test_ambient_sensor_with_a_later_value_is_added(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """An ambient sensor at exactly 0 °C looks like none, until it gets colder."""
+    """At exactly 0 °C it looks like an absent one."""
     pack = battery("idle")
     pack.hold = True
     state = pack.reported()
@@ -290,7 +290,7 @@ async def test_a_sensor_that_shows_up_later_gets_its_entity(
     assert value(hass, pack.address, "probe_2") == "0"
 
 
-async def test_an_unknown_operating_state_is_unknown(
+async def test_operating_state_with_an_unknown_code_is_unknown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A code that no document has is not guessed at."""
@@ -304,7 +304,7 @@ async def test_an_unknown_operating_state_is_unknown(
     assert value(hass, pack.address, "operating_state") == "unknown"
 
 
-async def test_a_board_that_does_not_count_its_charge_shows_none(
+async def test_remaining_capacity_without_counting_is_unknown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """0 Ah at 60 % is no measurement."""
@@ -322,14 +322,14 @@ async def test_a_board_that_does_not_count_its_charge_shows_none(
     ("preset", "cells", "enabled"),
     [("idle", 4, True), ("driving_load", 8, True), ("failing_cell", 16, False)],
 )
-async def test_each_cell_has_a_sensor(
+async def test_cells_have_sensors_enabled_up_to_eight(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     preset: str,
     cells: int,
     enabled: bool,
 ) -> None:
-    """As many as there are, switched on where they fit on a page."""
+    """More would crowd the device page."""
     pack = battery(preset)
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
@@ -346,7 +346,7 @@ async def test_each_cell_has_a_sensor(
     }
 
 
-async def test_names_units_classes_and_categories(
+async def test_sensors_have_the_listed_names_units_and_classes(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The whole table, as Home Assistant and its owner see it."""
@@ -376,10 +376,10 @@ async def test_names_units_classes_and_categories(
     assert found == WANTED
 
 
-async def test_link_sensors_follow_every_poll(
+async def test_connection_sensors_follow_every_poll(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Also while the battery's values stand still, or it is away."""
+    """Also while values stay the same, or the battery is unavailable."""
     pack = battery("idle")
     pack.hold = True
     peripheral = await bluetooth_env.add_battery(pack)
@@ -401,7 +401,7 @@ async def test_link_sensors_follow_every_poll(
     assert last == second
 
 
-async def test_no_attribute_changes_with_the_values(
+async def test_attributes_do_not_change_with_the_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every attribute is stored with every state."""

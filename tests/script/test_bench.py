@@ -39,7 +39,7 @@ MET = Footprint(
 )
 
 
-def test_the_fastest_run_of_each_hour_counts() -> None:
+def test_footprint_of_several_runs_takes_the_fastest_of_each_hour() -> None:
     """What is ours, the bare client's and neither's are each taken by themselves."""
     runs = [
         [Hour(1.0, 0.5, 0.30), Hour(3.0, 0.9, 0.20)],
@@ -52,13 +52,13 @@ def test_the_fastest_run_of_each_hour_counts() -> None:
     assert net.total == pytest.approx(1.0)
 
 
-def test_runs_of_different_length_are_no_comparison() -> None:
+def test_footprint_of_runs_of_different_length_is_refused() -> None:
     """An hour that one run lacks is not left out silently."""
     with pytest.raises(ValueError):
         net_cost([[Hour(1, 1, 0)], [Hour(1, 1, 0)] * 2], [0.0, 0.0])
 
 
-def test_ratio_of_rows() -> None:
+def test_row_ratio_of_one_row_for_each_poll_is_one() -> None:
     """One row for each entity at each poll is all."""
     assert rows_ratio(40, entities=4, polls=10) == 1
     assert rows_ratio(10, entities=4, polls=10) == 0.25
@@ -82,19 +82,21 @@ def test_memory_is_net_of_the_bare_client() -> None:
         ({"mib_per_battery": 0.51}, "mib_per_battery"),
     ],
 )
-def test_each_target_can_be_missed(change: dict[str, float], name: str) -> None:
+def test_target_that_is_missed_is_named_alone(
+    change: dict[str, float], name: str
+) -> None:
     """A value beyond its limit is named, and nothing else."""
     assert not list(missed(MET))
     (failure,) = missed(replace(MET, **change))
     assert failure.startswith(f"{name} is ")
 
 
-def test_the_limits_themselves_are_met() -> None:
+def test_targets_at_their_limits_are_met() -> None:
     """Only of the core's share the limit is too much."""
     assert not list(missed(replace(LIMITS, core_share_16=0.0199)))
 
 
-def test_line_for_machines() -> None:
+def test_result_line_has_a_fixed_form() -> None:
     """Names, order and form are fixed."""
     assert str(MET) == (
         "integration poll_ms_default=0.5000 poll_ms_all=1.0000 rows_ratio=0.2500 "
@@ -103,7 +105,7 @@ def test_line_for_machines() -> None:
     )
 
 
-def test_rows_are_counted(tmp_path: Path) -> None:
+def test_rows_after_the_start_are_counted(tmp_path: Path) -> None:
     """Each entity has its own row before, which may be older than the time counted."""
     database = tmp_path / "test.db"
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -137,7 +139,7 @@ def test_rows_are_counted(tmp_path: Path) -> None:
     assert count_rows(database, ["sensor.none"], 0.0, 1000.0) == (0, 0)
 
 
-def test_the_day_is_lived_and_repeated() -> None:
+def test_workload_of_a_day_is_the_same_each_time() -> None:
     """It is the same each time, moves all day, and each battery has it."""
     samples = record_workload()
     assert samples[:360] == record_workload(360)

@@ -35,7 +35,7 @@ def steps(file: Path) -> list[dict[str, Any]]:
 
 
 @each_workflow
-def test_actions_of_others_are_pinned(file: Path) -> None:
+def test_workflow_actions_are_pinned(file: Path) -> None:
     """A name like v7 or main may be something else tomorrow."""
     used = [step["uses"] for step in steps(file) if "uses" in step]
     assert used
@@ -44,7 +44,7 @@ def test_actions_of_others_are_pinned(file: Path) -> None:
 
 
 @each_workflow
-def test_nothing_is_allowed_that_is_not_needed(file: Path) -> None:
+def test_workflow_permissions_are_minimal(file: Path) -> None:
     """Only publishing writes, and no token stays behind for scripts to find."""
     workflow = load(file)
     assert workflow["permissions"] == {"contents": "read"}
@@ -56,7 +56,7 @@ def test_nothing_is_allowed_that_is_not_needed(file: Path) -> None:
 
 
 @each_workflow
-def test_the_scripts_that_it_runs_are_there(file: Path) -> None:
+def test_workflow_scripts_exist_and_are_executable(file: Path) -> None:
     """And they can be executed."""
     ran = [
         match[0]
@@ -68,7 +68,7 @@ def test_the_scripts_that_it_runs_are_there(file: Path) -> None:
         assert os.access(ROOT / script, os.X_OK), script
 
 
-def test_only_what_was_checked_is_published() -> None:
+def test_release_workflow_publishes_the_checked_zip() -> None:
     """All checks come first, and the zip is the one that they were made on."""
     jobs = load(GITHUB / "workflows" / "release.yml")["jobs"]
     assert set(jobs["publish"]["needs"]) == jobs.keys() - {"publish"}
@@ -81,7 +81,7 @@ def test_only_what_was_checked_is_published() -> None:
 
 
 @each_form
-def test_a_form_is_one_that_github_shows(file: Path) -> None:
+def test_issue_form_is_valid(file: Path) -> None:
     """Name, description, and fields that have a label and an identity each."""
     form = load(file)
     assert form["name"] and form["description"]
@@ -102,7 +102,7 @@ def test_a_form_is_one_that_github_shows(file: Path) -> None:
         ("battery", {"name", "label", "screen", "diagnostics", "home_assistant"}),
     ],
 )
-def test_a_report_has_what_it_takes(form: str, needed: set[str]) -> None:
+def test_issue_form_asks_for_all_that_is_needed(form: str, needed: set[str]) -> None:
     """No question has to be asked again."""
     body = load(GITHUB / "ISSUE_TEMPLATE" / f"{form}.yml")["body"]
     required = {
@@ -113,7 +113,7 @@ def test_a_report_has_what_it_takes(form: str, needed: set[str]) -> None:
     assert needed <= required
 
 
-def test_links_lead_to_where_they_say() -> None:
+def test_issue_form_links_exist() -> None:
     """Also those to a section of the README, whose heading may change."""
     found = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
     anchors = {
@@ -132,7 +132,7 @@ def test_links_lead_to_where_they_say() -> None:
         assert os.access(ROOT / script, os.X_OK), script
 
 
-def test_the_container_sets_itself_up() -> None:
+def test_container_runs_the_setup_script() -> None:
     """By the same script as any machine."""
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     assert container["postCreateCommand"] == "script/setup"

@@ -50,7 +50,7 @@ def packed(content: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_zip_is_good_and_holds_the_folder(repository: Path) -> None:
+def test_zip_of_a_release_holds_the_folder(repository: Path) -> None:
     """Its files are at the top, where HACS unpacks them."""
     archive = build(repository)
     assert check(archive, repository, "v" + version_of(repository)) == []
@@ -68,7 +68,9 @@ def version_of(repository: Path) -> str:
     return str(manifest["version"])
 
 
-def test_the_same_files_give_the_same_bytes(repository: Path, tmp_path: Path) -> None:
+def test_zip_of_the_same_files_has_the_same_bytes(
+    repository: Path, tmp_path: Path
+) -> None:
     """Whenever, by whomever and in whatever order they were written."""
     folder = repository / INTEGRATION
     other = tmp_path / "other"
@@ -85,7 +87,7 @@ def test_the_same_files_give_the_same_bytes(repository: Path, tmp_path: Path) ->
     assert build(other) == build(repository)
 
 
-def test_a_symbolic_link_is_refused(repository: Path) -> None:
+def test_zip_with_a_symbolic_link_is_refused(repository: Path) -> None:
     """What it points to is not in the zip."""
     (repository / INTEGRATION / "readme.py").symlink_to(ROOT / "README.md")
     with pytest.raises(ReleaseError, match="symbolic link"):
@@ -153,7 +155,7 @@ MANIFEST: Final = str(INTEGRATION / "manifest.json")
         (edit("hacs.json", "true", "false"), "hacs.json"),
     ],
 )
-def test_what_is_wrong_is_found(
+def test_release_check_with_one_fault_finds_it(
     repository: Path, break_it: Callable[[Path], object], complaint: str
 ) -> None:
     """One thing at a time, so that each check shows that it can fail."""
@@ -162,12 +164,12 @@ def test_what_is_wrong_is_found(
     assert complaint in "\n".join(check(build(repository), repository, tag))
 
 
-def test_another_tag_is_no_release(repository: Path) -> None:
+def test_release_check_with_another_tag_fails(repository: Path) -> None:
     """A tag that was set on the wrong commit is found."""
     assert "the tag is v0.0.1" in check(build(repository), repository, "v0.0.1")[0]
 
 
-def test_a_zip_made_otherwise_is_found(repository: Path) -> None:
+def test_zip_check_with_another_zip_fails(repository: Path) -> None:
     """Another time or content, a wrong order, a link, something that was forgotten."""
     with ZipFile(io.BytesIO(build(repository))) as opened:
         files = {name: opened.read(name) for name in opened.namelist()}
@@ -184,7 +186,7 @@ def test_a_zip_made_otherwise_is_found(repository: Path) -> None:
         assert complaint in found
 
 
-def test_sections_of_the_change_log() -> None:
+def test_changelog_sections_are_found() -> None:
     """The newest comes first, and links at the end belong to none."""
     text = "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2027-01-02\n\n- New.\n\n[1.2.3]: https://x\n"
     assert sections(text) == [
@@ -193,7 +195,7 @@ def test_sections_of_the_change_log() -> None:
     ]
 
 
-def test_an_old_python_can_build_it() -> None:
+def test_release_script_runs_on_an_old_python() -> None:
     """The machine that publishes has no newer one, and installs nothing."""
     source = (ROOT / "script" / "release_zip.py").read_text()
     ast.parse(source, feature_version=(3, 11))
