@@ -7,6 +7,8 @@ from bluetooth_data_tools import parse_advertisement_data_bytes
 from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant, callback
 
+from ..vlrv.text import clean_text
+
 
 class LastAdvertisement:
     """Keep the last advertisement: a connected battery does not advertise.
@@ -66,5 +68,5 @@ class LastAdvertisement:
             return None
         if info.raw and (name := parse_advertisement_data_bytes(info.raw)[0]):
             # Home Assistant takes a shorter name for a cut one, and keeps the longer.
-            return name
-        return info.name
+            return clean_text(name)
+        return clean_text(info.name)
