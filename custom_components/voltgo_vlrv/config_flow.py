@@ -29,7 +29,7 @@ from .bank.config_flow import BankSteps
 from .bank.options_flow import BankOptionsFlow
 from .battery.info import BatteryInfo
 from .battery.initial_reading import store_initial_reading
-from .connection.errors import error_detail, error_reason
+from .connection.errors import as_vlrv_error, error_detail, error_reason
 from .const import CONF_FACTS, DOMAIN
 from .data import VlrvConfigEntry
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
@@ -252,7 +252,12 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             )
 
         async with self.hass.data.setdefault(_PROBE_LOCK, asyncio.Lock()):
-            result = await probe(VlrvClient(self._title(), find_device))
+            try:
+                result = await probe(VlrvClient(self._title(), find_device))
+            except VlrvError:
+                raise
+            except Exception as err:
+                raise as_vlrv_error(err, "probing a device") from err
         store_initial_reading(self.hass, self._address, result)
         if not self._advertised and (
             info := bluetooth.async_last_service_info(self.hass, self._address, True)

@@ -23,7 +23,7 @@ from .battery.poll_owner import PollOwner
 from .battery.poll_schedule import PollSchedule, next_poll_delay
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
-from .connection.errors import error_reason
+from .connection.errors import as_vlrv_error, error_reason
 from .const import DOMAIN, POLL_INTERVAL, RELEASED_INTERVAL
 from .entries import async_poll_position
 from .options import BatteryOptions
@@ -234,11 +234,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.statistics.polls += not self._connection.is_released
         try:
             status = await self._poll()
-        except VlrvError as err:
+        except Exception as err:  # noqa: BLE001
+            error = as_vlrv_error(err, "reading a battery")
             if self._connection.is_released:
                 return self._data_while_released()
-            self._set_next_poll(await self._handle_failure(err))
-            return self._stale_data_or_raise(err)
+            self._set_next_poll(await self._handle_failure(error))
+            return self._stale_data_or_raise(error)
         index, count = async_poll_position(self.hass, self.config_entry)
         now = self.hass.loop.time()
         self._set_next_poll(next_poll_delay(index, count, self.options.interval, now))

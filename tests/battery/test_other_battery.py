@@ -106,7 +106,7 @@ async def test_other_battery_that_is_accepted_starts_anew(
     """Energy that the battery before it has given is not its own."""
     harness = await async_exchange(hass, bluetooth_env)
     energy = harness.entry.runtime_data.energy
-    energy.raise_to("discharged", 123.0)
+    energy._totals["discharged"] = 123.0
     result = await async_answer(hass, "other")
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from homeassistant.components import bluetooth
@@ -18,6 +19,8 @@ from ..vlrv.errors import (
     VlrvError,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
     (NotVlrvError, "not_vlrv"),
     (NoSlotError, "no_slot"),
@@ -30,6 +33,24 @@ _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
 
 class ReleasedError(VlrvError):
     """The user has released the battery and not resumed."""
+
+
+# Kinds of unexpected errors that were logged, with what was done.
+_reported: set[tuple[type[Exception], str]] = set()
+
+
+def as_vlrv_error(err: Exception, doing: str) -> VlrvError:
+    """Return an error of a radio call as a VlrvError, an unexpected one as a lost connection.
+
+    An unexpected error is a fault of the program: it is logged with its traceback, once
+    for each kind, and the battery is connected again like any other.
+    """
+    if isinstance(err, VlrvError):
+        return err
+    if (key := (type(err), doing)) not in _reported:
+        _reported.add(key)
+        _LOGGER.error("Unexpected error while %s", doing, exc_info=err)
+    return ConnectionLostError(f"{type(err).__name__}: {err}")
 
 
 @callback
