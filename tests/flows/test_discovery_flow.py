@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from homeassistant.components import bluetooth
 from homeassistant.config_entries import SOURCE_BLUETOOTH, SOURCE_USER
+from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
@@ -250,6 +252,50 @@ async def test_configured_battery_is_not_discovered_again(
         )
     }
     assert entry.title == "ZT-25.6V100Ah-1238"
+
+
+async def test_discovery_of_a_configured_battery_aborts_without_waiting(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Others may be probed for minutes meanwhile."""
+    pack = battery()
+    await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    await hass.config_entries.async_unload(entry.entry_id)
+    info = await bluetooth_env.heard(pack.address, after=hass.loop.time())
+    other = battery("idle", name="ZT-1", address="A4:C1:37:00:10:01")
+    peripheral = await bluetooth_env.add_battery(other)
+    peripheral.faults.drop = FOREVER
+    await wait_until(lambda: peripheral.is_connected)
+    start = hass.loop.time()
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_BLUETOOTH}, data=info
+    )
+    assert (result["type"], result["reason"]) == (
+        FlowResultType.ABORT,
+        "already_configured",
+    )
+    assert peripheral.is_connected
+    assert hass.loop.time() - start < 1
+
+
+async def test_discovery_of_a_battery_added_while_it_is_probed_aborts(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Home Assistant ends only flows that the user already sees."""
+    pack = battery()
+    peripheral = await bluetooth_env.add_battery(pack)
+    peripheral.reply_latency = 0.5
+    await bluetooth_env.add_adapter()
+    await wait_until(lambda: peripheral.is_connected)
+    MockConfigEntry(
+        domain=DOMAIN, unique_id=pack.address, data={CONF_ADDRESS: pack.address}
+    ).add_to_hass(hass)
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        assert not flows(hass)
+    assert peripheral.connections == 1
 
 
 async def test_discovery_in_progress_is_not_repeated(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 import json
 import logging
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -56,6 +58,55 @@ async def test_manual_flow_with_a_renamed_battery_lists_it_first(
     assert result["title"] == "Grandma"
     await hass.async_block_till_done()
     assert value(hass, pack.address, "voltage") not in (None, "unavailable")
+
+
+async def add_other_device(
+    bluetooth_env: BluetoothEnvironment, device: SimulatedBattery
+) -> None:
+    """Add a device that advertises the heart rate service."""
+    peripheral = await bluetooth_env.add_battery(device, start=False)
+    peripheral.profile = replace(peripheral.profile, advertised=0x180D)
+    await peripheral.start()
+
+
+async def test_manual_flow_lists_a_known_service_before_a_known_address(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Service 0xFF00 is a stronger hint than the maker of the radio module."""
+    other = battery("idle", name="Other", address="A4:C1:37:00:00:21")
+    pack = battery("idle", name="Grandma", address="00:11:22:33:44:55")
+    await add_other_device(bluetooth_env, other)
+    await bluetooth_env.add_battery(pack)
+    adapter = await bluetooth_env.add_adapter()
+    adapter.radio.rssi[pack.address] = -85
+    for address in (pack.address, other.address):
+        await bluetooth_env.heard(address)
+    assert offered(await start_user_flow(hass)) == [pack.address, other.address]
+
+
+async def test_manual_flow_without_likely_devices_requests_an_active_scan(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A passive scan misses names that are only in the scan response."""
+    other = battery("idle", name="Headphones", address="00:11:22:33:44:55")
+    pack = battery()
+    await add_other_device(bluetooth_env, other)
+    await bluetooth_env.add_adapter()
+    await bluetooth_env.heard(other.address)
+
+    async def scan(_hass: HomeAssistant) -> None:
+        await bluetooth_env.add_battery(pack)
+        await bluetooth_env.heard(pack.address)
+
+    request = AsyncMock(side_effect=scan)
+    monkeypatch.setattr(bluetooth, "async_request_active_scan", request)
+    result = await start_user_flow(hass)
+    request.assert_awaited_once_with(hass)
+    assert offered(result) == [pack.address, other.address]
+    await start_user_flow(hass)
+    assert request.await_count == 1
 
 
 async def test_manual_flow_without_a_name_numbers_the_titles(
