@@ -1,4 +1,4 @@
-"""What can go wrong with a battery, as types that a caller can tell apart."""
+"""Errors of the library: one type for each failure that a caller may treat differently."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ class VlrvError(Exception):
 
 
 class NotVlrvError(VlrvError):
-    """The device does not speak this language: another brand of battery, for example."""
+    """The device does not speak this protocol, as a battery of another brand."""
 
 
 class NotReachableError(VlrvError):
-    """No connection came about: out of range, switched off, or in use elsewhere."""
+    """Connecting failed: out of range, switched off, or connected to another device."""
 
 
 class NoSlotError(NotReachableError):
-    """Every adapter and proxy that hears the battery has all its connections in use."""
+    """Every adapter and proxy in range has all its connection slots in use."""
 
 
 class ConnectionLostError(VlrvError):
-    """The connection broke while something was asked."""
+    """The connection was lost during an operation.
+
+    Whether a write was applied is unknown.
+    """
 
 
 class CorruptStreamError(ConnectionLostError):
@@ -33,17 +36,20 @@ class CorruptStreamError(ConnectionLostError):
 
 
 class NotSentError(ConnectionLostError):
-    """The connection was gone before this was sent."""
+    """The connection was lost before this was sent: it surely was not applied."""
 
 
 class NoAnswerError(VlrvError):
-    """The connection stands, but the battery did not answer in time."""
+    """The battery did not answer in time; the connection remains.
+
+    Whether a write was applied is unknown.
+    """
 
 
 class RefusedError(VlrvError):
-    """The battery answered that it will not do it.
+    """The battery refused the request.
 
-    `code` is the battery's own: the exception code of a register read, or the status
+    `code` comes from the battery: the exception code of a register read, or the status
     byte of a setting (1 seen in recordings, its cause is grade C).
     """
 
@@ -54,9 +60,9 @@ class RefusedError(VlrvError):
 
 
 class ImplausibleError(VlrvError):
-    """A sample arrived intact and yet cannot be true, so none of it is used.
+    """A reply arrived intact and yet cannot be true, so none of it is used.
 
-    `reasons` names every check that failed (`registers.Implausible`).
+    `reasons` names every check that failed (`validation.Implausible`).
     """
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
@@ -66,7 +72,7 @@ class ImplausibleError(VlrvError):
 
 
 class FirmwareStep(StrEnum):
-    """The steps of a firmware transfer, in order, as keys of their texts."""
+    """The steps of a firmware transfer, in order."""
 
     SYNC = "sync"
     START = "start"
@@ -76,7 +82,7 @@ class FirmwareStep(StrEnum):
 
 
 class FirmwareFailure(StrEnum):
-    """Why a step of a firmware transfer failed, as keys of the texts."""
+    """Why a step of a firmware transfer failed."""
 
     PACKAGE_TOO_LARGE = "package_too_large"
     """Nothing was sent: the connection is not known to carry a package in one piece."""
@@ -84,9 +90,9 @@ class FirmwareFailure(StrEnum):
     CONNECTION_LOST = "connection_lost"
     REFUSED = "refused"
     BAD_REPLY = "bad_reply"
-    """What came back has another layout than it should have."""
+    """The reply has another layout than it should have."""
     WRONG_PACKAGE = "wrong_package"
-    """Another package than the one sent was confirmed."""
+    """The battery confirmed another package than the one sent."""
 
 
 class FirmwareError(VlrvError):

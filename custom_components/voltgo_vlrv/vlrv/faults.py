@@ -76,7 +76,7 @@ class Errors(IntFlag):
 
 
 class Fault(NamedTuple):
-    """One protection with a name of its own.
+    """One protection with an entity of its own.
 
     Which bit means which row of the manual is grade C, see above.
     """
@@ -106,7 +106,7 @@ FAULTS: Final = (
 
 
 def active_faults(protections: Protections) -> frozenset[str]:
-    """Return the keys of the protections that are on.
+    """Return the keys of the active protections.
 
     A bit without a name counts as `unknown_bit_15`, with its number.
     """

@@ -53,12 +53,12 @@ MAX_SIZE: Final = 1024 * 1024
 
 
 class ImageProblem(StrEnum):
-    """Why a file is not taken for an image, as keys of the texts."""
+    """Why a file is no firmware image."""
 
     WRONG_NAME = "wrong_name"
-    """The name begins like that of no image."""
+    """The name begins with no known prefix."""
     WRONG_COMPONENT = "wrong_component"
-    """By its name it belongs to the other board."""
+    """The name is that of an image for the other board."""
     EMPTY = "empty"
     TOO_SMALL = "too_small"
     TOO_LARGE = "too_large"
@@ -66,7 +66,7 @@ class ImageProblem(StrEnum):
     WEB_PAGE = "web_page"
     TEXT = "text"
     BLANK = "blank"
-    """The same byte from beginning to end."""
+    """All bytes are the same."""
 
 
 class ImageError(ValueError):
@@ -98,7 +98,7 @@ _VERSION: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FirmwareImage:
-    """A file that may be sent to a battery; made by `check_image`."""
+    """A firmware file that may be sent to a battery; created by `check_image`."""
 
     component: Component
     name: str
@@ -125,10 +125,10 @@ class FirmwareImage:
 def check_image(
     name: str, data: bytes, component: Component | None = None
 ) -> FirmwareImage:
-    """Take a file for an image, of `component` or of the one that its name tells.
+    """Return a file as an image, of `component` or of the board that its name tells.
 
-    Raises ImageError. What passes is a file that its owner can well have meant, no
-    more: what an image looks like inside is not known.
+    Raises ImageError. What passes may be an image, no more: what one looks like inside
+    is not known (C).
     """
     named = next((known for known in COMPONENTS if name.startswith(known.prefix)), None)
     if named is None:
@@ -222,7 +222,7 @@ def _integer(value: int, size: int) -> bytes:
 
 
 def sync_request() -> bytes:
-    """Build the request that asks whether the battery takes firmware at all."""
+    """Build the request that asks whether the battery accepts firmware (C)."""
     return _request(FirmwareStep.SYNC)
 
 
@@ -288,9 +288,9 @@ def decode_reply(step: FirmwareStep, frame: bytes) -> Reply:
 PERCENT_WRITTEN: Final = 99
 """Per cent when all is written; the manual shows it until the restart is over."""
 RESTART_TYPICAL: Final = 30.0
-"""Seconds until a battery is back after Finish (manual 6.3.2)."""
+"""Seconds until a battery answers again after Finish (manual 6.3.2)."""
 RESTART_LIMIT: Final = 60.0
-"""Seconds after which a battery is no longer expected back: twice the manual's."""
+"""Seconds after which a battery counts as failed to restart: twice the manual's."""
 
 type Exchange = Callable[[bytes, int, float], Awaitable[bytes]]
 """Sends a request once and returns the reply of the same family and sub-command with so
@@ -300,7 +300,7 @@ many bytes, waiting so many seconds. Raises NoAnswerError or ConnectionLostError
 async def transfer(
     exchange: Exchange, image: FirmwareImage, progress: Callable[[int], None]
 ) -> None:
-    """Send an image and have the battery restart with it.
+    """Send an image; the battery restarts with it.
 
     Nothing is sent before the step ahead of it was confirmed, and nothing is sent
     twice. `progress` gets each new percentage once, 0 to `PERCENT_WRITTEN`. On return the
@@ -309,15 +309,17 @@ async def transfer(
     Raises FirmwareError. It can be cancelled at any time: nothing is sent after that.
     """
     progress(0)
-    await _take(exchange, FirmwareStep.SYNC, sync_request())
-    await _take(
+    await _execute_step(exchange, FirmwareStep.SYNC, sync_request())
+    await _execute_step(
         exchange,
         FirmwareStep.START,
         start_write_request(image.component.firmware_type, image.size),
     )
     await _write(exchange, image, progress)
-    await _take(exchange, FirmwareStep.FINISH_WRITE, finish_write_request(image.crc32))
-    await _take(exchange, FirmwareStep.FINISH, finish_request())
+    await _execute_step(
+        exchange, FirmwareStep.FINISH_WRITE, finish_write_request(image.crc32)
+    )
+    await _execute_step(exchange, FirmwareStep.FINISH, finish_request())
 
 
 async def _write(
@@ -325,7 +327,7 @@ async def _write(
 ) -> None:
     done = written = 0
     for package, data in enumerate(batched(image.data, PACKAGE_SIZE, strict=False)):
-        await _take(
+        await _execute_step(
             exchange, FirmwareStep.WRITE, write_request(package, bytes(data)), package
         )
         written += len(data)
@@ -334,10 +336,10 @@ async def _write(
             progress(done)
 
 
-async def _take(
+async def _execute_step(
     exchange: Exchange, step: FirmwareStep, request: bytes, package: int | None = None
 ) -> None:
-    """Take one step; return only if the battery confirms exactly that."""
+    """Execute one step; return only if the battery confirms exactly that one."""
     command = _COMMANDS[step]
     try:
         frame = await exchange(request, command.reply_length, command.timeout)

@@ -13,7 +13,7 @@ from .faults import HEATING_BIT, Errors, OperatingState, Protections, Warnings
 
 MAX_CELLS: Final = 16
 HEATING_ENABLED_BIT: Final = 0x0010
-"""Register 40: the owner allows the heater (C+)."""
+"""Register 40: the heater is allowed (C+)."""
 
 MIN_RELIABLE_SOC: Final = 3
 """State of charge in % below which it proves no scale of the remaining capacity."""
@@ -176,9 +176,10 @@ _NO_ERRORS: Final = Errors(0)
 
 @dataclass(frozen=True, slots=True)
 class BatteryStatus:
-    """What a battery reports in one status reply; nothing in it is made up.
+    """The values of one status reply.
 
-    None where the battery does not report a value. Sources: protocol 3, register map.
+    None where the battery does not report a value, or one that is out of its range (see
+    `validation`). Sources: protocol 3, register map.
     """
 
     voltage: float
@@ -222,7 +223,7 @@ class BatteryStatus:
     heating_enabled: bool | None
     """The heater is allowed (C+); None when the reply ends before register 40."""
     frame: bytes
-    """The reply it came from, checksum and all."""
+    """The whole reply, checksum included."""
 
     @property
     def registers(self) -> tuple[int, ...]:
@@ -330,14 +331,14 @@ def _remaining_capacity(
 CURRENT_SCALE: Final = _BY_FIELD["current"].divisor
 """Counts of 1 A over Bluetooth (A)."""
 CURRENT_SCALES: Final = (CURRENT_SCALE, 100)
-"""What is known; 100 is what the same registers count on RS485 (protocol C1)."""
+"""Known scales: 10, and 100 as on RS485 (protocol C1)."""
 
 
 def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatteryStatus:
     """Decode a whole, intact reply to a status read of 41 or 39 registers.
 
     `current_scale` is one of CURRENT_SCALES: whether it follows the link or the firmware
-    is an open question, so the owner of a firmware that counts otherwise can say so.
+    is an open question, so it is an option.
     Raises ValueError when the reply has another length.
     """
     if (layout := _LAYOUTS.get(len(frame))) is None:

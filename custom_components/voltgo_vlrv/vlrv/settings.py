@@ -38,7 +38,7 @@ _PROTOCOL_NAME: Final = 10  # bytes, filled up with NUL
 
 
 class ProtocolList(NamedTuple):
-    """The protocols that a battery offers towards an inverter, and the one in use."""
+    """The inverter protocols that a battery offers, and the selected one (A)."""
 
     selected: int
     """Index, from 0."""
@@ -47,7 +47,7 @@ class ProtocolList(NamedTuple):
 
 
 class InverterBrand(NamedTuple):
-    """One line of the manual's list of inverters (6.1): how the battery calls a brand."""
+    """One inverter brand of the manual (6.1), and its code in the battery."""
 
     code: str
     """What follows the number in the battery's code, or the number where the code of a
@@ -126,12 +126,12 @@ def decode_protocols(frame: bytes) -> ProtocolList:
     )
 
 
-# Asked for at every sample; there are few lists of protocols, the battery's own.
+# Called at every sample, with few different lists.
 @lru_cache(maxsize=64)
 def brand_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the battery's codes as brands, each once; a code not known as it is.
+    """Return a unique label for each protocol code: its brand, or the code if unknown.
 
-    With its code beside it where only its number, of the manual's list, tells the brand.
+    With the code beside it where only its number in the manual tells the brand (C).
     """
     brands: list[str] = []
     for number, code in enumerate(names, 1):
