@@ -26,13 +26,13 @@ KIND_BANK: Final = "bank"
 CONF_MEMBERS: Final = "members"
 CONF_INVERTER: Final = "inverter"
 
-# How often a battery is read, unless its owner wants another interval.
+# How often a battery is read, unless the user sets another interval.
 POLL_INTERVAL: Final = timedelta(seconds=10)
 MIN_INTERVAL: Final = timedelta(seconds=5)
 MAX_INTERVAL: Final = timedelta(hours=1)
 
 # Data this old is no longer shown as the battery's state: the larger of the two, unless
-# its owner wants another age.
+# the user sets another age.
 MAX_AGE: Final = timedelta(seconds=60)
 MAX_AGE_INTERVALS: Final = 4
 MIN_AGE_OPTION: Final = timedelta(seconds=30)
@@ -47,21 +47,21 @@ ENERGY_GAP_INTERVALS: Final = 3
 # The pause after failed attempts to connect doubles up to this.
 MAX_BACKOFF: Final = timedelta(minutes=5)
 
-# How long the owner may let go of a battery that comes back by itself.
+# How long a release with an end may last.
 MIN_RELEASE: Final = timedelta(minutes=1)
 DEFAULT_RELEASE: Final = timedelta(minutes=15)
 MAX_RELEASE: Final = timedelta(hours=24)
-# How often what time alone changes is worked out meanwhile.
+# How often time-based sensors are updated while released.
 RELEASED_INTERVAL: Final = timedelta(hours=1)
 
-# What a battery tells of itself is read again on a new link after so long.
+# The metadata is read again on a new connection after this time.
 METADATA_MAX_AGE: Final = timedelta(hours=1)
-# What a link breaks at so many times in a row is left out for as long.
+# A read that drops the connection so many times in a row is left out for as long.
 MAX_DROPS_PER_READ: Final = 2
 
-# A connected battery that leaves so many polls unanswered is cut off and called anew.
+# The connection is made again after so many polls in a row without an answer.
 MAX_UNANSWERED_POLLS: Final = 3
 
 
-# How far a state of charge has to rise above the owner's threshold to be low no more.
+# How far a state of charge has to rise above the user's threshold to end the state.
 LOW_BATTERY_HYSTERESIS: Final = 2  # %

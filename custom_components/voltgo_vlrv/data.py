@@ -136,7 +136,7 @@ class VlrvData:
 
     async def async_load(self) -> None:
         """Restore what was stored: counters, the last sample, and a release."""
-        await self.log.evidence.async_load()
+        await self.log.observations.async_load()
         await self.store.async_load()
         self.energy.load()
         self.maintenance.load()
@@ -199,7 +199,7 @@ class VlrvData:
         async_update_other_battery_issue(self._hass, self._entry, None)
         # First: what is answered until then is stored, what comes later is not.
         await self.connection.async_close()
-        await self.log.evidence.file.async_save()
+        await self.log.observations.file.async_save()
         self.energy.close()
         self.energy.close()
         # Forced: limits and elapsed times are exact only now.
@@ -252,7 +252,7 @@ class VlrvData:
 
     @callback
     def _handle_settings_frame(self, frame: bytes) -> None:
-        self.log.evidence.add_reply(self.client.trace.last_sent, frame)
+        self.log.observations.add_reply(self.client.trace.last_sent, frame)
 
     # --- owner of the connection ----------------------------------------------------
 
@@ -326,7 +326,7 @@ class VlrvData:
     ) -> None:
         """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
         self.last_status.record_sample(status.frame, when)
-        self.log.evidence.add(status, when.timestamp())
+        self.log.observations.add(status, when.timestamp())
         self.energy.add(
             time, status.voltage * status.current, energy_gap(interval).total_seconds()
         )

@@ -88,10 +88,10 @@ def banks(draw: st.DrawFn, smallest: int = 1) -> list[MemberReading]:
 
 @FEW
 @given(banks(), st.data())
-def test_no_value_depends_on_the_order_of_the_members(
+def test_aggregate_with_reordered_members_is_unchanged(
     readings: list[MemberReading], data: st.DataObject
 ) -> None:
-    """Nor on who is listed first in a tie."""
+    """The order of the members decides no value, not even a tie."""
     before = data.draw(st.sets(st.sampled_from([item.key for item in readings])))
     shuffled = data.draw(st.permutations(readings))
     for members in (len(readings), len(readings) + 1):
@@ -102,10 +102,10 @@ def test_no_value_depends_on_the_order_of_the_members(
 
 @FEW
 @given(banks())
-def test_the_state_of_charge_lies_between_the_members(
+def test_state_of_charge_of_any_members_is_between_theirs(
     readings: list[MemberReading],
 ) -> None:
-    """Of those that are not isolated."""
+    """Isolated members do not count."""
     bank = read_bank(readings, len(readings))
     active = [r.state_of_charge for r in readings if r.key not in bank.isolated]
     assert bank.state_of_charge is not None
@@ -114,7 +114,7 @@ def test_the_state_of_charge_lies_between_the_members(
 
 @FEW
 @given(banks())
-def test_totals_are_the_sums(readings: list[MemberReading]) -> None:
+def test_totals_of_any_members_are_their_sums(readings: list[MemberReading]) -> None:
     """To the resolution that is shown."""
     bank = read_bank(readings, len(readings))
     assert bank.current == pytest.approx(sum(r.current for r in readings), abs=0.05001)
@@ -140,10 +140,10 @@ def test_totals_are_the_sums(readings: list[MemberReading]) -> None:
 
 @FEW
 @given(banks(), st.integers(1, 15))
-def test_without_one_member_no_sum_is_shown(
+def test_sums_without_one_member_are_unknown(
     readings: list[MemberReading], missing: int
 ) -> None:
-    """Unknown, and not smaller; and nobody says that all is well."""
+    """A sum of the others would be too small, and no problem would be reported."""
     bank = read_bank(readings, len(readings) + missing)
     assert not bank.is_complete
     assert {
@@ -161,7 +161,7 @@ def test_without_one_member_no_sum_is_shown(
 
 @FEW
 @given(banks(smallest=2))
-def test_one_member_more_changes_nothing_but_what_it_brings(
+def test_extremes_with_one_more_member_are_those_of_the_parts(
     readings: list[MemberReading],
 ) -> None:
     """Extremes of the whole are the extremes of the parts."""
@@ -184,8 +184,8 @@ def test_one_member_more_changes_nothing_but_what_it_brings(
 
 @FEW
 @given(banks(smallest=2))
-def test_somebody_is_never_isolated(readings: list[MemberReading]) -> None:
-    """One is cut off only from others that carry the current."""
+def test_isolation_of_all_members_is_impossible(readings: list[MemberReading]) -> None:
+    """A battery is isolated only from others that carry the current."""
     bank = read_bank(readings, len(readings))
     assert len(bank.isolated) < len(readings)
     assert bank.voltage is not None
@@ -198,7 +198,7 @@ def test_somebody_is_never_isolated(readings: list[MemberReading]) -> None:
         min_size=2,
     )
 )
-def test_imbalance_is_the_same_in_every_unit_and_direction(
+def test_imbalance_in_any_unit_and_direction_is_the_same(
     parts: dict[str, tuple[float, float]],
 ) -> None:
     """Charging or discharging, capacities in Ah or in Wh."""
@@ -216,20 +216,20 @@ def test_imbalance_is_the_same_in_every_unit_and_direction(
 # --- where others got it wrong ------------------------------------------------------------
 
 
-def test_nobody_reports() -> None:
-    """Then nothing is known but how many there are."""
+def test_aggregate_without_reporting_members_is_unknown() -> None:
+    """Only the number of members is known then."""
     assert read_bank([], 3) == BankReading(members=3, reporting=0)
     assert not read_bank([], 0).is_complete
 
 
-def test_the_divisor_is_how_many_report() -> None:
-    """Not how many there are, nor how many there could be."""
+def test_averages_divide_by_the_number_of_reporting_members() -> None:
+    """Neither by the number of members, nor by the largest possible one."""
     bank = read_bank([member("A"), member("B", state_of_charge=70)], 4)
     assert (bank.state_of_charge, bank.voltage) == (60.0, 13.2)
     assert (bank.reporting, bank.members) == (2, 4)
 
 
-def test_a_larger_battery_counts_more() -> None:
+def test_state_of_charge_is_weighted_by_capacity() -> None:
     """90 % of 300 Ah and 10 % of 100 Ah are 280 of 400 Ah."""
     bank = read_bank(
         [
@@ -248,8 +248,8 @@ def test_a_larger_battery_counts_more() -> None:
     assert bank.stored_energy == 3460 + 130
 
 
-def test_without_a_capacity_all_count_the_same() -> None:
-    """A weight of nothing for one would be a guess."""
+def test_state_of_charge_without_a_capacity_is_the_plain_mean() -> None:
+    """A weight of zero for one member would be a guess."""
     bank = read_bank(
         [member("A", state_of_charge=90, full_capacity=None), member("B")], 2
     )
@@ -258,7 +258,7 @@ def test_without_a_capacity_all_count_the_same() -> None:
     assert bank.usable == Charge(100.0, 100.0, 102.0, None)
 
 
-def test_a_charge_that_is_not_measured_follows_from_the_state_of_charge() -> None:
+def test_charge_that_is_not_measured_follows_from_the_state_of_charge() -> None:
     """For energy and time; the sum of what is measured stays unknown."""
     blind = member("B", remaining_capacity=None, charge=Charge(50, 49.5, 50.5, 100))
     bank = read_bank([member("A"), blind], 2)
@@ -268,8 +268,8 @@ def test_a_charge_that_is_not_measured_follows_from_the_state_of_charge() -> Non
     assert read_bank([member("A"), replace(blind, charge=None)], 2).usable is None
 
 
-def test_the_weakest_cell_is_named() -> None:
-    """With the battery it is in; the smaller key where two are the same."""
+def test_weakest_cell_is_shown_with_its_battery() -> None:
+    """The smaller key where two are the same."""
     bank = read_bank(
         [
             member("B", cells=(3300, 3100, 3302, 3400)),
@@ -282,13 +282,13 @@ def test_the_weakest_cell_is_named() -> None:
     assert bank.cell_delta == 300
 
 
-def test_cells_of_different_batteries_make_no_difference() -> None:
+def test_cell_difference_is_the_largest_within_one_battery() -> None:
     """What balancing has to even out lies within one pack."""
     bank = read_bank([member("A"), member("B", cells=(3400, 3401, 3401, 3402))], 2)
     assert bank.cell_delta == 3
 
 
-def test_a_battery_without_probes_is_not_at_zero_degrees() -> None:
+def test_temperature_of_a_member_without_probes_is_left_out() -> None:
     """It says nothing about the temperature of the bank, or whether it is too cold."""
     blind = member(
         "B", lowest_temperature=None, highest_temperature=None, too_cold=None
@@ -300,7 +300,7 @@ def test_a_battery_without_probes_is_not_at_zero_degrees() -> None:
     assert read_bank([blind], 1).lowest_temperature is None
 
 
-def test_one_protection_is_enough() -> None:
+def test_problem_with_one_active_protection_is_on() -> None:
     """Also while another member does not report."""
     readings = [member("A"), member("B", protected=True)]
     assert read_bank(readings, 2).protected is True
@@ -313,7 +313,7 @@ def test_one_protection_is_enough() -> None:
 EMPTY = {"state_of_charge": 0, "voltage": 10.0, "remaining_capacity": 0.0}
 
 
-def test_a_pack_that_cut_itself_off_does_not_drag_the_bank_down() -> None:
+def test_isolated_member_is_left_out_of_the_averages() -> None:
     """Its 0 % is not the bank's 40 %, nor are its 10 V."""
     readings = [
         member("A", state_of_charge=80, current=-30.0),
@@ -367,16 +367,16 @@ def test_member_whose_protection_ends_only_charging_is_not_isolated(
         ({"protected": True, "current": 0.0}, 0.0),
     ],
 )
-def test_who_carries_current_or_is_not_protected_is_not_isolated(
+def test_member_with_current_or_without_protection_is_not_isolated(
     change: dict[str, Any], others: float
 ) -> None:
-    """And nobody is while the others carry nothing that could tell."""
+    """While the others carry no current, no member can be found isolated."""
     readings = [member("A", current=others), member("B", **change)]
     assert read_bank(readings, 2).isolated == frozenset()
     assert read_bank(readings, 2).state_of_charge == 50.0
 
 
-def test_many_small_shares_prove_nothing() -> None:
+def test_small_shares_of_many_members_isolate_none() -> None:
     """Each battery may read 0 below about an ampere: a share has to be larger."""
     others = [member(key, current=-1.9) for key in "ABCDE"]
     cut_off = member("F", protected=True)
@@ -385,8 +385,8 @@ def test_many_small_shares_prove_nothing() -> None:
     assert read_bank([*others, cut_off], 6).isolated == {"F"}
 
 
-def test_isolated_stays_isolated_until_it_takes_part_again() -> None:
-    """Also over night, when nobody carries anything."""
+def test_isolated_member_stays_isolated_until_it_carries_current() -> None:
+    """Also over night, while no member carries a current."""
     idle = [member("A"), member("B", protected=True)]
     assert read_bank(idle, 2).isolated == frozenset()
     assert read_bank(idle, 2, {"B"}).isolated == {"B"}
@@ -395,8 +395,8 @@ def test_isolated_stays_isolated_until_it_takes_part_again() -> None:
     assert read_bank(working, 2, {"B"}).isolated == frozenset()
 
 
-def test_isolated_stays_isolated_while_it_does_not_report() -> None:
-    """That nobody hears it says nothing about whether it is back."""
+def test_isolated_member_that_does_not_report_stays_isolated() -> None:
+    """A missing report says nothing about whether it is connected again."""
     for others in (0.0, -30.0):
         bank = read_bank([member("A", current=others)], 2, {"B"})
         assert bank.isolated == {"B"}
@@ -408,7 +408,7 @@ def test_isolated_stays_isolated_while_it_does_not_report() -> None:
     )
 
 
-def test_nobody_left() -> None:
+def test_aggregate_of_one_isolated_member_is_unknown() -> None:
     """An isolated member alone is no bank with a state of charge."""
     bank = read_bank([member("B", protected=True)], 2, {"B"})
     assert bank.state_of_charge is bank.voltage is None
@@ -476,10 +476,10 @@ LOADS = st.lists(
 
 @FEW
 @given(LOADS, st.sampled_from([-1, 1]))
-def test_the_bank_lasts_no_longer_than_its_last_and_as_long_as_its_first(
+def test_runtime_of_a_bank_is_between_those_of_its_members(
     loads: list[tuple[int, int]], sign: int
 ) -> None:
-    """A time of the bank lies between those of its members."""
+    """No longer than the longest, no shorter than the shortest."""
     readings = [
         member(
             f"A{number}",
@@ -507,10 +507,10 @@ def test_the_bank_lasts_no_longer_than_its_last_and_as_long_as_its_first(
 
 @FEW
 @given(st.integers(1, 16), st.integers(10, 2000), st.integers(5, 95))
-def test_many_equal_batteries_last_as_long_as_one(
+def test_runtime_of_equal_members_is_that_of_one(
     count: int, tenths: int, percent: int
 ) -> None:
-    """However many: also what counts as idle goes with their number."""
+    """However many there are: the threshold of idle grows with their number."""
     readings = [
         member(f"A{number:02}", current=-tenths / 10, remaining_capacity=float(percent))
         for number in range(count)
@@ -520,7 +520,7 @@ def test_many_equal_batteries_last_as_long_as_one(
     )
 
 
-def test_below_an_ampere_a_battery_a_bank_is_idle() -> None:
+def test_runtime_below_an_ampere_for_each_member_is_unknown() -> None:
     """Each may read 0 below about an ampere, so less tells nothing."""
     nearly = [member("A", current=-1.9), member("B")]
     assert runtime(nearly).minutes_to_empty is None
@@ -529,8 +529,8 @@ def test_below_an_ampere_a_battery_a_bank_is_idle() -> None:
     assert runtime(enough).minutes_to_empty is not None
 
 
-def test_what_cannot_flow_lengthens_no_estimate() -> None:
-    """An isolated battery gives nothing and takes nothing."""
+def test_runtime_of_a_bank_leaves_out_an_isolated_member() -> None:
+    """An isolated battery can be neither charged nor discharged."""
     others = [
         member("A", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
         member("C", current=-20.0, state_of_charge=80, remaining_capacity=80.0),
@@ -541,7 +541,7 @@ def test_what_cannot_flow_lengthens_no_estimate() -> None:
     )
 
 
-def test_who_is_left_alone_is_judged_alone() -> None:
+def test_runtime_with_one_active_member_uses_its_threshold() -> None:
     """With all others isolated, an ampere and a half is a load."""
     bank = read_bank(
         [member("A", current=-2.0), member("B", protected=True)], 2, frozenset()

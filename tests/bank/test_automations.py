@@ -38,10 +38,10 @@ COLD_CONDITIONS = {"is_charging_blocked_by_cold"}
 COLD = {"probe_temperatures": (0, 4)}
 
 
-async def test_cold_of_a_bank_is_told_once_for_each_target(
+async def test_too_cold_trigger_for_an_area_with_a_bank_fires_once_for_each_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A place with a bank and its batteries tells of the batteries, not twice of one."""
+    """An area with a bank and its batteries reports each battery once."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     garage = ar.async_get(hass).async_create("Garage")
@@ -107,7 +107,7 @@ async def test_cold_of_a_bank_is_told_once_for_each_target(
         *(("condition", name) for name in sorted(CONDITIONS)),
     ],
 )
-async def test_what_a_bank_cannot_tell_is_refused_with_a_reason(
+async def test_automation_that_a_bank_cannot_satisfy_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, kind: str, name: str
 ) -> None:
     """An automation that can never run must not be saved without a word."""
@@ -133,7 +133,7 @@ async def test_what_a_bank_cannot_tell_is_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("by", ["device", "entity"])
-async def test_to_release_a_bank_is_to_release_its_batteries(
+async def test_release_of_a_bank_releases_its_batteries(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by: str
 ) -> None:
     """All of them or, where one cannot be, none."""
@@ -158,10 +158,10 @@ async def test_to_release_a_bank_is_to_release_its_batteries(
     assert second.runtime_data.connection.is_released
 
 
-async def test_a_battery_that_is_switched_off_keeps_no_bank_from_being_released(
+async def test_release_of_a_bank_with_a_disabled_battery_succeeds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Nobody holds its link; asked for alone, it is named."""
+    """A disabled battery has no connection; as a target of its own, it is named."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(3))
     first, second, third = async_batteries(hass)
     await hass.config_entries.async_set_disabled_by(

@@ -79,10 +79,10 @@ async def reconfigure(
 # --- by hand ----------------------------------------------------------------------------
 
 
-async def test_with_two_batteries_adding_asks_what_and_with_one_it_does_not(
+async def test_user_step_with_two_batteries_shows_the_menu(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whoever has one battery never hears of banks."""
+    """With one battery, banks are not mentioned."""
     pair = packs(2)
     await add_batteries(hass, bluetooth_env, pair[:1])
     await bluetooth_env.add_battery(pair[1])
@@ -96,7 +96,7 @@ async def test_with_two_batteries_adding_asks_what_and_with_one_it_does_not(
     assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "add")
 
 
-async def test_the_menu_leads_to_another_battery(
+async def test_menu_choice_of_a_battery_leads_to_the_battery_form(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also after a battery that could not be reached: not back to the menu."""
@@ -125,10 +125,10 @@ async def test_the_menu_leads_to_another_battery(
     assert result["step_id"] == "confirm"
 
 
-async def test_a_bank_is_an_entry_and_a_service_and_its_members_belong_to_it(
+async def test_bank_that_is_added_is_a_service_device_with_its_members(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """And no connection is made for it."""
+    """No connection is made for it."""
     pair = packs(2)
     await add_batteries(hass, bluetooth_env, pair)
     connections = [item.connections for item in bluetooth_env.peripherals.values()]
@@ -166,13 +166,13 @@ async def test_a_bank_is_an_entry_and_a_service_and_its_members_belong_to_it(
         ([0, 3], "taken"),
     ],
 )
-async def test_what_cannot_be_a_bank_is_refused_with_a_reason(
+async def test_bank_form_with_invalid_input_shows_the_error(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     members: list[int],
     error: str,
 ) -> None:
-    """And the form keeps what was filled in."""
+    """The form keeps what was filled in."""
     pair = packs(2)
     other = battery("driving_load")
     await add_batteries(hass, bluetooth_env, [*pair, other])
@@ -199,12 +199,12 @@ async def test_what_cannot_be_a_bank_is_refused_with_a_reason(
     assert suggested(result) == picked
 
 
-async def test_a_bank_has_no_more_batteries_than_there_are_module_ids(
+async def test_bank_form_with_more_batteries_than_module_ids_shows_the_error(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The form says so, instead of making a bank that cannot be numbered."""
+    """Otherwise the bank could not be numbered."""
     assert bank_flow.MAX_MEMBERS == 16
     # Fewer do, so that not 17 batteries have to be added.
     monkeypatch.setattr(bank_flow, "MAX_MEMBERS", 2)
@@ -223,10 +223,10 @@ async def test_a_bank_has_no_more_batteries_than_there_are_module_ids(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_a_battery_is_in_one_bank_at_most(
+async def test_bank_form_offers_only_batteries_without_a_bank(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Those of another bank are not on offer; with less than two left, no bank is."""
+    """With fewer than two left, no bank can be added."""
     four = packs(4)
     await add_batteries(hass, bluetooth_env, four)
     addresses = [pack.address for pack in four]
@@ -258,10 +258,10 @@ async def test_a_battery_is_in_one_bank_at_most(
 # --- offered ----------------------------------------------------------------------------
 
 
-async def test_the_second_battery_of_a_model_brings_one_offer(
+async def test_discovery_of_a_bank_with_two_batteries_of_a_model_starts_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not the first one, and not a battery of another model; a third one is included."""
+    """Not with the first, nor with one of another model; a third one is included."""
     three = packs(3)
     await add_batteries(hass, bluetooth_env, [three[0], battery("driving_load")])
     assert offers(hass) == []
@@ -293,7 +293,7 @@ async def test_the_second_battery_of_a_model_brings_one_offer(
     assert offers(hass) == []
 
 
-async def test_an_ignored_offer_stays_away(
+async def test_discovery_of_a_bank_that_was_ignored_stays_ignored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also after a restart; and a bank can still be added by hand."""
@@ -315,7 +315,7 @@ async def test_an_ignored_offer_stays_away(
     assert bank.state is ConfigEntryState.LOADED
 
 
-async def test_an_offer_goes_when_there_is_nothing_left_to_offer(
+async def test_discovery_of_a_bank_without_two_batteries_ends(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Because a battery was removed, or is in a bank that was made by hand."""
@@ -331,7 +331,7 @@ async def test_an_offer_goes_when_there_is_nothing_left_to_offer(
     assert offers(hass) == []
 
 
-async def test_after_a_bank_was_deleted_it_is_not_offered_again(
+async def test_discovery_of_a_deleted_bank_is_not_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until there is one more battery; by hand it can be added at any time."""
@@ -344,7 +344,7 @@ async def test_after_a_bank_was_deleted_it_is_not_offered_again(
     for entry in async_batteries(hass):
         await hass.config_entries.async_reload(entry.entry_id)
     await settle(hass)
-    # The third was there when the owner decided.
+    # The third was there when the user decided.
     assert offers(hass) == []
     bank = await add_bank(hass, addresses[:2])
     assert bank.state is ConfigEntryState.LOADED
@@ -360,10 +360,10 @@ async def test_after_a_bank_was_deleted_it_is_not_offered_again(
     assert offers(hass) == []
 
 
-async def test_a_battery_that_is_switched_off_is_not_offered(
+async def test_discovery_of_a_bank_leaves_out_a_disabled_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It is no part of anything; when it is switched on again, it counts."""
+    """When it is enabled again, it counts."""
     pair = packs(2)
     await add_batteries(hass, bluetooth_env, pair[:1])
     (first,) = async_batteries(hass)
@@ -387,10 +387,10 @@ async def test_a_battery_that_is_switched_off_is_not_offered(
 # --- changed and removed ------------------------------------------------------------------
 
 
-async def test_reconfigure_changes_name_and_members(
+async def test_reconfigure_of_a_bank_changes_name_and_members(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The entities keep their names, and who has left belongs to it no more."""
+    """The entities keep their names, and a former member no longer belongs to it."""
     three = packs(3)
     addresses = [pack.address for pack in three]
     await add_batteries(hass, bluetooth_env, three)
@@ -421,7 +421,7 @@ async def test_reconfigure_changes_name_and_members(
     assert result["errors"] == {"members": "too_few_members"}
 
 
-async def test_a_battery_has_nothing_to_reconfigure(
+async def test_reconfigure_of_a_battery_aborts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The button is there for all entries of an integration."""
@@ -434,10 +434,10 @@ async def test_a_battery_has_nothing_to_reconfigure(
     )
 
 
-async def test_options_of_a_bank_and_of_a_battery_differ(
+async def test_options_of_a_bank_apply_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The bank's apply at once."""
+    """They are others than those of a battery."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     assert shown(bank, hass, "low_battery") == "off"
     options = hass.config_entries.options
@@ -454,12 +454,12 @@ async def test_options_of_a_bank_and_of_a_battery_differ(
     assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "init")
 
 
-async def test_removing_the_bank_leaves_the_batteries(
+async def test_bank_that_is_removed_leaves_its_batteries(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     hass_storage: dict[str, Any],
 ) -> None:
-    """With their links, their values and nothing that points to it."""
+    """With their connections, their values and no reference to the bank."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     # Unloading saves what there is to save.
@@ -482,10 +482,10 @@ async def test_removing_the_bank_leaves_the_batteries(
     assert value(hass, pair[0].address, "current") == "-20.0"
 
 
-async def test_removing_a_battery_leaves_the_bank(
+async def test_bank_without_a_removed_battery_continues(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Which goes on with the rest, also when that is only one."""
+    """With the other members, also if only one is left."""
     three = packs(3)
     bank = await async_setup_bank(hass, bluetooth_env, three)
     for pack, left in ((three[0], 2), (three[1], 1), (three[2], 0)):
@@ -501,10 +501,10 @@ async def test_removing_a_battery_leaves_the_bank(
     assert shown(bank, hass, "battery_missing") == "off"
 
 
-async def test_a_bank_loads_before_its_members_and_without_them(
+async def test_bank_that_loads_before_its_members_follows_them(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It follows them when they come, go and come back."""
+    """Members may be loaded, unloaded and loaded again."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
@@ -514,7 +514,7 @@ async def test_a_bank_loads_before_its_members_and_without_them(
     await settle(hass)
     assert shown(bank, hass, "batteries_reporting") == "0"
     assert shown(bank, hass, "state_of_charge") == "unavailable"
-    # Nobody has tried them yet: nothing is known to be missing.
+    # No connection was tried yet: nothing is known to be missing.
     assert shown(bank, hass, "battery_missing") == "unknown"
     for entry in entries:
         assert await hass.config_entries.async_setup(entry.entry_id)
@@ -537,10 +537,10 @@ async def test_a_bank_loads_before_its_members_and_without_them(
     assert shown(bank, hass, "remaining_capacity") == "100.0"
 
 
-async def test_batteries_keep_their_beat_and_actions_their_targets(
+async def test_bank_does_not_change_poll_phases_and_action_targets(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A bank is no battery: it takes no turn, and stands for its members."""
+    """A bank is not polled, and stands for its members as a target."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     await asyncio.sleep(60)

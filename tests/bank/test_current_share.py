@@ -8,8 +8,8 @@ import pytest
 from custom_components.voltgo_vlrv.bank.current_share import WINDOW, MovingAverage
 
 
-def test_a_value_holds_until_the_next_one() -> None:
-    """By time, not by how often it is told."""
+def test_moving_average_weights_each_value_by_its_time() -> None:
+    """Not by how often it is reported."""
     average = MovingAverage()
     assert average.value is None
     average.add(0, 10)
@@ -21,8 +21,8 @@ def test_a_value_holds_until_the_next_one() -> None:
     assert average.covered == 60
 
 
-def test_after_a_while_old_values_are_forgotten() -> None:
-    """Not abruptly: a third is left after one window."""
+def test_moving_average_after_one_window_has_a_third_of_the_old_value() -> None:
+    """Old values fade out, they do not end abruptly."""
     average = MovingAverage()
     for time in range(0, 10_000, 10):
         average.add(time, 100)
@@ -31,7 +31,7 @@ def test_after_a_while_old_values_are_forgotten() -> None:
     assert average.value == pytest.approx(100 / 2.71828, rel=0.001)
 
 
-def test_a_clock_that_goes_back_counts_nothing() -> None:
+def test_moving_average_with_a_time_that_goes_back_is_unchanged() -> None:
     """The value is held from then on."""
     average = MovingAverage()
     average.add(100, 10)
@@ -46,7 +46,9 @@ def test_a_clock_that_goes_back_counts_nothing() -> None:
         st.tuples(st.floats(0, 600), st.floats(-500, 500)), min_size=1, max_size=50
     )
 )
-def test_a_mean_lies_between_its_values(steps: list[tuple[float, float]]) -> None:
+def test_moving_average_of_any_values_is_between_them(
+    steps: list[tuple[float, float]],
+) -> None:
     """However they are spaced."""
     average = MovingAverage()
     time = 0.0

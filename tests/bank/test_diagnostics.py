@@ -1,4 +1,4 @@
-"""What an owner can download about a bank: everything, at any time, nothing private."""
+"""What a user can download about a bank: everything, at any time, nothing private."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def download(
     return dict(json.loads(text))
 
 
-async def test_a_bank_is_told_in_full_and_without_addresses(
+async def test_diagnostics_of_a_bank_are_complete_and_redacted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Members have numbers; also when the bank or a member is not set up."""

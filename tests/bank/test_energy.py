@@ -75,8 +75,8 @@ def totals(energy: BankEnergy) -> list[float]:
     return [energy.total(direction) for direction in DIRECTIONS]
 
 
-async def test_a_new_bank_begins_with_the_sum(energy: BankEnergy) -> None:
-    """Of those that are there; who comes later makes no step."""
+async def test_bank_energy_of_a_new_bank_is_the_sum(energy: BankEnergy) -> None:
+    """Of the members that report; one that reports later makes no step."""
     assert totals(energy) == [0, 0]
     energy.update("ABC", {})
     energy.update("ABC", {"A": Flow(5, 4), "B": Flow(1, 2)})
@@ -87,10 +87,10 @@ async def test_a_new_bank_begins_with_the_sum(energy: BankEnergy) -> None:
     assert totals(energy) == [7, 8]
 
 
-async def test_who_leaves_takes_nothing_and_who_returns_brings_nothing(
+async def test_bank_energy_with_members_that_change_makes_no_step(
     energy: BankEnergy,
 ) -> None:
-    """Only what is counted while it belongs to the bank."""
+    """Only what a battery counts while it belongs to the bank is added."""
     energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
     energy.update("A", {"A": Flow(5, 4)})
     assert totals(energy) == [6, 6]
@@ -101,7 +101,9 @@ async def test_who_leaves_takes_nothing_and_who_returns_brings_nothing(
     assert totals(energy) == [8, 7]
 
 
-async def test_a_counter_that_fell_counts_on_from_there(energy: BankEnergy) -> None:
+async def test_bank_energy_after_a_counter_fell_continues_from_there(
+    energy: BankEnergy,
+) -> None:
     """A battery whose file was lost, or whose last minutes a power cut took."""
     energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
     energy.update("AB", {"A": Flow(0, 0)})
@@ -126,11 +128,11 @@ MEMBERS = "ABCD"
         max_size=30,
     )
 )
-async def test_whatever_happens_the_totals_never_fall(
+async def test_bank_energy_with_any_events_never_falls(
     hass: HomeAssistant,
     steps: list[tuple[set[str], dict[str, Flow]]],
 ) -> None:
-    """Members come, go, are silent, start at nothing."""
+    """Members are added, removed, silent, or start at zero."""
     energy_store = EntryStore(hass, ENTRY, "bank")
     energy = BankEnergy(hass, energy_store)
     before = [0.0, 0.0]
@@ -144,13 +146,13 @@ async def test_whatever_happens_the_totals_never_fall(
     await energy_store.async_remove()
 
 
-# --- what is kept ----------------------------------------------------------------------
+# --- what is stored --------------------------------------------------------------------
 
 
-async def test_totals_outlive_a_restart(
+async def test_bank_energy_after_a_restart_continues(
     hass: HomeAssistant, energy_store: EntryStore, energy: BankEnergy
 ) -> None:
-    """And what the members count meanwhile is not lost."""
+    """What the members count meanwhile is not lost."""
     energy.update("AB", {"A": Flow(5, 4), "B": Flow(1, 2)})
     energy.update("A", {"A": Flow(5, 4)})
     await energy_store.async_save()
@@ -163,10 +165,10 @@ async def test_totals_outlive_a_restart(
     assert totals(other) == [8, 6]
 
 
-async def test_a_power_cut_lets_nothing_fall_and_counts_nothing_twice(
+async def test_bank_energy_after_a_power_cut_neither_falls_nor_counts_twice(
     hass: HomeAssistant, energy_store: EntryStore, energy: BankEnergy
 ) -> None:
-    """The file is minutes old; the members know better, or have lost them as well."""
+    """The file is minutes old; the members' totals are newer, or lost as well."""
     energy.update("AB", {"A": Flow(5, 0), "B": Flow(1, 0)})
     await energy_store.async_save()
     other_store = EntryStore(hass, ENTRY, "bank")
@@ -206,7 +208,9 @@ async def test_a_power_cut_lets_nothing_fall_and_counts_nothing_twice(
         ),
     ],
 )
-async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> None:
+async def test_bank_energy_with_a_damaged_file_starts_empty(
+    hass: HomeAssistant, data: str
+) -> None:
     """Nothing raises, and no number is taken that can be no total."""
 
     def put() -> None:
@@ -234,10 +238,10 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, data: str) -> Non
 # --- in Home Assistant -----------------------------------------------------------------
 
 
-async def test_a_bank_is_kept_over_a_restart_and_forgotten_with_its_entry(
+async def test_bank_energy_file_is_restored_and_removed_with_the_entry(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Removing the bank removes its file."""
+    """With a lost file, counting continues from the last state."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     before = bank.runtime_data.energy.total(DISCHARGED)
@@ -266,7 +270,7 @@ async def drained_pair(
     return pair
 
 
-async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
+async def test_bank_energy_of_disabled_batteries_begins_without_a_step(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """From zero to what they have counted so far would be energy of one moment."""
@@ -286,12 +290,12 @@ async def test_a_bank_of_batteries_that_are_switched_off_begins_without_a_step(
         )
 
 
-async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(
+async def test_bank_energy_read_during_removal_leaves_no_file(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An SD card takes its time, and the batteries go on counting meanwhile."""
+    """An SD card is slow, and the batteries count meanwhile."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     for pack in pair:
@@ -310,10 +314,10 @@ async def test_what_is_read_while_a_bank_is_removed_leaves_no_file(
     assert not await hass.async_add_executor_job(file_of(hass, bank.entry_id).exists)
 
 
-async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
+async def test_bank_energy_after_an_early_power_cut_makes_no_step(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It would begin with the first battery that loads, and statistics show a step."""
+    """Without a file, the bank would begin with the first battery that loads."""
     pair = await drained_pair(hass, bluetooth_env, 1200)
     bank = await add_bank(hass, [pack.address for pack in pair])
     before = float(shown(bank, hass, "energy_discharged") or "")
@@ -331,7 +335,7 @@ async def test_a_power_cut_soon_after_a_bank_was_added_costs_nothing(
         assert before <= total < before + 0.03
 
 
-async def test_a_new_bank_of_the_same_name_counts_for_itself(
+async def test_bank_energy_of_a_new_bank_with_a_used_name_starts_apart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant remembers states by their names, also those of a deleted bank."""

@@ -1,4 +1,4 @@
-"""What a bank shows, over the virtual link: true sums, or none."""
+"""What a bank shows, over the simulated radio: true sums, or none."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def states_of(hass: HomeAssistant, entity_id: str) -> list[str]:
     return seen
 
 
-async def test_two_batteries_are_one(
+async def test_bank_entities_of_two_batteries_show_their_aggregate(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every value, from what the two report."""
@@ -135,10 +135,10 @@ async def test_two_batteries_are_one(
     assert attribute(bank, hass, "batteries_reporting", "members") == 2
 
 
-async def test_a_bank_is_shown_like_a_battery(
+async def test_bank_entities_have_the_units_and_digits_of_a_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """In the same units and digits, so that the two can be put into one graph."""
+    """So that the two can be put into one graph."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     for entry in (bank, async_batteries(hass)[0]):
@@ -171,10 +171,10 @@ async def test_a_bank_is_shown_like_a_battery(
     assert {"full_capacity", "remaining_capacity", "charge_power"} < set(keys)
 
 
-async def test_the_page_of_a_bank_is_a_decision(
+async def test_bank_entities_enabled_by_default_are_the_listed_ones(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """What is switched on at first, and what is not."""
+    """The page of a bank has few entities at first."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     registry = er.async_get(hass)
     assert {
@@ -185,7 +185,7 @@ async def test_the_page_of_a_bank_is_a_decision(
 
 
 @pytest.mark.parametrize("language", ["de", "en", "es", "fr", "nl"])
-async def test_every_entity_has_a_name_and_a_state_in_each_language(
+async def test_entities_in_each_language_have_distinct_names_and_states(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, language: str
 ) -> None:
     """No two have the same, and the names inside of a state are filled in."""
@@ -209,10 +209,10 @@ async def test_every_entity_has_a_name_and_a_state_in_each_language(
     assert (", cell " in cell) is (language == "en")
 
 
-async def test_a_bank_that_does_not_change_writes_nothing(
+async def test_bank_states_without_a_change_are_not_written(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Although it hears of every poll."""
+    """Although the bank is recalculated after every poll."""
     pair = packs(2)
     for pack in pair:
         pack.hold = True
@@ -236,7 +236,7 @@ async def silenced(
 async def released(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, address: str
 ) -> None:
-    """Let go of a battery; its own entities keep their values."""
+    """Release a battery; its own entities keep their values."""
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == address)
     await entry.runtime_data.connection.async_release()
     await settle(hass)
@@ -246,13 +246,13 @@ async def released(
 @pytest.mark.parametrize(
     ("lose", "missing"), [(silenced, "on"), (released, "off")], ids=["off", "released"]
 )
-async def test_without_one_battery_sums_are_unknown_and_not_smaller(
+async def test_bank_sums_without_one_battery_are_unknown_until_it_returns(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     lose: Callable[[HomeAssistant, BluetoothEnvironment, str], object],
     missing: str,
 ) -> None:
-    """And come back by themselves. Who was let go on purpose is not missing."""
+    """A member that was released on purpose is not missing."""
     trio = packs(3)
     bank = await async_setup_bank(hass, bluetooth_env, trio)
     await enable(hass, bank)
@@ -274,7 +274,7 @@ async def test_without_one_battery_sums_are_unknown_and_not_smaller(
     assert attribute(bank, hass, "battery_missing", "batteries") == (
         ["ZT-12.8V100Ah-0001"] if missing == "on" else []
     )
-    # One that nobody hears may have tripped.
+    # One that is out of range may have tripped.
     assert shown(bank, hass, "any_protection") == "unknown"
     if missing == "on":
         await bluetooth_env.peripherals[gone].start()
@@ -285,10 +285,10 @@ async def test_without_one_battery_sums_are_unknown_and_not_smaller(
     assert shown(bank, hass, "any_protection") == "off"
 
 
-async def test_a_silent_battery_stands_for_as_long_as_its_own_values(
+async def test_bank_values_of_an_unresponsive_member_expire_with_its_own(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One missed poll is nothing; values that stand no longer are nobody's."""
+    """One missed poll changes nothing; expired values count no longer."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     address = pair[0].address
@@ -300,10 +300,10 @@ async def test_a_silent_battery_stands_for_as_long_as_its_own_values(
     assert shown(bank, hass, "current") == "unknown"
 
 
-async def test_nobody_reports(
+async def test_bank_entities_without_reporting_members_are_unavailable(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """What needs no battery to be true stands."""
+    """What needs no battery to be true is still shown."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     for pack in pair:
@@ -316,10 +316,10 @@ async def test_nobody_reports(
     assert shown(bank, hass, "energy_charged") == "0.0"
 
 
-async def test_values_from_before_a_restart_are_no_news(
+async def test_bank_entities_leave_out_values_from_before_a_restart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The battery's own entities show them for a minute; a sum of them would be a lie."""
+    """The battery's own entities show them for a minute; a sum of them would be wrong."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
@@ -343,7 +343,7 @@ async def test_values_from_before_a_restart_are_no_news(
 # --- one is different ---------------------------------------------------------------------
 
 
-async def test_an_isolated_battery_is_named_and_left_out(
+async def test_bank_entities_name_and_leave_out_an_isolated_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its 0 % is not the bank's state of charge, and its share is not missing."""
@@ -364,7 +364,7 @@ async def test_an_isolated_battery_is_named_and_left_out(
     assert shown(bank, hass, "state_of_charge_spread") == "70"
     assert shown(bank, hass, "current") == "-40.0"
     assert shown(bank, hass, "current_imbalance") == "0"
-    # The others rest: it is cut off all the same.
+    # It stays isolated while the others are idle.
     for pack in trio[:2]:
         set_reported(pack, current=0.0)
     await wait_for_poll()
@@ -375,7 +375,7 @@ async def test_an_isolated_battery_is_named_and_left_out(
     assert attribute(bank, hass, "battery_isolated", "batteries") == []
 
 
-async def test_a_cold_battery_makes_the_bank_too_cold(
+async def test_bank_with_one_cold_battery_is_too_cold(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The charger feeds all of them."""
@@ -387,7 +387,7 @@ async def test_a_cold_battery_makes_the_bank_too_cold(
     assert shown(bank, hass, "lowest_temperature") == "0"
 
 
-async def test_low_battery_follows_the_bank_and_has_a_hysteresis(
+async def test_bank_low_battery_follows_the_bank_with_hysteresis(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """20 % at first, and 2 % more to end it."""
@@ -408,7 +408,7 @@ async def test_low_battery_follows_the_bank_and_has_a_hysteresis(
 # --- over time ----------------------------------------------------------------------------
 
 
-async def test_an_estimate_is_steady_under_a_steady_load(
+async def test_bank_runtime_under_a_steady_load_is_steady(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """By less than a fifth from minute to minute, and right; unknown at idle."""
@@ -442,7 +442,7 @@ async def test_an_estimate_is_steady_under_a_steady_load(
     assert to_full == pytest.approx(missing / 40, abs=tolerance)
 
 
-async def test_a_peak_between_two_polls_is_no_imbalance(
+async def test_current_imbalance_with_a_peak_between_two_polls_is_unchanged(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The batteries are read one after the other, so their currents are averaged."""
@@ -473,7 +473,7 @@ def counted(hass: HomeAssistant, direction: str) -> float:
     )
 
 
-async def test_energy_is_the_sum_and_never_falls(
+async def test_bank_energy_sensors_show_the_sum_and_never_fall(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Through a missing battery, reloads of everything, a removal and an addition."""

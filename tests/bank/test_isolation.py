@@ -80,12 +80,12 @@ async def rest(trio: list[SimulatedBattery]) -> None:
     await wait_for_poll()
 
 
-async def test_a_battery_that_is_not_heard_is_still_cut_off(
+async def test_isolated_battery_out_of_range_stays_isolated(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Out of range or switched off as the notice says; also when it is back at rest."""
+    """Out of range or switched off as the issue says; also when it is back at rest."""
     bank, trio = await parted(hass, bluetooth_env)
     caplog.clear()
     peripheral = bluetooth_env.peripherals[trio[2].address]
@@ -110,10 +110,10 @@ async def test_a_battery_that_is_not_heard_is_still_cut_off(
     assert "ZT-12.8V100Ah-0003 is active again" in caplog.text
 
 
-async def test_a_battery_that_is_released_or_off_is_still_cut_off(
+async def test_isolated_battery_that_is_released_or_off_stays_isolated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """To look at it with the app, the owner lets it go; and nobody may be heard."""
+    """The user releases it to look at it with the app; and none may be in range."""
     bank, trio = await parted(hass, bluetooth_env)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == trio[2].address)
     await entry.runtime_data.connection.async_release()
@@ -127,15 +127,15 @@ async def test_a_battery_that_is_released_or_off_is_still_cut_off(
     assert shown(bank, hass, "state_of_charge") == "unavailable"
 
 
-async def test_a_reload_at_rest_forgets_nobody(
+async def test_isolation_after_a_reload_at_rest_is_remembered(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Options, another name or a restart: nothing that a battery has said."""
+    """Options, another name or a restart change nothing that a battery has reported."""
     bank, trio = await parted(hass, bluetooth_env)
     await rest(trio)
     await hass.config_entries.async_reload(bank.entry_id)
     await settle(hass)
-    # The two minutes do not begin anew.
+    # The two minutes do not start again.
     still_isolated(hass, bank)
     await asyncio.sleep(200)
     still_isolated(hass, bank)
@@ -149,10 +149,10 @@ async def test_a_reload_at_rest_forgets_nobody(
     still_isolated(hass, bank)
 
 
-async def test_a_reload_does_not_shorten_the_two_minutes(
+async def test_isolation_issue_after_a_reload_still_waits_two_minutes(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A protection that releases by itself bothers nobody, also not after a restart."""
+    """A protection that releases by itself raises no issue, also not after a restart."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
@@ -166,10 +166,10 @@ async def test_a_reload_does_not_shorten_the_two_minutes(
     assert "bank_isolated" in issues(hass)
 
 
-async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
+async def test_isolation_is_stored_at_once_and_removed_with_the_bank(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """An empty bank means that the power is about to go."""
+    """An empty bank means that the power is about to fail."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
@@ -184,10 +184,10 @@ async def test_it_is_written_down_at_once_and_forgotten_with_the_bank(
     assert not await hass.async_add_executor_job(path.exists)
 
 
-async def test_each_has_its_own_time(
+async def test_isolation_of_each_battery_has_its_own_time(
     hass: HomeAssistant, fast_clock: FastClock
 ) -> None:
-    """Also when it is written down again because of another."""
+    """Also when it is stored again because of another battery."""
     first_store = EntryStore(hass, "01BANK", "bank")
     first = Isolation(hass, first_store)
     now = hass.loop.time()
@@ -208,10 +208,10 @@ async def test_each_has_its_own_time(
     await first_store.async_remove()
 
 
-async def test_who_leaves_the_bank_is_isolated_from_nothing(
+async def test_isolation_of_a_former_member_ends(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Also while it is not heard; and when it returns it has to be found out anew."""
+    """Also while it is out of range; as a member again, it has to be found out again."""
     bank, trio = await parted(hass, bluetooth_env)
     await rest(trio)
     await bluetooth_env.peripherals[trio[2].address].stop()
@@ -245,13 +245,13 @@ async def test_who_leaves_the_bank_is_isolated_from_nothing(
         ('{"since": {"A4:C1:37:00:0A:02": "2026-01-01T00:00:00"}}', [2]),
     ],
 )
-async def test_a_damaged_file_is_left_out(
+async def test_isolation_with_a_damaged_file_is_empty(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     data: str,
     isolated: list[int],
 ) -> None:
-    """Nothing raises, and who is no member is nobody."""
+    """Nothing raises, and unknown members are left out."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     for entry in (bank, *async_batteries(hass)):

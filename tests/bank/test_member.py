@@ -25,7 +25,7 @@ from tests.common import POLL_INTERVAL, issues
 from tests.vlrv.samples import status
 
 
-async def test_reading_of_a_member_is_created_once_for_each_sample(
+async def test_member_reading_is_created_once_for_each_sample(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Recalculating the bank, as after a poll of another member, creates none."""
@@ -44,7 +44,7 @@ async def test_reading_of_a_member_is_created_once_for_each_sample(
     assert coordinator.readings[1] is not before[1]
 
 
-async def test_update_action_of_a_bank_entity_recalculates_and_polls_no_member(
+async def test_bank_entity_update_action_recalculates_and_polls_no_member(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """`homeassistant.update_entity` is offered for each entity of Home Assistant."""

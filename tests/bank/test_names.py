@@ -1,4 +1,4 @@
-"""What batteries and banks are called: by the name that their owner gave their page."""
+"""Names of batteries and banks: those that the user gave to their devices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import device_of, wait_until
 
 
-async def test_batteries_are_called_what_their_owner_calls_them(
+async def test_member_name_is_the_one_that_the_user_gave(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As on the battery's page, at once, and again after a restart."""
@@ -82,10 +82,10 @@ async def test_batteries_are_called_what_their_owner_calls_them(
     assert named() == before
 
 
-async def test_a_bank_is_called_what_its_owner_calls_it(
+async def test_bank_name_in_issues_is_the_one_that_the_user_gave(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """In its notices, too."""
+    """The bank's repair issues use it, too."""
     bank = await async_setup_bank(
         hass, bluetooth_env, packs(2, module_id=1), inverter=True
     )

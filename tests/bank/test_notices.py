@@ -64,34 +64,34 @@ def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:
         ([None, 3], {}),
         ([None, 1], {}),
         ([None, None], {}),
-        # Nobody takes 1 from the one that may have it.
+        # No other battery takes 1 from the one that may have it.
         ([None, 3, 3], {"C": 2}),
         ([None, 2, 2], {"C": 3}),
         ([1, None, 1], {"C": 2}),
     ],
 )
-def test_who_has_to_be_set_to_what(
+def test_module_id_plan_changes_as_few_batteries_as_possible(
     reported: list[int | None], expected: dict[str, int]
 ) -> None:
-    """As few as can be; what is not known is neither blamed nor counted on."""
+    """An unknown ID is neither blamed nor counted on."""
     members = [
         ModuleId(key, number) for key, number in zip("ABC", reported, strict=False)
     ]
     assert plan(members) == expected
 
 
-def test_what_was_set_already_is_kept() -> None:
-    """It waits for its power cycle; another proposal would send the owner in circles."""
+def test_module_id_plan_keeps_a_pending_id() -> None:
+    """It waits for its power cycle; another proposal would send the user in circles."""
     assert plan([ModuleId("A", 1), ModuleId("B", 1, 9)]) == {"B": 9}
     assert plan([ModuleId("A", 1, 5), ModuleId("B", 1)]) == {"A": 5}
     assert plan([ModuleId("A", 2, 5), ModuleId("B", 2, 5)]) == {"A": 5, "B": 1}
 
 
-def test_the_first_id_is_left_to_who_has_not_told_its_own() -> None:
+def test_module_id_plan_with_an_unknown_id_leaves_the_first_to_it() -> None:
     """After a restart with battery 1 away: the same answer as when it is back."""
     away = [ModuleId("A", None), ModuleId("B", 2), ModuleId("C", 2)]
     assert plan(away) == plan([ModuleId("A", 1), *away[1:]]) == {"C": 3}
-    # What the owner has set already stays.
+    # What the user has set already stays.
     assert plan([*away[:2], ModuleId("C", 2, 1)]) == {"C": 1}
 
 
@@ -103,10 +103,10 @@ def test_the_first_id_is_left_to_who_has_not_told_its_own() -> None:
         max_size=LAST,
     )
 )
-def test_who_follows_the_plan_has_no_conflict(
+def test_module_id_plan_that_is_followed_ends_the_conflict(
     numbers: list[tuple[int | None, int | None]],
 ) -> None:
-    """And there is a plan exactly when there is a conflict."""
+    """There is a plan exactly when there is a conflict."""
     members = [ModuleId(str(index), *number) for index, number in enumerate(numbers)]
     changes = plan(members)
     assert bool(changes) is is_conflict(members)
@@ -121,7 +121,7 @@ def test_who_follows_the_plan_has_no_conflict(
 # --- module IDs, in Home Assistant -------------------------------------------------------------
 
 
-async def test_without_an_inverter_module_ids_do_not_matter(
+async def test_module_id_issue_without_an_inverter_is_not_created(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All have 1 when they come out of the box (manual 6: no further action)."""
@@ -130,7 +130,7 @@ async def test_without_an_inverter_module_ids_do_not_matter(
     assert issues(hass) == {}
 
 
-async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
+async def test_module_id_issue_for_a_duplicate_ends_when_it_is_reported_changed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With what to set; and gone when the battery reports it, not when it was sent."""
@@ -145,7 +145,7 @@ async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
     }
     assert issues(hass) == expected
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[1].address)
-    # A battery that is set up anew has not told its ID yet; it is still the same.
+    # A battery that is set up again has not reported its ID yet; it is still the same.
     removed: list[str] = []
 
     @callback
@@ -168,10 +168,10 @@ async def test_the_same_module_id_twice_is_reported_until_it_is_changed(
     assert bank.runtime_data.members[pair[1].address].module_id == 7
 
 
-async def test_nobody_with_the_first_module_id(
+async def test_module_id_issue_without_a_first_id_follows_the_option(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Then no battery talks to the inverter. The option takes the notice back."""
+    """Then no battery talks to the inverter. The option takes the issue back."""
     pair = packs(2)
     for number, pack in enumerate(pair, 4):
         pack.settings.module_id = number
@@ -195,10 +195,10 @@ async def test_nobody_with_the_first_module_id(
 # --- the others --------------------------------------------------------------------------------
 
 
-async def test_an_isolated_battery_is_reported_with_its_danger(
+async def test_isolation_issue_lasts_as_long_as_the_isolation(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not for a protection that releases by itself, and only while it lasts."""
+    """Not for a protection that releases by itself."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     set_reported(pair[0], current=-20.0)
@@ -232,7 +232,7 @@ async def test_an_isolated_battery_is_reported_with_its_danger(
         ({"capacity": 108.0}, None),
     ],
 )
-async def test_different_batteries_are_reported(
+async def test_different_batteries_issue_names_the_difference(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     second: dict[str, Any],
@@ -280,7 +280,7 @@ def member(number: int, **changes: Any) -> MemberSnapshot:
     )
 
 
-def test_notices_of_a_bank_without_fault_are_none() -> None:
+def test_issues_of_a_bank_without_fault_are_none() -> None:
     """Neither with an inverter nor without one."""
     pair = (member(1), member(2))
     assert list(notices(snapshot(*pair))) == []
@@ -309,7 +309,7 @@ def test_notices_of_a_bank_without_fault_are_none() -> None:
         ({"info": None}, []),
     ],
 )
-def test_notices_of_a_changed_member_name_the_cause(
+def test_issues_of_a_changed_member_name_the_cause(
     changes: dict[str, Any], expected: list[str]
 ) -> None:
     """Each cause has an issue of its own, and an unknown value is no cause."""
@@ -318,7 +318,7 @@ def test_notices_of_a_changed_member_name_the_cause(
     assert found == expected
 
 
-def test_notice_of_an_isolated_member_is_an_error_and_others_are_warnings() -> None:
+def test_issue_of_an_isolated_member_is_an_error_and_others_are_warnings() -> None:
     """Connecting an isolated battery to the others is dangerous."""
     single = snapshot(member(1, isolated_for=ISOLATED_FOR, module_id=2), inverter=True)
     assert {n.translation_key: n.severity for n in notices(single)} == {
@@ -328,7 +328,7 @@ def test_notice_of_an_isolated_member_is_an_error_and_others_are_warnings() -> N
     }
 
 
-def test_notice_of_mixed_members_leaves_out_an_unknown_capacity() -> None:
+def test_issue_of_mixed_members_leaves_out_an_unknown_capacity() -> None:
     """It is not shown as 0 Ah, and a name from the air brings no markup."""
     info = BatteryInfo(name="ZT-1", cell_count=8, full_capacity=None, board="<b>X*1")
     (notice,) = notices(snapshot(member(1), member(2, info=info)))
@@ -340,7 +340,7 @@ def test_notice_of_mixed_members_leaves_out_an_unknown_capacity() -> None:
     assert not set("<>[]*`") & set(second)
 
 
-async def test_a_bank_with_one_battery_left_is_reported_until_it_has_two(
+async def test_single_battery_issue_lasts_until_the_bank_has_two(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also over a restart; the batteries that are left are not its fault."""

@@ -1,4 +1,4 @@
-"""Who is missing: nobody whose own values still stand, and nobody forever unknown."""
+"""Missing batteries: none with fresh values of its own, and none unknown forever."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, value, wait_until
 
 
-async def test_who_is_taken_back_is_not_missing(
+async def test_missing_batteries_after_a_resume_are_none(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The battery's own values stand until it is read, however old they are by then."""
+    """The battery's own values stay fresh until it is read, however old they are."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
@@ -52,10 +52,10 @@ async def test_who_is_taken_back_is_not_missing(
     assert shown(bank, hass, "battery_missing") == "off"
 
 
-async def test_the_end_of_a_release_of_all_reports_nobody(
+async def test_missing_batteries_after_a_release_of_all_are_none(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """They come back one after the other."""
+    """They reconnect one after the other."""
     trio = packs(3)
     bank = await async_setup_bank(hass, bluetooth_env, trio)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
@@ -71,10 +71,10 @@ async def test_the_end_of_a_release_of_all_reports_nobody(
     assert seen == []
 
 
-async def test_who_does_not_come_back_after_a_release_is_missing(
+async def test_missing_batteries_contain_one_that_does_not_resume(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """When its own values stand no longer."""
+    """As soon as its own values have expired."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     connection = async_batteries(hass)[0].runtime_data.connection
@@ -90,10 +90,10 @@ async def test_who_does_not_come_back_after_a_release_is_missing(
     assert shown(bank, hass, "battery_missing") == "on"
 
 
-async def test_taken_back_after_a_restart_is_not_missing(
+async def test_missing_batteries_after_a_restart_and_a_resume_are_none(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A release outlives a restart, and so does what the battery said before it."""
+    """A release outlives a restart, and so does the sample from before it."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
@@ -117,15 +117,15 @@ async def test_taken_back_after_a_restart_is_not_missing(
     assert changes == []
 
 
-async def test_nobody_is_missing_during_a_firmware_update(
+async def test_missing_batteries_during_a_firmware_update_are_none(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """Polling pauses, and the battery's own values stand, also until it is read again."""
+    """Polling pauses, and the battery's own values stay fresh until it is read again."""
     pair = packs(2)
     pair[0].firmware_receiver = FirmwareReceiver(restart_for=45.0)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
-    # On a real link the transfer itself takes minutes.
+    # Over a real connection the transfer itself takes minutes.
     hass.config_entries.async_update_entry(entry, options={"availability": 30})
     await upload(hass, entry, tmp_path)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
@@ -143,10 +143,10 @@ async def test_nobody_is_missing_during_a_firmware_update(
 
 
 @pytest.mark.parametrize("taken_back", [False, True])
-async def test_who_was_tried_in_vain_for_a_while_is_missing(
+async def test_missing_batteries_contain_one_with_failed_attempts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, taken_back: bool
 ) -> None:
-    """However long its own values may stand."""
+    """However long its own values stay fresh."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
@@ -176,10 +176,10 @@ async def test_who_was_tried_in_vain_for_a_while_is_missing(
     assert shown(bank, hass, "battery_missing") == "off"
 
 
-async def test_who_waits_for_its_turn_is_not_missing(
+async def test_missing_batteries_leave_out_one_that_waits_for_its_turn(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Many batteries connect one after the other: it counts that it was tried."""
+    """Many batteries connect one after the other: only failed attempts count."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)

@@ -1,4 +1,4 @@
-"""All batteries are let go on purpose: what the bank showed last stands, as theirs does."""
+"""All batteries are released: the bank shows its last values, as they do."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ async def loaded(
 
 
 async def release_all(hass: HomeAssistant) -> None:
-    """Let go of one battery after the other."""
+    """Release one battery after the other."""
     for entry in async_batteries(hass):
         await entry.runtime_data.connection.async_release()
     await settle(hass)
 
 
-async def test_a_bank_that_is_released_keeps_its_values(
+async def test_released_bank_shows_its_last_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All of them, for as long as it lasts; and none is missing, or turns unavailable."""
@@ -103,10 +103,10 @@ async def test_a_bank_that_is_released_keeps_its_values(
     assert shown(bank, hass, "current_imbalance") == "unknown"
 
 
-async def test_values_of_different_times_make_no_sum(
+async def test_released_bank_with_values_of_different_times_shows_no_sum(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Each battery's last word stands; together they never were true."""
+    """Each battery shows its last values, which were never true at the same time."""
     bank = await loaded(hass, bluetooth_env)
     entries = async_batteries(hass)
     await entries[0].runtime_data.connection.async_release()
@@ -123,7 +123,7 @@ async def test_values_of_different_times_make_no_sum(
         assert shown(bank, hass, key) == "unknown", key
 
 
-async def test_a_released_bank_stands_over_a_restart_as_its_batteries_do(
+async def test_released_bank_after_a_restart_shows_its_last_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A release outlives it; times to empty are gone, as they are for a battery."""
@@ -167,7 +167,7 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
     await settle(hass)
     assert shown(bank, hass, "battery_missing") == "on"
     assert shown(bank, hass, "state_of_charge") == "unavailable"
-    # Its own values do not stand: it was away before it was let go.
+    # Its own values have expired: it was away before it was released.
     await entries[0].runtime_data.connection.async_release()
     await settle(hass)
     assert shown(bank, hass, "battery_missing") == "off"
@@ -175,7 +175,7 @@ async def test_a_released_bank_without_one_of_its_batteries_is_unavailable(
     assert shown(bank, hass, "current") == "unknown"
 
 
-async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
+async def test_released_bank_after_a_loss_does_not_show_earlier_values(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A time to empty that was shown before a battery was missing is no last value."""
@@ -195,10 +195,10 @@ async def test_what_lies_before_a_loss_does_not_come_back_with_a_release(
     assert shown(bank, hass, "current_imbalance") == "unknown"
 
 
-async def test_nobody_is_cut_off_by_what_was_said_before(
+async def test_isolation_during_a_release_does_not_change(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Nor joined: who is isolated when all are let go stays so, and nobody else is."""
+    """A battery that was isolated at the release stays so, and no other becomes it."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     entries = async_batteries(hass)
@@ -213,10 +213,10 @@ async def test_nobody_is_cut_off_by_what_was_said_before(
     assert attribute(bank, hass, "battery_isolated", "batteries") == []
 
 
-async def test_who_is_taken_back_reports_alone(
+async def test_bank_with_one_resumed_and_one_released_battery_has_no_sums(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """With one of them back and one released, the sums are unknown as before."""
+    """The sums are unknown, as before the release."""
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     await release_all(hass)

@@ -18,7 +18,7 @@ async def test_first_connection_closes_stale_ones_before_it_once(
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A killed Home Assistant may have left one, which nobody else would close."""
+    """A killed Home Assistant may have left one, which no other program closes."""
     closed: list[tuple[str, int]] = []
 
     async def close(address: str) -> None:

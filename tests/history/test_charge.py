@@ -15,7 +15,7 @@ from custom_components.voltgo_vlrv.history.runtime import ChargeGauge
 from tests.vlrv.samples import status
 
 
-def test_the_charge_is_what_the_battery_counts() -> None:
+def test_charge_is_the_one_that_the_battery_counts() -> None:
     """Cut off to whole Ah, or tenths; else its share of the full capacity."""
     found = charge_of(
         status(remaining_capacity=79.0, full_capacity=100.0, state_of_charge=80)
@@ -63,7 +63,7 @@ def test_the_charge_is_what_the_battery_counts() -> None:
         (0, 1, 4, 0),
     ],
 )
-def test_stored_energy_is_as_fine_as_the_battery_counts(
+def test_stored_energy_has_the_resolution_of_the_charge(
     left: float, step: float, cells: int, energy: int
 ) -> None:
     """Charge times nominal voltage; a full battery has what table 4-1 says."""
@@ -75,7 +75,7 @@ def test_stored_energy_is_as_fine_as_the_battery_counts(
     ("full_capacity", "cells", "energy"),
     [(100.0, 4, 1280.0), (200.4, 8, 5130.24), (100.0, 16, 5120.0), (None, 4, None)],
 )
-def test_energy_capacity_full_battery_has_the_nominal_energy(
+def test_energy_capacity_of_a_full_battery_is_the_nominal_energy(
     full_capacity: float | None, cells: int, energy: float | None
 ) -> None:
     """3.2 V for each cell; unknown where the battery does not know its capacity."""
@@ -83,7 +83,7 @@ def test_energy_capacity_full_battery_has_the_nominal_energy(
 
 
 @given(st.integers(0, 399), st.sampled_from([4, 8, 16]))
-def test_each_ampere_hour_shows(left: int, cells: int) -> None:
+def test_stored_energy_of_each_ampere_hour_is_distinct(left: int, cells: int) -> None:
     """Rounded, but never to the same."""
     one, two = (
         stored_energy(Charge(ah, ah, ah + 1, 400), cells) for ah in (left, left + 1)
@@ -91,7 +91,7 @@ def test_each_ampere_hour_shows(left: int, cells: int) -> None:
     assert one < two
 
 
-def test_the_gauge_runs_between_the_steps_and_never_beyond() -> None:
+def test_charge_gauge_stays_within_the_reported_step() -> None:
     """At a step it is where the step says."""
     gauge = ChargeGauge()
     gauge.add(0, -36, Charge(50, 50, 51, 100))

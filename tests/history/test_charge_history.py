@@ -21,11 +21,11 @@ NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 class Storage:
     """A battery that stands somewhere, with a clock that can be set."""
 
-    def __init__(self, kept: StoredHistory | None = None) -> None:
+    def __init__(self, stored: StoredHistory | None = None) -> None:
         """Start Home Assistant."""
         self.time = 1000.0
         self.now = NOW
-        self.history = ChargeHistory(self.time, kept)
+        self.history = ChargeHistory(self.time, stored)
 
     def passes(self, seconds: float) -> None:
         """Let time pass, unseen."""
@@ -52,10 +52,10 @@ class Storage:
 
     def restarts(self, off: float = 0.0) -> None:
         """Restart Home Assistant, which is off for some seconds."""
-        kept = self.history.as_stored(self.time, self.now)
+        stored = self.history.as_stored(self.time, self.now)
         self.now += timedelta(seconds=off)
         self.time = 5.0
-        self.history = ChargeHistory(self.time, kept)
+        self.history = ChargeHistory(self.time, stored)
 
     @property
     def due(self) -> float | None:
@@ -76,7 +76,7 @@ class Storage:
         *((55, 3), (None, 6)),
     ],
 )
-def test_the_intervals_are_those_of_the_manual(
+def test_recharge_intervals_are_those_of_the_manual(
     temperature: float | None, months: int
 ) -> None:
     """Table 6-2; without a temperature what 5.1.3 says for all long storage."""
@@ -90,7 +90,7 @@ def test_the_intervals_are_those_of_the_manual(
     assert stored.due == pytest.approx(-1, rel=0.02)
 
 
-def test_nothing_is_known_until_it_was_seen_full() -> None:
+def test_recharge_due_before_a_full_charge_is_unknown() -> None:
     """How much of the time had passed before is not known."""
     stored = Storage()
     assert stored.due is stored.last_full is None
@@ -105,7 +105,7 @@ def test_nothing_is_known_until_it_was_seen_full() -> None:
     assert stored.due is stored.last_full is None
 
 
-def test_a_battery_that_stands_full_is_not_charged_by_that() -> None:
+def test_full_charge_of_an_idle_full_battery_is_not_repeated() -> None:
     """Only a charger makes the date move on."""
     stored = Storage()
     stored.add(charging=True)
@@ -119,7 +119,7 @@ def test_a_battery_that_stands_full_is_not_charged_by_that() -> None:
     assert stored.due == pytest.approx(9, rel=0.01)
 
 
-def test_each_day_counts_by_its_own_temperature() -> None:
+def test_elapsed_fraction_counts_each_day_by_its_temperature() -> None:
     """Three months in the cold use up a third, one in the heat another."""
     stored = Storage()
     stored.add(15, charging=True)
@@ -134,8 +134,8 @@ def test_each_day_counts_by_its_own_temperature() -> None:
     assert stored.due == pytest.approx(0, abs=0.02)
 
 
-def test_day_and_night_do_not_make_the_date_jump() -> None:
-    """Warm days and cold nights: some hours each, and not three months at once."""
+def test_recharge_due_with_warm_days_and_cold_nights_is_steady() -> None:
+    """Some hours count for each temperature, and not three months at once."""
     stored = Storage()
     stored.add(15, charging=True)
     stored.stands(1, 15)
@@ -151,7 +151,7 @@ def test_day_and_night_do_not_make_the_date_jump() -> None:
         before = due
 
 
-def test_a_long_absence_counts_as_the_manual_does_without_temperature() -> None:
+def test_elapsed_fraction_of_a_long_absence_uses_no_temperature() -> None:
     """Cold before and after tells nothing of the summer between."""
     stored = Storage()
     stored.add(15, charging=True)
@@ -167,7 +167,7 @@ def test_a_long_absence_counts_as_the_manual_does_without_temperature() -> None:
 
 
 @pytest.mark.parametrize("off", [0.0, 3 * HOUR, 2 * MONTH])
-def test_a_restart_goes_on(off: float) -> None:
+def test_charge_history_after_a_restart_continues(off: float) -> None:
     """Also when Home Assistant was off for a winter."""
     stored = Storage()
     stored.add(15, charging=True)
@@ -189,7 +189,7 @@ def test_a_restart_goes_on(off: float) -> None:
     assert stored.last_full == NOW
 
 
-def test_a_charge_that_a_restart_hides_shows_by_what_was_before() -> None:
+def test_full_charge_during_a_restart_is_recognized() -> None:
     """Not full before, full after."""
     stored = Storage()
     stored.add(full=False)
@@ -199,8 +199,8 @@ def test_a_charge_that_a_restart_hides_shows_by_what_was_before() -> None:
 
 
 @pytest.mark.parametrize("jump", [-400, -1, 1, 400])
-def test_a_clock_that_is_set_moves_no_duration(jump: int) -> None:
-    """A charge that was seen stays as long ago as it is, and the rest as far away."""
+def test_charge_history_after_a_clock_change_keeps_durations(jump: int) -> None:
+    """A past charge is as long ago as before, and the due date as far away."""
     stored = Storage()
     stored.add(15, charging=True)
     stored.stands(1, 15)
@@ -209,7 +209,7 @@ def test_a_clock_that_is_set_moves_no_duration(jump: int) -> None:
     assert stored.due == pytest.approx(8, rel=0.01)
 
 
-def test_a_clock_that_is_late_after_a_start_costs_nothing() -> None:
+def test_charge_history_with_a_late_clock_at_the_start_loses_nothing() -> None:
     """A small computer without a battery of its own starts in the past."""
     stored = Storage()
     stored.add(15, charging=True)
@@ -240,8 +240,8 @@ def test_a_clock_that_is_late_after_a_start_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("late", [60, 365, 20000], ids=["days", "a year", "1970"])
-def test_a_run_with_a_late_clock_costs_nothing(late: int) -> None:
-    """Also where nobody sets it, as without internet; nor do several."""
+def test_charge_history_of_runs_with_a_late_clock_loses_nothing(late: int) -> None:
+    """Also where the clock is never set, as without internet, and over several runs."""
     stored = Storage()
     stored.add(15, charging=True)
     stored.stands(1, 15)
@@ -250,7 +250,7 @@ def test_a_run_with_a_late_clock_costs_nothing(late: int) -> None:
         stored.now -= timedelta(days=late)
         stored.add(15)
         stored.stands(0.1, 15)
-        # What is kept is kept by that clock.
+        # What is stored is stored by that clock.
         stored.restarts(60)
         stored.now += timedelta(days=late)
         stored.add(15)
@@ -258,7 +258,7 @@ def test_a_run_with_a_late_clock_costs_nothing(late: int) -> None:
     assert stored.due == pytest.approx(9 - 1.2, rel=0.01)
 
 
-def test_what_was_kept_by_a_clock_that_was_not_set_is_not_decades_old() -> None:
+def test_charge_history_stored_with_an_unset_clock_is_not_decades_old() -> None:
     """It was charged to full, and all lost power before the clock was set."""
     stored = Storage()
     stored.now -= timedelta(days=20000)
@@ -273,12 +273,12 @@ def test_what_was_kept_by_a_clock_that_was_not_set_is_not_decades_old() -> None:
         age = (stored.now - stored.last_full).total_seconds()
         assert age == pytest.approx(MONTH, rel=0.01)
         assert stored.due == pytest.approx(8, rel=0.01)
-        # From here on what is kept is kept by a clock that was set.
+        # From here on what is stored is stored by a clock that was set.
         stored.restarts(60)
 
 
-def test_a_run_with_an_early_clock_is_got_over() -> None:
-    """What was kept then does not stop the time for decades."""
+def test_charge_history_after_a_run_with_an_early_clock_recovers() -> None:
+    """What was stored then does not stop the time for decades."""
     stored = Storage()
     stored.add(15, charging=True)
     stored.restarts(60)
@@ -307,10 +307,10 @@ def test_a_run_with_an_early_clock_is_got_over() -> None:
         max_size=30,
     )
 )
-def test_whatever_happens_the_last_full_charge_is_not_in_the_future(
+def test_last_full_charge_with_any_events_is_not_in_the_future(
     steps: list[tuple[float, float, float | None, str]],
 ) -> None:
-    """And what has passed since is a share of what may pass."""
+    """The elapsed fraction stays between 0 and 1."""
     stored = Storage()
     for seconds, clock, temperature, what in steps:
         stored.passes(seconds)

@@ -76,7 +76,7 @@ def totals(counter: EnergyCounter) -> list[float]:
         (0, 0, 0.0, 0.0),
     ],
 )
-def test_an_hour_between_two_powers(
+def test_energy_of_an_hour_between_two_powers_is_the_trapezoid(
     before: float, after: float, charged: float, discharged: float
 ) -> None:
     """Each side of a change of sign counts for its own direction."""
@@ -84,17 +84,19 @@ def test_an_hour_between_two_powers(
 
 
 @given(POWERS, POWERS, st.floats(0.001, 10_000))
-def test_what_flows_is_never_negative_and_adds_up(
+def test_energy_of_any_powers_is_not_negative_and_adds_up(
     before: float, after: float, seconds: float
 ) -> None:
-    """The difference of both is the trapezoid."""
+    """The difference of both directions is the trapezoid."""
     flow = flow_between(seconds, before, after)
     assert min(flow) >= 0
     net = (before + after) / 2 * seconds / 3.6e6
     assert flow.charged - flow.discharged == pytest.approx(net, abs=1e-9)
 
 
-async def test_totals_never_fall_and_no_gap_is_counted(hass: HomeAssistant) -> None:
+async def test_energy_of_any_samples_never_falls_and_counts_no_gap(
+    hass: HomeAssistant,
+) -> None:
     """A gap counts nothing, and neither does a time that stands or goes back."""
     counter_store = EntryStore(hass, ENTRY)
     counter = EnergyCounter(hass, counter_store)
@@ -111,7 +113,9 @@ async def test_totals_never_fall_and_no_gap_is_counted(hass: HomeAssistant) -> N
     await counter_store.async_remove()
 
 
-async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) -> None:
+async def test_energy_of_a_week_agrees_with_the_meter_of_the_battery(
+    hass: HomeAssistant,
+) -> None:
     """Half a percent, from what a battery reports every ten seconds of seven days."""
     now = 0.0
     pack = preset("idle", clock=lambda: now)
@@ -140,10 +144,10 @@ async def test_a_week_agrees_with_the_batterys_own_meter(hass: HomeAssistant) ->
     await counter_store.async_remove()
 
 
-# --- what is kept ----------------------------------------------------------------------
+# --- what is stored --------------------------------------------------------------------
 
 
-async def test_totals_outlive_a_restart(hass: HomeAssistant) -> None:
+async def test_energy_after_a_restart_continues(hass: HomeAssistant) -> None:
     """To the last watt second."""
     counter_store = EntryStore(hass, ENTRY)
     counter = EnergyCounter(hass, counter_store)
@@ -172,7 +176,7 @@ async def test_totals_outlive_a_restart(hass: HomeAssistant) -> None:
         '{"version": 9, "minor_version": 1, "key": "k", "data": {"energy": {"limits": {}, "totals": {"charged": 1, "discharged": 1}}}}',
     ],
 )
-async def test_a_damaged_file_starts_at_zero_and_counts_on(
+async def test_energy_with_a_damaged_file_starts_at_zero(
     hass: HomeAssistant, content: str
 ) -> None:
     """Nothing raises, and no number is taken that can be no total."""
@@ -296,10 +300,10 @@ def met(
         )
 
 
-async def test_steady_power_is_shown_in_steps_of_ten_watt_hours(
+async def test_energy_state_at_steady_power_changes_in_steps_of_ten_watt_hours(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Although samples that are all the same change nothing else."""
+    """Although samples that are all equal change nothing else."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     assert value(hass, pack.address, "energy_charged") == "0.0"
@@ -316,10 +320,10 @@ async def test_steady_power_is_shown_in_steps_of_ten_watt_hours(
     assert value(hass, pack.address, "energy_charged") == "0.0"
 
 
-async def test_a_gap_of_two_hours_is_left_out(
+async def test_energy_during_a_gap_of_two_hours_is_not_counted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """What flowed while nobody saw it is not guessed; before and after counts."""
+    """What flowed without samples is not guessed; before and after counts."""
     pack = battery("driving_load")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -347,7 +351,7 @@ async def test_a_gap_of_two_hours_is_left_out(
     met(entry, pack, start)
 
 
-async def test_an_implausible_sample_counts_nothing(
+async def test_energy_of_an_implausible_sample_is_not_counted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A spike of 3200 A is no energy."""
@@ -363,7 +367,7 @@ async def test_an_implausible_sample_counts_nothing(
     assert totals(entry.runtime_data.energy) == before
 
 
-async def test_a_battery_of_the_same_name_counts_for_itself(
+async def test_energy_of_a_battery_with_a_used_name_starts_apart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant remembers states by their names, also of one that was replaced."""
@@ -384,7 +388,7 @@ async def test_a_battery_of_the_same_name_counts_for_itself(
     assert totals(entry.runtime_data.energy) == [0, 0]
 
 
-async def test_removing_the_battery_removes_its_totals(
+async def test_energy_file_of_a_removed_battery_is_removed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing of it is left behind."""

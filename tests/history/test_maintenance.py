@@ -40,7 +40,7 @@ from tests.vlrv.samples import status
 
 ENTRY = "01TEST"
 
-UPKEEP = ("last_full_charge", "recharge_due")
+DATES = ("last_full_charge", "recharge_due")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def moment(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> datetime | 
     return None if state == "unknown" else datetime.fromisoformat(state)
 
 
-async def with_upkeep(
+async def with_maintenance(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     pack: SimulatedBattery,
@@ -71,25 +71,25 @@ async def with_upkeep(
     harness = await async_setup_battery(hass, bluetooth_env, pack, **kwargs)
     entry, peripheral = harness.entry, harness.peripheral
     await enable_all(hass, pack.address)
-    await wait_until(lambda: value(hass, pack.address, UPKEEP[0]) is not None, 60)
+    await wait_until(lambda: value(hass, pack.address, DATES[0]) is not None, 60)
     return entry, peripheral.stop
 
 
-async def test_a_charge_to_full_sets_both_dates(
+async def test_maintenance_dates_after_a_full_charge_are_set(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Unknown before; then they stand while the battery is away."""
+    """Unknown before; then they stay while the battery is away."""
     pack = battery("full", state_of_charge=90.0)
     pack.full = False
     pack.charge = pack.capacity * 3600 * 0.9
     pack.demand_current = 0.0
-    _, stop = await with_upkeep(hass, bluetooth_env, pack)
-    assert [moment(hass, pack, key) for key in UPKEEP] == [None, None]
+    _, stop = await with_maintenance(hass, bluetooth_env, pack)
+    assert [moment(hass, pack, key) for key in DATES] == [None, None]
     pack.full = True
     pack.charge = pack.capacity * 3600
     began = dt_util.utcnow()
     await asyncio.sleep(2 * POLL_INTERVAL)
-    last, due = (moment(hass, pack, key) for key in UPKEEP)
+    last, due = (moment(hass, pack, key) for key in DATES)
     assert last is not None
     assert due is not None
     assert timedelta() <= last - began <= timedelta(seconds=POLL_INTERVAL + 1)
@@ -99,15 +99,15 @@ async def test_a_charge_to_full_sets_both_dates(
     await stop()
     await asyncio.sleep(180)
     assert value(hass, pack.address, "stored_energy") == "unavailable"
-    assert [moment(hass, pack, key) for key in UPKEEP] == [last, due]
+    assert [moment(hass, pack, key) for key in DATES] == [last, due]
 
 
-async def test_a_charger_that_keeps_it_full_writes_a_line_an_hour(
+async def test_last_full_charge_on_a_float_charger_changes_once_an_hour(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Although each sample is one of a full battery that is charged."""
     pack = battery("full")
-    entry, _ = await with_upkeep(hass, bluetooth_env, pack)
+    entry, _ = await with_maintenance(hass, bluetooth_env, pack)
     await set_interval(hass, entry, 60)
     changes = changes_of(hass, entity_id(hass, pack.address, "last_full_charge"))
     moved = changes_of(hass, entity_id(hass, pack.address, "recharge_due"))
@@ -119,12 +119,12 @@ async def test_a_charger_that_keeps_it_full_writes_a_line_an_hour(
     assert dt_util.utcnow() - last < timedelta(minutes=10)
 
 
-async def test_both_dates_outlive_a_restart_and_a_winter(
+async def test_maintenance_dates_after_a_restart_and_a_winter_are_restored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
     """Home Assistant off for three months: half of the six without a temperature."""
     pack = battery("full")
-    entry, stop = await with_upkeep(hass, bluetooth_env, pack)
+    entry, stop = await with_maintenance(hass, bluetooth_env, pack)
     last = moment(hass, pack, "last_full_charge")
     assert last is not None
     await stop()
@@ -133,7 +133,7 @@ async def test_both_dates_outlive_a_restart_and_a_winter(
     fast_clock.epoch += 3 * MONTH
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
-    again, due = (moment(hass, pack, key) for key in UPKEEP)
+    again, due = (moment(hass, pack, key) for key in DATES)
     assert due is not None
     assert again is not None
     assert abs(again - last) < timedelta(hours=1)
@@ -141,14 +141,14 @@ async def test_both_dates_outlive_a_restart_and_a_winter(
     assert left == pytest.approx(3 * MONTH, abs=1.1 * DAY)
 
 
-async def test_a_battery_that_is_away_gets_older_all_the_same(
+async def test_recharge_due_of_an_absent_battery_uses_no_temperature(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
-    """After a day nobody knows how cold it is: six months, no longer nine."""
+    """After a day its temperature is unknown: six months, no longer nine."""
     fast_clock.limit = 2 * DAY
     pack = battery("full", temperature=15.0, ambient=15.0)
     pack.cell_temperatures = [15.0, 15.0]
-    _, stop = await with_upkeep(hass, bluetooth_env, pack)
+    _, stop = await with_maintenance(hass, bluetooth_env, pack)
     due = moment(hass, pack, "recharge_due")
     assert due is not None
     assert (due - dt_util.utcnow()).total_seconds() == pytest.approx(9 * MONTH, abs=DAY)
@@ -160,7 +160,7 @@ async def test_a_battery_that_is_away_gets_older_all_the_same(
     assert (due - left).total_seconds() == pytest.approx(6 * MONTH, abs=1.6 * DAY)
 
 
-async def test_the_diagnostics_tell_what_the_times_come_from(
+async def test_diagnostics_of_maintenance_contain_its_inputs(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """For a report of a time that is wrong."""
@@ -178,7 +178,7 @@ async def test_the_diagnostics_tell_what_the_times_come_from(
 
 
 @pytest.mark.parametrize("jump", [-30 * DAY, -600.0, 30 * DAY])
-async def test_a_clock_that_is_set_leaves_no_charge_in_the_future(
+async def test_last_full_charge_after_a_clock_change_is_not_in_the_future(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     fast_clock: FastClock,
@@ -186,7 +186,7 @@ async def test_a_clock_that_is_set_leaves_no_charge_in_the_future(
 ) -> None:
     """It moves with the clock it was taken by."""
     pack = battery("full")
-    await with_upkeep(hass, bluetooth_env, pack)
+    await with_maintenance(hass, bluetooth_env, pack)
     pack.demand_current = 0.0
     await asyncio.sleep(60)
     fast_clock.epoch += jump
@@ -196,7 +196,7 @@ async def test_a_clock_that_is_set_leaves_no_charge_in_the_future(
     assert timedelta() <= dt_util.utcnow() - last < timedelta(hours=1)
 
 
-KEPT = {
+STORED = {
     "last_full": "2026-01-01T00:00:00+00:00",
     "used": 0.1,
     "elapsed": 1e6,
@@ -220,21 +220,23 @@ def as_file(data: Any) -> str:
         "[]",
         as_file([1, 2]),
         as_file({}),
-        as_file(KEPT | {"last_full": 7}),
-        as_file(KEPT | {"last_full": "yesterday"}),
-        as_file(KEPT | {"until": "2026-13-01"}),
-        as_file(KEPT | {"used": -1}),
-        as_file(KEPT | {"used": "x"}),
-        as_file(KEPT | {"used": 1e300}),
-        as_file(KEPT | {"used": 1e-300}),
-        as_file(KEPT | {"elapsed": None}),
-        as_file(KEPT | {"elapsed": 1e300}),
-        as_file(KEPT | {"months": 7}),
-        as_file(KEPT | {"full": "no"}),
+        as_file(STORED | {"last_full": 7}),
+        as_file(STORED | {"last_full": "yesterday"}),
+        as_file(STORED | {"until": "2026-13-01"}),
+        as_file(STORED | {"used": -1}),
+        as_file(STORED | {"used": "x"}),
+        as_file(STORED | {"used": 1e300}),
+        as_file(STORED | {"used": 1e-300}),
+        as_file(STORED | {"elapsed": None}),
+        as_file(STORED | {"elapsed": 1e300}),
+        as_file(STORED | {"months": 7}),
+        as_file(STORED | {"full": "no"}),
         '{"version": 9, "minor_version": 1, "key": "k", "data": {}}',
     ],
 )
-async def test_a_damaged_file_starts_anew(hass: HomeAssistant, content: str) -> None:
+async def test_maintenance_with_a_damaged_file_starts_empty(
+    hass: HomeAssistant, content: str
+) -> None:
     """Nothing raises, and no date is taken that can be none."""
 
     def put() -> None:
@@ -243,37 +245,37 @@ async def test_a_damaged_file_starts_anew(hass: HomeAssistant, content: str) -> 
         path.write_text(content)
 
     await hass.async_add_executor_job(put)
-    upkeep_store = EntryStore(hass, ENTRY)
-    upkeep = ChargeMaintenance(hass, upkeep_store)
-    await upkeep_store.async_load()
-    upkeep.load()
-    assert upkeep.last_full_charge is None
-    assert upkeep.recharge_due is None
+    store = EntryStore(hass, ENTRY)
+    maintenance = ChargeMaintenance(hass, store)
+    await store.async_load()
+    maintenance.load()
+    assert maintenance.last_full_charge is None
+    assert maintenance.recharge_due is None
     full = status(state_of_charge=100, operating_state=1, current=5.0)
-    upkeep.add(full, hass.loop.time())
-    assert upkeep.last_full_charge is not None
-    await upkeep_store.async_save(force=True)
+    maintenance.add(full, hass.loop.time())
+    assert maintenance.last_full_charge is not None
+    await store.async_save(force=True)
     other_store = EntryStore(hass, ENTRY)
     other = ChargeMaintenance(hass, other_store)
     await other_store.async_load()
     other.load()
-    assert other.recharge_due == upkeep.recharge_due
+    assert other.recharge_due == maintenance.recharge_due
 
 
-async def test_an_intact_file_is_taken(hass: HomeAssistant) -> None:
-    """What the one above is damaged from."""
+async def test_maintenance_with_an_intact_file_is_restored(hass: HomeAssistant) -> None:
+    """The damaged files are variants of this one."""
 
     def put() -> None:
         path = file_of(hass, ENTRY)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(as_file(KEPT))
+        path.write_text(as_file(STORED))
 
     await hass.async_add_executor_job(put)
-    upkeep_store = EntryStore(hass, ENTRY)
-    upkeep = ChargeMaintenance(hass, upkeep_store)
-    await upkeep_store.async_load()
-    upkeep.load()
-    assert upkeep.last_full_charge == datetime(2026, 1, 1, tzinfo=UTC)
+    store = EntryStore(hass, ENTRY)
+    maintenance = ChargeMaintenance(hass, store)
+    await store.async_load()
+    maintenance.load()
+    assert maintenance.last_full_charge == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def test_full_charge_is_saved_within_the_delay(
@@ -298,7 +300,7 @@ async def test_full_charge_is_saved_within_the_delay(
     assert (await stored())["until"] > first["until"]
 
 
-async def test_removing_the_battery_removes_its_history(
+async def test_maintenance_file_of_a_removed_battery_is_removed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing of it is left behind."""

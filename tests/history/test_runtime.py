@@ -40,7 +40,9 @@ def every(
 
 
 @pytest.mark.parametrize("interval", [5.0, 10.0, 30.0])
-def test_a_step_shows_by_time_and_not_by_number_of_samples(interval: float) -> None:
+def test_average_current_after_a_step_depends_on_time_not_samples(
+    interval: float,
+) -> None:
     """After the time constant, as far as with any other interval."""
     steady = every(interval, HOUR, -10.0)
     step = every(interval, TIME_CONSTANT, -50.0, HOUR + interval)
@@ -48,21 +50,21 @@ def test_a_step_shows_by_time_and_not_by_number_of_samples(interval: float) -> N
     assert found == pytest.approx(-10 - 40 * (1 - 0.3679), rel=0.01)
 
 
-def test_with_one_sample_an_hour_the_last_one_counts() -> None:
+def test_average_current_with_one_sample_an_hour_is_the_last() -> None:
     """Nothing is known in between, and minutes later the old one would be wrong."""
     current = smoothed(every(HOUR, 5 * HOUR, -10.0), HOUR)
     current.add(6 * HOUR, -40.0, HOUR)
     assert current.value == pytest.approx(-40, rel=1e-6)
 
 
-def test_the_first_sample_has_to_do_where_the_next_is_an_hour_away() -> None:
-    """But not where it is ten seconds away."""
+def test_average_current_of_a_first_sample_depends_on_the_interval() -> None:
+    """It is used if the next is an hour away, but not if it is ten seconds away."""
     assert smoothed([(0, -10.0)], HOUR).value == -10
     assert smoothed([(0, -10.0)]).value is None
 
 
 @pytest.mark.parametrize("before", [10.0, 0.0, -0.9])
-def test_another_direction_begins_anew(before: float) -> None:
+def test_average_current_after_a_change_of_direction_restarts(before: float) -> None:
     """With a pause, as it may be over in a moment, and without a trace of before."""
     current = smoothed(every(POLL_INTERVAL, HOUR, before))
     seen = []
@@ -75,7 +77,7 @@ def test_another_direction_begins_anew(before: float) -> None:
 
 
 @pytest.mark.parametrize(("interval", "settled"), [(10.0, 60.0), (300.0, 300.0)])
-def test_a_sum_has_settled_when_all_its_batteries_were_read(
+def test_average_current_of_a_bank_waits_for_all_batteries(
     interval: float, settled: float
 ) -> None:
     """They are read one after the other: until then, old and new currents are added."""
@@ -94,8 +96,10 @@ def test_a_sum_has_settled_when_all_its_batteries_were_read(
 
 
 @pytest.mark.parametrize(("amperes", "flows"), [(-3.9, False), (-4.0, True)])
-def test_each_battery_of_a_sum_may_hide_an_ampere(amperes: float, flows: bool) -> None:
-    """What is idle grows with their number."""
+def test_average_current_threshold_grows_with_the_batteries(
+    amperes: float, flows: bool
+) -> None:
+    """Each may read 0 below about an ampere."""
     current = SmoothedCurrent()
     for time, _ in every(POLL_INTERVAL, 2 * SETTLING, amperes):
         current.add(time, amperes, POLL_INTERVAL, 4)
@@ -117,7 +121,7 @@ def test_each_battery_of_a_sum_may_hide_an_ampere(amperes: float, flows: bool) -
         ),
     ],
 )
-def test_charges_in_parallel_add_up(
+def test_charge_of_parallel_batteries_is_the_sum(
     parts: list[Charge | None], whole: Charge | None
 ) -> None:
     """As long as all are known."""
@@ -125,15 +129,15 @@ def test_charges_in_parallel_add_up(
 
 
 @pytest.mark.parametrize("amperes", [0.0, 0.3, 0.99, -0.99])
-def test_idle_has_no_current(amperes: float) -> None:
+def test_average_current_while_idle_is_unknown(amperes: float) -> None:
     """Below the dead zone of the batteries, however long."""
     current = smoothed(every(POLL_INTERVAL, HOUR, amperes))
     assert current.value is None
     assert current.direction == 0
 
 
-def test_noise_around_the_dead_zone_does_not_switch() -> None:
-    """What flows goes on a little below of where it began."""
+def test_average_current_with_noise_around_the_dead_zone_does_not_switch() -> None:
+    """A current ends at a lower threshold than the one where it starts."""
     current = smoothed(every(POLL_INTERVAL, 120, -1.1))
     for number in range(1, 50):
         current.add(
@@ -144,7 +148,7 @@ def test_noise_around_the_dead_zone_does_not_switch() -> None:
     assert current.value is None
 
 
-def test_a_time_that_stands_or_goes_back_changes_nothing() -> None:
+def test_average_current_with_a_time_that_goes_back_is_unchanged() -> None:
     """Two samples of one moment are one."""
     current = smoothed(every(POLL_INTERVAL, 120, -10.0))
     current.add(120, -99.0, POLL_INTERVAL)
@@ -156,7 +160,7 @@ def test_a_time_that_stands_or_goes_back_changes_nothing() -> None:
     st.lists(st.tuples(st.floats(0.001, 7200), st.floats(1, 400)), min_size=1),
     st.sampled_from([5.0, 10.0, 3600.0]),
 )
-def test_the_average_lies_between_what_was_measured(
+def test_average_current_of_any_samples_is_between_them(
     steps: list[tuple[float, float]], interval: float
 ) -> None:
     """Whatever the times between."""
@@ -180,7 +184,7 @@ def runtime(
     return found
 
 
-def test_only_one_of_the_times_is_known_and_none_while_idle() -> None:
+def test_runtime_has_one_time_under_load_and_none_while_idle() -> None:
     """To empty while discharging, to full while charging."""
     charge = Charge(50, 50, 51, 100)
     # The fifth of an Ah that it has moved meanwhile is counted.
@@ -195,15 +199,15 @@ def test_only_one_of_the_times_is_known_and_none_while_idle() -> None:
         assert idle.minutes_to_full is None
 
 
-def test_without_a_full_capacity_the_time_to_full_is_not_known() -> None:
-    """The time to empty is."""
+def test_time_to_full_without_a_full_capacity_is_unknown() -> None:
+    """The time to empty is known."""
     charge = Charge(50, 50, 51, None)
     assert runtime(6, charge).minutes_to_full is None
     assert runtime(-6, charge).minutes_to_empty is not None
 
 
-def test_a_full_battery_that_is_charged_needs_no_time() -> None:
-    """And no negative one."""
+def test_time_to_full_of_a_full_battery_is_zero() -> None:
+    """And never negative."""
     assert runtime(6, Charge(100, 100, 101, 100)).minutes_to_full == 0
 
 
@@ -228,15 +232,15 @@ def test_a_full_battery_that_is_charged_needs_no_time() -> None:
         (None, 120, None),
     ],
 )
-def test_a_time_is_shown_as_exactly_as_it_is_known(
+def test_runtime_is_rounded_to_its_accuracy(
     minutes: float | None, before: int | None, shown: int | None
 ) -> None:
-    """And stays while it is near."""
+    """It stays while the new value is near."""
     assert shown_minutes(minutes, before) == shown
 
 
-def test_the_pages_make_the_right_minutes_of_the_hours() -> None:
-    """They take the whole hours, and cut what is left to whole minutes."""
+def test_runtime_in_hours_is_displayed_as_the_right_minutes() -> None:
+    """The frontend takes the whole hours, and cuts the rest to whole minutes."""
     for minutes in (*range(60), *range(60, int(MAX_MINUTES * 1.1), 5)):
         hours = as_hours(minutes)
         whole = int(hours)
@@ -250,7 +254,7 @@ def test_the_pages_make_the_right_minutes_of_the_hours() -> None:
     st.floats(2, 100),
     st.floats(10, 90),
 )
-def test_no_jump_by_noise(
+def test_runtime_with_noise_does_not_jump(
     noise: list[float], interval: float, sign: int, amperes: float, left: float
 ) -> None:
     """Under a steady load nothing that is shown moves by 20 % in a minute."""

@@ -41,7 +41,7 @@ def minutes_shown(
         ("solar_charging", "time_to_full", "time_to_empty"),
     ],
 )
-async def test_the_time_is_right_under_steady_load(
+async def test_runtime_sensors_under_steady_load_are_right(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     preset: str,
@@ -63,7 +63,7 @@ async def test_the_time_is_right_under_steady_load(
     assert 1 <= len(changes) <= 10
 
 
-async def test_the_time_is_right_down_to_the_end(
+async def test_runtime_sensors_near_the_end_are_right(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also of the last Ah, in whole minutes."""
@@ -77,7 +77,7 @@ async def test_the_time_is_right_down_to_the_end(
         await asyncio.sleep(20)
 
 
-async def test_idle_and_a_change_of_direction_show_with_the_next_poll(
+async def test_runtime_sensors_after_a_change_of_direction_follow_the_next_poll(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No time is left from before."""
@@ -101,7 +101,7 @@ async def test_idle_and_a_change_of_direction_show_with_the_next_poll(
     assert shown == pytest.approx(true_minutes(pack, "time_to_full"), rel=TOLERANCE)
 
 
-async def test_a_noisy_load_neither_jumps_nor_floods(
+async def test_runtime_sensors_under_a_noisy_load_change_little(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A third up and down each few seconds: at most 20 % a minute, few lines."""
@@ -134,7 +134,7 @@ async def set_up_noise(
     )
 
 
-async def test_an_hour_between_two_readings_is_enough(
+async def test_runtime_sensors_with_an_hourly_interval_are_right(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The time is known with the reading, and right."""
@@ -155,10 +155,10 @@ async def test_an_hour_between_two_readings_is_enough(
     assert shown == pytest.approx(true_minutes(pack, "time_to_empty"), rel=TOLERANCE)
 
 
-async def test_a_trickle_lasts_longer_than_anyone_can_say(
+async def test_runtime_sensors_at_a_very_small_load_are_unknown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Above the cap it is unknown."""
+    """Above the cap, the time is unknown."""
     pack = battery("idle", capacity=400.0, demand_current=-1.5)
     await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)
@@ -166,10 +166,10 @@ async def test_a_trickle_lasts_longer_than_anyone_can_say(
     assert minutes_shown(hass, pack, "time_to_empty") is None
 
 
-async def test_a_board_that_does_not_count_its_charge_has_times_and_energy(
+async def test_runtime_sensors_without_a_counted_charge_use_the_state_of_charge(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """By state of charge and full capacity."""
+    """With the full capacity; the stored energy as well."""
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(
@@ -185,10 +185,10 @@ async def test_a_board_that_does_not_count_its_charge_has_times_and_energy(
     assert minutes_shown(hass, pack, "time_to_empty") == pytest.approx(360, abs=6)
 
 
-async def test_a_released_battery_keeps_its_times_and_one_that_is_away_does_not(
+async def test_runtime_sensors_are_available_while_released_but_not_while_away(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """They stand beside the values they come from."""
+    """They accompany the values they come from."""
     pack = battery("driving_load")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -211,13 +211,13 @@ async def test_a_released_battery_keeps_its_times_and_one_that_is_away_does_not(
 
 
 @pytest.mark.parametrize("jump", [-DAY, DAY])
-async def test_a_clock_that_is_set_does_not_break_the_times(
+async def test_runtime_sensors_after_a_clock_change_are_right(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     fast_clock: FastClock,
     jump: float,
 ) -> None:
-    """They are taken on the event loop's clock."""
+    """They use monotonic time."""
     pack = battery("driving_load")
     await async_setup_battery(hass, bluetooth_env, pack)
     await asyncio.sleep(2 * SETTLING)

@@ -58,7 +58,7 @@ PROOFS: Final[dict[str, str]] = {
     "entity-translations": "test_entities_in_each_language_have_names_and_states",
     "exception-translations": "tests/translation_check.py",
     "icon-translations": "custom_components/voltgo_vlrv/icons.json",
-    "reconfiguration-flow": "test_reconfigure_changes_name_and_members",
+    "reconfiguration-flow": "test_reconfigure_of_a_bank_changes_name_and_members",
     "repair-issues": "tests/bank/test_notices.py",
     "async-dependency": "tests/vlrv/test_client.py",
     "strict-typing": "pyproject.toml",

@@ -1,5 +1,5 @@
-"""Several batteries in parallel, shown as the one battery that their owner thinks of.
+"""Several batteries in parallel, shown as one battery.
 
-A bank is a config entry of its own that holds no link: it is worked out from what its
-members' coordinators hold. `arithmetic` and `averages` know nothing of Home Assistant.
+A bank is a config entry of its own without a connection: it is calculated from what its
+members' coordinators hold. `aggregate` and `current_share` know nothing of Home Assistant.
 """

@@ -32,7 +32,7 @@ class BankBinarySensorDescription(BinarySensorEntityDescription):
 
 
 def _low(bank: BankCoordinator, before: bool | None) -> bool | None:
-    """Return whether the state of charge is at the owner's threshold or below.
+    """Return whether the state of charge is at the user's threshold or below.
 
     It has to rise by the hysteresis before that ends.
     """
@@ -46,7 +46,7 @@ def _low(bank: BankCoordinator, before: bool | None) -> bool | None:
 def _missing(bank: BankCoordinator, _before: bool | None) -> bool | None:
     """Return whether a battery is missing that should be there.
 
-    One that the owner has let go is not: it does not report, but for a known reason.
+    A released battery is not missing: it does not report, but for a known reason.
     """
     if Presence.MISSING in bank.presence.values():
         return True
@@ -130,9 +130,9 @@ class BankBinarySensor(VlrvBaseBinarySensor[BankCoordinator]):
     @property
     @override
     def available(self) -> bool:
-        """Return whether there is anything to say, also that nobody is there.
+        """Return whether there is a state, also while no battery reports.
 
-        A battery that has cut itself off is the same danger when it is not heard.
+        An isolated battery is as dangerous while it is out of range.
         """
         key = self.entity_description.key
         return (

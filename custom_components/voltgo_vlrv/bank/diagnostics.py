@@ -1,4 +1,4 @@
-"""What an owner can download about a bank; the redaction is that of a battery."""
+"""What a user can download about a bank; the redaction is that of a battery."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Offering a bank by itself, when two batteries of the same model are there.
 
-Once: an owner who deletes a bank does not want it. That is noted with each battery of the
+Once: a user who deletes a bank does not want it. That is noted with each battery of the
 model, so a further one brings the offer back.
 """
 

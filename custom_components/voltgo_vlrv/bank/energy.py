@@ -1,6 +1,6 @@
 """Energy into and out of a bank: the sum of its members' counters, never falling.
 
-What a member has counted before it came, and what it had counted when it left, is kept
+What a member has counted before it came, and what it had counted when it left, is stored
 as an offset, so that neither makes a step. The same holds for a counter that fell: it
 counts on from there.
 """
@@ -23,7 +23,7 @@ _VERSION: Final = 1
 
 
 class BankEnergy:
-    """Two totals in kWh, kept across restarts."""
+    """Two totals in kWh, stored across restarts."""
 
     def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
         """Start empty; `load` restores what was counted before."""
@@ -99,11 +99,11 @@ class BankEnergy:
     @callback
     def load(self) -> None:
         """Restore the totals; invalid data is ignored."""
-        kept = self._section.loaded(_from_stored)
-        if kept is None:
+        stored = self._section.loaded(_from_stored)
+        if stored is None:
             return
         before = self._offset, self._seen, self._floor
-        self._offset, self._seen, self._floor = kept
+        self._offset, self._seen, self._floor = stored
         # First each of them: there is no sum of numbers without limit.
         counted = [total for flow in self._seen.values() for total in flow]
         if not all(map(is_total, counted)) or not all(

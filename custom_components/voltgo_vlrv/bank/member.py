@@ -178,7 +178,7 @@ class BankMember:
         ):
             # Its own entities may show stored values for as long as a day.
             return Presence.MISSING
-        # A stale sample whose entities are available was kept over a release.
+        # A stale sample whose entities are available was fresh at its release.
         if age is not None or self._was_released:
             return Presence.RESUMING
         return Presence.STARTING

@@ -19,7 +19,7 @@ from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
 
 
 class BankOptionsFlow(OptionsFlowWithReload):
-    """Asks for what the owner wants to be different."""
+    """Asks for the options of a bank."""
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None

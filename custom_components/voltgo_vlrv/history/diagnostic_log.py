@@ -19,7 +19,7 @@ class DiagnosticLog(NamedTuple):
     """Trace and register observations of one battery."""
 
     trace: Trace
-    evidence: RegisterObservations
+    observations: RegisterObservations
 
 
 _LOGS: HassKey[dict[str, DiagnosticLog]] = HassKey(f"{DOMAIN}_logs")
@@ -38,4 +38,4 @@ async def async_remove_diagnostic_log(hass: HomeAssistant, entry_id: str) -> Non
     """Delete the log of an entry."""
     logs = async_diagnostic_log(hass, entry_id)
     del hass.data[_LOGS][entry_id]
-    await logs.evidence.file.async_remove()
+    await logs.observations.file.async_remove()

@@ -71,9 +71,9 @@ class SmoothedCurrent:
             self._since = time if last is None else last
         elif elapsed <= 0:
             return
-        kept = exp(-max(elapsed, 0.001) / TIME_CONSTANT)
-        self._sum = self._sum * kept + current * (1 - kept)
-        self._weight = self._weight * kept + 1 - kept
+        remaining = exp(-max(elapsed, 0.001) / TIME_CONSTANT)
+        self._sum = self._sum * remaining + current * (1 - remaining)
+        self._weight = self._weight * remaining + 1 - remaining
         one_is_enough = interval >= SETTLING and batteries == 1
         self._is_settled = one_is_enough or (
             time - self._since >= max(SETTLING, interval)
