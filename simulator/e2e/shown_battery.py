@@ -5,54 +5,15 @@ from __future__ import annotations
 from typing import Any, Final, Self
 
 from .api import HomeAssistant, Json
-from .batteries import (
-    DOMAIN,
-    SIMULATOR,
-    SOLAR,
-    WINTER,
-    device_of,
-    entities_of,
-    simulated,
-)
-from .expected_values import FAULTS
+from .batteries import DOMAIN, SIMULATOR, device_of, entities_of, simulated
 from .polling import wait_until
 from .server import DemoError
 
-MAX_ENTITIES: Final = 30  # enabled ones, of a battery with four cells
-FOUR_CELLS: Final = (SOLAR, WINTER)
-
 POLL_TIMEOUT: Final = 15.0  # s; a poll every 10
-SETTLE_TIMEOUT: Final = 90.0  # s; a time is shown after a minute under load
-RECONNECT_TIMEOUT: Final = 30.0  # s
-RECORDER_TIMEOUT: Final = 15.0  # s until the recorder has what the logbook reads
 RELOAD_TIMEOUT: Final = (
     45.0  # s; Home Assistant does it 30 s after an entity was enabled
 )
 OFF_TIME: Final = 0.5  # s
-RELEASE_MINUTES: Final = 1  # min
-RELEASE_TIMEOUT: Final = 2.0  # s
-
-# Far from what the battery is at, and no longer than a night.
-FROST: Final = -25.0  # °C
-HEAT: Final = 45.0  # °C
-STEP: Final = 15  # min
-MAX_MINUTES: Final = 12 * 60  # min
-MILD: Final = 27.0  # °C; with the next, as it was before
-SUN: Final = 31.5  # A
-
-# Key of the text that says why the protocols cannot be set.
-NEEDS_MODULE_ID: Final = "protocol_needs_module_id"
-
-PASSWORD: Final = "zt123"  # manual, 6.3
-VERSION: Final = "Z01T21"
-FILE: Final = f"ZTHV-M_{VERSION}.bin"
-SIZE: Final = 8 * 1024  # bytes; enough for dozens of packages
-RESTART: Final = 3.0  # s
-PERCENTAGES: Final = 10  # seen while it is transferred, at least
-
-REFUSAL: Final = 70  # characters that are printed
-
-UTP: Final = FAULTS["charge_ut"]
 
 
 class ShownBattery:
