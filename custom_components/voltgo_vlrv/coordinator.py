@@ -23,7 +23,7 @@ from .battery.poll_owner import PollOwner
 from .battery.poll_schedule import PollSchedule, next_poll_delay
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
-from .connection.errors import as_vlrv_error, error_reason
+from .connection.errors import as_vlrv_error
 from .const import DOMAIN, POLL_INTERVAL, RELEASED_INTERVAL
 from .entries import async_poll_position
 from .options import BatteryOptions
@@ -117,7 +117,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @property
     def last_failure(self) -> str:
         """Return the key of the text that tells why the last poll failed."""
-        return error_reason(self.hass, self.address, self._last_error)
+        return self._connection.error_reason(self._last_error)
 
     # --- start, changes and stop ----------------------------------------------------
 
@@ -310,7 +310,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def _failure(self, err: VlrvError) -> UpdateFailed:
         return UpdateFailed(
             translation_domain=DOMAIN,
-            translation_key=error_reason(self.hass, self.address, err),
+            translation_key=self._connection.error_reason(err),
             translation_placeholders={"name": self.name},
         )
 

@@ -38,6 +38,7 @@ from .history.store import EntryStore
 from .issues import (
     async_clear_slot_issue,
     async_raise_slot_issue,
+    async_update_orphan_issue,
     async_update_other_battery_issue,
     async_watch_competing_entries,
 )
@@ -298,6 +299,11 @@ class VlrvData:
             async_raise_slot_issue(self._hass, self._entry)
         else:
             async_clear_slot_issue(self._hass, self._entry)
+
+    @callback
+    def connection_orphaned(self, adapter: bluetooth.BaseHaScanner | None) -> None:
+        """Tell the user which adapter keeps a lost connection; None if none does."""
+        async_update_orphan_issue(self._hass, self._entry, adapter)
 
     async def async_store_release(self, released: bool, until: datetime | None) -> None:
         """Store at once whether the battery is released, and until when (UTC)."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import inspect
 from typing import Any, Final, NamedTuple
 
+from homeassistant.components import bluetooth
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
     ConfigEntry,
@@ -22,9 +23,13 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integration
 
 from .connection.errors import describe_adapters
+from .connection.slots import adapter_name
 from .const import DOMAIN
 from .entries import async_name
 from .localization import MAX_ADAPTERS_TEXT, plain_text
+
+ORPHANED: Final = "orphaned_"
+"""Start of the ID of the issue about a lost connection that an adapter keeps."""
 
 # Integrations that recognize these batteries as another brand's and connect to them.
 COMPETING_INTEGRATIONS: Final = frozenset({"bms_ble"})
@@ -46,14 +51,16 @@ def async_create_issue(
     translation_key: str,
     translation_placeholders: Mapping[str, str],
     is_fixable: bool = False,
+    fixed_entry_id: str | None = None,
 ) -> None:
     """Create or update a repair issue about a battery or a bank.
 
-    One that is fixable has a flow in `repairs.py`, which is given the entry's ID.
+    One that is fixable has a flow in `repairs.py`, which is given the entry's ID, or
+    `fixed_entry_id`.
     """
     more: dict[str, Any] = {}
     if is_fixable:
-        more["data"] = {"entry_id": entry.entry_id}
+        more["data"] = {"entry_id": fixed_entry_id or entry.entry_id}
     # The issue registry refuses an entry that is being removed.
     if _ACCEPTS_CONFIG_ENTRY and hass.config_entries.async_get_entry(entry.entry_id):
         more["config_entry_id"] = entry.entry_id
@@ -201,6 +208,43 @@ def async_update_power_cycle_issue(
             "name": async_name(hass, entry),
             "settings": "\n".join(f"- {plain_text(change)}" for change in changes),
         },
+    )
+
+
+@callback
+def async_update_orphan_issue(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    adapter: bluetooth.BaseHaScanner | None,
+) -> None:
+    """Report the adapter that keeps a lost connection; clear the report for None.
+
+    The fix reloads the adapter's config entry: an ESPHome proxy then disconnects.
+    """
+    issue_id = f"{ORPHANED}{entry.entry_id}"
+    if adapter is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    bluetooth_entry = hass.config_entries.async_entry_for_domain_unique_id(
+        bluetooth.DOMAIN, adapter.source
+    )
+    if bluetooth_entry is None:
+        return
+    async_create_issue(
+        hass,
+        entry,
+        issue_id,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="orphaned",
+        translation_placeholders={
+            "name": async_name(hass, entry),
+            "adapter": plain_text(adapter_name(adapter)),
+        },
+        is_fixable=True,
+        # The entry of the proxy, or of the local adapter itself.
+        fixed_entry_id=bluetooth_entry.data.get(
+            "source_config_entry_id", bluetooth_entry.entry_id
+        ),
     )
 
 

@@ -1,8 +1,14 @@
-"""Repair flows: what the user decides about a battery."""
+"""Repair flows: what the user decides about a battery or an adapter."""
 
 from __future__ import annotations
 
-from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from typing import override
+
+from homeassistant.components.repairs import (
+    ConfirmRepairFlow,
+    RepairsFlow,
+    RepairsFlowResult,
+)
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
@@ -12,6 +18,7 @@ from .const import CONF_FACTS, CONF_PENDING, DOMAIN
 from .data import VlrvConfigEntry, VlrvData
 from .history.diagnostic_log import async_remove_diagnostic_log
 from .history.store import EntryStore
+from .issues import ORPHANED
 
 
 class OtherBatteryFlow(RepairsFlow):
@@ -67,6 +74,27 @@ class OtherBatteryFlow(RepairsFlow):
         return self.async_create_entry(data={})
 
 
+class ReloadAdapterFlow(ConfirmRepairFlow):
+    """Reload the config entry of an adapter that keeps a lost connection."""
+
+    def __init__(self, entry_id: str) -> None:
+        """Reload this entry when the user confirms."""
+        super().__init__()
+        self._entry_id = entry_id
+
+    @override
+    async def async_step_confirm(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Reload the entry; the issue is closed by that."""
+        if (
+            user_input is not None
+            and self.hass.config_entries.async_get_entry(self._entry_id) is not None
+        ):
+            await self.hass.config_entries.async_reload(self._entry_id)
+        return await super().async_step_confirm(user_input)
+
+
 async def _async_replace_battery(
     hass: HomeAssistant, entry: VlrvConfigEntry, found: BatteryInfo
 ) -> None:
@@ -86,5 +114,8 @@ async def _async_replace_battery(
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow of the only issue that can be fixed."""
-    return OtherBatteryFlow(issue_id, str((data or {})["entry_id"]))
+    """Return the flow of an issue that can be fixed."""
+    entry_id = str((data or {})["entry_id"])
+    if issue_id.startswith(ORPHANED):
+        return ReloadAdapterFlow(entry_id)
+    return OtherBatteryFlow(issue_id, entry_id)

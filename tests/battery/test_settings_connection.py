@@ -289,15 +289,15 @@ async def test_refresh_now_says_why_it_failed(
     assert value(hass, one.pack.address, "voltage") != "unavailable"
 
 
-async def test_refresh_now_says_that_another_device_holds_the_battery(
+async def test_refresh_now_says_that_connecting_failed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Most often the phone app."""
+    """The battery advertises, so no other device holds it."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.refuse_connection = FOREVER
     one.peripheral.drop_connection()
     await asyncio.sleep(1)
-    async with refused(one, "busy"):
+    async with refused(one, "connect_failed"):
         await one.refresh()
 
 

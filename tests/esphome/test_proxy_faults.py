@@ -17,6 +17,7 @@ from homeassistant.exceptions import HomeAssistantError
 from .environment import EsphomeEnvironment
 from .harness import MINUTE, async_setup_watched, needs_allocations
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.repairs import async_create_fix_flow
 from simulator.esphome.const import CONNECTION_CANCELED
 from simulator.firmware import build_image
 from tests.battery.firmware_helpers import firmware_frames, install, upload
@@ -26,6 +27,7 @@ from tests.common import (
     entity_id,
     finish_progress,
     flows,
+    issues,
     set_options,
     value,
     wait_until,
@@ -35,7 +37,6 @@ NEAR, FAR = "02:00:00:00:00:11", "02:00:00:00:00:21"
 
 KNOWN_FAULTS = {
     "test_better_proxy_is_used": "the proxy that reports first is used",
-    "test_orphaned_connection_is_reported": "it is shown as busy or out of range",
     "test_config_flow_full_proxy_is_told_at_once": "it is told after 36 s",
 }
 """What the integration still does wrong: these tests are expected to fail.
@@ -304,7 +305,7 @@ async def test_orphaned_connection_is_reported(
     await asyncio.sleep(20 * MINUTE)
     assert [*node.connections] == [found.peripheral.address]
     assert value(hass, found.peripheral.address, "voltage") == STATE_UNAVAILABLE
-    assert found.entry.runtime_data.last_failure not in ("out_of_range", "busy")
+    assert found.entry.runtime_data.coordinator.last_failure == "orphaned"
 
 
 async def test_orphaned_connection_reload_of_proxy_frees_it(
@@ -317,8 +318,21 @@ async def test_orphaned_connection_reload_of_proxy_frees_it(
     await asyncio.sleep(120)
     node.forget_network()
     await asyncio.sleep(20 * MINUTE)
-    await hass.config_entries.async_reload(node.entry.entry_id)
+    (issue,) = issues(hass, "orphaned")
+    assert issue.translation_placeholders == {
+        "name": found.entry.title,
+        "adapter": node.entry.title,
+    }
+    flow = await async_create_fix_flow(hass, issue.issue_id, issue.data)
+    flow.hass = hass
+    flow.issue_id = issue.issue_id
+    flow.handler = DOMAIN
+    result = await flow.async_step_init()
+    assert result["step_id"] == "confirm"
+    result = await flow.async_step_confirm({})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
     await found.wait_for_sample(30)
+    assert issues(hass) == []
 
 
 async def test_connection_lost_after_each_poll_is_still_read(

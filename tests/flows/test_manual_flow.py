@@ -381,7 +381,7 @@ async def fail_adapter(
 @pytest.mark.parametrize(
     ("fail", "reason"),
     [
-        (fail_refused, "busy"),
+        (fail_refused, "connect_failed"),
         (fail_silent, "no_answer"),
         (fail_link, "connection_lost"),
         (fail_slots, "no_slot"),

@@ -7,6 +7,7 @@ from bluetooth_data_tools import parse_advertisement_data_bytes
 from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant, callback
 
+from ..connection.slots import adapter_name
 from ..vlrv.text import clean_text
 
 
@@ -47,7 +48,7 @@ class LastAdvertisement:
         """
         if adapter is None:
             return
-        self.adapter_name = adapter.name
+        self.adapter_name = adapter_name(adapter)
         received = adapter.get_discovered_device_advertisement_data(self._address)
         if received is not None:
             self._rssi = received[1].rssi

@@ -18,17 +18,22 @@ from ..vlrv.errors import (
     RefusedError,
     VlrvError,
 )
+from .slots import SlotMonitor
 
 _LOGGER = logging.getLogger(__name__)
 
 _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
     (NotVlrvError, "not_vlrv"),
-    (NoSlotError, "no_slot"),
     (ConnectionLostError, "connection_lost"),
     (NoAnswerError, "no_answer"),
     (RefusedError, "refused"),
     (ImplausibleError, "implausible"),
 )
+
+
+# A battery that has not been received for this long does not advertise: an advertisement
+# comes each second or so, but an adapter receives none while it connects.
+ADVERTISING_WITHIN: Final = 30.0  # s
 
 
 class ReleasedError(VlrvError):
@@ -55,16 +60,29 @@ def as_vlrv_error(err: Exception, doing: str) -> VlrvError:
 
 @callback
 def error_reason(hass: HomeAssistant, address: str, err: VlrvError) -> str:
-    """Return the key of the text that tells an owner what happened."""
+    """Return the key of the text that tells the user what happened.
+
+    The adapters' slots and what they have received lately decide, not the words of an
+    error: a stack says "no slot" or "not found" for many things.
+    """
     for kind, reason in _REASONS:
         if isinstance(err, kind):
             return reason
     if not bluetooth.async_scanner_count(hass, connectable=True):
         return "no_bluetooth"
-    # A battery that is connected to something else is silent, and some minutes go by
-    # before it counts as gone: one that is heard and yet not reached is most likely that.
-    present = bluetooth.async_address_present(hass, address, connectable=True)
-    return "busy" if present and isinstance(err, NotReachableError) else "out_of_range"
+    slots = SlotMonitor(hass, address)
+    if slots.all_slots_taken() or (
+        isinstance(err, NoSlotError) and not slots.has_free_slot()
+    ):
+        return "no_slot"
+    info = bluetooth.async_last_service_info(hass, address, True)
+    if info is None or not isinstance(err, NotReachableError):
+        passive = bluetooth.async_address_present(hass, address, connectable=False)
+        return "receive_only" if passive and info is None else "out_of_range"
+    # A battery that is connected to another device does not advertise, and some minutes
+    # go by until Home Assistant forgets it.
+    is_advertising = hass.loop.time() - info.time < ADVERTISING_WITHIN
+    return "connect_failed" if is_advertising else "busy"
 
 
 @callback

@@ -26,7 +26,6 @@ from ..options import BatteryOptions
 from ..vlrv.client import VlrvClient
 from ..vlrv.errors import (
     ConnectionLostError,
-    NoSlotError,
     NotReachableError,
     NotVlrvError,
     VlrvError,
@@ -45,8 +44,6 @@ from .state import (
 )
 from .timers import Timers
 
-# Without a free slot for this long, an adapter is full, and not just busy for a moment.
-ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
 # From a slot that became free to the attempt to take it.
 FREE_SLOT_DELAY: Final = timedelta(seconds=1)
 # How often it is looked whether a released battery is free at last.
@@ -56,7 +53,6 @@ _LOGGER = logging.getLogger(__name__)
 
 # Timers.
 _RESUME: Final = "resume"
-_ADAPTER_FULL: Final = "adapter full"
 _DISCONNECTED: Final = "disconnected"
 
 
@@ -81,6 +77,9 @@ class ConnectionOwner(Protocol):
     def slots_exhausted(self, exhausted: bool) -> None:
         """Tell the user that there is no slot for the battery, or no longer."""
 
+    def connection_orphaned(self, adapter: bluetooth.BaseHaScanner | None) -> None:
+        """Tell the user which adapter keeps a lost connection; None if none does."""
+
     async def async_store_release(self, released: bool, until: datetime | None) -> None:
         """Store at once whether the battery is released, and until when (UTC)."""
 
@@ -104,13 +103,13 @@ class ConnectionManager:
         self._owner = owner
         self._backoff = ReconnectBackoff()
         self._release = ReleaseState()
+        self._timers = Timers(hass)
         self._slots = SlotMonitor(hass, entry.data[CONF_ADDRESS])
         self._session = ConnectionSession(
-            hass, client, self._slots, self._backoff, self
+            hass, client, self._slots, self._backoff, timers=self._timers, owner=self
         )
         self._reason: str | None = None
         self._closed = False
-        self._timers = Timers(hass)
         self._listeners: list[CALLBACK_TYPE] = []
         self._reported = self.status
 
@@ -125,6 +124,12 @@ class ConnectionManager:
     def status(self) -> ConnectionStatus:
         """Return state, reason of a failure, and end of a release."""
         return ConnectionStatus(self._state(), self._reason, self._release.until)
+
+    def error_reason(self, err: VlrvError) -> str:
+        """Return the key of the text that tells the user what happened."""
+        if isinstance(err, NotReachableError) and self._slots.orphaned_on is not None:
+            return "orphaned"
+        return error_reason(self._hass, self._slots.address, err)
 
     @property
     def adapter(self) -> bluetooth.BaseHaScanner | None:
@@ -194,7 +199,7 @@ class ConnectionManager:
         """Handle a new connection."""
         if self._backoff.connected() or self._reason in ADAPTER_REASONS:
             self._reason = None
-        self._owner.slots_exhausted(False)
+        self._clear_problems()
         self._owner.connection_established()
         self.report_status()
 
@@ -204,30 +209,17 @@ class ConnectionManager:
         if allocations.free:
             self._handle_free_slot()
         else:
-            self._handle_adapter_full(allocations.source)
+            self._session.handle_adapter_full(allocations.source)
 
     def _handle_free_slot(self) -> None:
         self._slots.handle_change()
         if self._reason == "no_slot" and not self.is_released:
             self._owner.request_poll(FREE_SLOT_DELAY)
 
-    def _handle_adapter_full(self, source: str) -> None:
-        """Disconnect before the next poll if the connection's adapter stays full."""
-        if not self._client.is_connected or _ADAPTER_FULL in self._timers:
-            return
-        adapter = self._slots.connected_adapter()
-        if adapter is not None and adapter.source == source:
-            self._timers.start(
-                _ADAPTER_FULL, ADAPTER_FULL_DEBOUNCE, self._handle_full_timer
-            )
-
-    @callback
-    def _handle_full_timer(self) -> None:
-        self._entry.async_create_background_task(
-            self._hass,
-            self._session.async_disconnect_if_unused(),
-            f"{self._entry.title} - free the slot",
-        )
+    def _clear_problems(self) -> None:
+        self._slots.forget_orphan()
+        self._owner.slots_exhausted(False)
+        self._owner.connection_orphaned(None)
 
     # --- events -----------------------------------------------------------------------
 
@@ -266,16 +258,19 @@ class ConnectionManager:
         While connected, the poll interval applies, capped at 10 s.
         """
         now = self._hass.loop.time()
-        reason = error_reason(self._hass, self._slots.address, err)
+        if isinstance(err, NotReachableError):
+            self._slots.look_for_orphan(now)
+        reason = self.error_reason(err)
         delay = min(self._options.interval, POLL_INTERVAL)
         if isinstance(err, (NotReachableError, ConnectionLostError, NotVlrvError)):
             is_lost = isinstance(err, ConnectionLostError)
             if is_lost:
                 self._backoff.connection_lost(now)
-            delay = self._backoff.attempt_failed(no_slot=isinstance(err, NoSlotError))
+            delay = self._backoff.attempt_failed(no_slot=reason == "no_slot")
             # A lost connection is most often back at once, with an advertisement.
             if self._backoff.is_repeated or not is_lost:
                 self._reason = reason
+            self._owner.connection_orphaned(self._slots.orphaned_on)
             async_clear_stale_advertisements(
                 self._hass, self._slots.address, self._backoff.attempt_started
             )
@@ -361,7 +356,7 @@ class ConnectionManager:
         self._slots.handle_change()  # a waiting attempt ends
         self._backoff.reset()
         self._reason = None
-        self._owner.slots_exhausted(False)
+        self._clear_problems()
         remaining = self._release.remaining(dt_util.utcnow())
         if remaining is not None:
             self._timers.start(_RESUME, remaining.total_seconds(), self.async_resume)
@@ -384,5 +379,5 @@ class ConnectionManager:
         """Disconnect for good."""
         self._closed = True
         self._timers.cancel()
-        self._owner.slots_exhausted(False)
+        self._clear_problems()
         await self._client.disconnect()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 
 from ..vlrv.client import VlrvClient
 from ..vlrv.gatt import close_stale_connections
@@ -15,7 +15,12 @@ from .backoff import ReconnectBackoff
 from .sharing import SlotSharingPolicy
 from .slots import SlotMonitor, async_sharing_lock
 from .state import ConnectionMode
+from .timers import Timers
 from .turns import Turn, async_turns
+
+# Without a free slot for this long, an adapter is full, and not just busy for a moment.
+ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
+_ADAPTER_FULL: Final = "adapter full"  # timer
 
 
 class SessionOwner(Protocol):
@@ -48,6 +53,8 @@ class ConnectionSession:
         client: VlrvClient,
         slots: SlotMonitor,
         backoff: ReconnectBackoff,
+        *,
+        timers: Timers,
         owner: SessionOwner,
     ) -> None:
         """Start without users."""
@@ -55,6 +62,7 @@ class ConnectionSession:
         self._client = client
         self._slots = slots
         self._backoff = backoff
+        self._timers = timers
         self._owner = owner
         self._policy = SlotSharingPolicy(owner.mode)
         self._users = 0
@@ -122,8 +130,24 @@ class ConnectionSession:
             await self._client.disconnect()
         self._owner.report_status()
 
-    async def async_disconnect_if_unused(self) -> None:
-        """Disconnect before the next poll if the slots require it."""
+    @callback
+    def handle_adapter_full(self, source: str) -> None:
+        """Disconnect before the next poll if the connection's adapter stays full."""
+        if not self._client.is_connected or _ADAPTER_FULL in self._timers:
+            return
+        adapter = self._slots.connected_adapter()
+        if adapter is not None and adapter.source == source:
+            self._timers.start(
+                _ADAPTER_FULL, ADAPTER_FULL_DEBOUNCE, self._handle_full_timer
+            )
+
+    @callback
+    def _handle_full_timer(self) -> None:
+        self._hass.async_create_background_task(
+            self._disconnect_if_unused(), f"{self._client.name} - free the slot"
+        )
+
+    async def _disconnect_if_unused(self) -> None:
         # One after the other: once a battery has freed a slot, the others need not.
         async with async_sharing_lock(self._hass):
             if not self._users:

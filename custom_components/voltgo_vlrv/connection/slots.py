@@ -16,6 +16,8 @@ from ..vlrv.errors import NoSlotError
 
 # Most often another battery of ours is about to free its slot.
 SLOT_WAIT_TIMEOUT: Final = 5.0  # s
+# A proxy notices within this time that a client has disappeared, and disconnects.
+ORPHANED_AFTER: Final = 180.0  # s
 
 _SHARING_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_sharing_lock")
 
@@ -42,6 +44,12 @@ def async_clear_stale_advertisements(
         bluetooth.async_clear_advertisement_history(hass, address)
 
 
+@callback
+def adapter_name(adapter: bluetooth.BaseHaScanner) -> str:
+    """Return the name of an adapter or proxy, without the address that may follow it."""
+    return adapter.name.removesuffix(f" ({adapter.source})")
+
+
 class SlotMonitor:
     """Reads the connection slots that matter for one battery."""
 
@@ -50,6 +58,9 @@ class SlotMonitor:
         self._hass = hass
         self.address = address
         self._changed = asyncio.Event()
+        self._held_since: float | None = None
+        self.orphaned_on: bluetooth.BaseHaScanner | None = None
+        """Adapter that has kept a lost connection for ORPHANED_AFTER."""
 
     def adapters_in_range(self) -> list[bluetooth.BaseHaScanner]:
         """Return the adapters that receive the battery and can connect."""
@@ -83,6 +94,11 @@ class SlotMonitor:
             slots is None or slots.free for slots in allocations
         )
 
+    def has_free_slot(self) -> bool:
+        """Return whether an adapter in range is known to have a free slot."""
+        allocations = [each.get_allocations() for each in self.adapters_in_range()]
+        return any(slots is not None and slots.free for slots in allocations)
+
     def connected_adapter(self) -> bluetooth.BaseHaScanner | None:
         """Return the adapter with the connection to the battery, None if none has one.
 
@@ -93,6 +109,23 @@ class SlotMonitor:
             if slots is not None and self.address in slots.allocated:
                 return scanner
         return None
+
+    def look_for_orphan(self, now: float) -> None:
+        """Look after a failed attempt which adapter keeps a connection that we lost."""
+        adapter = self.connected_adapter()
+        if adapter is None:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = now
+        is_lasting = (
+            self._held_since is not None and now - self._held_since >= ORPHANED_AFTER
+        )
+        self.orphaned_on = adapter if is_lasting else None
+
+    @callback
+    def forget_orphan(self) -> None:
+        """Handle a connection, or a release: what is held from now on is ours."""
+        self._held_since = self.orphaned_on = None
 
     def adapter_is_full(self) -> bool:
         """Return whether the battery's connection takes the last slot of its adapter."""
