@@ -140,7 +140,7 @@ def suggested(form: ConfigFlowResult) -> dict[str, Any]:
 
 
 def issues(hass: HomeAssistant, key: str | None = None) -> list[ir.IssueEntry]:
-    """Return our notices under "Repairs", or those with a certain text."""
+    """Return our repair issues, or those with a certain text."""
     return [
         issue
         for issue in ir.async_get(hass).issues.values()

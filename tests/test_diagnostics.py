@@ -351,7 +351,7 @@ async def test_diagnostics_without_bluetooth_work(hass: HomeAssistant) -> None:
     assert found["bluetooth"] is found["battery"] is None
 
 
-# Whoever checks a token for access asks the machine.
+# Access tokens are checked against the clock of the machine.
 @pytest.mark.parametrize("start", [None])
 async def test_diagnostics_are_offered_by_home_assistant(
     hass: HomeAssistant,

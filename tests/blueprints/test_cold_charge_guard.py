@@ -115,7 +115,7 @@ async def test_charger_while_unavailable_is_not_switched(
 async def test_charger_switched_off_by_the_user_stays_off(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """In the warm nobody else decides, and what was off before is off afterwards."""
+    """While it is warm only the user decides, and what was off before is off afterwards."""
     await automate(rv, chargers=[CHARGER, "input_boolean.generator"])
     await rv.report(**COLD)
     await rv.report(**WARM)

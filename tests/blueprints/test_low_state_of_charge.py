@@ -25,7 +25,7 @@ async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
 async def test_notification_of_low_charge_is_sent_once_until_it_recovers(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """With name and value, not before it is low, and anew only after a recovery."""
+    """With name and value, not before it is low, and again only after a recovery."""
     await automate(rv)
     await rv.report(state_of_charge=20)
     await asyncio.sleep(10 * MINUTE)

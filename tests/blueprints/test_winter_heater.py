@@ -340,7 +340,7 @@ async def test_heater_that_stays_off_is_switched_again_after_a_pause(
 async def test_heater_after_a_restart_is_switched_as_needed(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """What was wanted before is looked at anew."""
+    """The temperatures are checked again, whatever was switched before."""
     await automate(rv)
     await set_to(rv, **COLD)
     await asyncio.sleep(SOON)

@@ -328,7 +328,7 @@ async def test_active_faults_with_too_many_faults_are_cut(
         ({"warning": 0x0400}, {"warning"}),
         ({"error": 0x0022}, {"error", "problem"}),
         ({"operating_state": 4}, {"problem"}),
-        ({"operating_state": 6}, {"problem"}),  # a code that nobody has seen
+        ({"operating_state": 6}, {"problem"}),  # a code of no known state
         ({"warning": 0x2000}, {"warning", "full_charge"}),
         ({"warning": 0x2000, "operating_state": 2}, {"warning"}),
         ({"state_of_charge": 100, "remaining_capacity": 100.0}, {"full_charge"}),
