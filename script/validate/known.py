@@ -16,9 +16,6 @@ WORDS: list[str] = [
     "custom_components/voltgo_vlrv/strings.json",
     "custom_components/voltgo_vlrv/translations/en.json",
     "tests/battery/test_settings.py",
-    "tests/blueprints/test_cold_charge_guard.py",
-    "tests/blueprints/test_low_state_of_charge.py",
-    "tests/blueprints/test_winter_heater.py",
     "tests/connection/soak.py",
     "tests/connection/test_calling.py",
     "tests/connection/test_faults.py",
@@ -26,7 +23,5 @@ WORDS: list[str] = [
     "tests/connection/test_sharing.py",
     "tests/connection/test_trust.py",
     "tests/connection/watch.py",
-    "tests/platforms/test_faults.py",
     "tests/test_coordinator.py",
-    "tests/test_diagnostics.py",
 ]
