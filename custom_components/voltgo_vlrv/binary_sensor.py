@@ -20,7 +20,7 @@ from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 from .entity import VlrvBaseBinarySensor, VlrvEntity
 from .entries import is_bank
-from .vlrv.faults import FAULTS, Fault, OperatingState, Protections
+from .vlrv.faults import FAULTS, Fault, Protections
 from .vlrv.registers import BatteryStatus
 
 # Binary sensors read what the coordinator holds; nothing is sent for them.
@@ -52,27 +52,6 @@ def _fault(fault: Fault) -> VlrvBinarySensorDescription:
     )
 
 
-def _is_discharged(
-    status: BatteryStatus, _battery: VlrvData, _previous: bool | None
-) -> bool:
-    """Return whether the battery is empty (FULL DISCHARGE of manual table 6-1).
-
-    No bit of that name is known. It follows from the protection bit "low capacity" (B;
-    that it is this row is C), or a state of charge of 0 % (A) while not charging.
-    """
-    return bool(status.protections & Protections.LOW_CAPACITY) or (
-        status.state_of_charge == 0
-        and status.operating_state is not OperatingState.CHARGING
-    )
-
-
-def _has_fault(
-    status: BatteryStatus, _battery: VlrvData, _previous: bool | None
-) -> bool:
-    """Return whether a protection or an error is active, known bits and unknown ones."""
-    return bool(status.protections or status.errors or status.in_protection)
-
-
 def _is_low(status: BatteryStatus, battery: VlrvData, previous: bool | None) -> bool:
     """Return whether the state of charge is at or below the user's threshold.
 
@@ -89,7 +68,7 @@ BINARY_SENSORS: Final = (
         key="problem",
         translation_key="problem",
         device_class=BinarySensorDeviceClass.PROBLEM,
-        value_fn=_has_fault,
+        value_fn=lambda status, _battery, _previous: status.has_fault,
     ),
     VlrvBinarySensorDescription(
         key="low_battery",
@@ -131,7 +110,7 @@ BINARY_SENSORS: Final = (
         translation_key="full_discharge",
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
-        value_fn=_is_discharged,
+        value_fn=lambda status, _battery, _previous: status.is_discharged,
     ),
     VlrvBinarySensorDescription(
         key="warning",

@@ -4,7 +4,6 @@ IMPORTS: list[str] = []
 SIZES: list[str] = [
     "custom_components/voltgo_vlrv/data.py VlrvData attributes",
     "custom_components/voltgo_vlrv/data.py VlrvData lines",
-    "custom_components/voltgo_vlrv/battery/settings.py SettingsCoordinator lines",
 ]
 WORDS: list[str] = [
     "CHANGELOG.md",

@@ -151,12 +151,7 @@ class FirmwareInstaller:
                 charge=str(status.state_of_charge),
                 wanted=str(MIN_STATE_OF_CHARGE),
             )
-        if (
-            status.protections
-            or status.errors
-            # Recorded (A), unlike any bit of a protection (B).
-            or status.in_protection
-        ):
+        if status.has_fault:
             raise self._error("firmware_protection")
         signal = self._advertisement.signal_strength
         if signal is None or signal < MIN_SIGNAL:

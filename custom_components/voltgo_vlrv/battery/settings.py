@@ -24,8 +24,6 @@ from ..vlrv.errors import (
     ConnectionLostError,
     ImplausibleError,
     NoAnswerError,
-    NotSentError,
-    RefusedError,
     VlrvError,
 )
 from ..vlrv.registers import BatteryStatus
@@ -46,6 +44,7 @@ from .access import BatteryAccess
 from .advertisement import LastAdvertisement
 from .operations import Operation
 from .pending_changes import PendingChanges
+from .settings_errors import failure_text
 from .statistics import PollStatistics
 
 _LOGGER = logging.getLogger(__name__)
@@ -120,21 +119,15 @@ class SettingsCoordinator:
         """
         return self._pending.wanted
 
-    # --- reading --------------------------------------------------------------------
-
     @callback
     def handle_reconnect(self) -> None:
-        """Handle a connection after the battery was disconnected.
-
-        A pending change was pending through that, perhaps a power cycle.
-        """
+        """Handle a connection after what may have been a power cycle."""
         self._pending.handle_reconnect()
 
     async def async_read(self) -> None:
-        """Read what the battery reports, within an operation, on a new connection.
+        """Read what the battery reports, within an operation; no list is required.
 
-        Raises VlrvError where the battery has no module ID. A list of protocols that is
-        not answered is left out.
+        Raises VlrvError where the battery has no module ID.
         """
         await self._read_module_id()
         for setting in (CAN, RS485):
@@ -312,30 +305,13 @@ class SettingsCoordinator:
                 if self._is_sent and isinstance(err, NoAnswerError):
                     # The client has ended the link, see there; the polls need another.
                     self._live.request_poll()
-                raise self._failure(setting, err) from err
+                is_heater = setting == HEATER
+                key, more = failure_text(
+                    err, is_sent=self._is_sent, is_heater=is_heater
+                )
+                raise self._error(key, setting, HomeAssistantError, **more) from err
             finally:
                 self._update_pending()
-
-    def _failure(self, setting: str, err: VlrvError) -> HomeAssistantError:
-        """Return what the user can know of a change that failed while connected."""
-        is_heater = setting == HEATER
-        if isinstance(err, RefusedError):
-            return self._error(
-                "heater_refused" if is_heater else "change_refused",
-                setting,
-                code=str(err.code),
-            )
-        if isinstance(err, NotSentError):
-            return self._error("change_unreachable", setting)
-        if not self._is_sent:
-            # What had to be read before was not answered.
-            return self._error("change_not_sent", setting)
-        if is_heater:
-            # The switch shows at once what the battery does of itself.
-            return self._error("heater_unanswered", setting)
-        if isinstance(err, ConnectionLostError):
-            return self._error("change_connection_lost", setting)
-        return self._error("change_not_confirmed", setting)
 
     def _error(
         self,

@@ -253,6 +253,26 @@ class BatteryStatus:
         return bool(self.frame[_STATUS_BYTE] & OperatingState.PROTECTION)
 
     @property
+    def has_fault(self) -> bool:
+        """Return whether anything is wrong, also by a bit whose meaning is unproven.
+
+        The state "protection" is recorded (A), unlike any bit of a protection (B).
+        """
+        return bool(self.protections or self.errors or self.in_protection)
+
+    @property
+    def is_discharged(self) -> bool:
+        """Return whether the battery is empty (FULL DISCHARGE of manual table 6-1).
+
+        No bit is proven for it. The protection bit "low capacity" (B, that it is this
+        row is C) counts, and so does a state of charge of 0 % (A) unless it is charging.
+        """
+        return bool(self.protections & Protections.LOW_CAPACITY) or (
+            self.state_of_charge == 0
+            and self.operating_state is not OperatingState.CHARGING
+        )
+
+    @property
     def is_full(self) -> bool:
         """Return whether the battery is full (FULL CHARGE of manual table 6-1).
 
