@@ -202,6 +202,23 @@ async def test_diagnostics_hours_later_contain_a_rare_fault(
     assert 24 <= events[3]["count"] <= 40
 
 
+async def test_diagnostics_count_a_secondary_number_that_is_out_of_range(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """State of health of 104 %: unknown by itself, all other values stay."""
+    pack = battery("idle")
+    pack.hold = True
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    entry, data = harness.entry, harness.entry.runtime_data
+    assert data.coordinator.data.state_of_health == 100
+    pack.override = replace(pack.reported(), state_of_health=104)
+    await wait_until(lambda: data.coordinator.data.state_of_health is None)
+    assert data.coordinator.data.cell_count == len(pack.reported().cell_voltages)
+    found = (await download(hass, entry))["battery"]
+    assert found["connection"]["unknown_fields"]["state_of_health"] >= 1
+    assert found["health"]["rejected"] == {}
+
+
 # --- at any time ------------------------------------------------------------------------
 
 
