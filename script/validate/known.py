@@ -14,7 +14,6 @@ WORDS: list[str] = [
     "blueprints/automation/voltgo_vlrv/preheat_before_departure.yaml",
     "custom_components/voltgo_vlrv/strings.json",
     "custom_components/voltgo_vlrv/translations/en.json",
-    "tests/battery/test_settings.py",
     "tests/connection/soak.py",
     "tests/connection/test_calling.py",
     "tests/connection/test_faults.py",

@@ -72,7 +72,7 @@ async def upload(  # noqa: PLR0917
     data: bytes = IMAGE,
     component: str = "bms",
 ) -> None:
-    """Upload and unlock a file, as an owner does."""
+    """Upload and unlock a file, as a user does."""
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, name, data)
     result = await fill(hass, result, component)
@@ -118,7 +118,7 @@ async def refused(
 
 
 class LateReceiver(FirmwareReceiver):
-    """Answers Finish and keeps the link; the restart is the test's to make."""
+    """Answers Finish and keeps the connection; the restart is the test's to make."""
 
     def take_outage(self) -> float | None:
         """Stay."""

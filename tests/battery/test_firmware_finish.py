@@ -45,14 +45,14 @@ async def finished(peripheral: Peripheral) -> None:
 
 
 @pytest.mark.parametrize(("after", "off_for"), [(2, 30), (15, 10), (15, 30)])
-async def test_a_bms_may_take_its_time_to_restart(
+async def test_bms_update_with_a_slow_restart_succeeds(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     after: float,
     off_for: float,
 ) -> None:
-    """Until it does it answers with its old version, which says nothing yet."""
+    """Until the restart it answers with its old version, which proves nothing."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -68,13 +68,13 @@ async def test_a_bms_may_take_its_time_to_restart(
     assert state(hass, pack).attributes["installed_version"] == "Z01T21"
 
 
-async def test_a_bms_that_tells_nothing_yet_is_waited_for(
+async def test_bms_update_with_an_empty_version_waits_for_one(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Zeros are what a board answers for registers that it does not serve yet."""
+    """A board answers zeros for registers that it does not serve yet."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -96,13 +96,13 @@ async def test_a_bms_that_tells_nothing_yet_is_waited_for(
     assert state(hass, pack).attributes["installed_version"] == "Z01T21"
 
 
-async def test_a_bms_that_never_restarts_has_its_old_version(
+async def test_bms_update_without_a_restart_reports_the_old_version(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     fast_clock: FastClock,
 ) -> None:
-    """That is said after the time that a restart may take, and not before."""
+    """After the time that a restart may take, and not before."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -116,7 +116,7 @@ async def test_a_bms_that_never_restarts_has_its_old_version(
     assert state(hass, pack).state == "on"
 
 
-async def test_the_version_before_is_what_the_bms_tells_right_before(
+async def test_bms_update_compares_with_the_version_read_right_before(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Another device may have changed it since Home Assistant has read it."""
@@ -129,10 +129,10 @@ async def test_the_version_before_is_what_the_bms_tells_right_before(
     assert "Z01T19" in text
 
 
-async def test_a_bms_that_goes_late_and_stays_away_is_not_back(
+async def test_bms_update_with_a_late_disconnection_waits_for_the_return(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """That it answered before it went counts for nothing."""
+    """An answer from before the restart counts for nothing."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -174,10 +174,10 @@ UNCONFIRMED = [
 ]
 
 
-async def test_a_file_uploaded_after_an_install_is_offered(
+async def test_firmware_file_uploaded_after_an_install_is_offered(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """Another one, and the same once more: its owner wants it again."""
+    """Another file, and the same one again: the user wants to install it again."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     for name, version in (
@@ -193,10 +193,10 @@ async def test_a_file_uploaded_after_an_install_is_offered(
         assert state(hass, pack, "comm").state == "off"
 
 
-async def test_a_file_uploaded_during_an_install_is_not_taken_for_installed(
+async def test_firmware_file_uploaded_during_an_install_is_not_installed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """What was sent is noted, not what lies there by then."""
+    """The data that were sent are recorded, not those of the new file."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -211,7 +211,7 @@ async def test_a_file_uploaded_during_an_install_is_not_taken_for_installed(
     assert state(hass, pack, "comm").attributes["latest_version"] == "V02R02"
 
 
-async def test_a_bms_without_a_version_is_treated_alike(
+async def test_bms_update_without_a_version_is_confirmed_by_the_last_step(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Confirmed, it is not offered again; unconfirmed, the version is unknown."""
@@ -229,14 +229,14 @@ async def test_a_bms_without_a_version_is_treated_alike(
 
 
 @pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)
-async def test_an_unconfirmed_update_of_the_communication_board_is_not_done(
+async def test_communication_board_update_unconfirmed_is_unknown(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     receive: Callable[[], FirmwareReceiver],
     is_installed: bool,
 ) -> None:
-    """It reports no version, so the result is unknown; and the last step is not sent again."""
+    """It reports no version, so the result is unknown; the last step is not repeated."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -251,7 +251,7 @@ async def test_an_unconfirmed_update_of_the_communication_board_is_not_done(
 
 
 @pytest.mark.parametrize(("receive", "is_installed"), UNCONFIRMED)
-async def test_an_unconfirmed_update_of_the_bms_is_told_by_its_version(
+async def test_bms_update_unconfirmed_is_decided_by_its_version(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -271,7 +271,7 @@ async def test_an_unconfirmed_update_of_the_bms_is_told_by_its_version(
         assert state(hass, pack).state == "on"
 
 
-async def test_a_version_that_was_there_before_confirms_nothing(
+async def test_bms_update_to_the_same_version_unconfirmed_is_unknown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The same firmware once more, whose last step is not confirmed."""
@@ -284,10 +284,10 @@ async def test_a_version_that_was_there_before_confirms_nothing(
     assert error.value.translation_key == "firmware_not_confirmed"
 
 
-async def test_nothing_else_is_sent_during_an_update(
+async def test_commands_during_an_update_are_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """No second update, no setting, no refresh: each is told to wait."""
+    """No second update, no setting, no refresh is sent: the error asks to wait."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
@@ -312,10 +312,10 @@ async def test_nothing_else_is_sent_during_an_update(
 
 
 @pytest.mark.parametrize("size", [4096, 256 * 1024], ids=["restarting", "writing"])
-async def test_a_reload_waits_for_the_end_of_an_update(
+async def test_reload_during_an_update_waits_for_its_end(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path, size: int
 ) -> None:
-    """Home Assistant reloads half a minute after an entity was switched on."""
+    """Home Assistant reloads half a minute after an entity was enabled."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     image = build_image("Z01T21", size)
@@ -334,10 +334,10 @@ async def test_a_reload_waits_for_the_end_of_an_update(
     await wait_until(lambda: state(hass, pack).state == "off")
 
 
-async def test_an_update_that_waits_for_the_restart_does_not_hold_up_the_stop(
+async def test_stop_during_the_restart_of_a_battery_does_not_wait(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """The link is closed by then: the return of the battery would go unnoticed."""
+    """The connection is closed by then, so the end of the restart cannot be seen."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -352,10 +352,10 @@ async def test_an_update_that_waits_for_the_restart_does_not_hold_up_the_stop(
     assert hass.loop.time() - began < 10
 
 
-async def test_a_second_press_installs_nothing_after_the_first_has_failed(
+async def test_install_pressed_twice_is_refused_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """It is told to wait at once, and does not try again by itself."""
+    """It is not tried after the first one has failed."""
     pack = battery("idle")
     pack.firmware_receiver = FirmwareReceiver()
     pack.firmware_receiver.faults["start"] = Fault("refuse")
@@ -373,7 +373,7 @@ async def test_a_second_press_installs_nothing_after_the_first_has_failed(
     assert sent == ["sync", "start"]
 
 
-async def test_an_update_waits_for_a_change_to_be_confirmed(
+async def test_install_during_a_change_waits_for_its_confirmation(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Otherwise the battery is not asked, and the change is reported as not applied."""
@@ -391,10 +391,10 @@ async def test_an_update_waits_for_a_change_to_be_confirmed(
     assert value(hass, pack.address, "heater", "switch") == "on"
 
 
-async def test_the_release_notes_say_what_is_not_proven(
+async def test_release_notes_say_what_is_not_proven(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Plainly, before anybody presses Install."""
+    """Plainly, before a user presses Install."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
     assert await async_setup_component(hass, UPDATE, {})
@@ -406,7 +406,7 @@ async def test_the_release_notes_say_what_is_not_proven(
     assert "30 %" in notes
 
 
-async def test_the_current_can_be_told_to_count_finer(
+async def test_current_scale_option_divides_the_current(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Should a firmware count 0.01 A over Bluetooth as it does on RS485."""

@@ -25,7 +25,7 @@ from tests.common import add_discovered, battery, device_of, value, wait_until
 from tests.harness import async_setup_battery
 
 
-async def test_an_update_is_installed_and_compared(
+async def test_install_of_a_bms_file_succeeds_and_shows_the_version(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """200 KiB with progress, restart, the new version, and polls after it."""
@@ -65,7 +65,7 @@ async def test_an_update_is_installed_and_compared(
     assert all(b - a >= 0.1499 for a, b in pairwise(writes))
 
 
-async def test_the_communication_board_takes_its_own_file(
+async def test_install_of_a_communication_board_file_succeeds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Its version is not reported, so nothing is compared and nothing made up.
@@ -116,7 +116,7 @@ async def test_the_communication_board_takes_its_own_file(
         ({"error": 0x0022}, "firmware_protection"),
     ],
 )
-async def test_an_update_is_refused_in_an_unsafe_state(
+async def test_install_in_an_unsafe_state_is_refused(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -135,10 +135,10 @@ async def test_an_update_is_refused_in_an_unsafe_state(
     assert state(hass, pack).state == "on"
 
 
-async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
+async def test_install_on_a_released_battery_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """Its owner may be reading it with the phone."""
+    """The user may be reading it with the phone."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -151,7 +151,7 @@ async def test_a_battery_that_is_released_is_not_taken_back_for_an_update(
     assert state(hass, pack).state == "on"
 
 
-async def test_an_update_is_refused_on_a_weak_signal(
+async def test_install_on_a_weak_signal_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """-81 dBm is too weak, -80 dBm is not."""
@@ -170,7 +170,7 @@ async def test_an_update_is_refused_on_a_weak_signal(
 
 
 @pytest.mark.parametrize("mtu", [78, 139])
-async def test_an_update_is_refused_on_a_link_with_small_packets(
+async def test_install_on_a_connection_with_small_packets_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path, mtu: int
 ) -> None:
     """A package must fit one write: 137 bytes and a header of 3."""
@@ -184,7 +184,7 @@ async def test_an_update_is_refused_on_a_link_with_small_packets(
     assert not firmware_frames(peripheral)
 
 
-async def test_an_update_needs_no_larger_packets_than_its_own(
+async def test_install_with_packets_of_its_own_size_succeeds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The characteristic says what fits; a local adapter's `mtu_size` says 23."""
@@ -198,7 +198,7 @@ async def test_an_update_needs_no_larger_packets_than_its_own(
     assert state(hass, pack).attributes["installed_version"] == "Z01T21"
 
 
-async def test_an_update_is_refused_while_the_battery_is_away(
+async def test_install_on_an_absent_battery_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Nothing is sent later by itself."""
@@ -214,10 +214,10 @@ async def test_an_update_is_refused_while_the_battery_is_away(
     assert not firmware_frames(peripheral)
 
 
-async def test_a_damaged_file_is_not_installed(
+async def test_install_of_a_damaged_file_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """An SD card forgets."""
+    """An SD card may lose data."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -245,7 +245,7 @@ async def test_a_damaged_file_is_not_installed(
         ("finish", Fault("refuse"), "firmware_refused"),
     ],
 )
-async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR0917
+async def test_install_with_a_failed_step_names_it_and_resumes_polling(  # noqa: PLR0917
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -253,7 +253,7 @@ async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR
     fault: Fault,
     key: str,
 ) -> None:
-    """Whatever goes wrong, the values come back without anybody."""
+    """After any failure, the values return without an action of the user."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -276,7 +276,7 @@ async def test_a_failed_step_is_named_and_the_battery_polled_again(  # noqa: PLR
     assert state(hass, pack).state == "off"
 
 
-async def test_a_battery_without_this_way_of_updating_gets_no_more_than_a_handshake(
+async def test_install_without_an_answer_sends_only_the_handshake(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """The format is inferred: an unanswered handshake ends it."""
@@ -293,7 +293,7 @@ async def test_a_battery_without_this_way_of_updating_gets_no_more_than_a_handsh
     ("comes_back", "key"),
     [("old", "firmware_same_version"), ("never", "firmware_not_back")],
 )
-async def test_a_restart_that_brings_nothing_is_told(
+async def test_install_with_an_unchanged_version_is_reported(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -321,7 +321,7 @@ class BadMark(FirmwareReceiver):
         return seal(reply[:2] + b"\x02" + reply[3:-2])
 
 
-async def test_a_reply_of_another_layout_ends_an_update(
+async def test_install_with_a_reply_of_another_layout_ends(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """It may be another protocol."""
@@ -334,7 +334,7 @@ async def test_a_reply_of_another_layout_ends_an_update(
     assert len(firmware_frames(peripheral)) == 1
 
 
-async def test_another_version_than_the_file_should_have_is_told(
+async def test_install_with_another_version_than_expected_is_reported(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Named Z01T21, it holds Z01T29; what runs is shown, and the rest is not claimed."""
@@ -356,10 +356,10 @@ class Mute(FirmwareReceiver):
         return ""
 
 
-async def test_a_version_that_is_not_told_any_more_is_another_one(
+async def test_install_with_no_version_reported_afterwards_is_reported(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """And is named so, in place of nothing."""
+    """The error says so, instead of leaving the version empty."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)

@@ -36,10 +36,10 @@ from tests.common import battery, set_options, suggested, wait_until
 from tests.harness import async_setup_battery
 
 
-async def test_a_file_is_checked_shown_and_kept(
+async def test_upload_of_a_valid_file_is_confirmed_and_stored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """Name, size, version and checksum are shown before it is kept."""
+    """Name, size, version and checksum are shown before it is stored."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     assert state(hass, pack).state == "off"
@@ -52,7 +52,7 @@ async def test_a_file_is_checked_shown_and_kept(
         "sha256": hashlib.sha256(IMAGE).hexdigest(),
         "version": "Z01T21",
     }
-    # Nothing is kept before the owner has seen that.
+    # Nothing is stored before the user has seen that.
     assert state(hass, pack).state == "off"
     await hass.config_entries.options.async_configure(result["flow_id"], {})
     await hass.async_block_till_done()
@@ -91,7 +91,7 @@ async def test_a_file_is_checked_shown_and_kept(
     ],
     ids=lambda item: "data" if isinstance(item, bytes) else item,
 )
-async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR0917
+async def test_upload_with_a_wrong_file_or_password_shows_the_error(  # noqa: PLR0917
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -102,7 +102,7 @@ async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR09
     field: str,
     error: str,
 ) -> None:
-    """Nothing is kept, and the page is there for another try."""
+    """Nothing is stored, and the form is shown for another try."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
@@ -132,7 +132,7 @@ async def test_a_wrong_file_or_password_is_refused_with_a_reason(  # noqa: PLR09
     ],
     ids=["board", "version", "password"],
 )
-async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0917
+async def test_upload_with_corrected_input_needs_no_second_upload(  # noqa: PLR0917
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -140,7 +140,7 @@ async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0
     wrong: dict[str, str],
     right: dict[str, str],
 ) -> None:
-    """Home Assistant hands an upload out once, and the page suggests it again."""
+    """Home Assistant hands an upload out once, and the form suggests it again."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
@@ -159,7 +159,7 @@ async def test_what_was_wrong_is_corrected_without_another_upload(  # noqa: PLR0
     }
 
 
-async def test_an_upload_that_is_gone_is_asked_for_again(
+async def test_upload_that_is_gone_is_requested_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """As after a restart of Home Assistant; and its folder may have been cleaned."""
@@ -179,20 +179,20 @@ async def test_an_upload_that_is_gone_is_asked_for_again(
 
 
 @pytest.mark.parametrize("stored_before", [False, True])
-async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
+async def test_upload_to_a_full_disk_stores_nothing(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     stored_before: bool,
 ) -> None:
-    """Nothing is left of it, the one before stays, and Submit can be pressed again."""
+    """Nothing is left of it, the previous file stays, and Submit can be pressed again."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    kept = {}
+    stored = {}
     if stored_before:
         await upload(hass, entry, tmp_path)
-        kept = {"bms.bin": IMAGE}
+        stored = {"bms.bin": IMAGE}
     options = entry.options
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
     new = build_image("Z01T22", 4096)
@@ -216,18 +216,18 @@ async def test_a_file_that_does_not_fit_on_the_disk_is_not_kept(
     assert result["step_id"] == "firmware_confirm"
     assert result["errors"] == {"base": "not_stored"}
     # It was all written when the disk was asked for it, and the one before was there.
-    assert seen == [{**kept, "bms.new": new}]
-    assert files() == kept
+    assert seen == [{**stored, "bms.new": new}]
+    assert files() == stored
     assert entry.options == options
     result = await hass.config_entries.options.async_configure(result["flow_id"], {})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert files() == {"bms.bin": new}
 
 
-async def test_a_folder_that_cannot_be_made_is_told(
+async def test_upload_without_a_writable_folder_shows_the_error(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """As on a disk that takes nothing any more."""
+    """As on a disk that is read-only."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     folder = Path(hass.config.path(".storage", "voltgo_vlrv", entry.entry_id))
@@ -241,7 +241,7 @@ async def test_a_folder_that_cannot_be_made_is_told(
     assert CONF_FIRMWARE not in entry.options
 
 
-async def test_a_version_can_be_typed(
+async def test_upload_with_a_typed_version_uses_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """For files whose name has none."""
@@ -259,7 +259,7 @@ async def test_a_version_can_be_typed(
     ("installed", "version"),
     [("06", "05"), ("06", "07"), ("Z01T20", "Z01T10"), ("V03R04", "05")],
 )
-async def test_whatever_differs_is_offered(
+async def test_firmware_file_of_any_other_version_is_offered(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -280,10 +280,10 @@ async def test_whatever_differs_is_offered(
     assert state(hass, pack).attributes["installed_version"] == version
 
 
-async def test_a_file_can_be_removed(
+async def test_firmware_file_that_is_removed_is_not_offered(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
-    """The entity goes back to what the battery runs."""
+    """The entity returns to the running version."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path)
@@ -298,7 +298,7 @@ async def test_a_file_can_be_removed(
     assert await hass.async_add_executor_job(lambda: list(folder.glob("*.bin"))) == []
 
 
-async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
+async def test_firmware_file_that_cannot_be_deleted_is_not_offered(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -325,7 +325,7 @@ async def test_a_file_that_cannot_be_deleted_is_offered_no_more(
     assert state(hass, pack).state == "off"
 
 
-async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
+async def test_upload_on_a_slow_card_keeps_options_set_meanwhile(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     tmp_path: Path,
@@ -354,7 +354,7 @@ async def test_a_slow_card_loses_no_option_that_is_set_meanwhile(
     assert "bms" in entry.options[CONF_FIRMWARE]
 
 
-async def test_removing_the_battery_removes_its_files(
+async def test_firmware_files_of_a_removed_battery_are_removed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Nothing of it is left behind."""

@@ -100,7 +100,7 @@ async def test_other_battery_that_is_ignored_is_shown(
     assert not issues(hass, "other_battery")
 
 
-async def test_other_battery_that_is_accepted_starts_anew(
+async def test_other_battery_that_is_accepted_starts_empty(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Energy that the battery before it has given is not its own."""

@@ -29,10 +29,10 @@ from tests.harness import SETTINGS
 # --- Module ID ------------------------------------------------------------------------
 
 
-async def test_a_module_id_is_confirmed_and_shown_after_the_power_cycle(
+async def test_module_id_change_is_shown_after_the_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Until then the old value stands, and a notice names the setting and the value."""
+    """Until then the old value is shown, and an issue names the setting and the value."""
     one = await async_setup(hass, bluetooth_env)
     assert one.shown("module_id", "select") == "1"
     assert one.options("module_id") == [str(number) for number in range(1, 17)]
@@ -65,7 +65,7 @@ async def test_a_module_id_is_confirmed_and_shown_after_the_power_cycle(
 
 
 @pytest.mark.parametrize("number", ["2", "9", "16"])
-async def test_every_module_id_gets_through(
+async def test_module_id_of_each_number_is_set(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, number: str
 ) -> None:
     """1-16, and back."""
@@ -79,7 +79,7 @@ async def test_every_module_id_gets_through(
     assert one.issue is None
 
 
-async def test_the_value_that_is_there_already_needs_no_power_cycle(
+async def test_module_id_set_to_its_value_needs_no_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery confirms it, and there is nothing to wait for."""
@@ -89,10 +89,10 @@ async def test_the_value_that_is_there_already_needs_no_power_cycle(
     assert one.issue is None
 
 
-async def test_a_change_that_is_taken_back_needs_no_power_cycle(
+async def test_module_id_set_back_needs_no_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The last word counts."""
+    """The last change counts."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     assert one.pending == "- Module ID: 7"
@@ -102,7 +102,7 @@ async def test_a_change_that_is_taken_back_needs_no_power_cycle(
     assert one.shown("module_id", "select") == "1"
 
 
-async def test_what_is_no_module_id_is_never_sent(
+async def test_module_id_out_of_range_is_not_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant knows the options."""
@@ -125,7 +125,7 @@ async def test_what_is_no_module_id_is_never_sent(
         ("rs485_protocol", "Voltronic", "1005010414b6"),
     ],
 )
-async def test_a_protocol_is_set_by_its_brand(
+async def test_protocol_is_set_by_its_brand(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     setting: str,
@@ -146,7 +146,7 @@ async def test_a_protocol_is_set_by_its_brand(
     assert one.issue is None
 
 
-async def test_the_options_are_what_the_battery_offers(
+async def test_protocol_options_are_those_of_the_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """In its order, by brand."""
@@ -160,10 +160,10 @@ async def test_the_options_are_what_the_battery_offers(
     ]  # fmt: skip
 
 
-async def test_several_changes_wait_for_one_power_cycle(
+async def test_changes_of_several_settings_create_one_issue(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One notice for the battery, with all of them."""
+    """All wait for the same power cycle."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     await one.select("rs485_protocol", "Luxpower")
@@ -179,7 +179,7 @@ async def test_several_changes_wait_for_one_power_cycle(
 
 
 @pytest.mark.parametrize("setting", ["can_protocol", "rs485_protocol"])
-async def test_a_protocol_is_refused_with_an_explanation_unless_the_module_id_is_1(
+async def test_protocol_with_another_module_id_than_1_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, setting: str
 ) -> None:
     """Nothing is sent, not even a question."""
@@ -194,10 +194,10 @@ async def test_a_protocol_is_refused_with_an_explanation_unless_the_module_id_is
     assert one.shown(setting, "select") == "Growatt"
 
 
-async def test_the_module_id_that_counts_is_the_one_in_effect(
+async def test_protocol_with_a_pending_module_id_1_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One that waits for its power cycle does not open the protocols yet."""
+    """A pending module ID does not enable the protocols yet."""
     one = await async_setup(hass, bluetooth_env, battery("idle", module_id=2))
     await one.select("module_id", "1")
     async with refused(
@@ -210,10 +210,10 @@ async def test_the_module_id_that_counts_is_the_one_in_effect(
     assert one.shown("can_protocol", "select") == "Victron"
 
 
-async def test_a_protocol_is_found_in_the_list_of_this_connection(
+async def test_protocol_is_found_in_the_list_of_the_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The app's firmware update sorts it anew; a place in the old one is another brand.
+    """The app's firmware update may reorder it; an old index is another brand.
 
     An inverter that is told another protocol than its own charges the battery wrongly.
     """
@@ -228,10 +228,10 @@ async def test_a_protocol_is_found_in_the_list_of_this_connection(
     assert one.issue is None
 
 
-async def test_a_brand_that_the_list_of_this_connection_lacks_is_not_sent(
+async def test_protocol_missing_in_the_list_of_the_connection_is_not_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Though it can still be chosen on the screen."""
+    """Though it can still be selected."""
     one = await async_setup(hass, bluetooth_env)
     await in_other_hands(one, can_protocols=("P01-GRW", "P02-SLK"))
     assert "Victron" in one.options("can_protocol")
@@ -245,7 +245,7 @@ async def test_a_brand_that_the_list_of_this_connection_lacks_is_not_sent(
 
 
 @pytest.mark.parametrize(("before", "now"), [(2, 1), (1, 2)])
-async def test_the_module_id_that_counts_is_that_of_this_connection(
+async def test_protocol_uses_the_module_id_of_the_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: int, now: int
 ) -> None:
     """The app may have set it meanwhile, either way."""
@@ -263,10 +263,10 @@ async def test_the_module_id_that_counts_is_that_of_this_connection(
         assert one.changes == []
 
 
-async def test_what_was_known_is_shown_until_it_is_read_again(
+async def test_settings_before_they_are_read_again_show_the_known_ones(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It does not count for a change, but it is better than nothing."""
+    """They do not count for a change, but are better than none."""
     one = await async_setup(hass, bluetooth_env)
     reads = one.gets[GET_CAN]
     await in_other_hands(one, can_index=4)
@@ -277,32 +277,32 @@ async def test_what_was_known_is_shown_until_it_is_read_again(
     assert one.shown("can_protocol", "select") == "Victron"
 
 
-async def test_a_list_that_changes_under_the_write_is_no_success(
+async def test_protocol_with_a_list_changed_during_the_write_fails(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is read back names another brand at the place that was sent."""
+    """The read-back names another brand at the index that was sent."""
     one = await async_setup(hass, bluetooth_env)
     answer = one.pack.answer_setting
 
-    def sort_anew(function: int, data: bytes) -> bytes | None:
+    def reorder(function: int, data: bytes) -> bytes | None:
         reply = answer(function, data)
         if function == SET_CAN:
             one.pack.settings.can_protocols = tuple(reversed(CAN_PROTOCOLS))
         return reply
 
-    monkeypatch.setattr(one.pack, "answer_setting", sort_anew)
+    monkeypatch.setattr(one.pack, "answer_setting", reorder)
     async with refused(one, "change_not_confirmed", "can_protocol"):
         await one.select("can_protocol", "Victron")
     assert len(one.changes) == 1
     assert one.issue is None
 
 
-async def test_a_pending_protocol_is_met_by_its_brand_alone(
+async def test_protocol_pending_is_confirmed_by_its_brand_only(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not by another one that has its place in a newer list."""
+    """Not by another one that has its index in a newer list."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     one.pack.settings.can_protocols = tuple(reversed(CAN_PROTOCOLS))
@@ -314,10 +314,10 @@ async def test_a_pending_protocol_is_met_by_its_brand_alone(
     assert one.pending == "- CAN protocol: Victron"
 
 
-async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
+async def test_protocol_without_a_list_is_not_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A board that has lost its list still has the choices it once told of."""
+    """A board that has lost its list still has the options it once reported."""
     one = await async_setup(hass, bluetooth_env)
     one.pack.settings.can_protocols = ()
     await one.power_cycle()
@@ -330,12 +330,12 @@ async def test_a_protocol_that_is_not_offered_any_more_is_not_sent(
 
 
 @pytest.mark.parametrize("setting", ["can_protocol", "rs485_protocol"])
-async def test_a_refusal_of_the_battery_is_told_with_its_code(
+async def test_change_refused_by_the_battery_shows_the_code(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, setting: str
 ) -> None:
     """The value stays, and nothing is pending."""
     one = await async_setup(hass, bluetooth_env)
-    one.pack.settings.module_id = 2  # which nobody has told us
+    one.pack.settings.module_id = 2  # not read yet
     with pytest.raises(HomeAssistantError) as caught:
         await one.select(setting, "Luxpower")
     check(one, caught.value, "change_refused", setting)
@@ -346,12 +346,12 @@ async def test_a_refusal_of_the_battery_is_told_with_its_code(
     assert not one.entry.data.get(CONF_PENDING)
 
 
-async def test_a_code_that_is_not_known_is_told_too(
+async def test_change_refused_with_an_unknown_code_shows_the_code(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever a newer firmware says."""
+    """A newer firmware may have further codes."""
     one = await async_setup(hass, bluetooth_env)
     monkeypatch.setattr(
         one.pack.settings,
@@ -366,7 +366,7 @@ async def test_a_code_that_is_not_known_is_told_too(
     assert one.issue is None
 
 
-async def test_a_set_ok_that_looks_like_the_request_is_the_battery_s(
+async def test_change_confirmed_by_an_identical_frame_succeeds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """`10 06 01 00 crc` both ways: an answer confirms, what was written does not."""

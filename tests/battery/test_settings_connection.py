@@ -22,14 +22,14 @@ from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, hold_by_other_device, value, wait_until
 from tests.harness import GET_FUNCTIONS
 
-# --- The link -------------------------------------------------------------------------
+# --- The connection -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
-async def test_a_link_that_breaks_in_a_command_for_the_heater_leaves_it_open(
+async def test_heater_command_with_a_lost_connection_has_an_unknown_result(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
-    """The switch shows what became of it, without a power cycle."""
+    """The switch shows what the battery reports, without a power cycle."""
     one = await async_setup(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     async with refused(one, "heater_unanswered", "heater"):
@@ -40,10 +40,10 @@ async def test_a_link_that_breaks_in_a_command_for_the_heater_leaves_it_open(
 
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
-async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
+async def test_change_with_a_lost_connection_has_an_unknown_result(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
-    """It says so, sends nothing twice, and shows what the battery reports then."""
+    """The error says so, nothing is sent twice, and the reported value is shown."""
     one = await async_setup(hass, bluetooth_env)
     setattr(one.peripheral.faults, fault, 1)
     async with refused(one, "change_connection_lost", "module_id"):
@@ -59,10 +59,10 @@ async def test_a_link_that_breaks_in_the_middle_leaves_it_open(
     assert one.issue is None
 
 
-async def test_a_battery_that_was_let_go_takes_no_change(
+async def test_change_on_a_released_battery_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The owner has said so, and is told how to have it back."""
+    """The error says how to resume."""
     one = await async_setup(hass, bluetooth_env)
     await one.act("switch", "turn_off", "bluetooth_connection")
     async with refused(one, "change_released", "module_id"):
@@ -71,10 +71,10 @@ async def test_a_battery_that_was_let_go_takes_no_change(
     assert not one.entry.runtime_data.client.is_connected
 
 
-async def test_a_release_while_connecting_for_a_change_is_told_as_such(
+async def test_change_released_while_connecting_reports_the_release(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The battery is neither out of range nor switched off, and no other device holds it."""
+    """The battery is neither out of range nor off, and no other device holds it."""
     one = await async_setup(hass, bluetooth_env)
     await hold_by_other_device(one.peripheral)
 
@@ -89,7 +89,7 @@ async def test_a_release_while_connecting_for_a_change_is_told_as_such(
     assert one.changes == []
 
 
-async def test_a_battery_that_is_switched_off_takes_no_change(
+async def test_change_on_a_battery_that_is_switched_off_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing was sent, and nothing is pending."""
@@ -110,10 +110,10 @@ async def test_a_battery_that_is_switched_off_takes_no_change(
     assert one.issue is None
 
 
-async def test_a_battery_out_of_range_takes_no_change(
+async def test_change_on_a_battery_out_of_range_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The same where it is heard no more."""
+    """As for one that is switched off."""
     one = await async_setup(hass, bluetooth_env)
     await one.peripheral.silence()
     one.peripheral.drop_connection()
@@ -131,21 +131,23 @@ async def test_a_battery_out_of_range_takes_no_change(
     assert one.changes == []
 
 
-@pytest.mark.parametrize("how", ["is silent", "breaks the link", "contradicts itself"])
-async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
+@pytest.mark.parametrize(
+    "how", ["is silent", "drops the connection", "contradicts itself"]
+)
+async def test_protocol_with_an_unreadable_list_is_not_sent(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    """And no error says that something may have been changed."""
+    """No error says that something may have been changed."""
     one = await async_setup(hass, bluetooth_env)
     answer = one.pack.answer_setting
 
     def fail(function: int, data: bytes) -> bytes | None:
         if function not in GET_FUNCTIONS:
             return answer(function, data)
-        if how == "breaks the link":
+        if how == "drops the connection":
             one.peripheral.drop_connection()
         return b"\x05\x01" if how == "contradicts itself" else None
 
@@ -159,10 +161,10 @@ async def test_a_protocol_whose_list_cannot_be_read_is_not_sent(
     assert one.issue is None
 
 
-async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
+async def test_change_with_a_connection_lost_before_it_is_sent_says_so(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It waited for the answer to a poll, which took the link along."""
+    """It waited for the answer to a poll, which ended the connection."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.delay = 1.0
     poll = hass.async_create_task(one.refresh())
@@ -177,10 +179,10 @@ async def test_a_change_whose_link_ends_before_it_is_sent_says_so(
     assert one.changes == []
 
 
-async def test_a_change_that_gets_no_answer_is_not_sent_again(
+async def test_change_without_an_answer_is_not_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whether it was applied is unknown; the next polls go on as before."""
+    """Whether it was applied is unknown; the next polls continue as before."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.drop = 1
     async with refused(one, "change_not_confirmed", "module_id"):
@@ -197,10 +199,10 @@ async def test_a_change_that_gets_no_answer_is_not_sent_again(
     assert one.shown("module_id", "select") == "7"
 
 
-async def test_a_change_that_was_confirmed_is_not_called_unmade(
+async def test_change_without_a_read_back_has_an_issue_unless_it_failed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """When the reading after it fails, the notice and the error may not disagree."""
+    """If the read after it fails, the issue and the error may not disagree."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.notifications.clear()
     task = hass.async_create_task(one.select("module_id", "7"))
@@ -211,10 +213,10 @@ async def test_a_change_that_was_confirmed_is_not_called_unmade(
     assert (one.issue is None) is unmade
 
 
-async def test_changes_do_not_cross(
+async def test_change_during_another_one_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The second is told to wait, and the first is not disturbed."""
+    """The error asks to wait, and the first one is not disturbed."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.delay = 1.0
     first = hass.async_create_task(one.select("module_id", "7"))
@@ -228,7 +230,7 @@ async def test_changes_do_not_cross(
     assert one.shown("heater", "switch") == "on"
 
 
-async def test_two_selects_are_set_one_after_the_other(
+async def test_changes_of_two_selects_in_turn_succeed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """As a scene does; each is confirmed."""
@@ -248,7 +250,7 @@ async def test_two_selects_are_set_one_after_the_other(
 # --- Refresh now ----------------------------------------------------------------------
 
 
-async def test_refresh_now_reads_at_once(
+async def test_refresh_button_reads_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And not with the next poll."""
@@ -261,10 +263,10 @@ async def test_refresh_now_reads_at_once(
     assert value(hass, one.pack.address, "current") == "-77.0"
 
 
-async def test_refresh_now_says_why_it_failed(
+async def test_refresh_button_on_failure_shows_the_reason(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A battery that does not answer, one that is away, and one in other hands."""
+    """A battery that does not answer, one that is away, one that contradicts itself."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.drop = 3
     async with refused(one, "no_answer"):
@@ -301,7 +303,7 @@ async def test_refresh_now_says_that_connecting_failed(
         await one.refresh()
 
 
-async def test_refresh_now_says_that_the_values_cannot_be_true(
+async def test_refresh_button_with_invalid_values_says_so(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """And shows the last good ones."""

@@ -30,7 +30,7 @@ from tests.harness import BatteryHarness
 # --- Heater ---------------------------------------------------------------------------
 
 
-async def test_the_heater_is_on_when_the_battery_says_so(
+async def test_heater_switched_on_is_on_when_it_is_reported(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Within ten seconds, one frame, never before it is reported."""
@@ -48,12 +48,12 @@ async def test_the_heater_is_on_when_the_battery_says_so(
     assert one.issue is None
 
 
-async def test_the_heater_is_never_shown_ahead_of_the_battery(
+async def test_heater_during_a_command_shows_the_reported_state(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is reported is what stands, also while the command is under way."""
+    """Also while the command is under way."""
     one = await async_setup(hass, bluetooth_env)
     entity = entity_id(hass, one.pack.address, "heater", "switch")
     states: list[tuple[str, bool]] = []
@@ -90,7 +90,7 @@ async def test_the_heater_is_never_shown_ahead_of_the_battery(
     ],
 )
 @pytest.mark.parametrize("enabled", [True, False])
-async def test_a_heater_that_does_not_follow_is_told_of(
+async def test_heater_command_without_effect_shows_an_error(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     answer: Any,
@@ -115,10 +115,10 @@ async def test_a_heater_that_does_not_follow_is_told_of(
     assert one.issue is None
 
 
-async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
+async def test_heater_command_with_a_lost_answer_shows_the_reported_state(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whether it took the command is not known, until the battery says so."""
+    """Whether the command was applied is not known until the battery reports it."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.drop = 1
     async with refused(one, "heater_unanswered", "heater"):
@@ -128,10 +128,10 @@ async def test_a_heater_whose_answer_got_lost_shows_what_is_reported(
     assert len(one.changes) == 1
 
 
-async def test_a_heater_is_not_confirmed_by_what_was_reported_before(
+async def test_heater_command_is_confirmed_only_by_a_later_status(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Only a status that was read after the command confirms it."""
+    """A status that was read before the command proves nothing."""
     one = await async_setup(hass, bluetooth_env, battery("idle", heating_enabled=True))
     assert one.shown("heater", "switch") == "on"
     one.peripheral.notifications.clear()
@@ -144,10 +144,10 @@ async def test_a_heater_is_not_confirmed_by_what_was_reported_before(
     check(one, caught.value, "heater_not_confirmed", "heater")
 
 
-async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
+async def test_heater_command_without_a_read_back_fails_within_ten_seconds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Ten seconds are ten seconds, also where each poll waits for its tries."""
+    """Also where each poll waits for its attempts."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.notifications.clear()
     started = hass.loop.time()
@@ -160,10 +160,10 @@ async def test_a_heater_that_cannot_be_read_back_is_given_up_in_time(
     assert hass.loop.time() - started <= 20
 
 
-async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
+async def test_heater_command_with_an_unloaded_entry_ends(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """With words, as the battery will not report it."""
+    """With an error, as the battery will not report it."""
     one = await async_setup(hass, bluetooth_env)
     one.pack.settings.heater_answer = "ignore"
     task = hass.async_create_task(one.allow_heating(True))
@@ -174,7 +174,7 @@ async def test_an_entry_that_is_unloaded_ends_the_wait_for_the_heater(
         await task
 
 
-async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
+async def test_stop_during_a_heater_command_does_not_wait(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery is disconnected then, and not asked again."""
@@ -188,7 +188,7 @@ async def test_the_wait_for_the_heater_does_not_hold_up_the_stop(
     assert hass.loop.time() - began < 3
 
 
-async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
+async def test_heater_that_is_no_longer_reported_gets_no_command(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
@@ -209,7 +209,7 @@ async def test_a_heater_that_is_not_reported_any_more_gets_no_command(
     assert one.changes == []
 
 
-async def test_a_battery_without_register_40_has_no_heater(
+async def test_heater_without_register_40_is_not_created(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Older boards report 39 registers, so nothing could be confirmed."""
@@ -235,7 +235,7 @@ async def renamable(
     return one
 
 
-async def test_the_name_is_switched_off_by_default(
+async def test_bluetooth_name_entity_is_disabled_by_default(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It is changed once in the life of a battery, if at all."""
@@ -249,17 +249,17 @@ async def test_the_name_is_switched_off_by_default(
 
 
 @pytest.mark.parametrize("name", ["My motorhome battery 1", "ZT-12.8V100Ah-0001 (a)"])
-async def test_a_longer_name_is_advertised_after_the_power_cycle(
+async def test_bluetooth_name_longer_is_advertised_after_the_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
-    """The entry and its entities stay, whatever the battery is called."""
+    """The entry and its entities stay with any name."""
     one = await renamable(hass, bluetooth_env)
     await renamed(hass, bluetooth_env, one, name)
 
 
 @pytest.mark.parametrize("linked_for", [0, 300])
 @pytest.mark.parametrize("name", ["Grandma", "~", "ZT-12.8V100Ah-0002"])
-async def test_a_shorter_name_is_advertised_after_the_power_cycle(
+async def test_bluetooth_name_shorter_is_advertised_after_the_power_cycle(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str, linked_for: int
 ) -> None:
     """Though the scanner takes it for shortened while it remembers a longer one."""
@@ -310,7 +310,7 @@ async def renamed(
     "name",
     ["", "x" * 23, "Büro", "ü", "van\n", "van\0", "a\tb", "van \U0001f50b", "van\x7f"],
 )
-async def test_a_bad_name_is_refused_before_anything_is_sent(
+async def test_bluetooth_name_invalid_is_not_sent(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, name: str
 ) -> None:
     """1-22 printable ASCII characters; some are refused by Home Assistant itself.
@@ -328,7 +328,7 @@ async def test_a_bad_name_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("name", ["x" * 23, "Büro", "a"])
-async def test_a_name_is_shown_even_if_it_could_not_be_written(
+async def test_bluetooth_name_that_cannot_be_written_is_shown(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     name: str,

@@ -19,7 +19,7 @@ from tests.common import POLL_INTERVAL, battery, device_of, wait_until
 # --- What the battery offers ----------------------------------------------------------
 
 
-async def test_a_battery_without_protocols_gets_no_select_for_them(
+async def test_protocol_select_without_protocols_is_not_created(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A ZT of 2024 has none on RS485 and one on CAN."""
@@ -34,10 +34,10 @@ async def test_a_battery_without_protocols_gets_no_select_for_them(
     assert one.shown("module_id", "select") == "1"
 
 
-async def test_a_code_that_is_not_known_is_shown_as_it_is(
+async def test_protocol_with_an_unknown_name_is_shown_unchanged(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """And can be chosen."""
+    """And can be selected."""
     one = await async_setup(
         hass,
         bluetooth_env,
@@ -52,7 +52,7 @@ async def test_a_code_that_is_not_known_is_shown_as_it_is(
     assert one.shown("can_protocol", "select") == "Growatt (P14-GRW)"
 
 
-async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
+async def test_settings_without_answers_are_not_created(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
@@ -78,13 +78,13 @@ async def test_a_battery_that_answers_no_settings_has_none_and_is_polled(
 
 
 @pytest.mark.parametrize("silent", [GET_RS485, GET_CAN])
-async def test_a_battery_that_tells_only_some_settings_has_those(
+async def test_settings_with_some_answers_are_those(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     silent: int,
 ) -> None:
-    """One list that never comes takes nothing from the others."""
+    """One list that is never received removes none of the others."""
     pack = battery("idle")
     answer = pack.answer_setting
     monkeypatch.setattr(
@@ -126,10 +126,10 @@ async def test_settings_are_read_once_a_connection_and_after_each_write(
 # --- Pending changes ------------------------------------------------------------------
 
 
-async def test_a_battery_that_came_back_without_the_value_is_told_of(
+async def test_pending_issue_after_a_return_without_the_value_says_so(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The notice changes its words, and goes when the value is there after all."""
+    """It changes its text, and is deleted when the value is reported after all."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     one.pack.settings.pending.clear()  # lost, as with writes that follow too closely
@@ -153,7 +153,7 @@ async def test_a_battery_that_came_back_without_the_value_is_told_of(
     assert one.shown("module_id", "select") == "7"
 
 
-async def test_a_lost_link_alone_does_not_drop_the_notice(
+async def test_pending_issue_after_a_lost_connection_remains(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Only the value ends it."""
@@ -167,10 +167,10 @@ async def test_a_lost_link_alone_does_not_drop_the_notice(
     assert one.issue is None
 
 
-async def test_a_pending_change_survives_a_reload(
+async def test_pending_issue_after_a_reload_remains(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """With the same words, also before the battery has been read again."""
+    """With the same text, also before the battery has been read again."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     assert one.entry.data[CONF_PENDING] == {"can_protocol": "Victron"}
@@ -183,10 +183,10 @@ async def test_a_pending_change_survives_a_reload(
     assert one.shown("can_protocol", "select") == "Victron"
 
 
-async def test_a_reload_right_after_the_confirmation_loses_no_notice(
+async def test_pending_issue_with_a_reload_after_the_confirmation_remains(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The battery has taken it, whether it could be read back or not."""
+    """The battery has accepted the change, with or without a read-back."""
     one = await async_setup(hass, bluetooth_env)
     controls = one.entry.runtime_data.settings
     change = hass.async_create_task(one.select("module_id", "7"))
@@ -202,10 +202,10 @@ async def test_a_reload_right_after_the_confirmation_loses_no_notice(
     assert one.issue is None
 
 
-async def test_a_pending_change_survives_a_start_without_the_battery(
+async def test_pending_issue_after_a_start_without_the_battery_remains(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """As after a restart of Home Assistant, which forgets its notices."""
+    """As after a restart of Home Assistant, which forgets its issues."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "3")
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -226,10 +226,10 @@ async def test_a_pending_change_survives_a_start_without_the_battery(
     assert one.shown("module_id", "select") == "3"
 
 
-async def test_a_reload_is_not_taken_for_a_power_cycle(
+async def test_pending_change_after_a_reload_is_not_reported_as_lost(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The battery was not away, so nothing is said of its coming back."""
+    """The battery was not away, so nothing is said of its return."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("can_protocol", "Victron")
     assert await hass.config_entries.async_reload(one.entry.entry_id)
@@ -239,7 +239,7 @@ async def test_a_reload_is_not_taken_for_a_power_cycle(
     assert issue.translation_key == "power_cycle"
 
 
-async def test_a_connection_made_for_the_change_is_not_taken_for_a_power_cycle(
+async def test_pending_change_on_a_new_connection_is_not_reported_as_lost(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What is read at its beginning is read after the change was made."""
@@ -254,7 +254,7 @@ async def test_a_connection_made_for_the_change_is_not_taken_for_a_power_cycle(
     assert issue.translation_key == "power_cycle"
 
 
-async def test_a_change_while_the_settings_are_read_is_not_taken_for_old(
+async def test_pending_change_made_while_settings_are_read_is_not_reported_as_lost(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The reading at the beginning of a connection takes a second or more."""
@@ -269,7 +269,7 @@ async def test_a_change_while_the_settings_are_read_is_not_taken_for_old(
     assert issue.translation_key == "power_cycle"
 
 
-async def test_a_battery_that_is_removed_takes_its_notice_along(
+async def test_pending_issue_of_a_removed_battery_is_deleted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """It could not be resolved any more."""
@@ -283,10 +283,10 @@ async def test_a_battery_that_is_removed_takes_its_notice_along(
 
 @pytest.mark.parametrize("after", [0.05, 0.1])
 @pytest.mark.parametrize("again", [False, True])
-async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
+async def test_pending_issue_of_a_battery_removed_during_a_change_is_not_created(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, again: bool, after: float
 ) -> None:
-    """Whether another change waits already or not; what is told is in plain words."""
+    """With or without another change that waits; the error is in plain words."""
     one = await async_setup(hass, bluetooth_env)
     if again:
         await one.select("module_id", "7")
@@ -303,10 +303,10 @@ async def test_a_battery_that_is_removed_during_a_change_leaves_no_notice(
 
 
 @pytest.mark.parametrize("by", ["device", "entry"])
-async def test_notices_and_errors_use_the_name_that_the_owner_gave(
+async def test_issues_and_errors_use_the_name_that_the_user_gave(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by: str
 ) -> None:
-    """Most give it on the battery's page, and look for the battery under it."""
+    """Most users set it on the battery's page, and look for the battery under it."""
     one = await async_setup(hass, bluetooth_env)
     await one.select("module_id", "7")
     if by == "device":
@@ -329,7 +329,7 @@ async def test_notices_and_errors_use_the_name_that_the_owner_gave(
     assert one.pending == "- Module ID: 7"
 
 
-async def test_two_batteries_have_two_notices(
+async def test_pending_issues_of_two_batteries_are_separate(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Each by its own name."""

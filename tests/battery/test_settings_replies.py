@@ -28,7 +28,7 @@ from tests.vlrv.captures import capture, needs_captures
 # --- Replies as they really come ------------------------------------------------------
 
 
-async def test_a_reply_behind_a_late_one_in_one_notification_counts(
+async def test_reply_behind_a_late_one_in_one_notification_counts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Two replies in one notification (A)."""
@@ -44,7 +44,7 @@ async def test_a_reply_behind_a_late_one_in_one_notification_counts(
 
 
 @needs_captures
-async def test_the_recorded_double_notification_confirms_the_module_id(
+async def test_double_notification_recorded_confirms_the_module_id(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,7 +67,7 @@ async def test_the_recorded_double_notification_confirms_the_module_id(
 
 
 @needs_captures
-async def test_the_recorded_double_notification_refuses_the_protocol(
+async def test_double_notification_recorded_refuses_the_protocol(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The success in front of it belongs to another request."""
@@ -81,10 +81,10 @@ async def test_the_recorded_double_notification_refuses_the_protocol(
     assert one.issue is None
 
 
-async def test_a_reply_that_is_held_back_confirms_nothing_later(
+async def test_reply_that_is_held_back_confirms_nothing_later(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It would come with the answer to a poll, but its link was ended."""
+    """It would arrive with the answer to a poll, but its connection was ended."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.merge = 1
     async with refused(one, "change_not_confirmed", "module_id"):
@@ -97,10 +97,10 @@ async def test_a_reply_that_is_held_back_confirms_nothing_later(
     assert one.entry.runtime_data.statistics.failed_polls == 0
 
 
-async def test_replies_that_come_twice_confirm_once(
+async def test_replies_received_twice_confirm_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """For as long as they like."""
+    """For as long as they are repeated."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.duplicate = FOREVER
     await one.select("module_id", "7")
@@ -116,12 +116,12 @@ async def test_replies_that_come_twice_confirm_once(
     assert one.issue is None
 
 
-async def test_a_reply_that_comes_late_does_not_confirm_another_change(
+async def test_reply_received_late_does_not_confirm_another_change(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A success of the CAN protocol is no success of RS485, and its link is gone."""
+    """A success of the CAN protocol is no success of RS485; its connection is closed."""
     one = await async_setup(hass, bluetooth_env)
     one.peripheral.faults.late = 1
     one.peripheral.faults.late_by = 3.0
@@ -135,7 +135,7 @@ async def test_a_reply_that_comes_late_does_not_confirm_another_change(
     assert one.entry.runtime_data.client.counters.late_replies == 0
 
 
-async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
+async def test_reply_received_late_does_not_confirm_the_next_value(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
@@ -159,10 +159,10 @@ async def test_a_reply_that_comes_late_does_not_confirm_the_next_value(
 
 
 @pytest.mark.parametrize("interval", [10, 3600])
-async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
+async def test_polls_after_a_change_without_an_answer_continue_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, interval: int
 ) -> None:
-    """On a new link, which is not taken for a battery that was away."""
+    """On a new connection, which is not taken for a battery that was away."""
     one = await async_setup(hass, bluetooth_env)
     await set_options(hass, one.entry, interval=interval)
     await one.select("can_protocol", "Victron")
@@ -183,10 +183,10 @@ async def test_polls_go_on_at_once_after_a_change_that_got_no_answer(
     assert issue.translation_key == "power_cycle"
 
 
-async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
+async def test_poll_behind_an_unanswered_change_is_repeated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It loses the link with the change, and its value comes on the next."""
+    """It loses the connection with the change, and its value arrives on the next."""
     one = await async_setup(hass, bluetooth_env)
     health = one.entry.runtime_data.statistics
     one.peripheral.faults.drop = 1
@@ -204,7 +204,7 @@ async def test_a_poll_that_waits_for_an_unanswered_change_is_made_up_for(
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "truncate", "lead", "lose_chunk"])
-async def test_a_damaged_reply_is_no_confirmation(
+async def test_reply_that_is_damaged_confirms_nothing(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
     """Except where it is whole behind some garbage."""
@@ -220,7 +220,7 @@ async def test_a_damaged_reply_is_no_confirmation(
     assert len(one.changes) == 1
 
 
-async def test_settings_come_through_in_small_and_slow_packets(
+async def test_settings_in_small_and_slow_packets_are_read(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A list of 117 bytes in packets of 20, each answer after 0.14 s."""
@@ -233,10 +233,10 @@ async def test_settings_come_through_in_small_and_slow_packets(
     assert one.issue is None
 
 
-async def test_no_frame_follows_another_too_closely(
+async def test_frames_are_sent_with_the_minimum_interval(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The battery loses writes within 10 ms; polls and settings share one link."""
+    """The battery loses writes within 10 ms; polls and settings share one connection."""
     one = await async_setup(hass, bluetooth_env)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.peripheral.WRITE_SPACING", SPACING - 1e-3)
@@ -273,7 +273,7 @@ async def test_no_frame_follows_another_too_closely(
         "protocol_needs_module_id", "protocol_not_offered",
     ],
 )  # fmt: skip
-def test_a_text_names_the_battery_and_the_setting(key: str) -> None:
+def test_error_names_the_battery_and_the_setting(key: str) -> None:
     """And says what was changed."""
     message = STRINGS["exceptions"][key]["message"]
     assert "{name}" in message
@@ -288,15 +288,15 @@ def test_a_text_names_the_battery_and_the_setting(key: str) -> None:
         ("heater_unanswered", "when the values are live"),
     ],
 )
-def test_a_lost_answer_is_not_called_a_refusal(key: str, look: str) -> None:
-    """The battery may have taken the change; where that is seen is said as well."""
+def test_error_of_a_lost_answer_does_not_report_a_refusal(key: str, look: str) -> None:
+    """The change may have been applied; the error says where that is shown."""
     message = STRINGS["exceptions"][key]["message"]
     assert "is not known" in message
     assert "not made" not in message
     assert look in message
 
 
-def test_the_notices_name_the_battery_and_the_settings() -> None:
+def test_pending_issue_names_the_battery_and_the_settings() -> None:
     """In the title and below."""
     for key in ("power_cycle", "power_cycle_without_effect"):
         issue = STRINGS["issues"][key]

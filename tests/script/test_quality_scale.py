@@ -33,7 +33,7 @@ PROOFS: Final[dict[str, str]] = {
     "runtime-data": "custom_components/voltgo_vlrv/data.py",
     "test-before-configure": "test_manual_flow_after_a_failure_shows_the_reason_and_can_be_repeated",
     "unique-config-entry": "test_configured_battery_is_not_discovered_again",
-    "action-exceptions": "test_a_refusal_of_the_battery_is_told_with_its_code",
+    "action-exceptions": "test_change_refused_by_the_battery_shows_the_code",
     "config-entry-unloading": "test_unloading_and_reloading_leave_one_link_or_none",
     "docs-configuration-parameters": "README.md#options-configuration-parameters",
     "docs-installation-parameters": "README.md#adding-a-battery",
