@@ -68,7 +68,7 @@ async def download(hass: HomeAssistant, entry: VlrvConfigEntry) -> dict[str, Any
 
 
 def faults_of(found: dict[str, Any]) -> list[str]:
-    """Return what happened on the link."""
+    """Return the events of the connection."""
     return [event["event"] for event in found["trace"]["events"]]
 
 
@@ -78,7 +78,7 @@ def faults_of(found: dict[str, Any]) -> list[str]:
 async def test_diagnostics_of_a_connected_battery_contain_everything(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Its values, raw and read, what it is set to, and how the link does."""
+    """Its values, raw and read, its settings and the state of its connection."""
     pack = battery("driving_load", serial=SERIAL)
     pack.hold = True
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry

@@ -38,7 +38,7 @@ CONDITIONS = {
 # What each looks at, by platform and key.
 EVENT = ("event", "protection")
 COLD = ("binary_sensor", "too_cold_to_charge")
-LINK = ("sensor", "connection_status")
+CONNECTION_STATUS = ("sensor", "connection_status")
 FAULTS = ("sensor", "active_faults")
 
 

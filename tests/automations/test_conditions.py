@@ -22,8 +22,8 @@ from .helpers import (
     COLD,
     COLD_PROBES,
     CONDITIONS,
+    CONNECTION_STATUS,
     FAULTS,
-    LINK,
     MINUTE,
     SHORT_CIRCUIT,
     TRIGGERS,
@@ -128,18 +128,22 @@ async def test_reachable_condition_holds_only_while_connected(
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    holds = await ask(hass, pack, LINK, "is_reachable")
+    holds = await ask(hass, pack, CONNECTION_STATUS, "is_reachable")
     assert await holds()
     await entry.runtime_data.connection.async_release()
     assert not await holds()
     entry.runtime_data.connection.async_resume()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 60
+    )
     assert await holds()
     await leave(peripheral)
     await asyncio.sleep(1)
-    assert value(hass, pack.address, LINK[1]) == "connecting"
+    assert value(hass, pack.address, CONNECTION_STATUS[1]) == "connecting"
     assert not await holds()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 120
+    )
     assert not await holds()
 
 
@@ -150,8 +154,10 @@ async def test_reachable_condition_between_polls_holds(
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.config_entries.async_update_entry(entry, options={"connection": "each_poll"})
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "idle", 60)
-    holds = await ask(hass, pack, LINK, "is_reachable")
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "idle", 60
+    )
+    holds = await ask(hass, pack, CONNECTION_STATUS, "is_reachable")
     assert await holds()
     hass.config_entries.async_update_entry(entry, options={"connection": "keep"})
     await asyncio.sleep(3 * POLL_INTERVAL)
@@ -173,7 +179,7 @@ async def test_up_to_date_condition_holds_while_values_are_fresh(
         monkeypatch.setattr(pack, "answer_setting", lambda *_: None)
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    holds = await ask(hass, pack, LINK, "is_data_up_to_date")
+    holds = await ask(hass, pack, CONNECTION_STATUS, "is_data_up_to_date")
     assert await holds()
     connection = entry.runtime_data.connection
     await connection.async_release()
@@ -187,7 +193,9 @@ async def test_up_to_date_condition_holds_while_values_are_fresh(
     assert not await holds()
     await peripheral.advertise()
     # Nothing has changed in it, and yet it is read again.
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 60
+    )
     await asyncio.sleep(1)
     assert await holds()
     await leave(peripheral)
@@ -242,11 +250,13 @@ async def test_up_to_date_condition_after_a_restart_does_not_hold(
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
     await hass.config_entries.async_setup(entry.entry_id)
-    holds = await ask(hass, pack, LINK, "is_data_up_to_date")
+    holds = await ask(hass, pack, CONNECTION_STATUS, "is_data_up_to_date")
     assert value(hass, pack.address, "voltage") not in ("unavailable", "unknown")
     assert not await holds()
     await peripheral.advertise()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 120
+    )
     await asyncio.sleep(1)
     assert await holds()
 
@@ -305,7 +315,7 @@ async def test_condition_on_all_batteries_with_one_unavailable_does_not_hold(
 # --- the editor -----------------------------------------------------------------------
 
 
-def ours(names: Iterable[str]) -> set[str]:
+def own_keys(names: Iterable[str]) -> set[str]:
     """Return those that are of this integration, without its name."""
     prefix = f"{DOMAIN}."
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
@@ -317,13 +327,13 @@ async def test_editor_for_each_target_offers_triggers_and_conditions(
     """All of them for a battery and its places, none for another device."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
-    places = targets(hass, pack, LINK)
+    places = targets(hass, pack, CONNECTION_STATUS)
     del places["entity"]
 
     async def offered(target: dict[str, str]) -> tuple[set[str], set[str]]:
         return (
-            ours(await async_get_triggers_for_target(hass, target, False)),
-            ours(await async_get_conditions_for_target(hass, target, False)),
+            own_keys(await async_get_triggers_for_target(hass, target, False)),
+            own_keys(await async_get_conditions_for_target(hass, target, False)),
         )
 
     def entity(watched: tuple[str, str]) -> dict[str, str]:
@@ -332,7 +342,7 @@ async def test_editor_for_each_target_offers_triggers_and_conditions(
 
     for kind, target in places.items():
         assert await offered(target) == (TRIGGERS, CONDITIONS), kind
-    assert await offered(entity(LINK)) == (
+    assert await offered(entity(CONNECTION_STATUS)) == (
         {"connection_lost", "connection_restored"},
         {"is_reachable", "is_data_up_to_date", "is_protection_active"},
     )
@@ -384,7 +394,7 @@ async def test_editor_defaults_are_accepted(
         for name, description in (await describe(hass)).items():
             if not name.startswith(f"{DOMAIN}."):
                 continue
-            seen |= ours([name])
+            seen |= own_keys([name])
             assert description is not None
             options = {
                 key: field["default"]

@@ -9,7 +9,7 @@ import pytest
 
 from homeassistant.core import HomeAssistant
 
-from .helpers import LINK, MINUTE, automate, leave, once, targets, watch
+from .helpers import CONNECTION_STATUS, MINUTE, automate, leave, once, targets, watch
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, value, wait_until
@@ -22,9 +22,13 @@ async def test_lost_trigger_after_its_time_fires_once(
     """It fires again at the next loss."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
-    runs = await watch(hass, pack, LINK, "connection_lost", {"for": {"minutes": 3}})
+    runs = await watch(
+        hass, pack, CONNECTION_STATUS, "connection_lost", {"for": {"minutes": 3}}
+    )
     await leave(peripheral)
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 120
+    )
     await asyncio.sleep(2.9 * MINUTE)
     assert not runs
     await asyncio.sleep(0.2 * MINUTE)
@@ -32,7 +36,9 @@ async def test_lost_trigger_after_its_time_fires_once(
     await asyncio.sleep(60 * MINUTE)
     assert runs == once()
     await peripheral.advertise()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 600
+    )
     await leave(peripheral)
     await asyncio.sleep(6 * MINUTE)
     assert runs == Counter(dict.fromkeys(once(), 2))
@@ -44,12 +50,16 @@ async def test_lost_trigger_with_a_short_loss_does_not_fire(
     """Short losses are normal: five minutes unless another time is selected."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
-    runs = await watch(hass, pack, LINK, "connection_lost")
+    runs = await watch(hass, pack, CONNECTION_STATUS, "connection_lost")
     await leave(peripheral)
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 120
+    )
     await asyncio.sleep(4.5 * MINUTE)
     await peripheral.advertise()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 20)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 20
+    )
     await asyncio.sleep(30 * MINUTE)
     assert not runs
     await leave(peripheral)
@@ -64,13 +74,15 @@ async def test_lost_trigger_during_a_release_does_not_fire(
     """A release is planned, however long it lasts."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    runs = await watch(hass, pack, LINK, name)
+    runs = await watch(hass, pack, CONNECTION_STATUS, name)
     connection = entry.runtime_data.connection
     await connection.async_release()
     await asyncio.sleep(60 * MINUTE)
-    assert value(hass, pack.address, LINK[1]) == "released"
+    assert value(hass, pack.address, CONNECTION_STATUS[1]) == "released"
     connection.async_resume()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 60
+    )
     await asyncio.sleep(30 * MINUTE)
     assert not runs
 
@@ -82,7 +94,7 @@ async def test_lost_trigger_after_a_release_without_return_fires(
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    runs = await watch(hass, pack, LINK, "connection_lost")
+    runs = await watch(hass, pack, CONNECTION_STATUS, "connection_lost")
     await entry.runtime_data.connection.async_release()
     await leave(peripheral)
     await asyncio.sleep(60 * MINUTE)
@@ -99,13 +111,13 @@ async def test_lost_trigger_after_a_reload_does_not_fire_again(
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    runs = await watch(hass, pack, LINK, "connection_lost")
+    runs = await watch(hass, pack, CONNECTION_STATUS, "connection_lost")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
     assert runs == once()
     await hass.config_entries.async_reload(entry.entry_id)
     await asyncio.sleep(20 * MINUTE)
-    assert value(hass, pack.address, LINK[1]) == "unreachable"
+    assert value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable"
     assert runs == once()
 
 
@@ -116,7 +128,7 @@ async def test_lost_trigger_without_any_connection_fires(
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    places = targets(hass, pack, LINK)
+    places = targets(hass, pack, CONNECTION_STATUS)
     await hass.config_entries.async_unload(entry.entry_id)
     await leave(peripheral)
     runs = await automate(
@@ -130,7 +142,9 @@ async def test_lost_trigger_without_any_connection_fires(
         },
     )
     await hass.config_entries.async_setup(entry.entry_id)
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 300)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 300
+    )
     assert not runs
     await asyncio.sleep(6 * MINUTE)
     assert runs == {"device": 1}
@@ -143,22 +157,34 @@ async def test_restored_trigger_after_a_long_loss_fires_once(
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     runs = await watch(
-        hass, pack, LINK, "connection_restored", {"lost_for": {"minutes": 3}}
+        hass,
+        pack,
+        CONNECTION_STATUS,
+        "connection_restored",
+        {"lost_for": {"minutes": 3}},
     )
     await asyncio.sleep(10 * MINUTE)
     await leave(peripheral)
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 120
+    )
     await asyncio.sleep(2 * MINUTE)
     await peripheral.advertise()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 20)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 20
+    )
     await asyncio.sleep(MINUTE)
     assert not runs  # too short
     await leave(peripheral)
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 120
+    )
     await asyncio.sleep(4 * MINUTE)
     assert not runs
     await peripheral.advertise()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 60
+    )
     await asyncio.sleep(1)
     assert runs == once()
     await asyncio.sleep(30 * MINUTE)
@@ -172,14 +198,16 @@ async def test_restored_trigger_after_a_release_does_not_fire(
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    runs = await watch(hass, pack, LINK, "connection_restored")
+    runs = await watch(hass, pack, CONNECTION_STATUS, "connection_restored")
     await leave(peripheral)
     await asyncio.sleep(10 * MINUTE)
     await entry.runtime_data.connection.async_release()
     await peripheral.advertise()
     await asyncio.sleep(MINUTE)
     entry.runtime_data.connection.async_resume()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 60)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 60
+    )
     await asyncio.sleep(1)
     assert not runs
 
@@ -194,16 +222,22 @@ async def test_restored_trigger_with_several_reasons_counts_from_the_first(
     """Also when the reason changes in between."""
     pack = battery("idle")
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
-    runs = await watch(hass, pack, LINK, name, {option: {"minutes": 8}})
+    runs = await watch(hass, pack, CONNECTION_STATUS, name, {option: {"minutes": 8}})
     await leave(peripheral)
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "unreachable", 120)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "unreachable", 120
+    )
     await asyncio.sleep(4 * MINUTE)
     await bluetooth_env.remove_adapter()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "no_bluetooth", 300)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "no_bluetooth", 300
+    )
     await asyncio.sleep(5 * MINUTE)
     assert runs == (once() if name == "connection_lost" else Counter())
     await bluetooth_env.add_adapter()
     await peripheral.advertise()
-    await wait_until(lambda: value(hass, pack.address, LINK[1]) == "connected", 600)
+    await wait_until(
+        lambda: value(hass, pack.address, CONNECTION_STATUS[1]) == "connected", 600
+    )
     await asyncio.sleep(1)
     assert runs == once()

@@ -13,7 +13,7 @@ from homeassistant.helpers import (
     trigger,
 )
 
-from .helpers import COLD, EVENT, FAULTS, LINK
+from .helpers import COLD, CONNECTION_STATUS, EVENT, FAULTS
 from custom_components.voltgo_vlrv.const import DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, device_of, entity_id
@@ -22,10 +22,10 @@ from tests.harness import async_setup_battery
 WATCHED = [
     ("trigger", "protection_tripped", EVENT),
     ("trigger", "charging_blocked_by_cold", COLD),
-    ("trigger", "connection_lost", LINK),
+    ("trigger", "connection_lost", CONNECTION_STATUS),
     ("condition", "is_protection_active", FAULTS),
     ("condition", "is_charging_blocked_by_cold", COLD),
-    ("condition", "is_reachable", LINK),
+    ("condition", "is_reachable", CONNECTION_STATUS),
 ]
 CHANGES = {
     "hidden": {"hidden_by": er.RegistryEntryHider.USER},

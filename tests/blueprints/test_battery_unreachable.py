@@ -85,17 +85,17 @@ async def test_notification_of_two_lost_batteries_is_sent_for_each(
 async def test_notification_of_a_released_battery_is_not_sent(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """With the switch of its link."""
-    link = rv.entity("bluetooth_connection", "switch")
-    await automate(rv, links=[link])
+    """The switch shows that the user wants it so."""
+    switch = rv.entity("bluetooth_connection", "switch")
+    await automate(rv, connections=[switch])
     await rv.vanish()
     await rv.hass.services.async_call(
-        "switch", "turn_off", {"entity_id": link}, blocking=True
+        "switch", "turn_off", {"entity_id": switch}, blocking=True
     )
     await asyncio.sleep(2 * FOR)
     assert rv.messages == []
     await rv.hass.services.async_call(
-        "switch", "turn_on", {"entity_id": link}, blocking=True
+        "switch", "turn_on", {"entity_id": switch}, blocking=True
     )
     await asyncio.sleep(SOON)
     assert len(rv.messages) == 1

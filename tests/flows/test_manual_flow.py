@@ -348,10 +348,10 @@ async def fail_silent(
     bluetooth_env.peripherals[pack.address].faults.drop = FOREVER
 
 
-async def fail_link(
+async def fail_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> None:
-    """Have the link break at the first request."""
+    """Have the connection end at the first request."""
     bluetooth_env.peripherals[pack.address].faults.disconnect_on_write = FOREVER
 
 
@@ -383,7 +383,7 @@ async def fail_adapter(
     [
         (fail_refused, "connect_failed"),
         (fail_silent, "no_answer"),
-        (fail_link, "connection_lost"),
+        (fail_connection, "connection_lost"),
         (fail_slots, "no_slot"),
         (fail_away, "out_of_range"),
         (fail_adapter, "no_bluetooth"),
