@@ -30,6 +30,8 @@ from .bank.options_flow import BankOptionsFlow
 from .battery.info import BatteryInfo
 from .battery.initial_reading import store_initial_reading
 from .connection.errors import as_vlrv_error, error_detail, error_reason
+from .connection.slots import SlotMonitor
+from .connection.turns import async_turns
 from .const import CONF_FACTS, DOMAIN
 from .data import VlrvConfigEntry
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
@@ -253,7 +255,13 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
 
         async with self.hass.data.setdefault(_PROBE_LOCK, asyncio.Lock()):
             try:
-                result = await probe(VlrvClient(self._title(), find_device))
+                slots = SlotMonitor(self.hass, self._address)
+                # An attempt without a slot takes half a minute to fail.
+                await slots.wait_for_slot(lambda: True)
+                # Batteries that were added come first.
+                turns = async_turns(self.hass, slots.best_adapter())
+                async with turns.take(has_failed=True) as turn, turn.attempt():
+                    result = await probe(VlrvClient(self._title(), find_device))
             except VlrvError:
                 raise
             except Exception as err:

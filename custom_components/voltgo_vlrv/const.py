@@ -65,3 +65,7 @@ MAX_UNANSWERED_POLLS: Final = 3
 
 # How far a state of charge has to rise above the user's threshold to end the state.
 LOW_BATTERY_HYSTERESIS: Final = 2  # %
+
+# What the user starts waits this long for an advertisement: there is none for a moment
+# after a lost connection.
+ADVERTISEMENT_WAIT: Final = 5.0  # s

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 from custom_components.voltgo_vlrv.connection.release import ReleaseState
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+LONG_AGO = datetime(1971, 1, 1, tzinfo=UTC)
 
 
 def test_release_with_duration_has_an_end() -> None:
     """In UTC, and what remains of it falls to zero."""
     state = ReleaseState()
-    state.release(HOUR, NOW)
+    state.release(HOUR, NOW, 100.0)
     assert state.released
     assert state.until == NOW + HOUR
-    assert state.remaining(NOW + HOUR / 4) == HOUR * 3 / 4
-    assert state.remaining(NOW + 2 * HOUR) == timedelta()
+    assert state.remaining(NOW + HOUR / 4, 1000.0) == 2700.0
+    assert state.remaining(NOW + 2 * HOUR, 7300.0) == 0
 
 
 def test_release_without_duration_has_no_end() -> None:
     """It also replaces one that had an end."""
     state = ReleaseState()
-    state.release(HOUR, NOW)
-    state.release(None, NOW)
+    state.release(HOUR, NOW, 0.0)
+    state.release(None, NOW, 0.0)
     assert state.released
     assert state.until is None
-    assert state.remaining(NOW) is None
+    assert state.remaining(NOW + 1000 * HOUR, 1e9) == inf
 
 
 def test_resume_ends_the_release() -> None:
     """With its end."""
     state = ReleaseState()
-    state.release(HOUR, NOW)
+    state.release(HOUR, NOW, 0.0)
     state.resume()
     assert not state.released
     assert state.until is None
@@ -42,29 +44,50 @@ def test_resume_ends_the_release() -> None:
 def test_restore_without_end_stays_released() -> None:
     """Until the user resumes."""
     state = ReleaseState()
-    state.restore(None, NOW)
+    state.restore(None, NOW, 0.0)
     assert (state.released, state.until) == (True, None)
 
 
 def test_restore_before_the_end_keeps_the_end() -> None:
     """A restart neither shortens nor lengthens a release."""
     state = ReleaseState()
-    state.restore(NOW + HOUR, NOW)
+    state.restore(NOW + HOUR, NOW, 5.0)
     assert (state.released, state.until) == (True, NOW + HOUR)
+    assert state.remaining(NOW, 5.0) == 3600.0
 
 
 def test_restore_at_or_after_the_end_is_over() -> None:
     """Home Assistant was off for longer than that."""
     for end in (NOW, NOW - HOUR):
         state = ReleaseState()
-        state.restore(end, NOW)
+        state.restore(end, NOW, 0.0)
         assert (state.released, state.until) == (False, None)
 
 
-def test_restore_with_a_clock_that_is_years_behind_lasts_a_day_at_most() -> None:
-    """No release is longer than that."""
+def test_clock_behind_at_the_start_ends_the_release_when_it_is_set() -> None:
+    """A start in 1971 makes of one hour neither a day nor for ever."""
     state = ReleaseState()
-    state.restore(NOW, datetime(1971, 1, 1, tzinfo=UTC))
+    state.restore(NOW + HOUR, LONG_AGO, 0.0)
     assert state.released
-    remaining = state.remaining(datetime(1971, 1, 1, tzinfo=UTC))
-    assert remaining == timedelta(hours=24)
+    assert state.until == NOW + HOUR
+    # Until the clock is set, it lasts a day at most: no release is longer.
+    assert state.remaining(LONG_AGO, 0.0) == 86_400.0
+    assert state.remaining(LONG_AGO + 24 * HOUR, 86_400.0) == 0
+    # Two minutes later the clock is set: what remains is true again.
+    assert state.remaining(NOW + HOUR / 2, 120.0) == 1800.0
+    assert state.remaining(NOW + HOUR, 120.0) == 0
+
+
+def test_clock_set_back_during_a_release_does_not_lengthen_it() -> None:
+    """Loop time goes on."""
+    state = ReleaseState()
+    state.release(HOUR, NOW, 0.0)
+    assert state.remaining(LONG_AGO, 1800.0) == 1800.0
+    assert state.remaining(LONG_AGO, 3600.0) == 0
+
+
+def test_computer_that_slept_ends_a_release_by_the_clock() -> None:
+    """Loop time stood still meanwhile."""
+    state = ReleaseState()
+    state.release(HOUR, NOW, 0.0)
+    assert state.remaining(NOW + 2 * HOUR, 60.0) == 0

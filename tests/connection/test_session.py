@@ -7,9 +7,11 @@ import asyncio
 import pytest
 
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 
 from custom_components.voltgo_vlrv.connection import session
 from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import wait_until
 from tests.harness import async_setup_battery
 
 
@@ -36,3 +38,32 @@ async def test_first_connection_closes_stale_ones_before_it_once(
     await asyncio.sleep(60)
     assert one.peripheral.connections > before
     assert len(closed) == 1
+
+
+async def test_setting_right_after_a_lost_connection_waits_for_an_advertisement(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """For a moment no adapter receives the battery, which is not out of range."""
+    one = await async_setup_battery(hass, bluetooth_env)
+    await one.wait_connected()
+    await one.peripheral.stop()
+    await wait_until(lambda: not one.is_connected, 60)
+    change = hass.async_create_task(one.select("module_id", "5"))
+    await asyncio.sleep(3)
+    await one.peripheral.start()
+    await change
+    assert one.changes
+
+
+async def test_setting_of_a_battery_that_is_gone_is_refused_after_seconds(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The wait has an end."""
+    one = await async_setup_battery(hass, bluetooth_env)
+    await one.wait_connected()
+    await one.peripheral.stop()
+    await wait_until(lambda: not one.is_connected, 60)
+    started = hass.loop.time()
+    with pytest.raises(HomeAssistantError):
+        await one.select("module_id", "5")
+    assert 5 <= hass.loop.time() - started < 8

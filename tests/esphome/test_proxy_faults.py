@@ -37,7 +37,6 @@ NEAR, FAR = "02:00:00:00:00:11", "02:00:00:00:00:21"
 
 KNOWN_FAULTS = {
     "test_better_proxy_is_used": "the proxy that reports first is used",
-    "test_config_flow_full_proxy_is_told_at_once": "it is told after 36 s",
 }
 """What the integration still does wrong: these tests are expected to fail.
 

@@ -11,7 +11,7 @@ from homeassistant.core import CALLBACK_TYPE
 from homeassistant.exceptions import HomeAssistantError
 
 from ..connection import ReleasedError
-from ..const import DOMAIN
+from ..const import ADVERTISEMENT_WAIT, DOMAIN
 from ..localization import translations
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
 from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
@@ -95,7 +95,9 @@ class FirmwareInstaller:
             stack.callback(self._finished.set)
             image = await self._load(component)
             try:
-                await stack.enter_async_context(self._connection.use())
+                await stack.enter_async_context(
+                    self._connection.use(max_wait=ADVERTISEMENT_WAIT)
+                )
             except ReleasedError as err:
                 raise self._error("firmware_released") from err
             except VlrvError as err:

@@ -17,7 +17,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from ..connection import ReleasedError
-from ..const import CONF_PENDING, DOMAIN
+from ..const import ADVERTISEMENT_WAIT, CONF_PENDING, DOMAIN
 from ..issues import async_update_power_cycle_issue
 from ..localization import translations
 from ..vlrv.errors import (
@@ -291,7 +291,9 @@ class SettingsCoordinator:
         ):
             self._is_sent = False
             try:
-                await stack.enter_async_context(self._connection.use())
+                await stack.enter_async_context(
+                    self._connection.use(max_wait=ADVERTISEMENT_WAIT)
+                )
             except ReleasedError as err:
                 raise self._error("change_released", setting) from err
             except VlrvError as err:

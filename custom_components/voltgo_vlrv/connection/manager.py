@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 import logging
+from math import inf
 from typing import Any, Final, Protocol
 
 from habluetooth import HaBluetoothSlotAllocations
@@ -32,7 +33,7 @@ from ..vlrv.errors import (
 )
 from .backoff import ReconnectBackoff
 from .errors import ReleasedError, error_reason
-from .release import ReleaseState
+from .release import MAX_CHECK_INTERVAL, ReleaseState
 from .session import ConnectionSession
 from .slots import SlotMonitor, async_clear_stale_advertisements
 from .state import (
@@ -179,9 +180,12 @@ class ConnectionManager:
 
     # --- connecting -------------------------------------------------------------------
 
-    def use(self) -> AbstractAsyncContextManager[None]:
-        """Hold the connection while the block lasts; raises VlrvError without one."""
-        return self._session.use()
+    def use(self, *, max_wait: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold the connection while the block lasts; raises VlrvError without one.
+
+        Waits up to `max_wait` s for an advertisement if there is none.
+        """
+        return self._session.use(max_wait)
 
     async def async_connect(self) -> None:
         """Connect, unless connected; inside of `use`. Raises VlrvError."""
@@ -206,12 +210,9 @@ class ConnectionManager:
     @callback
     def handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
         """Handle a change of an adapter's connection slots."""
-        if allocations.free:
-            self._handle_free_slot()
-        else:
+        if not allocations.free:
             self._session.handle_adapter_full(allocations.source)
-
-    def _handle_free_slot(self) -> None:
+            return
         self._slots.handle_change()
         if self._reason == "no_slot" and not self.is_released:
             self._owner.request_poll(FREE_SLOT_DELAY)
@@ -232,11 +233,7 @@ class ConnectionManager:
 
     @callback
     def handle_lost(self) -> None:
-        """Handle a lost connection; an unstable one is made less and less often.
-
-        One that is lost soon after each sample costs the radio as much as one that
-        delivers none.
-        """
+        """Handle a lost connection; an unstable one is made less and less often."""
         # The next advertisement is then reported as a change, and leads to a poll.
         bluetooth.async_clear_advertisement_history(self._hass, self._slots.address)
         retry_after: timedelta | None = None
@@ -283,6 +280,7 @@ class ConnectionManager:
     @callback
     def handle_advertisement(self) -> None:
         """Poll a battery that advertises, if a connection is wanted."""
+        self._slots.handle_change()
         if self.is_released or self._closed or self._client.is_connected:
             return
         has_failed = self._reason is not None
@@ -302,7 +300,7 @@ class ConnectionManager:
     @callback
     def async_restore(self, until: datetime | None) -> None:
         """Restore a release as it was before a restart; None for no end."""
-        self._release.restore(until, dt_util.utcnow())
+        self._release.restore(until, dt_util.utcnow(), self._hass.loop.time())
         if self.is_released:
             self._handle_release()
         else:
@@ -316,12 +314,9 @@ class ConnectionManager:
 
     @callback
     def async_begin_release(self, duration: timedelta | None = None) -> None:
-        """Use the connection no more; `async_finish_release` has to follow.
-
-        In two steps, so that several batteries are released at the same time.
-        """
+        """Use the connection no more; `async_finish_release` has to follow."""
         self._owner.connection_released()
-        self._release.release(duration, dt_util.utcnow())
+        self._release.release(duration, dt_util.utcnow(), self._hass.loop.time())
         self._handle_release()
         self.report_status()
 
@@ -357,9 +352,18 @@ class ConnectionManager:
         self._backoff.reset()
         self._reason = None
         self._clear_problems()
-        remaining = self._release.remaining(dt_util.utcnow())
-        if remaining is not None:
-            self._timers.start(_RESUME, remaining.total_seconds(), self.async_resume)
+        self._schedule_resume()
+
+    @callback
+    def _schedule_resume(self) -> None:
+        """Resume if the release is over by now, or look again in time."""
+        remaining = self._release.remaining(dt_util.utcnow(), self._hass.loop.time())
+        if not remaining:
+            self.async_resume()
+        elif remaining < inf:
+            self._timers.start(
+                _RESUME, min(remaining, MAX_CHECK_INTERVAL), self._schedule_resume
+            )
 
     @callback
     def async_resume(self) -> None:

@@ -75,13 +75,20 @@ class ConnectionSession:
         return self._policy.is_sharing and bool(self._client.counters.connects)
 
     @asynccontextmanager
-    async def use(self) -> AsyncGenerator[None]:
+    async def use(self, max_wait: float = 0.0) -> AsyncGenerator[None]:
         """Hold the connection while the block lasts; raises VlrvError without one.
+
+        Waits up to `max_wait` s for an advertisement: after a lost connection there is
+        none for a moment.
 
         The last user to leave disconnects, where the connection is shared.
         """
         self._users += 1
         try:
+            if max_wait and not self._client.is_connected:
+                await self._slots.wait_in_range(
+                    max_wait, lambda: not self._owner.is_released
+                )
             await self.async_connect()
             yield
         finally:

@@ -138,6 +138,21 @@ class SlotMonitor:
         """Have those who wait look again."""
         self._changed.set()
 
+    def _is_advertising(self) -> bool:
+        """Return whether Home Assistant has an advertisement to connect by."""
+        device = bluetooth.async_ble_device_from_address(self._hass, self.address, True)
+        return device is not None
+
+    async def wait_in_range(
+        self, max_wait: float, is_wanted: Callable[[], bool]
+    ) -> None:
+        """Wait until there is an advertisement, for `max_wait` s at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max_wait):
+                while not self._is_advertising() and is_wanted():
+                    self._changed.clear()
+                    await self._changed.wait()
+
     async def wait_for_slot(self, is_wanted: Callable[[], bool]) -> None:
         """Wait until an adapter in range has a free slot, or none is wanted any more.
 
