@@ -339,7 +339,7 @@ async def test_diagnostics_without_a_sample_work(
 ) -> None:
     """A battery that was never heard again."""
     pack = battery("idle")
-    facts = BatteryInfo.from_proof(pack.name, status(), None)
+    facts = BatteryInfo.from_probe(pack.name, status(), None)
     entry = MockConfigEntry(
         domain=DOMAIN,
         title=pack.name,

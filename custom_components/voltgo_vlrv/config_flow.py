@@ -210,7 +210,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         """Show the battery, and create its entry."""
         assert self._result is not None
         status, identity = self._result
-        info = BatteryInfo.from_proof(self._advertised, status, identity)
+        info = BatteryInfo.from_probe(self._advertised, status, identity)
         if user_input is not None:
             return self.async_create_entry(
                 title=self._title(),

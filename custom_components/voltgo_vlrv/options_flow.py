@@ -25,7 +25,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
-from .battery.firmware_files import FirmwareStore, note_of
+from .battery.firmware_files import FirmwareStore, firmware_record
 from .connection import ConnectionMode
 from .const import (
     CONF_AVAILABILITY,
@@ -267,7 +267,7 @@ class VlrvOptionsFlow(OptionsFlow):
                         **options,
                         CONF_FIRMWARE: {
                             **options.get(CONF_FIRMWARE, {}),
-                            image.component.key: note_of(image),
+                            image.component.key: firmware_record(image),
                         },
                     }
                 )
@@ -296,7 +296,9 @@ class VlrvOptionsFlow(OptionsFlow):
                 data={
                     **options,
                     CONF_FIRMWARE: {
-                        key: note for key, note in stored.items() if key != component
+                        key: record
+                        for key, record in stored.items()
+                        if key != component
                     },
                 }
             )

@@ -16,7 +16,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .battery.firmware import BMS, COMM
-from .battery.firmware_files import is_installed, noted
+from .battery.firmware_files import is_installed, stored_firmware
 from .const import DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity
@@ -55,7 +55,7 @@ async def async_setup_entry(
     @callback
     def update_comm_entity() -> None:
         nonlocal is_added
-        if noted(entry.options, COMM) is not None:
+        if stored_firmware(entry.options, COMM) is not None:
             if not is_added:
                 async_add_entities([VlrvUpdate(battery, comm)])
             is_added = True
@@ -93,17 +93,17 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     def _update_attrs(self) -> bool:
         coordinator = self.coordinator
         previous = (self._attr_installed_version, self._attr_latest_version)
-        note = noted(coordinator.config_entry.options, self._component)
+        record = stored_firmware(coordinator.config_entry.options, self._component)
         reported = self.battery.info.firmware if self._component == BMS else ""
         installed = latest = reported or None
-        if note is not None:
+        if record is not None:
             if not reported:
                 # Home Assistant offers an update only if both versions are known.
                 installed = latest = translations(coordinator.hass).versions[
                     "not_reported"
                 ]
-            if reported or not is_installed(note):
-                latest = note["version"]
+            if reported or not is_installed(record):
+                latest = record["version"]
         self._attr_installed_version = installed
         self._attr_latest_version = latest
         return previous != (self._attr_installed_version, self._attr_latest_version)

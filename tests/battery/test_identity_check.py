@@ -16,7 +16,7 @@ from custom_components.voltgo_vlrv.vlrv.registers import decode_status
 from simulator.battery import preset, status_reply
 
 STATUS = decode_status(status_reply(preset("idle").registers(0, 41)))
-INFO = BatteryInfo.from_proof("ZT-12.8V100Ah-0001", STATUS, None)
+INFO = BatteryInfo.from_probe("ZT-12.8V100Ah-0001", STATUS, None)
 
 
 def test_sample_of_the_known_battery_is_the_same() -> None:

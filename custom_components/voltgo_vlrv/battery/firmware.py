@@ -17,7 +17,7 @@ from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
 from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
-from .firmware_files import FirmwareStore, with_installed
+from .firmware_files import FirmwareStore, with_installed_hash
 from .info_store import InfoStore
 from .metadata import MetadataReader
 from .operations import Operation
@@ -199,7 +199,7 @@ class FirmwareInstaller:
         """Keep in mind that a file needs no offer, where no version says so."""
         entry = self._entry
         self._hass.config_entries.async_update_entry(
-            entry, options=with_installed(entry.options, image)
+            entry, options=with_installed_hash(entry.options, image)
         )
 
     def _compare(self, image: FirmwareImage, before: str) -> None:

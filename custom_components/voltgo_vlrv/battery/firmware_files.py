@@ -1,7 +1,7 @@
 """The firmware files that an owner uploaded for one battery.
 
 They lie in Home Assistant's own storage, so that an update of the integration keeps
-them. What is installed is checked against the checksum noted at the upload.
+them. What is installed is checked against the checksum recorded at the upload.
 """
 
 from __future__ import annotations
@@ -23,32 +23,36 @@ from ..vlrv.firmware import FirmwareImage, ImageError, check_image
 _INSTALLED: Final = "installed"  # SHA-256; what an upload notes has none
 
 
-def noted(options: Mapping[str, Any], component: str) -> Mapping[str, str] | None:
-    """Return what is noted of the file for a board, None when there is none."""
-    note: Mapping[str, str] | None = options.get(CONF_FIRMWARE, {}).get(component)
-    return note
+def stored_firmware(
+    options: Mapping[str, Any], component: str
+) -> Mapping[str, str] | None:
+    """Return the record of the stored file for a board, None if there is none."""
+    record: Mapping[str, str] | None = options.get(CONF_FIRMWARE, {}).get(component)
+    return record
 
 
-def note_of(image: FirmwareImage) -> dict[str, str]:
-    """Return what to note of a file in the options."""
+def firmware_record(image: FirmwareImage) -> dict[str, str]:
+    """Return the record of a file for the options."""
     return {"name": image.name, "version": image.version, "sha256": image.sha256}
 
 
-def with_installed(options: Mapping[str, Any], image: FirmwareImage) -> dict[str, Any]:
-    """Return the options with a note that this file was installed, if it lies there."""
+def with_installed_hash(
+    options: Mapping[str, Any], image: FirmwareImage
+) -> dict[str, Any]:
+    """Return the options with the hash of the installed file, if it is still stored."""
     component = image.component.key
-    if (note := noted(options, component)) is None:
+    if (record := stored_firmware(options, component)) is None:
         return dict(options)
     firmware = options[CONF_FIRMWARE]
     return {
         **options,
-        CONF_FIRMWARE: {**firmware, component: {**note, _INSTALLED: image.sha256}},
+        CONF_FIRMWARE: {**firmware, component: {**record, _INSTALLED: image.sha256}},
     }
 
 
-def is_installed(note: Mapping[str, str]) -> bool:
-    """Return whether the noted file was installed since it was uploaded."""
-    return note.get(_INSTALLED) == note["sha256"]
+def is_installed(record: Mapping[str, str]) -> bool:
+    """Return whether the stored file was installed since it was uploaded."""
+    return record.get(_INSTALLED) == record["sha256"]
 
 
 class FirmwareStore:
@@ -89,23 +93,23 @@ class FirmwareStore:
         self, options: Mapping[str, Any], component: str
     ) -> FirmwareImage | None:
         """Return the file for a board, None when it is gone or no longer the same."""
-        if (note := noted(options, component)) is None:
+        if (record := stored_firmware(options, component)) is None:
             return None
 
         def load() -> FirmwareImage | None:
             try:
                 data = self._path(component).read_bytes()
-                image = check_image(note["name"], data)
+                image = check_image(record["name"], data)
             except OSError, ImageError:
                 return None
-            same = (image.component.key, image.sha256) == (component, note["sha256"])
+            same = (image.component.key, image.sha256) == (component, record["sha256"])
             return image if same else None
 
         image = await self._hass.async_add_executor_job(load)
-        return None if image is None else replace(image, version=note["version"])
+        return None if image is None else replace(image, version=record["version"])
 
     async def async_remove(self, component: str) -> None:
-        """Delete the file for a board; one that stays is not used without its note."""
+        """Delete the file for a board; one that stays is not used without its record."""
 
         def remove() -> None:
             with suppress(OSError):

@@ -60,7 +60,7 @@ class BatteryInfo:
     """Its thresholds by the keys of `vlrv.thresholds`; empty when it does not report any."""
 
     @classmethod
-    def from_proof(
+    def from_probe(
         cls, name: str, status: BatteryStatus, identity: Identity | None
     ) -> Self:
         """Return what a first reading shows."""

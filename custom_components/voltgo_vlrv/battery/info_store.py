@@ -97,7 +97,7 @@ class InfoStore:
         """Return what is known about the other battery, None without a sample."""
         if not self.has_other_battery or (status := self._last_status) is None:
             return None
-        return BatteryInfo.from_proof(self.info.name, status, self._other_identity)
+        return BatteryInfo.from_probe(self.info.name, status, self._other_identity)
 
     @callback
     def accept_other(self) -> None:
