@@ -1,4 +1,4 @@
-"""When the battery is called, what is believed, and what an owner sees of failures."""
+"""When a battery is polled, which samples are valid, and what failures look like."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def writes(hass: HomeAssistant) -> list[str]:
     return written
 
 
-async def test_a_change_shows_with_the_next_poll(
+async def test_change_at_the_battery_is_shown_with_the_next_poll(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Ten seconds at most."""
@@ -67,7 +67,7 @@ async def test_a_change_shows_with_the_next_poll(
 async def test_battery_that_was_just_added_is_read_with_one_request_a_poll(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The connection belongs to others too; the config flow has read the identity."""
+    """The connection is shared with others; the config flow has read the identity."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -93,7 +93,7 @@ class DeafBattery(SimulatedBattery):
         return super().handle(frame)
 
 
-async def test_replies_that_were_lost_do_not_cost_the_heater(
+async def test_heater_after_lost_replies_is_available(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A battery that was added as one with fewer registers is asked for all once more."""
@@ -112,7 +112,7 @@ async def test_replies_that_were_lost_do_not_cost_the_heater(
     assert value(hass, pack.address, "heater", "switch") == "on"
 
 
-async def test_an_unchanged_battery_writes_nothing(
+async def test_states_without_a_change_are_not_written(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Neither a changed state nor a reported one."""
@@ -126,7 +126,7 @@ async def test_an_unchanged_battery_writes_nothing(
     assert written == []
 
 
-async def test_only_what_changed_is_written(
+async def test_states_that_changed_are_written_only(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A changed current does not rewrite the temperatures."""
@@ -142,12 +142,12 @@ async def test_only_what_changed_is_written(
     ]
 
 
-async def test_missed_polls_change_nothing_for_a_minute(
+async def test_values_with_missed_polls_stay_for_a_minute(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Then the values are gone, with one line in the log, and one when they return."""
+    """Then they are unavailable, with one line in the log, and one when they return."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -171,7 +171,7 @@ async def test_missed_polls_change_nothing_for_a_minute(
     assert "recovered" in log_lines(caplog, logging.INFO)[1]
 
 
-async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
+async def test_values_while_a_connection_attempt_hangs_expire(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The age decides, not the end of an attempt to connect."""
@@ -190,10 +190,10 @@ async def test_values_do_not_outlive_their_age_while_a_connection_hangs(
     await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable", 120)
 
 
-async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
+async def test_refresh_by_a_script_that_is_stopped_is_not_a_failure(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A reading that it asked for is cancelled with it, as where it starts anew."""
+    """The reading is cancelled with it, as where the script is restarted."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -217,10 +217,10 @@ async def test_a_script_that_is_stopped_says_nothing_about_the_battery(
     assert entry.runtime_data.statistics.samples > samples
 
 
-async def test_a_silent_link_is_cut_after_three_polls(
+async def test_connection_without_answers_ends_after_three_polls(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A link that stands and says nothing helps nobody."""
+    """A connection that brings no answers is of no use."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -239,10 +239,10 @@ async def test_a_silent_link_is_cut_after_three_polls(
     assert value(hass, pack.address, "voltage") != "unavailable"
 
 
-async def test_a_lost_link_is_back_with_the_next_advertisement(
+async def test_connection_lost_is_restored_with_the_next_advertisement(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not with the next poll, and without anybody noticing."""
+    """Not with the next poll, and without a gap in the values."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -271,7 +271,7 @@ async def test_a_lost_link_is_back_with_the_next_advertisement(
         ({"current": 3200.0}, "current"),
     ],
 )
-async def test_an_implausible_sample_is_dropped_and_counted(
+async def test_sample_that_is_invalid_is_dropped_and_counted(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     change: dict[str, Any],
@@ -298,12 +298,12 @@ async def test_an_implausible_sample_is_dropped_and_counted(
     assert health.samples == samples + 1
 
 
-async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
+async def test_setup_without_the_battery_keeps_the_entities(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Set-up needs no battery, and the first advertisement brings the values."""
+    """Setup needs no battery, and the first advertisement brings the values."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -333,7 +333,7 @@ async def test_a_battery_that_is_away_at_the_start_keeps_its_entities(
     assert hass.loop.time() - heard < 5
 
 
-async def test_unloading_and_reloading_leave_one_link_or_none(
+async def test_unload_and_reload_leave_no_second_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No slot is lost on the way."""
@@ -353,10 +353,10 @@ async def test_unloading_and_reloading_leave_one_link_or_none(
     assert peripheral.connections == connections
 
 
-async def test_unloading_while_connecting_leaves_no_link(
+async def test_unload_while_connecting_leaves_no_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """An attempt that hangs is given up."""
+    """An attempt that hangs is cancelled."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -367,10 +367,10 @@ async def test_unloading_while_connecting_leaves_no_link(
     assert adapter.free_slots == adapter.slots
 
 
-async def test_the_battery_is_let_go_when_home_assistant_stops(
+async def test_stop_of_home_assistant_disconnects(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Else it stays invisible for the phone app until its link times out."""
+    """Otherwise the phone app cannot see the battery until its connection times out."""
     pack = battery()
     peripheral = (await async_setup_battery(hass, bluetooth_env, pack)).peripheral
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
@@ -380,10 +380,10 @@ async def test_the_battery_is_let_go_when_home_assistant_stops(
     assert peripheral.connections == connections
 
 
-async def test_a_connection_that_hangs_does_not_hold_up_the_stop(
+async def test_stop_while_a_connection_attempt_hangs_does_not_wait(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """An attempt may take most of a minute; nobody waits for that at a shutdown."""
+    """An attempt may take most of a minute, too long for a shutdown."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -395,10 +395,10 @@ async def test_a_connection_that_hangs_does_not_hold_up_the_stop(
     assert adapter.free_slots == adapter.slots
 
 
-async def test_a_new_firmware_shows_after_the_battery_came_back(
+async def test_firmware_version_after_a_reconnection_is_updated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The identity is read anew with each connection."""
+    """The identity is read again with each connection."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -409,10 +409,10 @@ async def test_a_new_firmware_shows_after_the_battery_came_back(
     assert entry.data[CONF_FACTS]["firmware"] == "Z01T21"
 
 
-async def test_an_identity_of_zeros_is_none(
+async def test_identity_of_zeros_is_ignored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """As registers read that a board does not serve; what is known stays."""
+    """Registers that a board does not serve read zero; what is known stays."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -428,10 +428,10 @@ async def test_an_identity_of_zeros_is_none(
     assert device_of(hass, pack.address).sw_version == "Z01T20"
 
 
-async def test_a_renamed_battery_stays_the_same(
+async def test_battery_with_a_new_name_is_the_same(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It is known by its address."""
+    """It is identified by its address."""
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -443,7 +443,7 @@ async def test_a_renamed_battery_stays_the_same(
     assert device_of(hass, pack.address).name == "ZT-25.6V100Ah-1238"
 
 
-async def test_no_address_is_logged_above_debug(
+async def test_address_is_not_logged_above_debug(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
@@ -464,10 +464,10 @@ async def test_no_address_is_logged_above_debug(
     assert not [line for line in lines if pack.address in line]
 
 
-async def test_small_packets_and_slow_answers_are_enough(
+async def test_battery_with_small_packets_and_slow_answers_is_read(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A proxy may leave 20 bytes a packet, and a battery takes its time."""
+    """A proxy may leave 20 bytes a packet, and a battery may answer slowly."""
     pack = battery("failing_cell")
     pack.hold = True
     entry = (
@@ -485,7 +485,7 @@ async def test_small_packets_and_slow_answers_are_enough(
 async def set_interval(
     hass: HomeAssistant, entry: VlrvConfigEntry, seconds: float
 ) -> None:
-    """Change the interval as an owner does."""
+    """Change the interval as a user does."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {"next_step_id": "general"}
@@ -498,10 +498,10 @@ async def set_interval(
 
 
 @pytest.mark.parametrize("seconds", [5, 60, 3600])
-async def test_another_interval_applies_at_once_and_keeps_the_link(
+async def test_interval_change_applies_at_once_and_keeps_the_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seconds: float
 ) -> None:
-    """The owner waits neither for the old interval nor for a new connection."""
+    """The user waits neither for the old interval nor for a new connection."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -521,10 +521,10 @@ async def test_another_interval_applies_at_once_and_keeps_the_link(
 
 
 @pytest.mark.parametrize("seconds", [4, 3601, -1])
-async def test_no_other_interval_is_taken(
+async def test_interval_out_of_range_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seconds: float
 ) -> None:
-    """The link and the SD card have their limits; nothing is changed."""
+    """The radio and the SD card have their limits; nothing is changed."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     with pytest.raises(InvalidData):
@@ -532,10 +532,10 @@ async def test_no_other_interval_is_taken(
     assert entry.options == {}
 
 
-async def test_values_stand_for_four_intervals(
+async def test_values_are_fresh_for_four_intervals(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """And a missed poll is made up for soon, not after another interval."""
+    """And a missed poll is repeated soon, not after another interval."""
     pack = battery("idle")
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
@@ -549,7 +549,7 @@ async def test_values_stand_for_four_intervals(
     await wait_until(lambda: value(hass, pack.address, "voltage") != "unavailable", 60)
 
 
-async def test_a_shorter_interval_shortens_how_long_values_stand(
+async def test_interval_made_shorter_shortens_the_availability(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also of the sample that was shown under the longer one."""

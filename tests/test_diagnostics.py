@@ -1,4 +1,4 @@
-"""What an owner can download: everything, at any time, and nothing private."""
+"""What a user can download: everything, at any time, and nothing private."""
 
 from __future__ import annotations
 
@@ -386,7 +386,7 @@ async def test_diagnostics_are_offered_by_home_assistant(
     assert pack.address not in json.dumps(found)
 
 
-# --- the evidence -----------------------------------------------------------------------
+# --- observations -----------------------------------------------------------------------
 
 
 async def test_diagnostics_contain_observations_for_an_open_question(
@@ -507,8 +507,8 @@ def test_plain_of_any_value_is_json() -> None:
 
 async def test_diagnostics_at_worst_stay_small(hass: HomeAssistant) -> None:
     """They are attached to an issue, sometimes from an RV."""
-    evidence = RegisterObservations(hass, "x")
+    observations = RegisterObservations(hass, "x")
     for number in range(40):
         raw = dict.fromkeys((19, 22, 26, 27, 28, 29, 30, 38, 39, 40), number)
-        evidence.add(status({**raw, 25: number << 8}), float(number))
-    assert len(json.dumps(evidence.as_dict())) < 600_000
+        observations.add(status({**raw, 25: number << 8}), float(number))
+    assert len(json.dumps(observations.as_dict())) < 600_000

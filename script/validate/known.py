@@ -14,12 +14,4 @@ WORDS: list[str] = [
     "blueprints/automation/voltgo_vlrv/preheat_before_departure.yaml",
     "custom_components/voltgo_vlrv/strings.json",
     "custom_components/voltgo_vlrv/translations/en.json",
-    "tests/connection/soak.py",
-    "tests/connection/test_calling.py",
-    "tests/connection/test_faults.py",
-    "tests/connection/test_releasing.py",
-    "tests/connection/test_sharing.py",
-    "tests/connection/test_trust.py",
-    "tests/connection/watch.py",
-    "tests/test_coordinator.py",
 ]

@@ -1,1 +1,1 @@
-"""The whole integration over a link that is shared, weak, slow or lost."""
+"""The whole integration over a connection that is shared, weak, slow or lost."""

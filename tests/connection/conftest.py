@@ -1,4 +1,4 @@
-"""Fixtures for long times on the link."""
+"""Fixtures for long times over the radio."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class Soak:
         while (done := (self._hass.loop.time() - began) / (hours * HOUR)) < 1:
             if memory and done >= WATCHED and not tracemalloc.is_tracing():
                 tracemalloc.start()
-                # Only what is made from now on is seen: so all of ours is made anew.
+                # Only what is made from now on is seen: so all connections are made again.
                 for pack in self._packs:
                     await self._reload(pack)
             if memory and done >= SETTLED and settled is None:
@@ -387,7 +387,7 @@ class Soak:
                 return []
             # One that is just being made, or ended, has its slot.
             await asyncio.sleep(1)
-        return [f"{held} slots are taken for {ours} links"]
+        return [f"{held} slots are taken for {ours} connections"]
 
     async def _leave(self) -> None:
         for entry in self._entries:

@@ -62,7 +62,7 @@ def test_backoff_failed_attempts_in_a_row_doubles_the_delay() -> None:
 
 
 def test_backoff_sample_clears_failures() -> None:
-    """A connection that was kept delivers one after a failed poll."""
+    """A connection that remained delivers one after a failed poll."""
     backoff = ReconnectBackoff()
     for _ in range(3):
         backoff.attempt_failed(no_slot=False)

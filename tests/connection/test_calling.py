@@ -44,7 +44,7 @@ def states_of(
 
 
 def break_after_each_sample(one: BatteryHarness, seconds: float) -> Callable[[], None]:
-    """Have the link break so many seconds after a good reading; return how to stop."""
+    """Have the connection lost so many seconds after a good reading; return how to stop."""
     battery_data = one.entry.runtime_data
     samples = battery_data.statistics.samples
 
@@ -60,18 +60,18 @@ def break_after_each_sample(one: BatteryHarness, seconds: float) -> Callable[[],
     return battery_data.coordinator.async_add_listener(on_poll)
 
 
-# --- links that break soon --------------------------------------------------------------
+# --- short connections -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("interval", [10, 600])
 @pytest.mark.parametrize("connection", ["automatic", "keep"])
-async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often(
+async def test_connection_lost_after_each_reading_is_made_less_often(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     connection: str,
     interval: int,
 ) -> None:
-    """That a reading came through does not make the link worth hundreds of calls."""
+    """A reading is not worth hundreds of connections."""
     one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection, interval=interval)
     await asyncio.sleep(2 * MINUTE)
@@ -98,16 +98,16 @@ async def test_a_link_that_breaks_after_each_reading_is_made_less_and_less_often
     )
     await asyncio.sleep(max(2 * MINUTE, interval + POLL_INTERVAL))
     assert one.status == "connected"
-    # That link lived: the next loss is answered at once.
+    # That connection was stable: the next loss is answered at once.
     one.peripheral.drop_connection()
     await wait_until(lambda: not one.is_connected, 1)
     await wait_until(lambda: one.is_connected, 3)
 
 
-async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
+async def test_connection_lost_after_minutes_is_made_again_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """However often: values stay live, and nothing is called unreachable."""
+    """However often: values stay live, and nothing is reported unreachable."""
     one = await async_setup_battery(hass, bluetooth_env)
     lines = states_of(hass, one)
     for _ in range(10):
@@ -119,10 +119,10 @@ async def test_a_link_that_lives_for_minutes_is_made_anew_at_once(
     assert one.became_unavailable == []
 
 
-async def test_links_that_broke_hours_ago_are_forgotten(
+async def test_short_connections_of_hours_ago_do_not_delay(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """A battery that drives off after some bad links is called when it is back."""
+    """A vehicle that leaves after some short connections is reconnected at its return."""
     one = await async_setup_battery(hass, bluetooth_env)
     stop = break_after_each_sample(one, 0.5)
     await asyncio.sleep(10 * MINUTE)
@@ -142,14 +142,14 @@ async def test_links_that_broke_hours_ago_are_forgotten(
         ("each_poll", "read_thresholds"),
     ],
 )
-async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
+async def test_optional_read_that_drops_the_connection_is_not_repeated(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     connection: str,
     read: str,
 ) -> None:
-    """For an hour; what else it tells is read all the same."""
+    """For an hour; all other values are read nevertheless."""
     one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection)
     await asyncio.sleep(2 * MINUTE)
@@ -196,13 +196,13 @@ async def test_a_board_that_hangs_up_on_an_optional_question_is_not_asked_again(
 @pytest.mark.parametrize(
     ("connection", "slots"), [("each_poll", 3), ("automatic", 1), ("keep", 3)]
 )
-async def test_handles_that_moved_are_found_again_in_each_mode(
+async def test_handles_that_moved_are_discovered_in_each_mode(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     connection: str,
     slots: int,
 ) -> None:
-    """Also where each reading has its own link, which is over before anyone complains."""
+    """Also where each reading has its own connection, which ends before the error."""
     one = await async_setup_battery(hass, bluetooth_env, slots=slots)
     (adapter,) = bluetooth_env.adapters.values()
     await set_options(hass, one.entry, connection=connection)
@@ -228,14 +228,14 @@ async def test_handles_that_moved_are_found_again_in_each_mode(
 
 @pytest.mark.parametrize("says", ["nothing", "no", "nonsense"])
 @pytest.mark.parametrize("connection", ["keep", "each_poll"])
-async def test_a_battery_without_usable_answers_is_called_silent(
+async def test_status_without_usable_answers_is_silent(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     connection: str,
     says: str,
 ) -> None:
-    """Neither connected nor idle, which mean that all is well; once, not at each call."""
+    """Connected and idle would mean that all is well; one line in the log, not many."""
     one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection=connection)
     await asyncio.sleep(2 * POLL_INTERVAL)
@@ -252,7 +252,7 @@ async def test_a_battery_without_usable_answers_is_called_silent(
     assert "silent" not in lines
     await asyncio.sleep(15 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
-    # A link that says nothing was cut once before.
+    # A connection without answers was ended once before.
     assert lines in ([good, "silent"], [good, "connecting", good, "silent"])
     lines.clear()
     one.peripheral.faults.clear()
@@ -263,10 +263,10 @@ async def test_a_battery_without_usable_answers_is_called_silent(
     assert one.shown("voltage") != STATE_UNAVAILABLE
 
 
-async def test_a_silent_battery_that_leaves_is_unreachable(
+async def test_status_of_a_silent_battery_that_leaves_is_unreachable(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The status tells what is known last."""
+    """The status shows the last known state."""
     one = await async_setup_battery(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
     await wait_until(lambda: one.status == "silent", 2 * MINUTE)

@@ -1,4 +1,4 @@
-"""The text about a failed attempt follows the evidence, not the words of an error."""
+"""The text about a failed attempt follows what was observed, not the words of an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way a link can fail, on purpose: what is shown stays true and comes back."""
+"""Every way a connection can fail: what is shown stays true and returns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FAULTS: Final = [
     for switch in fields(ConnectionFaults)
     if switch.name not in HOW and switch.name != "out_of_slots"
 ]
-# With these for good, there are values all the same.
+# With these for good, there are values nevertheless.
 HARMLESS: Final = {"lead", "duplicate", "late"}
 # These need a new connection to strike.
 ON_CONNECTING: Final = {
@@ -66,13 +66,13 @@ async def async_setup_watched(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_that_strikes_once_goes_unnoticed(
+async def test_fault_that_occurs_once_leaves_values_available(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     fault: str,
 ) -> None:
-    """The next good sample comes within half a minute, nothing turns unavailable."""
+    """The next good sample is received within half a minute."""
     test = await async_setup_watched(hass, bluetooth_env)
     setattr(test.faults, fault, 1)
     if fault in ON_CONNECTING:
@@ -90,13 +90,13 @@ async def test_a_fault_that_strikes_once_goes_unnoticed(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_that_lasts_ends_in_one_outage(
+async def test_fault_that_lasts_causes_one_outage(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
     fault: str,
 ) -> None:
-    """Values that get old go, with one warning; they return soon after the fault."""
+    """Expired values become unavailable, with one warning; they return after the fault."""
     test = await async_setup_watched(hass, bluetooth_env)
     connections = test.peripheral.connections
     setattr(test.faults, fault, FOREVER)
@@ -123,10 +123,10 @@ async def test_a_fault_that_lasts_ends_in_one_outage(
 # F6: frozen data presented as live ---------------------------------------------------
 
 
-async def test_a_link_that_says_nothing_is_no_source_of_values(
+async def test_connection_without_answers_is_reconnected(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It is cut after three silent polls and called anew, for as long as it takes."""
+    """It is ended after three unanswered polls and made again, as long as it takes."""
     test = await async_setup_watched(hass, bluetooth_env)
     connections = test.peripheral.connections
     test.faults.drop = FOREVER
@@ -141,7 +141,7 @@ async def test_a_link_that_says_nothing_is_no_source_of_values(
 
 
 async def occupy(test: WatchedBatteryHarness) -> None:
-    """Have the phone app take the battery while nobody else can."""
+    """Have the phone app take the battery while no other device can."""
     (adapter,) = test.bluetooth_env.adapters.values()
     adapter.faults.out_of_slots = True
     test.peripheral.drop_connection()
@@ -199,7 +199,7 @@ type Step = Callable[[WatchedBatteryHarness], Any]
         (unplug, plug_in),
     ],
 )
-async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
+async def test_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
@@ -207,7 +207,7 @@ async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
     give: Step,
     minutes: int,
 ) -> None:
-    """Seconds after the battery is there again; one line in the log each way."""
+    """Seconds after the battery is in range again; one line in the log each way."""
     test = await async_setup_watched(hass, bluetooth_env)
     await take(test)
     await asyncio.sleep(minutes * MINUTE)
@@ -221,7 +221,7 @@ async def test_an_outage_of_any_length_ends_by_itself(  # noqa: PLR0917
     await test.assert_unloads()
 
 
-async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
+async def test_connection_attempt_that_hangs_does_not_delay_the_others(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One battery takes a minute to fail; the other is read on time."""
@@ -239,10 +239,10 @@ async def test_a_connection_that_never_returns_does_not_hold_up_the_others(
     await wait_until(lambda: fine.is_connected, CONNECTING + 5)
 
 
-async def test_another_adapter_takes_over(
+async def test_adapter_that_is_unplugged_is_replaced_by_another(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The one that had the link is unplugged; the battery is heard by the other."""
+    """The other one receives the battery's advertisements as well."""
     test = await async_setup_watched(hass, bluetooth_env)
     await bluetooth_env.add_adapter("02:00:00:00:00:02")
     await asyncio.sleep(5)
@@ -258,10 +258,10 @@ async def test_another_adapter_takes_over(
 
 
 @pytest.mark.parametrize("fault", ["drop", *sorted(ON_CONNECTING)])
-async def test_no_way_out_leaves_a_link_behind(
+async def test_unload_reload_release_and_stop_leave_no_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fault: str
 ) -> None:
-    """Unloading, reloading, releasing and stopping, whatever is going on."""
+    """At any moment."""
     test = await async_setup_watched(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     for seconds in (0.01, 0.3, 1.1, 5.0, 12.0):
@@ -290,10 +290,10 @@ async def test_no_way_out_leaves_a_link_behind(
 # F9: energy --------------------------------------------------------------------------
 
 
-async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
+async def test_energy_counters_with_any_fault_count_what_flowed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
-    """Neither a gap, nor a release, nor an untrue sample, nor a clock that is set."""
+    """Neither a gap, a release, an invalid sample nor a clock change adds energy."""
     test = await async_setup_watched(hass, bluetooth_env)
     pack, energy = test.pack, test.entry.runtime_data.energy
     base = energy.total("discharged") - pack.discharge_energy_kwh
@@ -323,10 +323,10 @@ async def test_no_fault_moves_the_energy_counters_but_by_what_flowed(
 # --- scaling out by proxies ----------------------------------------------------------
 
 
-async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
+async def test_proxies_with_eight_batteries_and_one_failing_serve_all(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """When one dies, its batteries are served by the others, or named in a notice."""
+    """The others take over its batteries, or a repair issue names them."""
     batteries = await async_setup_fleet(
         hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3}, {"slots": 3}
     )
@@ -351,10 +351,10 @@ async def test_three_proxies_serve_eight_batteries_and_two_of_them_too(
         assert source(one) != dead
 
 
-async def test_two_proxies_that_hear_the_same_battery_do_not_fight(
+async def test_proxies_in_range_of_the_same_battery_keep_one_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """However often the better heard one changes."""
+    """However often the stronger signal changes."""
     test = await async_setup_watched(hass, bluetooth_env)
     second = await bluetooth_env.add_adapter("02:00:00:00:00:02")
     first = bluetooth_env.adapters["02:00:00:00:00:01"]

@@ -1,4 +1,4 @@
-"""Letting go and taking back at the worst moment: nothing spins, nothing is lost."""
+"""Release and resume at the worst moment: nothing spins, nothing is lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def is_written(file: EntryStore) -> bool:
 
 
 def slow_disconnect(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Have the adapter take its time to let go."""
+    """Have the adapter disconnect slowly."""
     disconnect = VirtualClient.disconnect
 
     async def slow(client: VirtualClient) -> None:
@@ -73,12 +73,12 @@ def slow_disconnect(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(VirtualClient, "disconnect", slow)
 
 
-async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
+async def test_release_during_a_reading_leaves_no_timer(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No timer that is set again for a time that is over, until somebody takes back."""
+    """No timer is set again for a time that is over, until the battery is resumed."""
     one = await async_setup_battery(hass, bluetooth_env)
     battery_data = one.entry.runtime_data
     calls = 0
@@ -104,10 +104,10 @@ async def test_a_reading_under_way_during_a_release_leaves_nothing_running(
     assert one.became_unavailable == []
 
 
-async def test_a_reading_that_ends_after_a_release_sets_no_timer(
+async def test_reading_that_ends_after_a_release_sets_no_timer(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whatever came before: while released, the age of the values is not watched."""
+    """While released, the age of the values is not watched."""
     one = await async_setup_battery(hass, bluetooth_env)
     battery_data = one.entry.runtime_data
     await one.set_connection(False)
@@ -115,12 +115,12 @@ async def test_a_reading_that_ends_after_a_release_sets_no_timer(
     assert battery_data.coordinator._expiry._cancel is None
 
 
-async def test_the_battery_is_free_before_the_card_is_written(
+async def test_release_disconnects_before_it_is_saved(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever lets go has the phone in the hand."""
+    """The user waits with the phone in the hand."""
     one = await async_setup_battery(hass, bluetooth_env)
     slow_memory(monkeypatch, one)
     release = hass.async_create_task(one.set_connection(False))
@@ -131,12 +131,12 @@ async def test_the_battery_is_free_before_the_card_is_written(
     assert one.entry.runtime_data.last_status._stored.released
 
 
-async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
+async def test_resume_while_the_release_is_saved_keeps_the_new_connection(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The last word counts, for the link and for what is kept."""
+    """The last action counts, for the connection and for what is stored."""
     one = await async_setup_battery(hass, bluetooth_env)
     file = one.entry.runtime_data.store
     save = file.async_save
@@ -158,12 +158,12 @@ async def test_taking_back_while_the_release_is_saved_keeps_the_new_link(
     assert not one.entry.runtime_data.last_status._stored.released
 
 
-async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
+async def test_resume_while_the_adapter_disconnects_counts(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is connected again after that, and not kept as released."""
+    """It is connected again after that, and not stored as released."""
     one = await async_setup_battery(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 4)
     release = hass.async_create_task(one.release())
@@ -180,10 +180,10 @@ async def test_taking_back_while_the_adapter_lets_go_is_the_last_word(
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_what_time_alone_changes_goes_on_while_released(
+async def test_time_based_sensors_while_released_are_updated(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, restarted: bool
 ) -> None:
-    """A battery in winter storage: when to recharge it is worked out all the same."""
+    """A battery in winter storage still needs its recharge date."""
     pack = battery("full", temperature=15.0, ambient=15.0)
     pack.cell_temperatures = [15.0, 15.0]
     one = await async_setup_battery(hass, bluetooth_env, pack)
@@ -206,7 +206,7 @@ async def test_what_time_alone_changes_goes_on_while_released(
     await one.peripheral.silence()
     await asyncio.sleep(1.1 * DAY)
     await one.peripheral.advertise()
-    # After a day nobody knows how warm it is.
+    # After a day the temperature is unknown.
     assert 5.8 < months() < 6.1
     assert one.peripheral.connections == connections
     assert battery_data.statistics.polls == polls
@@ -220,13 +220,13 @@ async def test_what_time_alone_changes_goes_on_while_released(
     assert battery_data.statistics.polls - polls == 10
 
 
-# --- what is kept -----------------------------------------------------------------------
+# --- what is stored ---------------------------------------------------------------------
 
 
-async def test_a_release_that_ended_while_off_does_not_come_back(
+async def test_release_that_ended_while_off_is_not_restored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> None:
-    """Not even where the clock is behind at a later start, as without a battery of it."""
+    """Nor at a later start with a late clock, as without a clock battery."""
     one = await async_setup_battery(hass, bluetooth_env)
     await one.release(duration={"minutes": 5})
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -247,12 +247,12 @@ async def test_a_release_that_ended_while_off_does_not_come_back(
 # --- several at once --------------------------------------------------------------------
 
 
-async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
+async def test_release_action_for_several_batteries_is_simultaneous(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One that lets go slowly gives no firmware the time to begin on another."""
+    """A slow disconnection must leave no time for a firmware update of another one."""
     one, two = await async_setup_fleet(hass, bluetooth_env, 2, {"slots": 3})
     await one.wait_connected()
     await two.wait_connected()
@@ -280,12 +280,12 @@ async def test_all_batteries_of_an_action_are_released_at_the_same_moment(
 # --- removing ---------------------------------------------------------------------------
 
 
-async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
+async def test_removal_during_a_reading_leaves_no_file(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What a late answer brings is not written any more."""
+    """The data of a late answer are not written any more."""
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     battery_data = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
@@ -321,7 +321,7 @@ async def test_a_battery_that_is_removed_while_it_is_read_leaves_no_file(
     assert not is_written(store)
 
 
-async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
+async def test_unload_with_a_slow_disconnection_does_not_wait(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
@@ -336,18 +336,18 @@ async def test_a_link_that_is_slow_to_end_does_not_hold_up_the_unloading(
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     assert hass.loop.time() - started < 9
     assert "did not complete in time" not in caplog.text
-    # What is known was saved all the same.
+    # What is known was saved nevertheless.
     assert is_written(file)
     monkeypatch.undo()
     one.peripheral.drop_connection()
 
 
-async def test_a_script_that_is_stopped_leaves_a_battery_released(
+async def test_release_by_a_script_that_is_stopped_is_completed(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the middle of letting go: the link ends all the same, and stays ended."""
+    """The disconnection is finished, and the battery stays disconnected."""
     one = await async_setup_battery(hass, bluetooth_env)
     slow_disconnect(monkeypatch, 3.0)
     releasing = hass.async_create_task(

@@ -1,4 +1,4 @@
-"""The one link of a battery: let go for the phone app, shared with other batteries."""
+"""The one connection of a battery: released for the phone app, shared with others."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ MINUTE = 60.0
 HOUR = 3600.0
 
 
-# --- letting go -------------------------------------------------------------------------
+# --- release ----------------------------------------------------------------------------
 
 
-async def test_the_switch_hands_the_battery_to_the_phone_app(
+async def test_connection_switch_off_lets_the_phone_app_connect(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """For as long as it is off; the last values stand, and nothing is called lost."""
+    """For as long as it is off; the last values stay, and nothing is reported lost."""
     one = await async_setup_battery(hass, bluetooth_env)
     assert (one.status, one.shown("bluetooth_connection", "switch")) == (
         "connected",
@@ -79,10 +79,10 @@ async def test_the_switch_hands_the_battery_to_the_phone_app(
 
 
 @pytest.mark.parametrize("by_entity", [False, True])
-async def test_the_action_releases_for_a_quarter_of_an_hour(
+async def test_release_action_without_a_duration_lasts_a_quarter_of_an_hour(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, by_entity: bool
 ) -> None:
-    """And the battery comes back by itself."""
+    """Then the battery is connected again without an action of the user."""
     one = await async_setup_battery(hass, bluetooth_env)
     target = (
         {"entity_id": entity_id(hass, one.pack.address, "voltage")} if by_entity else {}
@@ -107,7 +107,7 @@ async def test_the_action_releases_for_a_quarter_of_an_hour(
     assert one.became_unavailable == []
 
 
-async def test_a_second_release_replaces_the_first(
+async def test_release_during_a_release_replaces_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Longer, shorter, or without an end."""
@@ -129,7 +129,7 @@ async def test_a_second_release_replaces_the_first(
 @pytest.mark.parametrize(
     "duration", [{"seconds": 59}, {"hours": 24, "seconds": 1}, {"seconds": 0}]
 )
-async def test_no_other_duration_is_taken(
+async def test_release_with_an_invalid_duration_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, duration: dict[str, int]
 ) -> None:
     """A minute to a day; nothing is changed."""
@@ -140,7 +140,7 @@ async def test_no_other_duration_is_taken(
     assert one.status == "connected"
 
 
-async def test_a_release_needs_a_battery_of_ours(
+async def test_release_without_a_battery_of_the_integration_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All that were named are released, or none."""
@@ -160,10 +160,10 @@ async def test_a_release_needs_a_battery_of_ours(
     assert one.is_connected
 
 
-async def test_a_released_battery_is_not_asked(
+async def test_commands_to_a_released_battery_are_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Neither by a change nor by the button; both say why."""
+    """Neither a change nor the button connects; both errors say why."""
     one = await async_setup_battery(hass, bluetooth_env)
     await one.set_connection(False)
     writes = len(one.peripheral.writes)
@@ -185,7 +185,7 @@ async def test_a_released_battery_is_not_asked(
     assert one.became_unavailable == []
 
 
-async def test_a_release_outlives_a_restart(
+async def test_release_after_a_restart_is_restored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With its end, and with the last values."""
@@ -206,7 +206,7 @@ async def test_a_release_outlives_a_restart(
     assert one.shown("voltage") != STATE_UNAVAILABLE
 
 
-async def test_a_release_that_ended_meanwhile_is_over(
+async def test_release_that_ended_during_a_restart_is_over(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant was off for longer than that."""
@@ -219,10 +219,10 @@ async def test_a_release_that_ended_meanwhile_is_over(
     await wait_until(lambda: one.status == "connected", 5)
 
 
-async def test_a_phone_that_keeps_the_battery_is_waited_for(
+async def test_release_end_with_the_phone_connected_waits_for_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The time is over, the app still open: the status says so, and nobody reloads."""
+    """The time is over, the app still open: the status says so; no reload is needed."""
     one = await async_setup_battery(hass, bluetooth_env)
     await one.release(duration={"minutes": 1})
     await asyncio.sleep(5)
@@ -236,10 +236,10 @@ async def test_a_phone_that_keeps_the_battery_is_waited_for(
     assert one.status == "connected"
 
 
-async def test_a_release_while_connecting_gives_the_attempt_up(
+async def test_release_while_connecting_cancels_the_attempt(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whoever lets go does not want to wait for a timeout."""
+    """A release must not wait for a timeout."""
     one = await async_setup_battery(hass, bluetooth_env)
     await hold_by_other_device(one.peripheral)
     released = hass.loop.time()
@@ -254,7 +254,7 @@ async def test_a_release_while_connecting_gives_the_attempt_up(
     assert one.peripheral.connections == connections
 
 
-async def test_a_release_does_not_wait_for_the_heater(
+async def test_release_during_a_heater_command_does_not_wait(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Both are switches, and the heater may be trying to connect for a minute."""
@@ -274,10 +274,10 @@ async def test_a_release_does_not_wait_for_the_heater(
     assert error.value.translation_key == "change_released"
 
 
-async def test_a_release_while_waiting_for_a_slot_counts_too(
+async def test_release_while_waiting_for_a_slot_cancels_the_attempt(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The slot that becomes free a moment later is not taken after all."""
+    """The slot that becomes free a moment later is not used."""
     one = await async_setup_battery(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     adapter.slots = 0
@@ -300,7 +300,7 @@ async def test_a_release_while_waiting_for_a_slot_counts_too(
 # --- connecting for each poll -----------------------------------------------------------
 
 
-async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
+async def test_mode_for_each_poll_disconnects_between_polls(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Applied at once, without a reload; values stay live, with one request a poll."""
@@ -340,10 +340,10 @@ async def test_connecting_for_each_poll_leaves_the_battery_free_in_between(
     assert one.peripheral.connections == connections
 
 
-async def test_a_change_between_two_polls_connects_for_it(
+async def test_change_between_two_polls_connects_for_it(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """And lets go again when it is confirmed."""
+    """And disconnects again when it is confirmed."""
     one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, connection="each_poll", interval=600)
     await asyncio.sleep(5)
@@ -362,10 +362,10 @@ async def test_a_change_between_two_polls_connects_for_it(
     assert issues(hass) == []
 
 
-async def test_two_who_want_the_battery_at_once_share_its_connection(
+async def test_commands_at_the_same_time_share_a_connection(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Who comes second does not wait for the slot that the first has just taken."""
+    """The second does not wait for the slot that the first has just used."""
     one = await async_setup_battery(hass, bluetooth_env, slots=1)
     await set_options(hass, one.entry, connection="each_poll", interval=600)
     await asyncio.sleep(5)
@@ -390,7 +390,7 @@ async def test_two_who_want_the_battery_at_once_share_its_connection(
     assert one.peripheral.connections == connections + 1
 
 
-async def test_the_last_slot_is_shared_automatically(
+async def test_last_slot_in_automatic_mode_is_shared(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Until there is another one."""
@@ -438,13 +438,13 @@ def watch_attempts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("adapters", [1, 2])
-async def test_one_connection_at_a_time_is_made_over_each_adapter(
+async def test_connection_attempts_over_one_adapter_are_sequential(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     monkeypatch: pytest.MonkeyPatch,
     adapters: int,
 ) -> None:
-    """Also when all batteries come back at once."""
+    """Also when all batteries return at once."""
     batteries = await async_setup_fleet(
         hass, bluetooth_env, 5, *[{"slots": 6}] * adapters
     )
@@ -458,10 +458,10 @@ async def test_one_connection_at_a_time_is_made_over_each_adapter(
     assert max(attempts) == adapters
 
 
-async def test_polls_are_spread_over_the_interval(
+async def test_polls_of_several_batteries_are_spread_over_the_interval(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Batteries that came at the same moment do not all want the radio at once."""
+    """Batteries that were added at the same moment do not all use the radio at once."""
     batteries = await async_setup_fleet(hass, bluetooth_env, 5, {"slots": 6})
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
@@ -472,10 +472,10 @@ async def test_polls_are_spread_over_the_interval(
     assert min(b - a for a, b in pairwise(beats)) > 0.5
 
 
-async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
+async def test_proxy_with_three_slots_serves_eight_batteries_in_turn(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Nobody is left out, and nothing has to be set for it."""
+    """None is left out, and no option has to be set for it."""
     batteries = await async_setup_fleet(hass, bluetooth_env, 8, {"slots": 3})
     await asyncio.sleep(2 * MINUTE)
     for one in batteries:
@@ -495,10 +495,10 @@ async def test_eight_batteries_take_turns_on_a_proxy_with_three_slots(
 # --- notices ----------------------------------------------------------------------------
 
 
-async def test_batteries_that_take_turns_do_not_flicker(
+async def test_batteries_that_take_turns_keep_their_mode(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whose link is kept settles, though a slot is free each time somebody let go."""
+    """The connections that stay settle, though a slot is free after each disconnection."""
     batteries = await async_setup_fleet(
         hass, bluetooth_env, 8, {"slots": 3}, {"slots": 3}
     )
@@ -522,10 +522,10 @@ async def test_batteries_that_take_turns_do_not_flicker(
     assert all(one.became_unavailable == [] for one in batteries)
 
 
-async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
+async def test_slot_issue_without_a_free_slot_ends_by_itself(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It names who hears the battery, what is in use, and what to do."""
+    """It names the adapters in range, what uses their slots, and what to do."""
     one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.faults.out_of_slots = True
@@ -543,10 +543,10 @@ async def test_no_free_slot_becomes_a_notice_that_clears_by_itself(
     assert one.status == "connected"
 
 
-async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_notice(
+async def test_slot_issue_of_a_removed_battery_is_deleted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Nobody could take it back any more."""
+    """It could not be resolved any more."""
     one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
@@ -564,10 +564,10 @@ async def test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_not
     assert issues(hass) == []
 
 
-async def test_a_freed_slot_is_taken_at_once(
+async def test_slot_that_becomes_free_is_used_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not after the pause of a battery that was called in vain for hours."""
+    """Not after the delay of a battery with hours of failed attempts."""
     one = await async_setup_battery(hass, bluetooth_env)
     adapter = next(iter(bluetooth_env.adapters.values()))
     adapter.slots = 0
@@ -582,10 +582,10 @@ async def test_a_freed_slot_is_taken_at_once(
 @pytest.mark.parametrize(
     "unique_id", ["A4:C1:37:43:A4:42", "a4:c1:37:43:a4:42", "a4c13743a442"]
 )
-async def test_another_integration_on_the_same_battery_is_named(
+async def test_competing_integration_issue_names_the_entry(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, unique_id: str
 ) -> None:
-    """With the entry to remove, by the names on the screen; gone when that is gone."""
+    """With the entry to remove, by the names on the screen; it ends with that entry."""
     mock_integration(hass, MockModule("bms_ble"))
     integration = await async_get_integration(hass, "bms_ble")
     integration.manifest["name"] = "BLE Battery Management"
@@ -611,10 +611,10 @@ async def test_another_integration_on_the_same_battery_is_named(
     assert issues(hass) == []
 
 
-async def test_a_competing_integration_that_was_there_first_is_named_too(
+async def test_competing_integration_issue_for_an_earlier_entry_is_created(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """And forgotten with the battery."""
+    """It is deleted with the battery."""
     pack = battery("solar_charging")
     MockConfigEntry(
         domain="bms_ble", title="JBD BMS", unique_id=pack.address
@@ -625,7 +625,7 @@ async def test_a_competing_integration_that_was_there_first_is_named_too(
     assert issues(hass) == []
 
 
-async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
+async def test_last_slot_used_by_others_is_shared_before_the_next_reading(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Which may be an hour away; a moment without a slot is no reason yet."""
@@ -653,10 +653,10 @@ async def test_a_last_slot_that_others_take_is_shared_before_the_next_reading(
     assert one.became_unavailable == []
 
 
-async def test_of_several_batteries_one_gives_its_slot(
+async def test_last_slot_with_several_batteries_is_freed_by_one(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One is enough; the others keep theirs, and so does who wants to keep it."""
+    """The others stay connected, and so does one whose mode is to stay connected."""
     batteries = await async_setup_fleet(hass, bluetooth_env, 4, {"slots": 5})
     (adapter,) = bluetooth_env.adapters.values()
     for one in batteries:

@@ -11,10 +11,10 @@ from tests.bluetooth_env import BluetoothEnvironment
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_hours_of_faults_leave_nothing_wrong_or_lost(
+async def test_soak_with_hours_of_faults_loses_nothing(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seed: int
 ) -> None:
-    """Every sample true, every link given back, every battery back in the end."""
+    """Every sample is true, every connection is ended, every battery recovers."""
     report = await Soak(hass, bluetooth_env, seed).run(8, 300, memory=False)
     assert report.wrong == []
     assert report.leaked == []

@@ -45,7 +45,7 @@ def hass_storage() -> dict[str, Any]:
 
 
 def memory_of(hass: HomeAssistant, entry: VlrvConfigEntry) -> Path:
-    """Return where the last reply of a battery is kept."""
+    """Return where the last reply of a battery is stored."""
     return Path(hass.config.path(".storage", f"voltgo_vlrv.{entry.entry_id}"))
 
 
@@ -68,7 +68,7 @@ async def restart(
 # --- how long values stand --------------------------------------------------------------
 
 
-async def test_the_owner_chooses_how_long_values_stand(
+async def test_availability_option_decides_how_long_values_are_shown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Applied at once, to the sample that is shown, and empty means the default."""
@@ -101,10 +101,10 @@ async def empty_availability(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
+async def test_live_sensor_with_a_long_availability_follows_the_interval(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Who lets them stand for an hour wants to know which were read just now."""
+    """A user who shows values for an hour wants to know which were read just now."""
     one = await async_setup_battery(hass, bluetooth_env)
     await set_options(hass, one.entry, availability=3600)
 
@@ -122,10 +122,10 @@ async def test_values_that_stand_for_long_are_live_only_while_they_are_new(
     await wait_until(is_live, MINUTE)
 
 
-async def test_an_age_shorter_than_two_intervals_is_refused(
+async def test_availability_option_below_two_intervals_is_refused(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """One missed poll would make everything unavailable; what was typed stays."""
+    """One missed poll would make everything unavailable; the input stays."""
     one = await async_setup_battery(hass, bluetooth_env)
     before = dict(one.entry.options)
     flow = await hass.config_entries.options.async_init(one.entry.entry_id)
@@ -148,10 +148,10 @@ async def test_an_age_shorter_than_two_intervals_is_refused(
 # --- recovery ---------------------------------------------------------------------------
 
 
-async def test_a_battery_in_vain_is_called_less_and_less_often(
+async def test_connection_after_failed_attempts_is_tried_less_often(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Twice the pause each time, five minutes at most."""
+    """Twice the delay each time, five minutes at most."""
     one = await async_setup_battery(hass, bluetooth_env)
     await one.peripheral.stop()
     calls: list[float] = []
@@ -174,7 +174,7 @@ async def test_a_battery_in_vain_is_called_less_and_less_often(
     await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 5)
 
 
-async def test_an_advertisement_ends_the_pause(
+async def test_advertisement_after_failed_attempts_connects(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
@@ -195,10 +195,10 @@ async def test_an_advertisement_ends_the_pause(
         assert "recovered" in back
 
 
-async def test_services_that_moved_are_found_again(
+async def test_services_that_moved_are_discovered_again(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """An adapter remembers those from before; nobody has to clear its cache."""
+    """An adapter remembers the old ones; no user has to clear its cache."""
     one = await async_setup_battery(hass, bluetooth_env)
     (adapter,) = bluetooth_env.adapters.values()
     (services,) = adapter.gatt_cache.values()
@@ -220,7 +220,7 @@ async def test_services_that_moved_are_found_again(
 # --- frozen -----------------------------------------------------------------------------
 
 
-async def test_a_battery_that_repeats_itself_is_called_anew(
+async def test_stuck_data_under_load_reconnects(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The same bytes for half an hour while a current flows are no measurement."""
@@ -243,7 +243,7 @@ async def test_a_battery_that_repeats_itself_is_called_anew(
     assert one.became_unavailable == []
 
 
-async def test_a_battery_at_rest_may_say_the_same_all_day(
+async def test_stuck_data_at_rest_is_accepted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing flows, nothing changes."""
@@ -259,10 +259,10 @@ async def test_a_battery_at_rest_may_say_the_same_all_day(
 # --- after a restart --------------------------------------------------------------------
 
 
-async def test_the_last_values_are_there_at_once_after_a_restart(
+async def test_last_values_after_a_restart_are_shown_at_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Marked by when they came, and live soon after the first advertisement."""
+    """With the time they were read, and live soon after the first advertisement."""
     one = await async_setup_battery(hass, bluetooth_env)
     await enable_all(hass, one.pack.address)
     await one.wait_connected()
@@ -286,7 +286,7 @@ async def test_the_last_values_are_there_at_once_after_a_restart(
     assert now >= started
 
 
-async def test_live_values_come_within_seconds_of_a_restart(
+async def test_live_values_after_a_restart_arrive_within_seconds(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Nothing turns unavailable on the way."""
@@ -339,10 +339,10 @@ async def test_live_values_come_within_seconds_of_a_restart(
         ),
     ],
 )
-async def test_a_damaged_memory_is_forgotten(
+async def test_last_values_with_a_damaged_file_are_not_shown(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, content: str
 ) -> None:
-    """Nothing of it is shown, and the battery is set up as ever."""
+    """Nothing of it is shown, and the battery is set up as usual."""
     one = await async_setup_battery(hass, bluetooth_env)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     await one.peripheral.stop()
@@ -369,10 +369,10 @@ async def test_running_battery_is_saved_twelve_times_an_hour_at_most(
     assert 7 <= len(contents) <= 2 * 12 + 1
 
 
-async def test_the_memory_goes_with_the_battery(
+async def test_last_status_of_a_removed_battery_is_removed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Whoever removes it wants nothing of it to stay."""
+    """A user who removes it wants nothing of it to stay."""
     one = await async_setup_battery(hass, bluetooth_env)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     path = memory_of(hass, one.entry)
@@ -385,10 +385,10 @@ async def test_the_memory_goes_with_the_battery(
 # --- shown while away -------------------------------------------------------------------
 
 
-async def test_one_missed_poll_writes_nothing(
+async def test_poll_that_is_missed_once_writes_no_state(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Peers turn all their entities unavailable for it."""
+    """Similar integrations turn all their entities unavailable for it."""
     one = await async_setup_battery(hass, bluetooth_env, battery("idle"))
     one.pack.hold = True
     await asyncio.sleep(2 * POLL_INTERVAL)
@@ -410,7 +410,7 @@ async def test_one_missed_poll_writes_nothing(
 
 
 @pytest.mark.parametrize(("before", "after"), [(600, 10), (10, 600)])
-async def test_another_interval_loses_no_energy(
+async def test_interval_change_loses_no_energy(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, before: int, after: int
 ) -> None:
     """What flowed since the last reading is judged by the interval it was read at."""
@@ -443,12 +443,12 @@ async def test_energy_over_a_release_is_not_counted_at_any_interval(
     assert energy.total("discharged") > before
 
 
-async def test_values_that_are_gone_come_back_by_a_reading_alone(
+async def test_values_that_have_expired_return_only_with_a_reading(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither by letting values stand for longer, nor by a release after that."""
+    """Neither with a longer availability, nor with a release after that."""
     one = await async_setup_battery(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
@@ -468,12 +468,12 @@ async def test_values_that_are_gone_come_back_by_a_reading_alone(
     assert one.shown("voltage") != STATE_UNAVAILABLE
 
 
-async def test_a_firmware_update_brings_no_old_values_back(
+async def test_values_that_have_expired_stay_so_during_a_firmware_update(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Polls pause meanwhile, and what was gone stays so; what stood, stands."""
+    """Polls pause meanwhile, and fresh values stay fresh."""
     one = await async_setup_battery(hass, bluetooth_env)
     access = one.entry.runtime_data.firmware._operations
     async with access.hold(Operation.FIRMWARE):
@@ -491,7 +491,7 @@ async def test_a_firmware_update_brings_no_old_values_back(
     await wait_until(lambda: one.shown("voltage") != STATE_UNAVAILABLE, 6 * MINUTE)
 
 
-async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
+async def test_stuck_data_in_each_mode_is_detected(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also where each reading has a connection of its own."""
@@ -508,12 +508,12 @@ async def test_a_battery_that_repeats_itself_is_found_out_in_each_mode(
     assert health.stuck == 2
 
 
-async def test_log_lines_use_the_name_of_today(
+async def test_log_lines_after_a_rename_use_the_new_name(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Whoever renames a battery looks for it under its new name."""
+    """A user who renames a battery looks for it under its new name."""
     one = await async_setup_battery(hass, bluetooth_env)
     old = one.entry.title
     hass.config_entries.async_update_entry(one.entry, title="Grandma")

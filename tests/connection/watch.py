@@ -1,4 +1,4 @@
-"""Watches that a battery's samples are true, its links few, and the log quiet."""
+"""Watches that a battery's samples are true, its connections few, and the log quiet."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Watch:
 
     def _differences(self, status: BatteryStatus) -> Iterator[str]:
         """Compare a sample with what was true at its time, and the entities with it."""
-        # The poll may end much later, where the link is let go after it.
+        # The poll may end much later, where the connection ends after it.
         now = self._entry.runtime_data.statistics.last_sample_time
         assert now is not None
         found: list[str] = []

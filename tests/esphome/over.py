@@ -46,7 +46,7 @@ NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
         _PATCHED,
     ),
     "connection/test_sharing.py": {
-        "test_one_connection_at_a_time_is_made_over_each_adapter": _PATCHED
+        "test_connection_attempts_over_one_adapter_are_sequential": _PATCHED
     },
     "vlrv/test_client.py": {
         "test_a_connection_cancelled_between_any_two_steps_leaves_nothing": _PATCHED
@@ -66,17 +66,15 @@ NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
 DIFFERENCES: Final[dict[str, dict[str, str]]] = {
     "vlrv/test_requests.py": {"test_a_dropped_reply_is_asked_for_again": _TIMING},
     "connection/test_calling.py": {
-        "test_a_battery_without_usable_answers_is_called_silent[each_poll-no]": _TIMING,
-        "test_a_battery_without_usable_answers_is_called_silent[each_poll-nonsense]": (
-            _TIMING
-        ),
+        "test_status_without_usable_answers_is_silent[each_poll-no]": _TIMING,
+        "test_status_without_usable_answers_is_silent[each_poll-nonsense]": (_TIMING),
     },
     "connection/test_sharing.py": {
-        "test_a_freed_slot_is_taken_at_once": "removes slots that are in use",
-        "test_a_battery_that_is_removed_while_it_waits_for_a_slot_leaves_no_notice": (
+        "test_slot_that_becomes_free_is_used_at_once": "removes slots that are in use",
+        "test_slot_issue_of_a_removed_battery_is_deleted": (
             "removes slots that are in use"
         ),
-        "test_a_release_while_connecting_gives_the_attempt_up": _SLOT,
+        "test_release_while_connecting_cancels_the_attempt": _SLOT,
     },
     "flows/test_discovery_flow.py": {
         "test_a_name_that_comes_after_the_discovery_is_still_taken": _NAME
@@ -85,7 +83,7 @@ DIFFERENCES: Final[dict[str, dict[str, str]]] = {
         "test_the_screen_says_why_and_a_second_try_succeeds[fail_slots-no_slot]": _SLOT
     },
     "test_coordinator.py": {
-        "test_a_connection_that_hangs_does_not_hold_up_the_stop": _SLOT
+        "test_stop_while_a_connection_attempt_hangs_does_not_wait": _SLOT
     },
 }
 """Reasons by file and test, with or without the test's parameters."""
