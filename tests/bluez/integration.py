@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager, contextmanager
 import os
 from pathlib import Path
 import tempfile
+from typing import Final
 from unittest.mock import AsyncMock, patch
 
 from bleak.backends.bluezdbus import manager, version
 from bleak_retry_connector import bleak_manager
+from bluetooth_adapters.systems.linux import LinuxAdapters
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
@@ -20,6 +22,10 @@ from homeassistant.setup import async_setup_component
 from .environment import BluezEnvironment
 from simulator.bluez.daemon import Bluez
 from simulator.gatt.peripheral import GattMedium
+
+# As imported, before any test runs.
+_REFRESH: Final = LinuxAdapters.refresh
+_ADAPTERS: Final = LinuxAdapters.__dict__["adapters"]
 
 
 @contextmanager
@@ -37,6 +43,9 @@ def adapters_over_dbus() -> Generator[None]:
         patch(
             "bluetooth_adapters.systems.linux.get_adapters_from_hci", return_value={}
         ),
+        # Other tests of this process may have replaced all adapters for the session.
+        patch.object(LinuxAdapters, "refresh", _REFRESH),
+        patch.object(LinuxAdapters, "adapters", _ADAPTERS),
     ):
         yield
 
