@@ -371,6 +371,14 @@ async def fail_away(
     bluetooth.async_clear_advertisement_history(hass, pack.address)
 
 
+async def fail_held(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+) -> None:
+    """Have another device hold the battery for half a minute."""
+    await bluetooth_env.peripherals[pack.address].occupy()
+    await asyncio.sleep(35)
+
+
 async def fail_adapter(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
 ) -> None:
@@ -382,6 +390,7 @@ async def fail_adapter(
     ("fail", "reason"),
     [
         (fail_refused, "connect_failed"),
+        (fail_held, "busy"),
         (fail_silent, "no_answer"),
         (fail_connection, "connection_lost"),
         (fail_slots, "no_slot"),
@@ -416,6 +425,7 @@ async def test_manual_flow_after_a_failure_shows_the_reason_and_can_be_repeated(
         assert "proxy-01 (02:00:00:00:00:01) (0/0)" in placeholders["adapters"]
 
     peripheral.faults.clear()
+    await peripheral.vacate()
     adapter.slots = 3
     if not peripheral.is_on:
         await peripheral.start()
@@ -423,6 +433,28 @@ async def test_manual_flow_after_a_failure_shows_the_reason_and_can_be_repeated(
     result = await pick(hass, result, pack.address)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "confirm")
     assert adapter.free_slots == adapter.slots
+
+
+async def test_manual_flow_with_only_a_passive_adapter_in_range_shows_the_reason(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The battery is in range, but no adapter there can connect."""
+    pack = battery("idle", name="Grandma")
+    other = battery("idle", name="Other", address="A4:C1:37:00:00:77")
+    await bluetooth_env.add_battery(other, profile="jbd")
+    await bring_near(bluetooth_env, pack)
+    await bluetooth_env.heard(other.address)
+    result = await start_user_flow(hass)
+    await fail_away(hass, bluetooth_env, pack)
+
+    def is_present(_hass: HomeAssistant, _address: str, *, connectable: bool) -> bool:
+        return not connectable
+
+    monkeypatch.setattr(bluetooth, "async_address_present", is_present)
+    result = await pick(hass, result, pack.address)
+    assert result["errors"] == {"base": "receive_only"}
 
 
 @pytest.mark.parametrize(
