@@ -28,20 +28,20 @@ _SLOT: Final = (
 NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
     "vlrv/test_connecting.py": dict.fromkeys(
         (
-            "test_a_battery_that_went_away_is_given_up_in_time",
-            "test_a_battery_held_by_a_phone_is_not_reachable",
-            "test_a_subscription_that_is_never_answered_is_given_up",
-            "test_a_link_lost_right_after_subscribing_is_noticed",
-            "test_a_service_without_its_characteristics_is_foreign",
-            "test_letting_go_also_gives_up_a_connection_that_waits_its_turn",
-            "test_a_link_that_breaks_between_requests_is_reported",
-            "test_letting_go_ends_a_request",
-            "test_a_write_that_fails_is_a_lost_link",
-            "test_a_write_that_hangs_is_no_answer",
-            "test_letting_go_never_raises",
-            "test_letting_go_does_not_hang",
-            "test_letting_go_twice_of_a_connection_in_the_making_does_no_harm",
-            "test_whatever_a_dying_bluetooth_service_raises_is_a_lost_link",
+            "test_connect_to_an_absent_battery_fails_in_time",
+            "test_connect_to_a_battery_held_by_a_phone_is_not_reachable",
+            "test_subscription_without_an_answer_times_out",
+            "test_connection_lost_right_after_subscribing_is_reported",
+            "test_service_without_its_characteristics_is_foreign",
+            "test_disconnect_cancels_a_connection_that_waits_its_turn",
+            "test_connection_lost_between_requests_is_reported",
+            "test_disconnect_during_a_request_ends_it",
+            "test_write_that_fails_is_a_lost_connection",
+            "test_write_that_hangs_is_no_answer",
+            "test_disconnect_never_raises",
+            "test_disconnect_without_an_answer_times_out",
+            "test_disconnect_twice_while_connecting_cancels_the_attempt",
+            "test_error_of_a_stopped_bluetooth_service_is_a_lost_connection",
         ),
         _PATCHED,
     ),
@@ -49,11 +49,11 @@ NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
         "test_connection_attempts_over_one_adapter_are_sequential": _PATCHED
     },
     "vlrv/test_client.py": {
-        "test_a_connection_cancelled_between_any_two_steps_leaves_nothing": _PATCHED
+        "test_connect_cancelled_between_any_two_steps_leaves_nothing": _PATCHED
     },
     "vlrv/test_stack.py": dict.fromkeys(
         (
-            "test_any_error_on_a_connection_is_a_lost_connection",
+            "test_error_of_any_kind_on_a_connection_is_a_lost_connection",
             "test_disconnect_that_fails_is_repeated_until_the_connection_is_gone",
             "test_disconnect_that_fails_ends_with_the_report_of_the_stack",
             "test_connecting_while_a_disconnect_fails_tries_it_once_more_first",
@@ -64,7 +64,7 @@ NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
 """Reasons by file and test; these are skipped."""
 
 DIFFERENCES: Final[dict[str, dict[str, str]]] = {
-    "vlrv/test_requests.py": {"test_a_dropped_reply_is_asked_for_again": _TIMING},
+    "vlrv/test_requests.py": {"test_request_with_a_dropped_reply_is_repeated": _TIMING},
     "connection/test_calling.py": {
         "test_status_without_usable_answers_is_silent[each_poll-no]": _TIMING,
         "test_status_without_usable_answers_is_silent[each_poll-nonsense]": (_TIMING),

@@ -99,7 +99,7 @@ class Link:
         assert not self.peripheral.is_connected
 
     def assert_held(self) -> None:
-        """Check that the link stands and takes one slot."""
+        """Check that the connection stands and takes one slot."""
         assert self.client.is_connected
         assert list(self.adapter.connections) == [ADDRESS]
         assert self.peripheral.is_connected

@@ -35,8 +35,8 @@ def decoded(note: str, battery: str = "") -> BatteryStatus:
     return decode_status(capture("status", note, battery))
 
 
-def test_there_are_recordings_of_every_kind() -> None:
-    """The tests below are worth something."""
+def test_recordings_of_every_kind_exist() -> None:
+    """So the tests below have something to check."""
     assert len(STATUS) >= 14
     assert len(REPLIES) >= 30
     assert REQUESTS
@@ -45,7 +45,7 @@ def test_there_are_recordings_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize("entry", REPLIES, ids=lambda entry: entry.data[:3].hex())
-def test_a_recorded_frame_is_yielded_exactly(entry: Capture) -> None:
+def test_recorded_frame_in_any_pieces_is_yielded_exactly(entry: Capture) -> None:
     """In one piece, byte by byte, in pieces of 20, and twice in a row."""
     data = entry.data
     assembler = FrameAssembler()
@@ -60,7 +60,7 @@ def test_a_recorded_frame_is_yielded_exactly(entry: Capture) -> None:
 
 
 @pytest.mark.parametrize("entry", REQUESTS, ids=lambda entry: entry.data.hex())
-def test_a_recorded_read_request_is_no_reply(entry: Capture) -> None:
+def test_recorded_read_request_is_no_reply(entry: Capture) -> None:
     """It has a good checksum, but a battery never sends it."""
     assembler = FrameAssembler()
     assert crc16(entry.data) == 0
@@ -69,7 +69,7 @@ def test_a_recorded_read_request_is_no_reply(entry: Capture) -> None:
 
 
 @pytest.mark.parametrize("entry", REQUESTS, ids=lambda entry: entry.data.hex())
-def test_a_recorded_read_request_is_built_the_same(entry: Capture) -> None:
+def test_recorded_read_request_is_built_the_same(entry: Capture) -> None:
     """The app's bytes are ours."""
     start, count = struct.unpack_from(">HH", entry.data, 2)
     assert read_request(start, count) == entry.data
@@ -78,12 +78,12 @@ def test_a_recorded_read_request_is_built_the_same(entry: Capture) -> None:
 @pytest.mark.parametrize(
     "entry", captures("settings-request"), ids=lambda entry: entry.data.hex()
 )
-def test_a_recorded_settings_request_is_built_the_same(entry: Capture) -> None:
+def test_recorded_settings_request_is_built_the_same(entry: Capture) -> None:
     """The app's bytes are ours."""
     assert settings_request(entry.data[1], entry.data[3:-2]) == entry.data
 
 
-def test_a_notification_with_two_replies_is_told_apart() -> None:
+def test_notification_with_two_replies_is_split() -> None:
     """Module ID accepted, RS485 protocol refused with code 1."""
     data = capture("notification")
     first, second = FrameAssembler().feed(data)
@@ -99,7 +99,9 @@ def test_a_notification_with_two_replies_is_told_apart() -> None:
         (0x04, CAN_NAMES),
     ],
 )
-def test_the_recorded_protocol_lists_arrive_whole(function: int, names: str) -> None:
+def test_recorded_protocol_lists_in_any_pieces_are_whole(
+    function: int, names: str
+) -> None:
     """Index, count, and names of ten bytes; a long frame in pieces of any size."""
     replies = [
         entry.data
@@ -124,7 +126,7 @@ def test_the_recorded_protocol_lists_arrive_whole(function: int, names: str) -> 
 
 
 @pytest.mark.parametrize("entry", STATUS, ids=lambda entry: entry.data[-2:].hex())
-def test_a_recorded_status_is_plausible_and_consistent(entry: Capture) -> None:
+def test_recorded_status_is_plausible_and_consistent(entry: Capture) -> None:
     """What holds for every real battery (protocol 2.3 and 3)."""
     status = decode_status(entry.data)
     assert implausibilities(status) == ()
@@ -162,7 +164,7 @@ def test_a_recorded_status_is_plausible_and_consistent(entry: Capture) -> None:
         assert status.max_temperature is None
 
 
-def test_a_pack_of_16_cells_at_80_percent() -> None:
+def test_recorded_pack_of_16_cells_is_decoded() -> None:
     """BigBattery, 51.2 V 100 Ah, at rest; 39 registers."""
     status = decoded("", BIGBATTERY)
     assert status.voltage == 53.18
@@ -184,7 +186,7 @@ def test_a_pack_of_16_cells_at_80_percent() -> None:
     assert status.heating_enabled is None
 
 
-def test_a_pack_of_8_cells_with_its_cycles_low_word_first() -> None:
+def test_recorded_pack_of_8_cells_has_cycles_low_word_first() -> None:
     """ZT, 25.6 V 100 Ah, at rest; 41 registers, of which 29 and 30 say 2 and 0."""
     status = decoded("41-register poll", "ZT-25.6V100Ah")
     assert status.voltage == 26.83
@@ -199,7 +201,7 @@ def test_a_pack_of_8_cells_with_its_cycles_low_word_first() -> None:
     assert status.heating_enabled is False
 
 
-def test_a_board_without_temperature_sensors() -> None:
+def test_recorded_board_without_temperature_sensors_is_decoded() -> None:
     """4 cells, 400 Ah, in tenths; its error word has a bit whose meaning is unknown."""
     status = decoded("no temperature sensors")
     assert status.voltage == 13.29
@@ -217,7 +219,7 @@ def test_a_board_without_temperature_sensors() -> None:
     assert int(status.errors) & ~sum(Errors) == 0x0020
 
 
-def test_a_single_register_is_no_status() -> None:
+def test_recorded_single_register_is_no_status() -> None:
     """A recorded answer to a request for register 0 only, 26.83 V."""
     (entry,) = [entry for entry in captures("status") if len(entry.data) == 7]
     (frame,) = FrameAssembler().feed(entry.data)
@@ -226,7 +228,7 @@ def test_a_single_register_is_no_status() -> None:
         decode_status(frame)
 
 
-def test_the_recorded_identity_is_read() -> None:
+def test_recorded_identity_is_read() -> None:
     """A longer read of the ZT, with NUL inside the model."""
     assert decode_identity(capture("identity")) == Identity(
         "TC-8S100-V1.0", "Z01T20", "2024-01-11"

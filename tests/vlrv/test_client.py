@@ -51,10 +51,10 @@ from simulator.firmware import FirmwareReceiver, build_image
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_a_write_is_sent_on_the_connection_it_was_meant_for(
+async def test_write_for_another_connection_is_not_sent(
     build: Build, again: bool
 ) -> None:
-    """What it is based on was read there; another one may know another list."""
+    """It is based on what was read there; another battery may have another list."""
     link = await build(timing=Timing(min_write_interval=5.0))
     await link.client.connect()
     await link.client.read_status()
@@ -75,10 +75,10 @@ async def test_a_write_is_sent_on_the_connection_it_was_meant_for(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_a_write_without_an_answer_ends_the_link(
+async def test_write_without_an_answer_ends_the_connection(
     build: Build, cancelled: bool
 ) -> None:
-    """A reply does not say which value it confirms: on this link none may come late."""
+    """A reply does not name the value it confirms: none may arrive late."""
     link = await build()
     await link.client.connect()
     link.peripheral.faults.late = 1
@@ -99,7 +99,7 @@ async def test_a_write_without_an_answer_ends_the_link(
     await link.assert_usable()
 
 
-async def test_a_write_that_is_refused_keeps_the_link(connected: Link) -> None:
+async def test_write_that_is_refused_keeps_the_connection(connected: Link) -> None:
     """It was answered."""
     connected.battery.script[set_module_id(7)] = [settings_frame(7, b"\x01")]
     with pytest.raises(RefusedError):
@@ -110,7 +110,7 @@ async def test_a_write_that_is_refused_keeps_the_link(connected: Link) -> None:
 # Being cancelled
 
 
-async def test_a_cancelled_connection_leaves_nothing(link: Link) -> None:
+async def test_connect_cancelled_at_any_time_leaves_nothing(link: Link) -> None:
     """F8: wherever on its way it is cancelled, every 20 ms of it."""
     link.bluetooth_env.medium.connection_interval = 0.05
     steps = 0
@@ -129,10 +129,10 @@ async def test_a_cancelled_connection_leaves_nothing(link: Link) -> None:
     await link.assert_usable()
 
 
-async def test_a_connection_cancelled_between_any_two_steps_leaves_nothing(
+async def test_connect_cancelled_between_any_two_steps_leaves_nothing(
     link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F8: from the link on, after any turn of the event loop; no time passes there."""
+    """F8: after any turn of the event loop, where no time passes."""
     linked = asyncio.Event()
     on_connected = link.peripheral._on_connected
 
@@ -161,7 +161,9 @@ async def test_a_connection_cancelled_between_any_two_steps_leaves_nothing(
     await link.assert_usable()
 
 
-async def test_a_cancelled_request_leaves_the_link_usable(build: Build) -> None:
+async def test_request_that_is_cancelled_leaves_the_connection_usable(
+    build: Build,
+) -> None:
     """F8: before the write, while waiting, between two tries."""
     link = await build(reply_latency=1.0)
     for after in (0.0, 0.05, 0.2, 0.5, 1.2, 2.5, 3.0):
@@ -180,7 +182,7 @@ async def test_a_cancelled_request_leaves_the_link_usable(build: Build) -> None:
         assert later - earlier >= 0.15 - GRACE
 
 
-async def test_the_answer_to_a_cancelled_request_is_not_taken_for_another(
+async def test_answer_to_a_cancelled_request_is_discarded(
     build: Build,
 ) -> None:
     """F2: it arrives while something else is asked."""
@@ -233,8 +235,10 @@ async def test_client_from_device_connects_inside_the_context_only(
     await link.assert_free()
 
 
-async def test_a_call_that_waits_its_turn_can_be_cancelled(build: Build) -> None:
-    """The one in front does not notice."""
+async def test_request_cancelled_while_waiting_does_not_affect_the_current_one(
+    build: Build,
+) -> None:
+    """The one in front is answered as usual."""
     link = await build(reply_latency=1.0)
     await link.client.connect()
     first, second = (
@@ -248,7 +252,9 @@ async def test_a_call_that_waits_its_turn_can_be_cancelled(build: Build) -> None
     await link.client.disconnect()
 
 
-async def test_a_cancelled_disconnection_leaves_no_slot_taken(connected: Link) -> None:
+async def test_disconnect_that_is_cancelled_leaves_no_slot_taken(
+    connected: Link,
+) -> None:
     """F8: the adapter has been told already."""
     connected.bluetooth_env.medium.connection_interval = 0.05
     letting_go = start(connected.client.disconnect())
@@ -265,7 +271,7 @@ async def test_a_cancelled_disconnection_leaves_no_slot_taken(connected: Link) -
 # ProbeResult
 
 
-async def test_a_battery_is_proved_and_let_go(link: Link) -> None:
+async def test_probe_of_a_battery_returns_values_and_disconnects(link: Link) -> None:
     """F10: what it reports, who it is."""
     proof = await probe(link.client)
     assert proof == ProbeResult(
@@ -278,10 +284,10 @@ async def test_a_battery_is_proved_and_let_go(link: Link) -> None:
 
 
 @pytest.mark.parametrize("reply", [None, build_reply(b"\x01\x83\x02")])
-async def test_a_battery_without_an_identity_is_proved(
+async def test_probe_without_an_identity_succeeds(
     link: Link, reply: bytes | None
 ) -> None:
-    """Its values are proof enough."""
+    """Valid values are proof enough."""
     link.battery.script[IDENTITY] = [reply]
     proof = await probe(link.client)
     assert proof.identity is None
@@ -289,7 +295,7 @@ async def test_a_battery_without_an_identity_is_proved(
     await link.assert_free()
 
 
-async def test_one_implausible_sample_is_bad_luck(link: Link) -> None:
+async def test_probe_with_one_invalid_sample_asks_again(link: Link) -> None:
     """A second one is asked for."""
     link.battery.script[STATUS_41] = [status_reply([0] * 41), frame(current=2.5)]
     proof = await probe(link.client)
@@ -312,7 +318,7 @@ async def test_one_implausible_sample_is_bad_luck(link: Link) -> None:
         ({STATUS_41: [None], STATUS_39: [None]}, NoAnswerError),
     ],
 )
-async def test_a_battery_that_fails_the_proof_is_let_go(
+async def test_probe_that_fails_disconnects(
     link: Link, script: dict[bytes, list[bytes | None]], error: type[VlrvError]
 ) -> None:
     """F8, F10: with an error that says why."""
@@ -336,10 +342,10 @@ async def test_a_battery_that_fails_the_proof_is_let_go(
         ("corrupt", NoAnswerError),
     ],
 )
-async def test_a_proof_on_a_bad_link_leaves_nothing(
+async def test_probe_on_a_bad_connection_leaves_nothing(
     link: Link, fault: str, error: type[VlrvError]
 ) -> None:
-    """F8: every failing path ends without a link."""
+    """F8: every failing path ends without a connection."""
     setattr(link.peripheral.faults, fault, FOREVER)
     with pytest.raises(error):
         await probe(link.client)
@@ -347,7 +353,7 @@ async def test_a_proof_on_a_bad_link_leaves_nothing(
     await link.assert_usable()
 
 
-async def test_a_foreign_battery_fails_the_proof(build: Build) -> None:
+async def test_probe_of_a_foreign_battery_fails(build: Build) -> None:
     """F10: politely; it is asked nothing."""
     link = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
@@ -356,8 +362,8 @@ async def test_a_foreign_battery_fails_the_proof(build: Build) -> None:
     await link.assert_free()
 
 
-async def test_a_cancelled_proof_leaves_nothing(build: Build) -> None:
-    """F8: the owner closes the window."""
+async def test_probe_that_is_cancelled_leaves_nothing(build: Build) -> None:
+    """F8: the user closes the window."""
     link = await build(reply_latency=1.0)
     link.bluetooth_env.medium.connection_interval = 0.02
     for after in (0.0, 0.1, 0.3, 0.6, 1.0, 1.5, 2.0):
@@ -373,8 +379,8 @@ async def test_a_cancelled_proof_leaves_nothing(build: Build) -> None:
 # Errors
 
 
-def test_every_error_is_one_of_ours() -> None:
-    """One door for callers, and some that a caller may treat as one."""
+def test_errors_have_one_base_class() -> None:
+    """Callers can catch all of them at once."""
     for error in (
         NotVlrvError,
         NotReachableError,
@@ -392,7 +398,7 @@ def test_every_error_is_one_of_ours() -> None:
 # Firmware
 
 
-async def test_a_transfer_goes_on_only_on_the_connection_it_began_on(
+async def test_transfer_on_another_connection_ends(
     connected: Link,
 ) -> None:
     """Another one may lead to a battery that has restarted."""

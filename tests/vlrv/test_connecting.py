@@ -35,7 +35,7 @@ from tests.bluetooth_env import BluetoothEnvironment
 @pytest.mark.parametrize(
     ("generation", "request_bytes"), [(1, STATUS_39), (2, STATUS_41)]
 )
-async def test_both_generations_are_read(
+async def test_status_of_both_generations_is_read(
     build: Build, generation: int, request_bytes: bytes
 ) -> None:
     """Services 0x1000 and 0x1006; 39 registers of the older, 41 of the newer."""
@@ -53,7 +53,7 @@ async def test_both_generations_are_read(
     await link.assert_free()
 
 
-def test_the_generations_are_told_by_their_service() -> None:
+def test_generation_is_detected_by_its_service() -> None:
     """Protocol 1."""
     shorts = [
         tuple(
@@ -65,7 +65,7 @@ def test_the_generations_are_told_by_their_service() -> None:
     assert shorts == [(0x1006, 0x1008, 0x1007), (0x1000, 0x1001, 0x1002)]
 
 
-async def test_connecting_twice_makes_one_link(link: Link) -> None:
+async def test_connect_twice_makes_one_connection(link: Link) -> None:
     """Also when both calls come at once."""
     await asyncio.gather(link.client.connect(), link.client.connect())
     await link.client.connect()
@@ -74,7 +74,7 @@ async def test_connecting_twice_makes_one_link(link: Link) -> None:
     link.assert_held()
 
 
-async def test_a_battery_that_is_not_heard_is_not_reachable(build: Build) -> None:
+async def test_connect_out_of_range_is_not_reachable(build: Build) -> None:
     """At once, without an attempt."""
     link = await build(start=False, heard=False)
     before = link.clock.now
@@ -84,8 +84,8 @@ async def test_a_battery_that_is_not_heard_is_not_reachable(build: Build) -> Non
     await link.assert_free()
 
 
-async def test_a_battery_that_went_away_is_given_up_in_time(link: Link) -> None:
-    """Heard a moment ago, silent now: 40 s at most, and a little to clean up."""
+async def test_connect_to_an_absent_battery_fails_in_time(link: Link) -> None:
+    """Its advertisement is recent: 40 s at most, and a little to clean up."""
     await link.peripheral.silence()
     before = link.clock.now
     with pytest.raises(NotReachableError):
@@ -96,7 +96,7 @@ async def test_a_battery_that_went_away_is_given_up_in_time(link: Link) -> None:
     await link.assert_usable()
 
 
-async def test_a_refused_connection_is_not_reachable(link: Link) -> None:
+async def test_connect_that_is_refused_is_not_reachable(link: Link) -> None:
     """The battery advertises, and takes no adapter."""
     link.peripheral.faults.refuse_connection = FOREVER
     before = link.clock.now
@@ -107,15 +107,17 @@ async def test_a_refused_connection_is_not_reachable(link: Link) -> None:
     await link.assert_usable()
 
 
-async def test_a_connection_refused_once_is_tried_again(link: Link) -> None:
+async def test_connect_that_is_refused_once_is_repeated(link: Link) -> None:
     """One call, two attempts."""
     link.peripheral.faults.refuse_connection = 1
     await link.client.connect()
     link.assert_held()
 
 
-async def test_a_battery_held_by_a_phone_is_not_reachable(link: Link) -> None:
-    """One link only: the owner's app has it."""
+async def test_connect_to_a_battery_held_by_a_phone_is_not_reachable(
+    link: Link,
+) -> None:
+    """It accepts one connection only, and the user's app has it."""
     await link.peripheral.occupy()
     with pytest.raises(NotReachableError):
         await link.client.connect()
@@ -124,8 +126,8 @@ async def test_a_battery_held_by_a_phone_is_not_reachable(link: Link) -> None:
     await link.assert_usable()
 
 
-async def test_a_full_adapter_is_told_apart(link: Link) -> None:
-    """An owner can do something about it, so it has an error of its own."""
+async def test_connect_over_a_full_adapter_has_its_own_error(link: Link) -> None:
+    """A user can do something about it."""
     link.adapter.faults.out_of_slots = True
     before = link.clock.now
     with pytest.raises(NoSlotError):
@@ -136,7 +138,7 @@ async def test_a_full_adapter_is_told_apart(link: Link) -> None:
     await link.assert_usable()
 
 
-async def test_a_link_that_breaks_whenever_it_is_up_is_an_error(link: Link) -> None:
+async def test_connect_with_repeated_losses_is_an_error(link: Link) -> None:
     """F7: bounded, and nothing is held."""
     link.peripheral.faults.disconnect_on_connect = FOREVER
     before = link.clock.now
@@ -149,8 +151,10 @@ async def test_a_link_that_breaks_whenever_it_is_up_is_an_error(link: Link) -> N
 
 
 @pytest.mark.parametrize("fault", ["refuse_subscription", "disconnect_on_subscribe"])
-async def test_a_failed_subscription_leaves_no_link(link: Link, fault: str) -> None:
-    """F7, F8: a link without notifications is useless."""
+async def test_subscription_that_fails_leaves_no_connection(
+    link: Link, fault: str
+) -> None:
+    """F7, F8: a connection without notifications is useless."""
     setattr(link.peripheral.faults, fault, FOREVER)
     with pytest.raises(ConnectionLostError):
         await link.client.connect()
@@ -160,8 +164,8 @@ async def test_a_failed_subscription_leaves_no_link(link: Link, fault: str) -> N
     await link.assert_usable()
 
 
-async def test_a_subscription_that_is_never_answered_is_given_up(link: Link) -> None:
-    """F7: after 10 s, and without a link."""
+async def test_subscription_without_an_answer_times_out(link: Link) -> None:
+    """F7: after 10 s, and without a connection."""
     # ATT write requests, behind the headers of L2CAP.
     link.bluetooth_env.medium.lose = lambda _sender, pdu: pdu[4] == 0x12
     before = link.clock.now
@@ -173,10 +177,10 @@ async def test_a_subscription_that_is_never_answered_is_given_up(link: Link) -> 
     await link.assert_usable()
 
 
-async def test_a_link_lost_right_after_subscribing_is_noticed(
+async def test_connection_lost_right_after_subscribing_is_reported(
     link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F7: the callback of the loss may come before anybody waits for it."""
+    """F7: the callback of the loss may be called before it is awaited."""
     subscribe = VirtualClient.start_notify
 
     async def subscribe_and_lose(
@@ -194,7 +198,7 @@ async def test_a_link_lost_right_after_subscribing_is_noticed(
     await link.assert_usable()
 
 
-async def test_a_link_lost_before_its_services_are_looked_at_is_noticed(
+async def test_connection_lost_before_service_discovery_is_reported(
     link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: bleak then says that there are none."""
@@ -215,7 +219,7 @@ async def test_a_link_lost_before_its_services_are_looked_at_is_noticed(
     await link.assert_usable()
 
 
-async def test_a_foreign_battery_is_refused(build: Build) -> None:
+async def test_foreign_battery_is_refused(build: Build) -> None:
     """F10: a JBD pack advertises the same; only its services tell."""
     link = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
@@ -224,7 +228,7 @@ async def test_a_foreign_battery_is_refused(build: Build) -> None:
     assert link.sent == []
 
 
-async def test_a_service_without_its_characteristics_is_foreign(
+async def test_service_without_its_characteristics_is_foreign(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F10: the service alone proves nothing, and is written nothing to."""
@@ -237,7 +241,7 @@ async def test_a_service_without_its_characteristics_is_foreign(
     assert link.sent == []
 
 
-async def test_services_from_before_an_update_are_forgotten_once(
+async def test_services_in_an_outdated_cache_are_cleared_once(
     build: Build, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """F7: what the adapter remembers of the device may be out of date."""
@@ -259,7 +263,7 @@ async def test_services_from_before_an_update_are_forgotten_once(
     await link.assert_free()
 
 
-async def test_a_second_service_of_the_same_kind_does_no_harm(
+async def test_services_of_the_same_kind_are_told_apart(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F10: the one with the characteristics is it."""
@@ -280,7 +284,7 @@ async def test_a_second_service_of_the_same_kind_does_no_harm(
 
 
 @pytest.mark.parametrize("fault", ["refuse_subscription", ""])
-async def test_an_adapter_that_never_forgets_does_not_hold_up(
+async def test_cache_that_is_never_cleared_times_out(
     link: Link, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """F7: others wait for their turn to connect meanwhile."""
@@ -302,7 +306,7 @@ async def test_an_adapter_that_never_forgets_does_not_hold_up(
     await link.assert_free()
 
 
-async def test_letting_go_also_gives_up_a_connection_that_waits_its_turn(
+async def test_disconnect_cancels_a_connection_that_waits_its_turn(
     connected: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F8: it must not be made first, which takes up to 40 s, and ended then."""
@@ -326,11 +330,11 @@ async def test_letting_go_also_gives_up_a_connection_that_waits_its_turn(
     await connected.assert_free()
 
 
-# Losing the link
+# Losing the connection
 
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
-async def test_a_link_that_breaks_ends_the_request_at_once(
+async def test_connection_lost_during_a_request_ends_it_at_once(
     connected: Link, fault: str
 ) -> None:
     """F7: not after the timeout, and not asked again."""
@@ -346,8 +350,8 @@ async def test_a_link_that_breaks_ends_the_request_at_once(
     await connected.assert_usable()
 
 
-async def test_a_link_that_breaks_between_requests_is_reported(connected: Link) -> None:
-    """Once; what comes after says that there is no link."""
+async def test_connection_lost_between_requests_is_reported(connected: Link) -> None:
+    """Once; later requests raise that there is no connection."""
     await connected.client.read_status()
     connected.peripheral.drop_connection()
     await asyncio.sleep(0.01)
@@ -359,7 +363,7 @@ async def test_a_link_that_breaks_between_requests_is_reported(connected: Link) 
     assert len(connected.losses) == 1
 
 
-async def test_calls_that_wait_their_turn_fail_with_the_link(build: Build) -> None:
+async def test_requests_that_wait_fail_with_the_connection(build: Build) -> None:
     """F7: none of them hangs, none is sent."""
     link = await build(reply_latency=1.0)
     await link.client.connect()
@@ -376,7 +380,7 @@ async def test_calls_that_wait_their_turn_fail_with_the_link(build: Build) -> No
     await link.assert_free()
 
 
-async def test_letting_go_is_not_reported_as_a_loss(connected: Link) -> None:
+async def test_disconnect_is_not_reported_as_a_loss(connected: Link) -> None:
     """The caller knows."""
     await connected.client.disconnect()
     await asyncio.sleep(1)
@@ -384,7 +388,7 @@ async def test_letting_go_is_not_reported_as_a_loss(connected: Link) -> None:
     await connected.assert_free()
 
 
-async def test_letting_go_ends_a_request(build: Build) -> None:
+async def test_disconnect_during_a_request_ends_it(build: Build) -> None:
     """At once; the call does not wait for its timeout."""
     link = await build(reply_latency=1.0)
     await link.client.connect()
@@ -400,7 +404,7 @@ async def test_letting_go_ends_a_request(build: Build) -> None:
     await link.assert_usable()
 
 
-async def test_a_write_that_fails_is_a_lost_link(
+async def test_write_that_fails_is_a_lost_connection(
     connected: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Errors of bleak stay inside."""
@@ -415,7 +419,7 @@ async def test_a_write_that_fails_is_a_lost_link(
     await connected.assert_usable()
 
 
-async def test_a_write_that_hangs_is_no_answer(
+async def test_write_that_hangs_is_no_answer(
     connected: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: bounded like any other request."""
@@ -435,7 +439,7 @@ async def test_a_write_that_hangs_is_no_answer(
 # Letting go
 
 
-async def test_letting_go_without_a_link_does_nothing(link: Link) -> None:
+async def test_disconnect_without_a_connection_does_nothing(link: Link) -> None:
     """Never connected, and twice in a row."""
     await link.client.disconnect()
     await link.client.connect()
@@ -444,10 +448,10 @@ async def test_letting_go_without_a_link_does_nothing(link: Link) -> None:
     await link.assert_free()
 
 
-async def test_letting_go_never_raises(
+async def test_disconnect_never_raises(
     link: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the adapter says."""
+    """Whatever the adapter reports."""
     disconnect = VirtualClient.disconnect
     for error in (BleakError("gone"), TimeoutError("no answer"), EOFError()):
         asked: list[VirtualClient] = []
@@ -470,10 +474,10 @@ async def test_letting_go_never_raises(
     await link.assert_usable()
 
 
-async def test_letting_go_does_not_hang(
+async def test_disconnect_without_an_answer_times_out(
     connected: Link, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F7: 8 s, then the link is left to its supervision timeout."""
+    """F7: 8 s, then the connection is left to its supervision timeout."""
 
     async def hang(_self: VirtualClient) -> None:
         await asyncio.sleep(3600)
@@ -489,7 +493,7 @@ async def test_letting_go_does_not_hang(
 
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.4])
-async def test_letting_go_gives_up_a_connection_that_is_being_made(
+async def test_disconnect_while_connecting_cancels_the_attempt(
     link: Link, after: float
 ) -> None:
     """F8: nothing is held afterwards, wherever on its way it was."""
@@ -507,7 +511,7 @@ async def test_letting_go_gives_up_a_connection_that_is_being_made(
     await link.assert_free()
 
 
-async def test_letting_go_twice_of_a_connection_in_the_making_does_no_harm(
+async def test_disconnect_twice_while_connecting_cancels_the_attempt(
     link: Link,
 ) -> None:
     """F8: an unload and a stop may come together, also while it is given up."""
@@ -527,7 +531,7 @@ async def test_letting_go_twice_of_a_connection_in_the_making_does_no_harm(
 
 
 @pytest.mark.parametrize("error", [EOFError(), BrokenPipeError(), BleakError("gone")])
-async def test_whatever_a_dying_bluetooth_service_raises_is_a_lost_link(
+async def test_error_of_a_stopped_bluetooth_service_is_a_lost_connection(
     connected: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """F7: callers see the errors of this package, nothing else."""

@@ -114,7 +114,7 @@ class Link:
 
 @pytest.fixture
 def link() -> Link:
-    """Return a link to a battery."""
+    """Return a connection to a battery."""
     return Link()
 
 
@@ -137,7 +137,7 @@ def link() -> Link:
         ("ZTHV-M-8S100-V1.0.bin", BMS, ""),
     ],
 )
-def test_the_name_tells_component_and_version(
+def test_firmware_name_contains_component_and_version(
     name: str, component: object, version: str
 ) -> None:
     """The version only where there is no doubt about it."""
@@ -148,7 +148,7 @@ def test_the_name_tells_component_and_version(
     assert check_image(name, SMALL, image.component) == image
 
 
-def test_an_image_knows_what_identifies_its_data() -> None:
+def test_image_contains_what_identifies_its_data() -> None:
     """Size, SHA-256 and CRC-32; the data themselves are not printed."""
     image = check_image(NAME, SMALL)
     assert image.data == SMALL
@@ -186,25 +186,27 @@ def test_an_image_knows_what_identifies_its_data() -> None:
         (NAME, b"\xff" * 4096, ImageProblem.BLANK),
     ],
 )
-def test_what_is_no_image_is_refused(name: str, data: bytes, reason: str) -> None:
-    """With a reason for the owner who picked it for the BMS."""
+def test_image_with_invalid_data_is_refused(
+    name: str, data: bytes, reason: str
+) -> None:
+    """With a reason for the user who selected it for the BMS."""
     with pytest.raises(ImageError) as error:
         check_image(name, data, BMS)
     assert error.value.reason == reason
 
 
 @pytest.mark.parametrize("size", [MIN_SIZE, MAX_SIZE])
-def test_images_of_both_extreme_sizes_are_taken(size: int) -> None:
+def test_images_of_both_extreme_sizes_are_valid(size: int) -> None:
     """Both bounds belong to the range."""
     assert check_image(NAME, build_image("Z01T21", size)).size == size
 
 
-def test_every_package_of_the_largest_image_has_a_number() -> None:
+def test_packages_of_the_largest_image_have_numbers() -> None:
     """The package number has 16 bits."""
     assert -(-MAX_SIZE // PACKAGE_SIZE) <= 0x10000
 
 
-def test_both_sides_mean_the_same_boards_and_sizes() -> None:
+def test_components_and_sizes_equal_those_of_the_simulator() -> None:
     """The simulator has tables of its own."""
     assert {component.key for component in COMPONENTS} == {"bms", "comm"}
     assert len({component.firmware_type for component in COMPONENTS}) == 2
@@ -232,21 +234,23 @@ def test_both_sides_mean_the_same_boards_and_sizes() -> None:
         (finish_request(), "64 05 01 | f2 8f"),
     ],
 )
-def test_a_request_is_laid_out_as_inferred(request_bytes: bytes, layout: str) -> None:
+def test_firmware_request_has_the_inferred_layout(
+    request_bytes: bytes, layout: str
+) -> None:
     """Protocol 9, first form."""
     body = bytes.fromhex(layout.split("|", maxsplit=1)[0])
     assert request_bytes[:-2] == body
     assert request_bytes == bytes.fromhex(layout.replace("|", ""))
 
 
-def test_the_longest_request_fits_the_mtu_of_these_batteries() -> None:
+def test_firmware_request_of_maximum_size_fits_the_mtu() -> None:
     """Of 160 bytes, three are the attribute protocol's."""
     assert len(write_request(0xFFFF, bytes(PACKAGE_SIZE))) == MAX_REQUEST_SIZE == 137
     assert MAX_REQUEST_SIZE <= 160 - 3
 
 
 @pytest.mark.parametrize("size", [0, PACKAGE_SIZE + 1])
-def test_a_package_of_another_size_is_not_built(size: int) -> None:
+def test_package_of_another_size_is_not_built(size: int) -> None:
     """1-128 bytes."""
     with pytest.raises(ValueError, match="a package has"):
         write_request(0, bytes(size))
@@ -261,7 +265,7 @@ def test_a_package_of_another_size_is_not_built(size: int) -> None:
         (lambda number: start_write_request(number, 1), 0x100),
     ],
 )
-def test_a_number_that_does_not_fit_is_not_sent(
+def test_package_number_out_of_range_is_not_sent(
     build: Callable[[int], bytes], number: int
 ) -> None:
     """Never another number in its place."""
@@ -282,15 +286,17 @@ REPLIES: Final = {
 
 
 @pytest.mark.parametrize("step", FirmwareStep)
-def test_a_reply_is_decoded_and_cut_out_of_notifications(step: FirmwareStep) -> None:
-    """Both sides of the language use the same lengths."""
+def test_firmware_reply_is_decoded_and_cut_out_of_notifications(
+    step: FirmwareStep,
+) -> None:
+    """Both sides of the protocol use the same lengths."""
     frame, reply = REPLIES[step]
     assert decode_reply(step, frame) == reply
     assert FrameAssembler().feed(frame + frame) == [frame, frame]
 
 
 @pytest.mark.parametrize("step", FirmwareStep)
-def test_what_is_no_reply_to_the_step_is_not_decoded(step: FirmwareStep) -> None:
+def test_firmware_reply_to_another_step_is_not_decoded(step: FirmwareStep) -> None:
     """Cut, longer, corrupt in any byte, or the answer to another step."""
     frame, _ = REPLIES[step]
     wrong = [frame[:at] for at in range(len(frame))]
@@ -314,7 +320,7 @@ def test_what_is_no_reply_to_the_step_is_not_decoded(step: FirmwareStep) -> None
 
 
 @pytest.mark.parametrize(("component", "name"), [(BMS, "Z02T05"), (COMM, "Z01T20")])
-async def test_a_whole_image_arrives_byte_by_byte(
+async def test_transfer_of_an_image_arrives_byte_by_byte(
     link: Link, component: object, name: str
 ) -> None:
     """200 KiB in order, with progress from 0 to 99; the battery restarts with it."""
@@ -338,7 +344,7 @@ async def test_a_whole_image_arrives_byte_by_byte(
     assert link.battery.identity.firmware == name
 
 
-async def test_the_last_package_is_as_short_as_what_is_left(link: Link) -> None:
+async def test_transfer_has_a_short_last_package(link: Link) -> None:
     """No filler: the battery knows the length."""
     await link.send(check_image(NAME, SMALL))
     writes = [request for request in link.requests if request[1] == 3]
@@ -348,7 +354,7 @@ async def test_the_last_package_is_as_short_as_what_is_left(link: Link) -> None:
     assert bytes(link.receiver.received) == SMALL
 
 
-async def test_progress_stays_at_99_until_the_end(link: Link) -> None:
+async def test_transfer_progress_stays_at_99_until_the_end(link: Link) -> None:
     """Each percentage once; the rest is the restart, as in the manual."""
     seen: list[tuple[int, int]] = []
     link.before = lambda request: seen.append((request[1], link.progress[-1]))
@@ -360,7 +366,7 @@ async def test_progress_stays_at_99_until_the_end(link: Link) -> None:
     assert seen[-2:] == [(4, 99), (5, 99)]
 
 
-async def test_slow_steps_are_waited_for(link: Link) -> None:
+async def test_transfer_with_slow_steps_succeeds(link: Link) -> None:
     """Erasing, checking and finishing take a battery longer than answering."""
     await link.send(check_image(NAME, SMALL))
     assert link.timeouts[2] > link.timeouts[4] > link.timeouts[1]
@@ -371,7 +377,7 @@ async def test_slow_steps_are_waited_for(link: Link) -> None:
 
 @given(st.integers(MIN_SIZE, 20 * 1024), st.integers(0, 1 << 32))
 @settings(max_examples=40, deadline=None, derandomize=True)
-async def test_any_image_arrives_intact(size: int, seed: int) -> None:
+async def test_transfer_of_any_image_arrives_intact(size: int, seed: int) -> None:
     """Of any size and content."""
     link = Link()
     image = check_image("ZTHV-C.bin", b"\0" + Random(seed).randbytes(size - 1))
@@ -434,7 +440,7 @@ FAILURES: Final[list[Failing]] = [
         if failing[0] != "wrong_package" or stop[0] is FirmwareStep.WRITE
     ],
 )
-async def test_a_failure_stops_the_transfer_at_its_step(
+async def test_transfer_with_a_failure_stops_at_its_step(
     link: Link, stop: Stop, failing: Failing
 ) -> None:
     """The error names it, and nothing is sent after it: least of all Finish."""
@@ -456,7 +462,7 @@ async def test_a_failure_stops_the_transfer_at_its_step(
     assert bool(link.receiver.installed) is error.may_restart
 
 
-async def test_a_battery_without_a_bootloader_is_left_alone(link: Link) -> None:
+async def test_transfer_without_a_bootloader_sends_only_sync(link: Link) -> None:
     """Sync is sent once, and nothing else."""
     link.battery.firmware_receiver = None
     error = await failure(link)
@@ -465,7 +471,7 @@ async def test_a_battery_without_a_bootloader_is_left_alone(link: Link) -> None:
     assert link.progress == [0]
 
 
-async def test_a_success_with_an_error_code_is_none() -> None:
+async def test_transfer_with_a_success_and_an_error_code_fails() -> None:
     """What contradicts itself confirms nothing."""
     requests: list[bytes] = []
 
@@ -480,7 +486,7 @@ async def test_a_success_with_an_error_code_is_none() -> None:
     assert len(requests) == 1
 
 
-async def test_an_image_changed_on_its_way_is_not_started(link: Link) -> None:
+async def test_transfer_with_a_changed_image_is_refused(link: Link) -> None:
     """The battery compares the CRC-32 and refuses."""
 
     def spoil(request: bytes) -> None:
@@ -495,8 +501,10 @@ async def test_an_image_changed_on_its_way_is_not_started(link: Link) -> None:
 
 
 @pytest.mark.parametrize("sub_command", range(1, 6))
-async def test_nothing_is_sent_after_cancelling(link: Link, sub_command: int) -> None:
-    """At whatever step the caller gives up."""
+async def test_transfer_that_is_cancelled_sends_nothing_more(
+    link: Link, sub_command: int
+) -> None:
+    """At any step."""
     waiting = asyncio.Event()
 
     async def exchange(request: bytes, length: int, timeout: float) -> bytes:  # noqa: ASYNC109
@@ -528,10 +536,10 @@ async def test_transfer_after_a_failure_starts_from_the_beginning(link: Link) ->
 
 
 @pytest.mark.parametrize("comes_back", ["old", "never"])
-async def test_only_the_identity_tells_whether_the_new_version_runs(
+async def test_transfer_to_a_battery_that_keeps_its_version_succeeds(
     link: Link, comes_back: ComesBack
 ) -> None:
-    """The transfer succeeds nevertheless."""
+    """Only the identity shows whether the new version runs."""
     link.receiver.comes_back = comes_back
     await link.send(check_image(NAME, SMALL))
     link.battery.power_cycle()
@@ -551,6 +559,8 @@ async def test_only_the_identity_tells_whether_the_new_version_runs(
         ),
     ],
 )
-def test_an_error_says_where_and_why(error: FirmwareError, text: str) -> None:
+def test_firmware_error_contains_step_and_reason(
+    error: FirmwareError, text: str
+) -> None:
     """In the log."""
     assert str(error) == text

@@ -135,7 +135,7 @@ sizes_strategy = st.lists(st.integers(1, 300), min_size=1, max_size=8)
 # Checksum and requests
 
 
-def test_the_checksum_is_crc_16_modbus() -> None:
+def test_checksum_is_crc_16_modbus() -> None:
     """The check value of the catalogue of parametrised CRC algorithms."""
     assert crc16(b"123456789") == 0x4B37
     assert with_crc(b"123456789") == b"123456789\x37\x4b"
@@ -143,7 +143,7 @@ def test_the_checksum_is_crc_16_modbus() -> None:
 
 @given(st.binary(max_size=300))
 @quick
-def test_the_checksum_agrees_with_an_independent_one(data: bytes) -> None:
+def test_checksum_equals_an_independent_one(data: bytes) -> None:
     """Table against bit by bit, and an intact frame leaves nothing."""
     assert crc16(data).to_bytes(2, "little") == other_crc16(data)
     assert crc16(with_crc(data)) == 0
@@ -158,7 +158,7 @@ def test_the_checksum_agrees_with_an_independent_one(data: bytes) -> None:
         (45, 91, "01 03 00 2d 00 5b 94 38"),
     ],
 )
-def test_a_read_request_is_as_documented(
+def test_read_request_is_as_documented(
     start: int, count: int, request_bytes: str
 ) -> None:
     """Protocol 2.1."""
@@ -167,7 +167,7 @@ def test_a_read_request_is_as_documented(
 
 @given(st.integers(0, 0xFFFF), st.integers(1, MAX_REGISTERS))
 @quick
-def test_a_read_request_is_what_the_simulator_builds(start: int, count: int) -> None:
+def test_read_request_equals_that_of_the_simulator(start: int, count: int) -> None:
     """For every register and count."""
     assert read_request(start, count) == other_read_request(start, count)
 
@@ -175,7 +175,9 @@ def test_a_read_request_is_what_the_simulator_builds(start: int, count: int) -> 
 @pytest.mark.parametrize(
     ("start", "count"), [(-1, 1), (0x10000, 1), (0, 0), (0, -1), (0, 126)]
 )
-def test_registers_that_cannot_exist_are_refused(start: int, count: int) -> None:
+def test_read_request_for_impossible_registers_is_refused(
+    start: int, count: int
+) -> None:
     """Nothing is sent that no battery could answer."""
     with pytest.raises(ValueError, match="no such registers"):
         read_request(start, count)
@@ -191,14 +193,14 @@ def test_registers_that_cannot_exist_are_refused(start: int, count: int) -> None
         (0x0D, b"", "10 0d 00 74 95"),
     ],
 )
-def test_a_settings_request_is_as_documented(
+def test_settings_request_is_as_documented(
     function: int, data: bytes, request_bytes: str
 ) -> None:
     """Protocol 7 and 8."""
     assert settings_request(function, data) == bytes.fromhex(request_bytes)
 
 
-def test_a_settings_request_cannot_carry_more_than_its_length_byte_says() -> None:
+def test_settings_request_with_too_much_data_is_refused() -> None:
     """255 bytes are the most."""
     assert len(settings_request(0x09, bytes(255))) == 260
     with pytest.raises(ValueError):
@@ -208,7 +210,7 @@ def test_a_settings_request_cannot_carry_more_than_its_length_byte_says() -> Non
 # One frame, in pieces
 
 
-def test_a_status_reply_survives_a_cut_at_any_offset() -> None:
+def test_assembler_with_a_reply_cut_at_any_offset_yields_it() -> None:
     """F1: nothing before the second half, then the whole frame."""
     for at in range(1, len(STATUS)):
         feeder = Feeder()
@@ -220,7 +222,7 @@ def test_a_status_reply_survives_a_cut_at_any_offset() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 20, 75, 86, 87, 88])
-def test_a_status_reply_survives_notifications_of_any_size(size: int) -> None:
+def test_assembler_with_notifications_of_any_size_yields_the_reply(size: int) -> None:
     """F1: 20 bytes at an MTU of 23; 75 + 8 was recorded."""
     feeder = Feeder()
     assert feeder.feed(*chunks(STATUS, size)) == [STATUS]
@@ -228,7 +230,7 @@ def test_a_status_reply_survives_notifications_of_any_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("missing", range(5))
-def test_a_lost_piece_costs_one_frame_only(missing: int) -> None:
+def test_assembler_with_a_lost_piece_loses_one_frame(missing: int) -> None:
     """F1: the next good frame is found at once, without a pause or a clear."""
     feeder = Feeder()
     pieces = chunks(STATUS, 20)
@@ -238,7 +240,7 @@ def test_a_lost_piece_costs_one_frame_only(missing: int) -> None:
     assert feeder.assembler.discarded == sum(map(len, pieces))
 
 
-def test_a_frame_cut_short_costs_one_frame_only() -> None:
+def test_assembler_with_a_frame_cut_short_loses_one_frame() -> None:
     """F1: a stale head is never completed by the frame that follows."""
     for at in range(1, len(STATUS)):
         feeder = Feeder()
@@ -248,7 +250,7 @@ def test_a_frame_cut_short_costs_one_frame_only() -> None:
         assert feeder.feed(STATUS) == [STATUS]
 
 
-def test_the_rest_of_a_frame_whose_beginning_was_lost_is_thrown_away() -> None:
+def test_assembler_with_a_lost_beginning_discards_the_rest() -> None:
     """F1: as after subscribing in the middle of a reply."""
     for at in range(1, len(STATUS)):
         feeder = Feeder()
@@ -257,7 +259,7 @@ def test_the_rest_of_a_frame_whose_beginning_was_lost_is_thrown_away() -> None:
         assert feeder.assembler.discarded == len(STATUS) - at
 
 
-def test_a_frame_with_any_byte_wrong_is_not_yielded() -> None:
+def test_assembler_with_any_byte_wrong_yields_no_frame() -> None:
     """F1: never a sample from a bad frame, and the next good one decodes."""
     for at in range(len(STATUS)):
         feeder = Feeder()
@@ -280,22 +282,24 @@ def test_a_frame_with_any_byte_wrong_is_not_yielded() -> None:
         (SETTING, STATUS, NEXT, SETTING),
     ],
 )
-def test_frames_in_one_notification_are_told_apart(frames: Sequence[bytes]) -> None:
+def test_assembler_with_frames_in_one_notification_splits_them(
+    frames: Sequence[bytes],
+) -> None:
     """F1: glued together, also twice the same."""
     feeder = Feeder()
     assert feeder.feed(b"".join(frames)) == list(frames)
     assert feeder.assembler.discarded == 0
 
 
-def test_a_reply_delivered_twice_is_yielded_twice() -> None:
-    """F1: whose business a duplicate is, only the client knows."""
+def test_assembler_with_a_duplicate_reply_yields_both() -> None:
+    """F1: only the client knows which request a duplicate belongs to."""
     feeder = Feeder()
     assert feeder.feed(STATUS, STATUS) == [STATUS, STATUS]
     assert feeder.feed(*chunks(STATUS, 20), *chunks(STATUS, 20)) == [STATUS, STATUS]
     assert feeder.assembler.discarded == 0
 
 
-def test_one_and_a_half_frames_leave_half_a_frame_waiting() -> None:
+def test_assembler_with_one_and_a_half_frames_stores_the_half() -> None:
     """F1: the end of one and the beginning of the next in one notification."""
     feeder = Feeder()
     assert feeder.feed(STATUS + NEXT[:40]) == [STATUS]
@@ -305,7 +309,7 @@ def test_one_and_a_half_frames_leave_half_a_frame_waiting() -> None:
 
 
 @pytest.mark.parametrize("junk", JUNK + BEGINNINGS)
-def test_a_frame_behind_junk_is_found(junk: bytes) -> None:
+def test_assembler_with_junk_before_a_frame_yields_it(junk: bytes) -> None:
     """F1: also behind what looks like the beginning of a longer frame."""
     for size in (1, 20, 1000):
         feeder = Feeder()
@@ -315,7 +319,7 @@ def test_a_frame_behind_junk_is_found(junk: bytes) -> None:
 
 
 @pytest.mark.parametrize("junk", BEGINNINGS)
-def test_a_beginning_in_a_notification_of_its_own_does_not_swallow_the_next(
+def test_assembler_with_a_false_beginning_yields_the_next_frame(
     junk: bytes,
 ) -> None:
     """F1: the frame is yielded when it arrives, not when the fake one is full."""
@@ -326,7 +330,7 @@ def test_a_beginning_in_a_notification_of_its_own_does_not_swallow_the_next(
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_junk_behind_a_frame_is_thrown_away(junk: bytes) -> None:
+def test_assembler_with_junk_behind_a_frame_discards_it(junk: bytes) -> None:
     """F1: at once, as no frame begins like that."""
     feeder = Feeder()
     assert feeder.feed(STATUS + junk) == [STATUS]
@@ -346,7 +350,7 @@ def test_junk_behind_a_frame_is_thrown_away(junk: bytes) -> None:
         b"\0\0",
     ],
 )
-def test_a_good_checksum_alone_makes_no_frame(no_frame: bytes) -> None:
+def test_assembler_with_only_a_good_checksum_yields_no_frame(no_frame: bytes) -> None:
     """Lengths and functions that no battery answers with."""
     feeder = Feeder()
     assert feeder.feed(build_reply(no_frame)) == []
@@ -369,15 +373,15 @@ def test_a_good_checksum_alone_makes_no_frame(no_frame: bytes) -> None:
         LONGEST,
     ],
 )
-def test_every_kind_of_frame_is_cut_by_its_own_rule(good: bytes) -> None:
+def test_assembler_with_each_kind_of_frame_uses_its_length(good: bytes) -> None:
     """Protocol 2 and 9: reads, exceptions, more cells, settings, firmware."""
     assert Feeder().feed(good) == [good]
     assert Feeder().feed(good + STATUS) == [good, STATUS]
     assert Feeder().feed(*chunks(b"\xff" + good, 1)) == [good]
 
 
-def test_clearing_forgets_the_half_that_waits() -> None:
-    """F2: before each request; what was forgotten is counted."""
+def test_assembler_that_is_cleared_discards_the_waiting_half() -> None:
+    """F2: before each request; what was discarded is counted."""
     feeder = Feeder()
     feeder.feed(STATUS[:50])
     feeder.assembler.clear()
@@ -387,7 +391,7 @@ def test_clearing_forgets_the_half_that_waits() -> None:
     assert feeder.feed(STATUS) == [STATUS]
 
 
-def test_an_empty_notification_changes_nothing() -> None:
+def test_assembler_with_an_empty_notification_is_unchanged() -> None:
     """Whether something waits or not."""
     feeder = Feeder()
     assert feeder.feed(b"") == []
@@ -395,7 +399,7 @@ def test_an_empty_notification_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray])
-def test_a_yielded_frame_is_not_the_buffer_it_came_in(
+def test_assembler_yields_a_copy_of_the_buffer(
     kind: type[bytes | bytearray],
 ) -> None:
     """Bleak may use its buffer again."""
@@ -411,7 +415,7 @@ def test_a_yielded_frame_is_not_the_buffer_it_came_in(
     "head", [b"\x01\x04\x00\xff", b"\x10\x00\xff", b"\x01\x03\xfe"]
 )
 @pytest.mark.parametrize("size", [1, 20, 157, 252, 10_000])
-def test_the_buffer_stays_bounded(head: bytes, size: int) -> None:
+def test_assembler_buffer_with_endless_junk_is_bounded(head: bytes, size: int) -> None:
     """F1: 10 kB of frames that never become good, in pieces and at once."""
     feeder = Feeder()
     bad = (head + b"\xff" * 64) * (10_000 // (64 + len(head)))
@@ -426,7 +430,7 @@ def test_the_buffer_stays_bounded(head: bytes, size: int) -> None:
 @given(st.one_of(garbage, st.binary(max_size=2000)), sizes_strategy)
 @example(LONGEST[:-1] * 4, [252])
 @quick
-def test_no_garbage_yields_a_bad_frame_or_overflows(
+def test_assembler_with_any_garbage_yields_no_bad_frame(
     data: bytes, sizes: list[int]
 ) -> None:
     """F1: whatever is fed, in whatever pieces; `Feeder` checks after each."""
@@ -438,7 +442,7 @@ def test_no_garbage_yields_a_bad_frame_or_overflows(
 
 @given(st.lists(good_frames, max_size=6), sizes_strategy)
 @quick
-def test_good_frames_are_yielded_in_full_from_any_pieces(
+def test_assembler_with_any_pieces_yields_all_frames(
     frames: list[bytes], sizes: list[int]
 ) -> None:
     """F1: in order, none lost, none invented, not a byte discarded."""
@@ -450,7 +454,7 @@ def test_good_frames_are_yielded_in_full_from_any_pieces(
 
 @given(garbage, good_frames, sizes_strategy)
 @quick
-def test_a_good_frame_is_found_behind_any_garbage(
+def test_assembler_with_any_garbage_yields_the_frame_behind(
     junk: bytes, good: bytes, sizes: list[int]
 ) -> None:
     """F1: as soon as its last byte is there."""
@@ -462,7 +466,7 @@ def test_a_good_frame_is_found_behind_any_garbage(
 
 @given(st.lists(st.tuples(garbage, good_frames), max_size=4), sizes_strategy)
 @quick
-def test_good_frames_between_garbage_are_all_found(
+def test_assembler_with_garbage_between_frames_yields_all(
     parts: list[tuple[bytes, bytes]], sizes: list[int]
 ) -> None:
     """F1: a stream that recovers again and again."""

@@ -51,7 +51,7 @@ def answer(**options: Any) -> Identity:
     return decode_identity(frame)
 
 
-def test_the_texts_fill_the_registers_that_are_asked_for() -> None:
+def test_identity_texts_fill_the_registers_of_the_request() -> None:
     """105 to 127, without a gap (protocol 5)."""
     number = IDENTITY_START
     for text in TEXT_FIELDS:
@@ -60,26 +60,26 @@ def test_the_texts_fill_the_registers_that_are_asked_for() -> None:
     assert number == IDENTITY_START + IDENTITY_COUNT == 128
 
 
-def test_a_battery_introduces_itself() -> None:
+def test_identity_of_a_battery_is_decoded() -> None:
     """NUL stands inside the model of the ZT and is no end."""
     assert answer(
         model="TC\0\0-8S100-V1.0", firmware="Z01T20", serial="2024-01-11"
     ) == Identity("TC-8S100-V1.0", "Z01T20", "2024-01-11")
 
 
-def test_texts_may_fill_their_registers_to_the_last_byte() -> None:
+def test_identity_texts_of_full_length_are_decoded() -> None:
     """24, 6 and 16 characters, none of which leaks into the next field."""
     assert answer(model="M" * 24, firmware="F" * 6, serial="S" * 16) == Identity(
         "M" * 24, "F" * 6, "S" * 16
     )
 
 
-def test_a_battery_that_says_nothing_has_empty_texts() -> None:
+def test_identity_of_zeros_has_empty_texts() -> None:
     """Undefined registers read zero."""
     assert decode_identity(reply(b"")) == Identity("", "", "")
 
 
-def test_what_cannot_be_printed_is_dropped() -> None:
+def test_identity_with_unprintable_characters_drops_them() -> None:
     """Control characters and anything beyond ASCII, also blanks at both ends."""
     text = b" \x01D-4S\xff\x7f\xe4400\r\n ".ljust(24, b"\0") + b"\xff" * 6 + b" 016 "
     assert decode_identity(reply(text)) == Identity("D-4S400", "", "016")
@@ -99,7 +99,7 @@ def test_identity_with_fillers_behind_a_text_keeps_the_text() -> None:
 
 
 @pytest.mark.parametrize("count", [23, 32, 35, 46])
-def test_a_longer_reply_is_read_as_well(count: int) -> None:
+def test_identity_in_a_longer_reply_is_decoded(count: int) -> None:
     """Other programs ask for more registers; the texts stay where they are."""
     text = b"LFP-51.2V100Ah-V1.0".ljust(24, b"\0") + b"Z02T04" + b"2022-10-26"
     assert decode_identity(reply(text, count)) == Identity(
@@ -108,7 +108,7 @@ def test_a_longer_reply_is_read_as_well(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 22])
-def test_a_shorter_reply_is_refused(count: int) -> None:
+def test_identity_in_a_shorter_reply_is_refused(count: int) -> None:
     """Half a serial number is worse than none."""
     with pytest.raises(ValueError, match="an identity reply does not have"):
         decode_identity(reply(b"", count))
@@ -117,7 +117,7 @@ def test_a_shorter_reply_is_refused(count: int) -> None:
 # Models
 
 
-def test_the_models_are_those_of_the_manual() -> None:
+def test_models_are_those_of_the_manual() -> None:
     """Table 4-1, line by line."""
     printed = [line.split("\t") for line in TABLE_4_1.strip().splitlines()]
     assert [model.name for model in MODELS] == [line[0] for line in printed]
@@ -146,7 +146,7 @@ def test_the_models_are_those_of_the_manual() -> None:
         (16, 100, "VLRV5120C"),
     ],
 )
-def test_a_model_is_found_by_its_cells_and_capacity(
+def test_model_is_found_by_cells_and_capacity(
     cell_count: int, capacity: int, name: str
 ) -> None:
     """Also when the battery has learned another capacity than the printed one."""
@@ -174,7 +174,7 @@ def test_a_model_is_found_by_its_cells_and_capacity(
         (4, None),
     ],
 )
-def test_a_pack_that_is_not_in_the_manual_has_no_model(
+def test_model_of_a_pack_outside_the_manual_is_unknown(
     cell_count: int, capacity: float | None
 ) -> None:
     """Others of the family exist; none of them is called a VLRV."""
@@ -195,14 +195,14 @@ def imported(source: Path) -> list[tuple[int, str]]:
     return found
 
 
-def test_all_sources_of_the_language_are_walked() -> None:
-    """The next test is worth something."""
+def test_sources_of_the_library_are_all_checked() -> None:
+    """So the next test has something to check."""
     names = {source.stem for source in SOURCES}
     assert names >= {"client", "errors", "faults", "frames", "identity", "registers"}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
-def test_the_language_knows_nothing_of_home_assistant(source: Path) -> None:
+def test_library_imports_nothing_of_home_assistant(source: Path) -> None:
     """Nor of the integration around it: no import leaves the package upwards."""
     for level, module in imported(source):
         assert level <= 1, module

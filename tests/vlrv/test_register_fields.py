@@ -33,14 +33,14 @@ from simulator.battery import FAULT_BITS, OPERATING_STATES, ReportedState, statu
         (0xFF, None),
     ],
 )
-def test_an_unknown_operating_state_is_unknown(
+def test_operating_state_with_an_unknown_code_is_unknown(
     code: int, state: OperatingState | None
 ) -> None:
     """Protocol 6: nothing is guessed from bits."""
     assert status(operating_state=code).operating_state is state
 
 
-def test_the_operating_states_are_those_of_the_simulator() -> None:
+def test_operating_states_equal_those_of_the_simulator() -> None:
     """Two readings of the protocol."""
     assert {
         state.name.lower(): int(state) for state in OperatingState
@@ -58,7 +58,7 @@ def test_the_operating_states_are_those_of_the_simulator() -> None:
         (0x0001, False, OperatingState.CHARGING),
     ],
 )
-def test_the_heating_bit_is_tested_not_the_byte(
+def test_heating_is_decoded_from_its_bit(
     word: int, heating: bool, state: OperatingState
 ) -> None:
     """0x03 in the high byte was seen, its meaning is unknown."""
@@ -68,8 +68,8 @@ def test_the_heating_bit_is_tested_not_the_byte(
 
 
 @pytest.mark.parametrize("bit", range(16))
-def test_every_bit_of_the_fault_words_is_kept(bit: int) -> None:
-    """Known or not: what is not named today may be tomorrow."""
+def test_fault_words_contain_every_bit(bit: int) -> None:
+    """Known or not: a bit without a name today may get one."""
     mask = 1 << bit
     decoded = status({26: mask})
     assert int(decoded.warnings) == mask
@@ -87,7 +87,7 @@ def test_every_bit_of_the_fault_words_is_kept(bit: int) -> None:
 
 @given(WORD, WORD, WORD)
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_fault_words_are_kept_whole(
+def test_fault_words_with_any_bits_are_complete(
     warnings: int, protections: int, errors: int
 ) -> None:
     """Any mixture of known and unknown bits, as flags of their own type."""
@@ -125,14 +125,14 @@ def test_fault_bits_have_the_names_of_the_table(name: str, member: str) -> None:
     assert status({27: mask}).protections is Protections[member]
 
 
-def test_bits_that_the_two_words_do_not_share() -> None:
+def test_fault_bits_that_differ_between_the_words_have_their_names() -> None:
     """Bit 13 differs; bit 14 and 15 have no name."""
     assert status({26: 0x2000}).warnings is Warnings.FLOAT_STOPPED
     assert status({27: 0x2000}).protections is Protections.SHORT_CIRCUIT
     assert int(max(Warnings)) == int(max(Protections)) == 0x2000
 
 
-def test_the_error_of_a_board_without_probes_keeps_its_unknown_bit() -> None:
+def test_error_of_a_board_without_probes_contains_its_unknown_bit() -> None:
     """0x0022: bit 1 is named, bit 5 is not."""
     errors = status({28: 0x0022}).errors
     assert errors & Errors.TEMPERATURE
@@ -153,7 +153,7 @@ def test_cycles_are_read_in_either_order(first: int, second: int, cycles: int) -
 
 
 @pytest.mark.parametrize("cell_count", [0, 1, 4, 8, 15, 16, 17, 500, 65535])
-def test_as_many_cells_are_read_as_there_are(cell_count: int) -> None:
+def test_cells_are_read_by_their_number(cell_count: int) -> None:
     """Never more than the 16 that a reply holds."""
     decoded = status({36: cell_count, **{2 + n: 3300 + n for n in range(16)}})
     assert decoded.cell_count == cell_count
@@ -179,7 +179,7 @@ def test_balancing_cells_are_numbered_from_one(
     assert decoded.balancing == word
 
 
-def test_an_equal_reply_is_an_equal_status() -> None:
+def test_status_of_an_equal_reply_is_equal() -> None:
     """What does not change is not written again."""
     assert status(current=1.0) == status(current=1.0)
     assert hash(status(current=1.0)) == hash(status(current=1.0))
@@ -264,8 +264,10 @@ def expected_word(state: ReportedState, value: int | None) -> int | None:
 
 @given(states(), st.sampled_from(STATUS_COUNTS))
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_what_the_battery_encodes_is_decoded(state: ReportedState, count: int) -> None:
-    """Every field of any state, against an encoder written by somebody else."""
+def test_status_of_any_state_is_decoded_as_encoded(
+    state: ReportedState, count: int
+) -> None:
+    """Every field of any state, against an independent encoder."""
     reply = status_reply(state.to_registers()[:count])
     decoded = decode_status(reply)
     names = {code: name for name, code in OPERATING_STATES.items()}
@@ -306,8 +308,10 @@ def test_what_the_battery_encodes_is_decoded(state: ReportedState, count: int) -
 
 @given(st.lists(WORD, min_size=41, max_size=41), st.sampled_from(STATUS_COUNTS))
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_any_registers_decode_without_raising(values: list[int], count: int) -> None:
-    """Whether they can be true is for the plausibility to say."""
+def test_status_of_any_registers_is_decoded_without_raising(
+    values: list[int], count: int
+) -> None:
+    """Validation decides later whether they can be true."""
     decoded = decode_status(status_reply(values[:count]))
     assert decoded.registers == tuple(values[:count])
     assert len(decoded.probes) == 6
@@ -318,7 +322,7 @@ def test_any_registers_decode_without_raising(values: list[int], count: int) -> 
     assert set(decoded.balancing_cells) <= set(range(1, 17))
 
 
-def test_the_sample_has_the_cells_it_was_made_of() -> None:
+def test_status_of_the_default_sample_has_its_cells() -> None:
     """The default of these tests is a pack of 8 at rest."""
     decoded = status()
     assert decoded.cells == tuple(round(volts * 1000) for volts in CELLS)

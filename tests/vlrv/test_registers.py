@@ -23,7 +23,7 @@ from simulator.battery import status_reply
 # --- The map --------------------------------------------------------------------------
 
 
-def test_the_map_covers_registers_0_to_40_without_a_gap() -> None:
+def test_register_map_covers_0_to_40_without_a_gap() -> None:
     """Numbers rise, and each line ends where the next begins."""
     assert REGISTERS[0].number == 0
     for line, following in pairwise(REGISTERS):
@@ -32,7 +32,7 @@ def test_the_map_covers_registers_0_to_40_without_a_gap() -> None:
     assert sum(line.span for line in REGISTERS) == 41
 
 
-def test_every_line_of_the_map_is_named_once_and_graded() -> None:
+def test_register_map_lines_are_named_once_and_graded() -> None:
     """A field without its evidence is not in the map."""
     assert len({line.field for line in REGISTERS}) == len(REGISTERS)
     for line in REGISTERS:
@@ -56,13 +56,13 @@ def test_every_line_of_the_map_is_named_once_and_graded() -> None:
         ("switches", "C"),
     ],
 )
-def test_the_grades_are_those_of_the_protocol(field: str, grade: str) -> None:
+def test_register_map_grades_are_those_of_the_protocol(field: str, grade: str) -> None:
     """Protocol 3; what is shown as certain has been recorded."""
     (line,) = [line for line in REGISTERS if line.field == field]
     assert line.grade == grade
 
 
-def test_the_map_is_in_the_order_in_which_a_reply_is_decoded() -> None:
+def test_register_map_is_in_the_order_of_decoding() -> None:
     """A value of its own in every register arrives in the field that the map names."""
     values = [number + 1 for number in range(41)]
     values[31:33] = 0x1575, 0x2A00  # 100 Ah, so that the 22 of register 21 are Ah
@@ -76,7 +76,7 @@ def test_the_map_is_in_the_order_in_which_a_reply_is_decoded() -> None:
 
 
 @pytest.mark.parametrize("number", range(41))
-def test_each_register_changes_its_own_field_only(number: int) -> None:
+def test_register_that_changes_affects_its_own_field_only(number: int) -> None:
     """One bit in one register, and what depends on it."""
     values = words(cell_voltages=(3.3,) * 16, probe_temperatures=(20,) * 6)
     before = decode_status(status_reply(values))
@@ -105,25 +105,25 @@ def test_each_register_changes_its_own_field_only(number: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 23, 38, 40, 42, 125])
-def test_a_reply_of_another_length_is_not_decoded(count: int) -> None:
+def test_status_reply_of_another_length_is_not_decoded(count: int) -> None:
     """Only what was asked for: 39 or 41 registers."""
     with pytest.raises(ValueError, match="a status reply does not have"):
         decode_status(status_reply([1] * count))
 
 
-def test_39_registers_leave_the_heater_permission_unknown() -> None:
+def test_heater_permission_with_39_registers_is_unknown() -> None:
     """None is not False: register 40 was not read."""
     assert status(count=39, heating_enabled=True).heating_enabled is None
     assert status(heating_enabled=True).heating_enabled is True
     assert status(heating_enabled=False).heating_enabled is False
 
 
-def test_the_longer_reply_is_asked_for_first() -> None:
+def test_status_request_asks_for_the_longer_reply_first() -> None:
     """It is the only one that has register 40."""
     assert STATUS_COUNTS == (41, 39)
 
 
-def test_both_lengths_say_the_same_otherwise() -> None:
+def test_status_of_both_lengths_is_otherwise_equal() -> None:
     """All fields but the frame and register 40."""
     long, short = status(current=-3.1), status(count=39, current=-3.1)
     for field in fields(BatteryStatus):
@@ -140,7 +140,7 @@ def test_both_lengths_say_the_same_otherwise() -> None:
     "current",
     [0.0, 0.1, 300.0, -0.1, -1.0, -10.0, -42.5, -100.0, -300.0, -3276.8, 3276.7],
 )
-def test_current_keeps_its_sign(current: float) -> None:
+def test_current_has_its_sign(current: float) -> None:
     """F4: sign, power and charging agree, up to both ends of the register."""
     decoded = status(current=current, voltage=26.4)
     assert decoded.current == current
@@ -149,7 +149,7 @@ def test_current_keeps_its_sign(current: float) -> None:
     assert decoded.charging is (current > 0)
 
 
-def test_the_scale_of_the_current_can_be_that_of_rs485() -> None:
+def test_current_with_the_scale_of_rs485_is_decoded() -> None:
     """Protocol C1: 10 mA per count there."""
     reply = frame(current=-123.4)
     assert decode_status(reply, current_scale=100).current == -12.34
@@ -157,7 +157,7 @@ def test_the_scale_of_the_current_can_be_that_of_rs485() -> None:
 
 
 @pytest.mark.parametrize("value", [-1, -10, -30, -39, 0, 1, 25, 120])
-def test_temperature_words_keep_their_sign(value: int) -> None:
+def test_temperature_words_have_their_sign(value: int) -> None:
     """F4: in 16 bits."""
     decoded = status(
         pcb_temperature=value, ambient_temperature=value, max_cell_temperature=value
@@ -168,7 +168,7 @@ def test_temperature_words_keep_their_sign(value: int) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, -10, -30, -39, 0, 1, 25, 120])
-def test_packed_temperatures_keep_their_sign(value: int) -> None:
+def test_temperatures_in_one_word_have_their_sign(value: int) -> None:
     """F4: two in one register, of which one must not bend the other."""
     for slot in (0, 1):
         probes = [-7, -7]
@@ -179,7 +179,7 @@ def test_packed_temperatures_keep_their_sign(value: int) -> None:
 
 
 @pytest.mark.parametrize("number", [18, 19, 20])
-def test_a_temperature_word_that_is_none_is_absent(number: int) -> None:
+def test_temperature_word_without_a_sensor_is_absent(number: int) -> None:
     """F4, F5: both ends of the register, the words of missing sensors."""
     for word in (0x8000, 0x7FFF, 0x00AA, 0xFFC8, 0xFFD8, 121):
         decoded = status({number: word})
@@ -196,7 +196,7 @@ def test_a_temperature_word_that_is_none_is_absent(number: int) -> None:
 
 
 @pytest.mark.parametrize("slot", range(6))
-def test_a_missing_probe_is_no_temperature(slot: int) -> None:
+def test_probe_that_is_missing_has_no_temperature(slot: int) -> None:
     """F5: in whichever slot; the others stay what they are."""
     for absent in (0xAA, 0xC8, 0xD8, 0x7F, 0x80):
         probes: list[int | None] = [21, 22, 23, 24, 25, 26]
@@ -209,7 +209,7 @@ def test_a_missing_probe_is_no_temperature(slot: int) -> None:
 
 
 @pytest.mark.parametrize("slot", range(6))
-def test_the_only_probe_that_is_there_is_found(slot: int) -> None:
+def test_probe_that_is_the_only_one_decides(slot: int) -> None:
     """F5: nothing is averaged in."""
     for absent in (0xAA, 0xC8, 0xD8, 0x7F):
         probes: list[int | None] = [None] * 6
@@ -220,7 +220,7 @@ def test_the_only_probe_that_is_there_is_found(slot: int) -> None:
 
 
 @pytest.mark.parametrize("cell_count", [4, 8, 16])
-def test_no_probe_at_all_is_no_temperature(cell_count: int) -> None:
+def test_probes_that_are_all_missing_give_no_temperature(cell_count: int) -> None:
     """F5: nor is any made up."""
     for absent in (0xAA, 0xC8, 0xD8, 0x7F):
         decoded = status(
@@ -236,7 +236,7 @@ def test_no_probe_at_all_is_no_temperature(cell_count: int) -> None:
 
 
 @pytest.mark.parametrize("slot", range(6))
-def test_ff_is_one_degree_of_frost(slot: int) -> None:
+def test_probe_with_ff_is_one_degree_below_zero(slot: int) -> None:
     """F5: 0xFF is no sentinel in a byte, nor is 0xFFFF in a word."""
     packed = bytearray(6)
     packed[slot] = 0xFF
@@ -250,7 +250,7 @@ def test_ff_is_one_degree_of_frost(slot: int) -> None:
 @pytest.mark.parametrize(
     ("cell_count", "wired"), [(1, 2), (4, 2), (8, 2), (9, 4), (16, 4)]
 )
-def test_zero_degrees_count_where_a_probe_is_wired(cell_count: int, wired: int) -> None:
+def test_probe_with_zero_counts_where_one_is_wired(cell_count: int, wired: int) -> None:
     """F5: a real 0 survives there, and elsewhere it means that nothing is fitted."""
     assert probe_count(cell_count) == wired
     decoded = status(
@@ -260,15 +260,15 @@ def test_zero_degrees_count_where_a_probe_is_wired(cell_count: int, wired: int) 
     assert decoded.temperatures == (0,) * wired
 
 
-def test_zero_degrees_survive_beside_a_probe_in_the_frost() -> None:
+def test_probe_with_zero_beside_a_cold_one_counts() -> None:
     """F5: with other probes near 0."""
     decoded = status(probe_temperatures=(0, -1))
     assert decoded.temperatures == (0, -1)
     assert decoded.max_temperature == 0
 
 
-def test_a_probe_beyond_the_wired_ones_counts_when_it_measures() -> None:
-    """F5: only its zero is not believed."""
+def test_probe_beyond_the_wired_ones_counts_if_not_zero() -> None:
+    """F5: only its zero is not valid."""
     assert status(probe_temperatures=(20, 21, 22)).temperatures == (20, 21, 22)
     assert status(probe_temperatures=(20, 21, 0)).temperatures == (20, 21)
 
@@ -304,7 +304,7 @@ def test_a_probe_beyond_the_wired_ones_counts_when_it_measures() -> None:
         (200, 50, 90, 90.0),
     ],
 )
-def test_the_charge_left_is_in_the_scale_that_agrees_with_the_percentage(
+def test_remaining_charge_has_the_scale_that_fits_the_percentage(
     full: int, charge: int, raw_remaining: int, remaining: float | None
 ) -> None:
     """Protocol C5."""
@@ -326,7 +326,7 @@ def test_the_charge_left_is_in_the_scale_that_agrees_with_the_percentage(
         (100, 1, 9, 100, 9.0),
     ],
 )
-def test_an_old_board_keeps_its_scale_while_it_runs_empty(
+def test_remaining_charge_of_an_empty_old_board_has_its_scale(
     full: int, charge: int, raw_remaining: int, raw_limit: int, remaining: float
 ) -> None:
     """Its charge limit, of more than twice the capacity in 1 A, tells the scale."""
@@ -348,7 +348,7 @@ def test_an_old_board_keeps_its_scale_while_it_runs_empty(
         (100, 1501, None),
     ],
 )
-def test_more_than_fits_into_the_battery_is_no_charge(
+def test_remaining_charge_above_the_capacity_is_unknown(
     charge: int, raw: int, remaining: float | None
 ) -> None:
     """And no reason to read the charge limit in another scale."""
@@ -357,7 +357,7 @@ def test_more_than_fits_into_the_battery_is_no_charge(
     assert decoded.max_charge_current == (10 if raw == 1500 else 100)
 
 
-def test_without_a_full_capacity_the_charge_left_is_taken_as_it_is() -> None:
+def test_remaining_charge_without_a_full_capacity_is_unscaled() -> None:
     """Nothing to compare with; 0 still says nothing."""
     unknown = {"full_capacity": 0, "design_capacity": 0}
     assert status({21: 60}, **unknown).remaining_capacity == 60
@@ -377,7 +377,7 @@ def test_without_a_full_capacity_the_charge_left_is_taken_as_it_is() -> None:
         (100, 60, 0, 0.0),
     ],
 )
-def test_the_charge_limit_is_in_the_scale_of_the_board(
+def test_charge_limit_has_the_scale_of_the_board(
     full: int, remaining: int, raw_limit: int, limit: float
 ) -> None:
     """Protocol 3: 1 A, or 0.1 A on old boards."""
@@ -387,13 +387,13 @@ def test_the_charge_limit_is_in_the_scale_of_the_board(
     assert decoded.max_charge_current == limit
 
 
-def test_without_a_capacity_the_charge_limit_is_taken_as_it_is() -> None:
+def test_charge_limit_without_a_capacity_is_unscaled() -> None:
     """Nothing to compare with."""
     decoded = status({22: 750}, full_capacity=0, design_capacity=0)
     assert decoded.max_charge_current == 750
 
 
-def test_the_design_capacity_is_a_fallback_only() -> None:
+def test_design_capacity_is_a_fallback_only() -> None:
     """Boards say 0, or 100 Ah on a pack of 400 Ah."""
     assert status(full_capacity=400, design_capacity=100).full_capacity == 400
     assert status(full_capacity=400, design_capacity=0).full_capacity == 400

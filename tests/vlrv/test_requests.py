@@ -34,7 +34,7 @@ from simulator.faults import FOREVER
 # Requests
 
 
-async def test_a_status_is_what_the_battery_reports(connected: Link) -> None:
+async def test_status_equals_what_the_battery_reports(connected: Link) -> None:
     """One request, one frame."""
     status = await connected.client.read_status()
     assert status.frame == status_reply(connected.battery.registers(0, 41))
@@ -45,8 +45,8 @@ async def test_a_status_is_what_the_battery_reports(connected: Link) -> None:
     assert connected.client.discarded_bytes == 0
 
 
-async def test_requests_without_a_link_fail_at_once(link: Link) -> None:
-    """Before connecting, and after letting go."""
+async def test_request_without_a_connection_fails_at_once(link: Link) -> None:
+    """Before connecting, and after disconnecting."""
     for read in (link.client.read_status, link.client.read_identity):
         with pytest.raises(ConnectionLostError):
             await read()
@@ -60,7 +60,7 @@ async def test_requests_without_a_link_fail_at_once(link: Link) -> None:
     assert link.sent == []
 
 
-async def test_one_request_is_in_flight_at_a_time(build: Build) -> None:
+async def test_requests_are_sent_one_at_a_time(build: Build) -> None:
     """F2: a second call waits for the answer to the first."""
     link = await build(reply_latency=0.5)
     await link.client.connect()
@@ -80,7 +80,7 @@ async def test_one_request_is_in_flight_at_a_time(build: Build) -> None:
     await link.client.disconnect()
 
 
-async def test_frames_keep_their_distance(connected: Link) -> None:
+async def test_frames_are_spaced(connected: Link) -> None:
     """Closer ones are lost and not applied; 150 ms, however fast the answers are."""
     for _ in range(4):
         await connected.client.read_status()
@@ -92,7 +92,7 @@ async def test_frames_keep_their_distance(connected: Link) -> None:
     assert all(write.applied for write in connected.peripheral.writes)
 
 
-async def test_a_request_after_a_pause_is_not_delayed(connected: Link) -> None:
+async def test_request_after_a_pause_is_not_delayed(connected: Link) -> None:
     """Spacing is a distance, not a delay."""
     await connected.client.read_status()
     await asyncio.sleep(5)
@@ -101,7 +101,9 @@ async def test_a_request_after_a_pause_is_not_delayed(connected: Link) -> None:
     assert connected.times[-1] - before < 0.001
 
 
-async def test_the_first_frame_waits_until_the_link_has_settled(link: Link) -> None:
+async def test_frame_that_is_first_waits_until_the_connection_has_settled(
+    link: Link,
+) -> None:
     """At least 100 ms after subscribing."""
     await link.client.connect()
     subscribed = link.clock.now
@@ -109,8 +111,8 @@ async def test_the_first_frame_waits_until_the_link_has_settled(link: Link) -> N
     assert 0.1 - GRACE <= link.times[0] - subscribed < 0.11
 
 
-async def test_spacing_holds_across_a_reconnection(connected: Link) -> None:
-    """The battery does not know that the link is another one."""
+async def test_frames_across_a_reconnection_are_spaced(connected: Link) -> None:
+    """The battery does not know that the connection is another one."""
     await connected.client.read_status()
     await connected.client.disconnect()
     await connected.client.connect()
@@ -119,7 +121,9 @@ async def test_spacing_holds_across_a_reconnection(connected: Link) -> None:
 
 
 @pytest.mark.parametrize("lost", [1, 2])
-async def test_a_dropped_reply_is_asked_for_again(connected: Link, lost: int) -> None:
+async def test_request_with_a_dropped_reply_is_repeated(
+    connected: Link, lost: int
+) -> None:
     """27 answers to 37 polls were recorded; each try waits for 2 s."""
     connected.peripheral.faults.drop = lost
     before = connected.clock.now
@@ -132,7 +136,7 @@ async def test_a_dropped_reply_is_asked_for_again(connected: Link, lost: int) ->
         assert later - earlier == pytest.approx(2, abs=0.01)
 
 
-async def test_three_tries_are_enough(connected: Link) -> None:
+async def test_request_without_a_reply_is_sent_three_times(connected: Link) -> None:
     """F6: after 6 s no caller answered; the client is usable afterwards."""
     await connected.client.read_status()
     connected.peripheral.writes.clear()
@@ -148,7 +152,7 @@ async def test_three_tries_are_enough(connected: Link) -> None:
     assert (await connected.client.read_status()).cell_count == 8
 
 
-async def test_what_is_optional_is_asked_for_less_often(connected: Link) -> None:
+async def test_request_that_is_optional_is_sent_less_often(connected: Link) -> None:
     """F6: no live value may wait for long because of it."""
     tries = Timing().optional_attempts
     connected.peripheral.faults.drop = FOREVER
@@ -162,7 +166,9 @@ async def test_what_is_optional_is_asked_for_less_often(connected: Link) -> None
     assert (await connected.client.read_status()).cell_count == 8
 
 
-async def test_a_silent_battery_is_asked_for_both_lengths(connected: Link) -> None:
+async def test_status_of_a_silent_battery_is_requested_in_both_lengths(
+    connected: Link,
+) -> None:
     """F6: 41, then 39 registers, each three times; then it counts as silent."""
     connected.peripheral.faults.drop = FOREVER
     before = connected.clock.now
@@ -175,7 +181,9 @@ async def test_a_silent_battery_is_asked_for_both_lengths(connected: Link) -> No
     assert (await connected.client.read_status()).heating_enabled is False
 
 
-async def test_an_older_battery_is_only_asked_for_39(build: Build) -> None:
+async def test_status_of_an_older_battery_is_requested_with_39_only(
+    build: Build,
+) -> None:
     """Generation 1 was never asked for more."""
     link = await build(ScriptedBattery(generation=1))
     await link.client.connect()
@@ -186,7 +194,7 @@ async def test_an_older_battery_is_only_asked_for_39(build: Build) -> None:
     await link.assert_usable()
 
 
-async def test_a_battery_that_only_knows_39_is_not_asked_for_41_again(
+async def test_status_of_a_battery_with_39_is_requested_with_39(
     build: Build,
 ) -> None:
     """What it answered once is what it is asked from then on."""
@@ -209,7 +217,9 @@ async def test_a_battery_that_only_knows_39_is_not_asked_for_41_again(
     await link.assert_free()
 
 
-async def test_a_battery_that_answered_41_is_not_asked_for_39(connected: Link) -> None:
+async def test_status_of_a_battery_with_41_is_requested_with_41(
+    connected: Link,
+) -> None:
     """A bad minute does not make it lose its heater."""
     await connected.client.read_status()
     connected.peripheral.faults.drop = FOREVER
@@ -221,7 +231,7 @@ async def test_a_battery_that_answered_41_is_not_asked_for_39(connected: Link) -
 # Replies that come damaged, twice, late
 
 
-async def test_replies_in_small_notifications_are_read(connected: Link) -> None:
+async def test_reply_in_small_notifications_is_read(connected: Link) -> None:
     """F1: 20 bytes at an MTU of 23."""
     for size in (1, 7, 20, 75):
         connected.peripheral.faults.chunk_size = size
@@ -243,7 +253,7 @@ async def test_replies_in_small_notifications_are_read(connected: Link) -> None:
         ("merge", 1, 1, 0),
     ],
 )
-async def test_a_damaged_reply_is_never_a_sample(
+async def test_reply_that_is_damaged_is_no_sample(
     connected: Link, fault: str, unanswered: int, late: int, discarded: int
 ) -> None:
     """F1: asked for again where need be; every loss is counted."""
@@ -258,7 +268,7 @@ async def test_a_damaged_reply_is_never_a_sample(
     assert (await connected.client.read_identity()).firmware == "Z01T20"
 
 
-async def test_a_late_reply_is_not_taken_for_another_answer(build: Build) -> None:
+async def test_reply_that_is_late_is_discarded(build: Build) -> None:
     """F2: it has another length, and nothing else that would tell."""
     link = await build(
         timing=Timing(attempts=1, optional_attempts=1), reply_latency=0.2
@@ -301,7 +311,7 @@ async def test_reply_without_a_waiting_request_is_discarded(connected: Link) -> 
     assert (await connected.client.read_status()).current == 9.0
 
 
-async def test_a_duplicate_does_not_answer_the_next_request(connected: Link) -> None:
+async def test_reply_that_is_a_duplicate_is_discarded(connected: Link) -> None:
     """F2: two identical replies to the first, one to the second."""
     connected.peripheral.faults.duplicate = 1
     connected.battery.script[STATUS_41] = [frame(current=1.0), frame(current=2.0)]
@@ -310,7 +320,7 @@ async def test_a_duplicate_does_not_answer_the_next_request(connected: Link) -> 
     assert connected.client.counters.late_replies == 1
 
 
-async def test_of_answers_that_come_together_the_last_counts(connected: Link) -> None:
+async def test_replies_in_one_notification_count_by_the_last(connected: Link) -> None:
     """An adapter held back those before: they are as old as their requests."""
     connected.battery.script[STATUS_41] = [
         frame(current=number) for number in (1.0, 2.0, 3.0)
@@ -322,7 +332,7 @@ async def test_of_answers_that_come_together_the_last_counts(connected: Link) ->
     assert connected.client.counters.late_replies == 2
 
 
-async def test_of_answers_at_one_instant_the_last_counts(connected: Link) -> None:
+async def test_replies_at_one_instant_count_by_the_last(connected: Link) -> None:
     """Also as notifications of their own, and what comes later answers nothing."""
     client = connected.client
     connected.peripheral.faults.drop = 1
@@ -336,7 +346,7 @@ async def test_of_answers_at_one_instant_the_last_counts(connected: Link) -> Non
     assert client.counters.late_replies == 2
 
 
-async def test_frames_of_another_kind_are_discarded(connected: Link) -> None:
+async def test_reply_of_another_kind_is_discarded(connected: Link) -> None:
     """F2: more cells and settings in front of the answer, in one notification."""
     more_cells = build_reply(b"\x01\x04\x01\x20" + bytes(32))
     setting = build_reply(b"\x10\x07\x01\x00")
@@ -346,7 +356,7 @@ async def test_frames_of_another_kind_are_discarded(connected: Link) -> None:
     assert connected.client.discarded_bytes == 0
 
 
-async def test_half_a_frame_from_before_is_not_completed(connected: Link) -> None:
+async def test_reply_cut_before_the_request_is_not_completed(connected: Link) -> None:
     """F2: what waits is forgotten before each request."""
     connected.peripheral.faults.truncate = 1
     connected.battery.script[STATUS_41] = [frame(), frame()[43:], frame(current=5.0)]
@@ -357,7 +367,7 @@ async def test_half_a_frame_from_before_is_not_completed(connected: Link) -> Non
 # Answers that are none
 
 
-async def test_an_exception_reply_is_a_refusal(connected: Link) -> None:
+async def test_exception_reply_is_a_refusal(connected: Link) -> None:
     """F3: at once, with its code, and not asked again."""
     for code in (1, 4, 6):
         connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
@@ -372,7 +382,9 @@ async def test_an_exception_reply_is_a_refusal(connected: Link) -> None:
     assert (await connected.client.read_status()).cell_count == 8
 
 
-async def test_all_registers_are_asked_for_once_more(connected: Link) -> None:
+async def test_status_after_lost_replies_is_requested_with_all_registers(
+    connected: Link,
+) -> None:
     """Replies may have been lost; from then on the battery is asked for all of them."""
     connected.battery.script[STATUS_41] = [None]
     assert len((await connected.client.read_status()).registers) == 39
@@ -388,7 +400,7 @@ async def test_all_registers_are_asked_for_once_more(connected: Link) -> None:
 
 
 @pytest.mark.parametrize("code", [2, 3])
-async def test_a_battery_that_refuses_41_is_asked_for_39(
+async def test_status_after_a_refusal_of_41_is_requested_with_39(
     connected: Link, code: int
 ) -> None:
     """A board with fewer registers may say so instead of being silent."""
@@ -400,7 +412,7 @@ async def test_a_battery_that_refuses_41_is_asked_for_39(
     assert connected.sent == [STATUS_41, STATUS_39, STATUS_39]
 
 
-async def test_battery_that_refuses_what_it_answered_is_asked_for_all_again(
+async def test_status_after_a_refusal_of_its_length_is_requested_with_all(
     connected: Link,
 ) -> None:
     """One bad reply does not make it lose its heater; another firmware may."""
@@ -418,7 +430,9 @@ async def test_battery_that_refuses_what_it_answered_is_asked_for_all_again(
     assert connected.sent[4:] == [STATUS_39, STATUS_41]
 
 
-async def test_an_exception_to_another_function_is_no_refusal(connected: Link) -> None:
+async def test_exception_reply_to_another_function_is_no_refusal(
+    connected: Link,
+) -> None:
     """F3: only 0x83 answers a read."""
     other = build_reply(b"\x01\x84\x02")
     connected.battery.script[IDENTITY] = [other]
@@ -427,7 +441,7 @@ async def test_an_exception_to_another_function_is_no_refusal(connected: Link) -
     assert connected.client.counters.late_replies == len(connected.sent) > 0
 
 
-async def test_an_implausible_sample_is_an_error_with_its_reasons(
+async def test_status_that_is_invalid_is_an_error_with_its_reasons(
     connected: Link,
 ) -> None:
     """F3: intact, and yet not true; the next one is asked as ever."""

@@ -70,7 +70,7 @@ def protocol_list(
         (GET_CAN, "10040072c5"),
     ],
 )
-def test_a_get_request_is_as_documented(function: int, expected: str) -> None:
+def test_get_request_is_as_documented(function: int, expected: str) -> None:
     """Protocol 7, graded A."""
     assert settings_request(function) == bytes.fromhex(expected)
 
@@ -91,7 +91,7 @@ def test_a_get_request_is_as_documented(function: int, expected: str) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_set_request_is_as_documented(request_bytes: bytes, expected: str) -> None:
+def test_set_request_is_as_documented(request_bytes: bytes, expected: str) -> None:
     """Recorded ones (A) and the heater's of protocol 8 (C)."""
     assert request_bytes == bytes.fromhex(expected)
 
@@ -100,7 +100,7 @@ def test_a_set_request_is_as_documented(request_bytes: bytes, expected: str) -> 
 @pytest.mark.parametrize(
     "entry", captures("settings-request"), ids=lambda entry: entry.data.hex()
 )
-def test_a_recorded_request_is_built_by_its_builder(entry: Capture) -> None:
+def test_set_request_that_was_recorded_is_built_the_same(entry: Capture) -> None:
     """What the vendor's app sent is what we send."""
     function, data = entry.data[1], entry.data[3:-2]
     builders = {
@@ -113,13 +113,13 @@ def test_a_recorded_request_is_built_by_its_builder(entry: Capture) -> None:
 
 
 @pytest.mark.parametrize("module_id", MODULE_IDS)
-def test_every_module_id_is_one_byte(module_id: int) -> None:
+def test_module_id_of_each_number_is_one_byte(module_id: int) -> None:
     """1-16, as it is."""
     assert set_module_id(module_id) == settings_frame(0x07, bytes((module_id,)))
 
 
 @pytest.mark.parametrize("module_id", [-1, 0, 17, 255, 256])
-def test_no_other_module_id_is_ever_built(module_id: int) -> None:
+def test_module_id_out_of_range_is_not_built(module_id: int) -> None:
     """Protocol 7: 1-16."""
     with pytest.raises(ValueError, match="module ID"):
         set_module_id(module_id)
@@ -127,21 +127,21 @@ def test_no_other_module_id_is_ever_built(module_id: int) -> None:
 
 @pytest.mark.parametrize("function", [SET_CAN, SET_RS485])
 @pytest.mark.parametrize("index", [-1, 256])
-def test_an_index_that_is_no_byte_is_never_built(function: int, index: int) -> None:
+def test_protocol_index_out_of_range_is_not_built(function: int, index: int) -> None:
     """It is one byte on the wire."""
     with pytest.raises(ValueError, match="byte"):
         set_protocol(function, index)
 
 
 @pytest.mark.parametrize("name", ["A", "Grandma 2", " ~", "x" * 22, "ZT-25.6V100Ah-1"])
-def test_a_name_is_sent_as_it_is(name: str) -> None:
-    """Without padding (protocol 7, C)."""
+def test_name_is_sent_without_padding(name: str) -> None:
+    """Protocol 7, C."""
     assert set_name(name) == settings_frame(0x09, name.encode("ascii"))
 
 
 @quick
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30))
-def test_a_name_has_1_to_22_characters(name: str) -> None:
+def test_name_of_1_to_22_characters_is_valid(name: str) -> None:
     """Manual 6.4."""
     if 1 <= len(name) <= 22:
         assert set_name(name) == settings_frame(0x09, name.encode("ascii"))
@@ -165,13 +165,13 @@ def test_a_name_has_1_to_22_characters(name: str) -> None:
         "a\u200bb",
     ],
 )
-def test_no_other_name_is_ever_built(name: str) -> None:
+def test_name_with_other_characters_is_not_built(name: str) -> None:
     """Printable ASCII only."""
     with pytest.raises(ValueError, match="printable ASCII"):
         set_name(name)
 
 
-def test_the_functions_are_those_of_the_table() -> None:
+def test_settings_functions_are_those_of_the_table() -> None:
     """Protocol 7; 0x10 is no Modbus function here."""
     assert (GET_MODULE_ID, GET_RS485, GET_CAN) == (0x02, 0x03, 0x04)
     assert (SET_RS485, SET_CAN, SET_MODULE_ID) == (0x05, 0x06, 0x07)
@@ -193,9 +193,7 @@ def test_the_functions_are_those_of_the_table() -> None:
         ("10050101d4b5", False),
     ],
 )
-def test_the_result_of_a_write_is_found_where_the_battery_puts_it(
-    reply: str, success: bool
-) -> None:
+def test_set_reply_result_is_decoded(reply: str, success: bool) -> None:
     """`10 func 01 ee crc`, 00 success and 01 refused."""
     frame = bytes.fromhex(reply)
     assert len(frame) == STATUS_REPLY_LENGTH
@@ -203,7 +201,7 @@ def test_the_result_of_a_write_is_found_where_the_battery_puts_it(
 
 
 @needs_captures
-def test_a_recorded_result_is_understood() -> None:
+def test_set_reply_that_was_recorded_is_decoded() -> None:
     """Three successes and a refusal."""
     results = {
         frame.data.hex(): frame.data[STATUS_BYTE]
@@ -218,7 +216,7 @@ def test_a_recorded_result_is_understood() -> None:
     }
 
 
-def test_success_looks_exactly_like_a_request_for_index_0() -> None:
+def test_set_reply_of_success_equals_a_request_for_index_0() -> None:
     """Protocol 2.3: so an echo would pass for a confirmation."""
     assert set_protocol(SET_CAN, 0) == settings_frame(SET_CAN, bytes((SUCCESS,)))
     assert set_protocol(SET_RS485, 0) == settings_frame(SET_RS485, bytes((SUCCESS,)))
@@ -226,20 +224,20 @@ def test_success_looks_exactly_like_a_request_for_index_0() -> None:
 
 
 @pytest.mark.parametrize("module_id", MODULE_IDS)
-def test_a_module_id_is_read_as_sent(module_id: int) -> None:
+def test_module_id_reply_is_decoded(module_id: int) -> None:
     """`10 02 01 ID crc`."""
     assert decode_module_id(settings_frame(0x02, bytes((module_id,)))) == module_id
 
 
 @needs_captures
-def test_a_recorded_module_id_is_understood() -> None:
+def test_module_id_reply_that_was_recorded_is_decoded() -> None:
     """1 and 2."""
     assert decode_module_id(capture("settings-response", "module id = 1")) == 1
     assert decode_module_id(capture("settings-response", "module id = 2")) == 2
 
 
 @pytest.mark.parametrize("data", ["00", "11", "ff", "0101", "010203"])
-def test_what_is_no_module_id_is_refused(data: str) -> None:
+def test_module_id_reply_out_of_range_is_refused(data: str) -> None:
     """Also where the checksum is right."""
     with pytest.raises(ValueError, match="module ID"):
         decode_module_id(settings_frame(0x02, bytes.fromhex(data)))
@@ -258,13 +256,15 @@ def test_what_is_no_module_id_is_refused(data: str) -> None:
         ("get RS485 protocol: selected index 1", ProtocolList(1, RS485_PROTOCOLS)),
     ],
 )
-def test_a_recorded_list_is_understood(note: str, expected: ProtocolList) -> None:
+def test_protocol_list_that_was_recorded_is_decoded(
+    note: str, expected: ProtocolList
+) -> None:
     """The order is the manual's."""
     assert decode_protocols(capture("settings-response", note, BIGBATTERY)) == expected
 
 
 @pytest.mark.parametrize("index", range(len(CAN_PROTOCOLS)))
-def test_a_list_of_the_simulator_is_understood(index: int) -> None:
+def test_protocol_list_of_the_simulator_is_decoded(index: int) -> None:
     """0-based index, count, names of 10 bytes."""
     pack = SimulatedBattery(can_index=index, rs485_index=index % 5)
     can = pack.handle(settings_request(GET_CAN))
@@ -275,12 +275,12 @@ def test_a_list_of_the_simulator_is_understood(index: int) -> None:
     assert decode_protocols(rs485) == ProtocolList(index % 5, RS485_PROTOCOLS)
 
 
-def test_an_empty_list_is_a_list() -> None:
+def test_protocol_list_that_is_empty_is_valid() -> None:
     """A ZT of 2024 has no RS485 protocols: length 2, index and count 0."""
     assert decode_protocols(protocol_list(b"\0\0", GET_RS485)) == ProtocolList(0, ())
 
 
-def test_a_list_of_one_is_a_list() -> None:
+def test_protocol_list_of_one_is_valid() -> None:
     """And one on CAN: length 0x0C."""
     frame = protocol_list(b"\0\x01P01-GRW\0\0\0")
     assert frame[2] == 0x0C
@@ -298,7 +298,7 @@ def test_a_list_of_one_is_a_list() -> None:
         (b"\0" * 10, ""),
     ],
 )
-def test_a_name_is_what_can_be_read_of_it(raw: bytes, name: str) -> None:
+def test_protocol_name_with_filler_is_decoded(raw: bytes, name: str) -> None:
     """NUL is filler and may stand inside, as in the model."""
     assert decode_protocols(protocol_list(b"\0\x01" + raw)).names == (name,)
 
@@ -318,7 +318,7 @@ def test_a_name_is_what_can_be_read_of_it(raw: bytes, name: str) -> None:
     ],
     ids=lambda data: data.hex() or "empty",
 )
-def test_a_list_that_contradicts_itself_is_refused(data: bytes) -> None:
+def test_protocol_list_that_contradicts_itself_is_refused(data: bytes) -> None:
     """A wrong list would offer to write a wrong index."""
     with pytest.raises(ValueError, match="list of protocols"):
         decode_protocols(protocol_list(data))
@@ -326,7 +326,7 @@ def test_a_list_that_contradicts_itself_is_refused(data: bytes) -> None:
 
 @quick
 @given(st.binary(max_size=255))
-def test_any_data_is_a_consistent_list_or_refused(data: bytes) -> None:
+def test_protocol_list_of_any_data_is_consistent_or_refused(data: bytes) -> None:
     """Nothing in between, and no other exception."""
     try:
         protocols = decode_protocols(protocol_list(data))
@@ -339,19 +339,19 @@ def test_any_data_is_a_consistent_list_or_refused(data: bytes) -> None:
 # Brands
 
 
-def test_the_recorded_lists_are_the_brands_of_the_manual() -> None:
+def test_brands_of_the_recorded_lists_are_those_of_the_manual() -> None:
     """Manual 6.1, in its order."""
     assert brand_names(CAN_PROTOCOLS) == CAN_BRANDS
     assert brand_names(RS485_PROTOCOLS) == RS485_BRANDS
 
 
-def test_the_brand_follows_the_code_and_not_its_number() -> None:
+def test_brand_is_found_by_code_and_not_by_number() -> None:
     """P02 is Sol-Ark on CAN and Luxpower on RS485."""
     assert brand_names(("P02-SLK", "P02-LUX")) == ("Sol-Ark", "Luxpower")
     assert brand_names(("P07-VCT", "P99-GRW")) == ("Victron", "Growatt")
 
 
-def test_the_brand_whose_code_was_never_recorded_goes_by_its_number() -> None:
+def test_brand_of_a_code_never_recorded_is_found_by_number() -> None:
     """The manual's twelfth on CAN; the code stays beside it, as it may be another."""
     assert brand_names(("P12-NOA",)) == ("NOARK (P12-NOA)",)
     assert brand_names(("P01-GRW", "P12-PYL")) == ("Growatt", "NOARK (P12-PYL)")
@@ -359,12 +359,12 @@ def test_the_brand_whose_code_was_never_recorded_goes_by_its_number() -> None:
 
 
 @pytest.mark.parametrize("code", ["P13-XYZ", "P01GRW", "P01-grw", "P01-", "-"])
-def test_a_code_that_is_not_known_stays_as_it_is(code: str) -> None:
+def test_brand_of_an_unknown_code_is_the_code(code: str) -> None:
     """A guess would be worse."""
     assert brand_names((code,)) == (code,)
 
 
-def test_a_brand_that_is_listed_twice_can_be_told_apart() -> None:
+def test_brand_that_is_listed_twice_is_distinct() -> None:
     """Else the second could not be chosen."""
     codes = ("P01-GRW", "P14-GRW", "P15-GRW", "P13-XYZ")
     assert brand_names(codes) == (
@@ -381,7 +381,7 @@ def test_a_brand_that_is_listed_twice_can_be_told_apart() -> None:
         st.sampled_from((*CAN_PROTOCOLS, *RS485_PROTOCOLS, "P13-XYZ")), unique=True
     )
 )
-def test_different_codes_have_different_brands(codes: list[str]) -> None:
+def test_brands_of_different_codes_are_distinct(codes: list[str]) -> None:
     """A choice is an index: as many names as codes, each once."""
     names = brand_names(tuple(codes))
     assert len(names) == len(codes)
@@ -403,7 +403,7 @@ labels = st.recursive(
 @given(st.lists(labels, max_size=25))
 @example(["A", "A (A)", "A (#4)", "A"])
 @example(["A", "A (A)", "A (#4)", "A", "A (#5)", "A"])
-def test_every_place_of_any_list_has_a_label_of_its_own(codes: list[str]) -> None:
+def test_labels_of_any_list_are_distinct(codes: list[str]) -> None:
     """A missing one would shift the indices: another brand would be written."""
     names = brand_names(tuple(codes))
     assert len(names) == len(codes)
@@ -411,18 +411,18 @@ def test_every_place_of_any_list_has_a_label_of_its_own(codes: list[str]) -> Non
     assert all(names)
 
 
-def test_a_code_that_is_listed_twice_can_be_told_apart() -> None:
+def test_label_of_a_code_that_is_listed_twice_is_distinct() -> None:
     """Else the select has one option twice, and the second index cannot be chosen."""
     names = brand_names(("P01-GRW", "P01-GRW", "P01-GRW"))
     assert len(set(names)) == 3
 
 
-def test_a_name_that_is_empty_is_no_option_without_words() -> None:
+def test_label_of_an_empty_name_is_not_empty() -> None:
     """A list may hold places that are not used; a blank cannot be chosen."""
     assert all(brand_names(("P01-GRW", "")))
 
 
-def test_a_brand_is_in_the_table_once() -> None:
+def test_brand_table_contains_each_brand_once() -> None:
     """Codes and names both."""
     assert len({brand.code for brand in INVERTER_BRANDS}) == len(INVERTER_BRANDS)
     assert len({brand.name for brand in INVERTER_BRANDS}) == len(INVERTER_BRANDS)

@@ -57,7 +57,7 @@ def failing(error: Exception) -> Callable[..., Awaitable[None]]:
 
 
 @pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
-async def test_any_error_while_connecting_is_not_reachable(
+async def test_error_of_any_kind_while_connecting_is_not_reachable(
     link: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whatever the stack raises, the next attempt works."""
@@ -70,7 +70,7 @@ async def test_any_error_while_connecting_is_not_reachable(
 
 @pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
 @pytest.mark.parametrize("method", ["start_notify", "write_gatt_char"])
-async def test_any_error_on_a_connection_is_a_lost_connection(
+async def test_error_of_any_kind_on_a_connection_is_a_lost_connection(
     link: Link, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
 ) -> None:
     """While subscribing and while writing."""
@@ -87,7 +87,7 @@ async def test_any_error_on_a_connection_is_a_lost_connection(
     await link.assert_usable()
 
 
-async def test_any_error_while_looking_for_the_battery_is_not_reachable(
+async def test_error_of_any_kind_while_searching_is_not_reachable(
     link: Link,
 ) -> None:
     """The callable of the caller asks the stack as well."""

@@ -76,7 +76,7 @@ def key_of(name: str) -> str:
     return name
 
 
-def test_every_row_of_the_table_decodes_to_its_value() -> None:
+def test_threshold_of_each_row_is_decoded() -> None:
     """By its register."""
     limits = decode_thresholds(replies(pack()))
     assert {limit.number: limits[limit.key] for limit in THRESHOLDS} == pytest.approx(
@@ -84,14 +84,14 @@ def test_every_row_of_the_table_decodes_to_its_value() -> None:
     )
 
 
-def test_every_row_has_the_name_of_its_register() -> None:
+def test_threshold_of_each_row_has_the_name_of_its_register() -> None:
     """The simulator names them by themselves."""
     assert {limit.number: limit.key for limit in THRESHOLDS} == {
         threshold.register: key_of(name) for name, threshold in SIMULATED.items()
     }
 
 
-def test_every_row_has_the_unit_of_its_register() -> None:
+def test_threshold_of_each_row_has_the_unit_of_its_register() -> None:
     """V, A, s, % and °C."""
     units = {
         "cell": "V", "pack": "V", "current": "A", "second": "s", "percent": "%",
@@ -103,7 +103,7 @@ def test_every_row_has_the_unit_of_its_register() -> None:
 
 
 @pytest.mark.parametrize("cells", [4, 8, 16])
-def test_the_thresholds_of_any_pack_are_its_own(cells: int) -> None:
+def test_thresholds_of_any_pack_are_decoded(cells: int) -> None:
     """Also those of 51.2 V, which need more of the register."""
     battery = pack(cells=cells)
     limits = decode_thresholds(replies(battery))
@@ -112,7 +112,7 @@ def test_the_thresholds_of_any_pack_are_its_own(cells: int) -> None:
     )
 
 
-def test_the_map_rises_and_lies_within_the_reads() -> None:
+def test_threshold_map_rises_and_lies_within_the_reads() -> None:
     """Each register once."""
     assert all(one.number < other.number for one, other in pairwise(THRESHOLDS))
     assert len({limit.key for limit in THRESHOLDS}) == len(THRESHOLDS) == len(TABLE)
@@ -124,7 +124,7 @@ def test_the_map_rises_and_lies_within_the_reads() -> None:
 
 
 @pytest.mark.parametrize("register", [45, 59, 60, 73, 77, 89])
-def test_what_a_register_without_a_meaning_holds_is_not_shown(register: int) -> None:
+def test_threshold_of_a_register_without_a_meaning_is_not_shown(register: int) -> None:
     """Nor does it make limits of the zeros that are read with it."""
     words = [0] * 60
     words[register - THRESHOLDS_START] = 0xFFFF
@@ -132,7 +132,7 @@ def test_what_a_register_without_a_meaning_holds_is_not_shown(register: int) -> 
 
 
 @pytest.mark.parametrize("missing", [limit.number for limit in THRESHOLDS])
-def test_a_register_that_reads_zero_is_no_limit(missing: int) -> None:
+def test_threshold_that_reads_zero_is_none(missing: int) -> None:
     """Of a board that has some of them: no battery protects itself at -50 °C or 0 V."""
     words = [100] * 60
     words[missing - THRESHOLDS_START] = 0
@@ -140,13 +140,13 @@ def test_a_register_that_reads_zero_is_no_limit(missing: int) -> None:
     assert set(limits) == {limit.key for limit in THRESHOLDS if limit.number != missing}
 
 
-def test_all_zero_means_not_reported() -> None:
+def test_thresholds_that_are_all_zero_are_not_reported() -> None:
     """What undefined registers read."""
     assert decode_thresholds(replies(pack(thresholds=False))) == {}
     assert decode_thresholds([status_reply([0] * 31), status_reply([0] * 29)]) == {}
 
 
-def test_a_half_that_is_all_zero_reports_no_threshold() -> None:
+def test_thresholds_of_a_half_that_is_all_zero_are_not_reported() -> None:
     """Raw zero is no temperature of -50 °C that a battery would protect itself at."""
     limits = decode_thresholds([replies(pack())[0], status_reply([0] * 29)])
     assert limits.get(CHARGE_UNDERTEMPERATURE, 0) > -50
@@ -159,14 +159,14 @@ def words_of(limit: Threshold, raw: int) -> list[bytes]:
     return [status_reply(words[:31]), status_reply(words[31:])]
 
 
-def test_what_cannot_be_a_threshold_is_none() -> None:
+def test_threshold_that_is_impossible_is_none() -> None:
     """What erased memory reads, in every row."""
     replies = [status_reply([0xFFFF] * 31), status_reply([0xFFFF] * 29)]
     assert decode_thresholds(replies) == {}
 
 
 @pytest.mark.parametrize("limit", THRESHOLDS, ids=lambda limit: limit.key)
-def test_each_row_has_the_range_of_its_unit(limit: Threshold) -> None:
+def test_threshold_of_each_row_has_the_range_of_its_unit(limit: Threshold) -> None:
     """The ends are in it, the next value beyond is not, and its neighbours stay."""
     least, most = {
         "cell": (0.001, 5), "pack": (0.01, 80), "A": (0.01, 600), "s": (1, 3600),
@@ -190,7 +190,7 @@ def test_each_row_has_the_range_of_its_unit(limit: Threshold) -> None:
     assert set(replies) == {other.key for other in THRESHOLDS} - {limit.key}
 
 
-def test_release_times_have_the_registers_of_the_vendors_program() -> None:
+def test_release_times_have_the_registers_of_the_vendor() -> None:
     """78 for charging, 79 for discharging; equal values could not tell them apart."""
     words = [0] * 60
     words[78 - 45], words[79 - 45] = 180, 60
@@ -209,13 +209,13 @@ def test_undertemperature_below_twenty_degrees_is_no_threshold(register: int) ->
     assert decode_thresholds(words_of(limit, 30)) == {limit.key: -20}
 
 
-def test_zero_degrees_is_the_threshold_for_charging() -> None:
+def test_threshold_for_charging_of_zero_degrees_is_valid() -> None:
     """And not "nothing"."""
     assert CHARGE_UNDERTEMPERATURE in {limit.key for limit in THRESHOLDS}
     assert decode_thresholds(replies(pack()))[CHARGE_UNDERTEMPERATURE] == 0
 
 
-def test_a_reply_cannot_be_mistaken_for_another_read() -> None:
+def test_threshold_reply_has_a_length_of_its_own() -> None:
     """A reply says neither register nor request, only how long it is."""
     counts = [count for _, count in THRESHOLD_READS]
     others = [*STATUS_COUNTS, 39, 41, IDENTITY_COUNT]
@@ -223,7 +223,7 @@ def test_a_reply_cannot_be_mistaken_for_another_read() -> None:
     assert not set(counts) & set(others)
 
 
-def test_a_reply_fits_one_packet_of_the_smallest_mtu() -> None:
+def test_threshold_reply_fits_one_packet_of_the_smallest_mtu() -> None:
     """So it arrives in one piece or not at all."""
     for frame in replies(pack()):
         assert len(frame) <= SMALLEST_PACKET

@@ -70,14 +70,14 @@ def client_fixture(
     )
 
 
-def test_a_new_trace_is_empty() -> None:
+def test_trace_without_events_is_empty() -> None:
     """Nothing is made up."""
     trace = Trace()
     assert trace.as_dict() == {"sent": [], "received": [], "events": []}
     assert trace.last_sent == b""
 
 
-def test_the_last_fifty_are_kept_each_way() -> None:
+def test_trace_contains_the_last_fifty_frames_each_way() -> None:
     """Oldest first, and the size stays what it is."""
     trace = Trace()
     for number in range(120):
@@ -98,7 +98,7 @@ def test_the_last_fifty_are_kept_each_way() -> None:
     assert trace.last_sent == bytes((1, 119))
 
 
-async def test_the_same_event_again_is_counted(fast_clock: object) -> None:
+async def test_trace_counts_a_repeated_event(fast_clock: object) -> None:
     """A day out of range does not push out what was before."""
     trace = Trace()
     started = time.time()
@@ -122,7 +122,7 @@ async def test_the_same_event_again_is_counted(fast_clock: object) -> None:
     assert slot["count"] == 1
 
 
-def test_the_serial_number_is_not_shown() -> None:
+def test_trace_hides_the_serial_number() -> None:
     """Neither is the checksum, from which a date could be guessed."""
     texts = b"MODEL".ljust(24, b"\0") + b"Z01T20" + b"2024-01-11".ljust(16, b"\0")
     reply = build_reply(bytes((1, 3, 46)) + texts)
@@ -136,7 +136,7 @@ def test_the_serial_number_is_not_shown() -> None:
     assert redacted_hex(b"") == ""
 
 
-async def test_both_ways_are_written_down_with_their_times(
+async def test_trace_contains_both_directions_with_their_times(
     client: VlrvClient, pack: SimulatedBattery
 ) -> None:
     """As they went over the air."""
@@ -156,7 +156,7 @@ async def test_both_ways_are_written_down_with_their_times(
     await client.disconnect()
 
 
-async def test_a_link_is_written_down_from_its_beginning_to_its_end(
+async def test_trace_contains_a_connection_from_start_to_end(
     client: VlrvClient, peripheral: Peripheral
 ) -> None:
     """With the service that was found, and who ended it."""
@@ -173,10 +173,10 @@ async def test_a_link_is_written_down_from_its_beginning_to_its_end(
     assert events(client.trace) == ["connected", "disconnected", "connected", "lost"]
 
 
-async def test_an_attempt_to_connect_that_fails_says_why(
+async def test_trace_contains_the_reason_of_a_failed_attempt(
     client: VlrvClient, peripheral: Peripheral
 ) -> None:
-    """And a link that never was is not released."""
+    """A connection that was never made has no end."""
     peripheral.faults.refuse_subscription = 1
     with pytest.raises(Exception, match="no notifications"):
         await client.connect()
@@ -192,7 +192,7 @@ async def test_an_attempt_to_connect_that_fails_says_why(
     assert second["count"] == 3
 
 
-async def test_silence_and_late_answers_are_told_apart(
+async def test_trace_separates_missing_and_late_answers(
     client: VlrvClient, peripheral: Peripheral
 ) -> None:
     """The request that got no answer, and the answer that came too late."""
@@ -214,10 +214,10 @@ async def test_silence_and_late_answers_are_told_apart(
     await client.disconnect()
 
 
-async def test_a_rejected_sample_is_kept_with_its_reasons(
+async def test_trace_contains_a_rejected_sample_with_its_reasons(
     client: VlrvClient, pack: SimulatedBattery
 ) -> None:
-    """It has long left the last fifty frames when somebody asks."""
+    """It is no longer among the last fifty frames when a user asks."""
     await client.connect()
     wrong = status_reply([*pack.registers(0, 24), 398, *pack.registers(25, 16)])
     answer = pack.handle
@@ -236,7 +236,7 @@ async def test_a_rejected_sample_is_kept_with_its_reasons(
 
 
 @pytest.mark.parametrize("family", ["register", "setting"])
-async def test_a_refusal_is_kept_with_its_code(
+async def test_trace_contains_a_refusal_with_its_code(
     client: VlrvClient, pack: SimulatedBattery, family: str
 ) -> None:
     """Of a read as of a write."""
@@ -258,7 +258,7 @@ async def test_a_refusal_is_kept_with_its_code(
     await client.disconnect()
 
 
-async def test_every_settings_frame_is_passed_on(
+async def test_trace_passes_every_settings_frame_on(
     bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery, peripheral: Peripheral
 ) -> None:
     """Also one that comes twice; a status never."""

@@ -32,19 +32,19 @@ def reasons(
 
 
 @pytest.mark.parametrize("count", [41, 39])
-def test_a_sane_sample_is_plausible(count: int) -> None:
+def test_sample_with_normal_values_is_valid(count: int) -> None:
     """The baseline of all cases below."""
     assert implausibilities(decode_status(frame(count=count))) == ()
 
 
 @pytest.mark.parametrize("count", [41, 39])
-def test_an_all_zero_block_is_one_reason_not_ten(count: int) -> None:
+def test_sample_of_zeros_has_one_reason(count: int) -> None:
     """F3: undefined registers read zero, with a good checksum."""
     decoded = decode_status(status_reply([0] * count))
     assert implausibilities(decoded) == (Implausible.ALL_ZERO,)
 
 
-def test_a_block_that_is_not_quite_zero_is_rejected_too() -> None:
+def test_sample_of_zeros_but_one_is_rejected() -> None:
     """F3: one register that is not zero does not make it true."""
     values = [0] * 41
     values[24] = 50
@@ -91,7 +91,7 @@ def test_a_block_that_is_not_quite_zero_is_rejected_too() -> None:
         ),
     ],
 )
-def test_each_impossible_value_has_its_reason(
+def test_sample_with_an_impossible_value_has_its_reason(
     registers: dict[int, int], expected: set[Implausible]
 ) -> None:
     """F3: valid checksum, wrong content."""
@@ -100,7 +100,7 @@ def test_each_impossible_value_has_its_reason(
 
 
 @pytest.mark.parametrize("millivolts", [0, 4501, 0xFFFF])
-def test_a_cell_that_cannot_be_is_noticed_wherever_it_is(millivolts: int) -> None:
+def test_sample_with_an_impossible_cell_is_rejected(millivolts: int) -> None:
     """F3: a 0 mV cell in a pack that reports eight."""
     for cell in range(8):
         cells = [round(volts * 1000) for volts in CELLS]
@@ -120,7 +120,7 @@ def test_a_cell_that_cannot_be_is_noticed_wherever_it_is(millivolts: int) -> Non
 def test_dead_cell_with_undervoltage_reported_is_plausible(
     undervoltage: dict[str, int],
 ) -> None:
-    """What an owner needs most: the pack is the sum of the others, the bit is set."""
+    """A user needs it most: the pack is the sum of the others, the bit is set."""
     for cell in range(8):
         cells = tuple(0.0 if n == cell else volts for n, volts in enumerate(CELLS))
         decoded = status(cell_voltages=cells, **undervoltage)
@@ -153,7 +153,7 @@ def test_dead_cell_with_undervoltage_reported_is_plausible(
         ),
     ],
 )
-def test_dead_cell_without_its_evidence_is_rejected(
+def test_dead_cell_without_undervoltage_reported_is_rejected(
     registers: dict[int, int], changes: dict[str, int], reason: Implausible
 ) -> None:
     """A register that was not filled reads 0 as well."""
@@ -162,7 +162,7 @@ def test_dead_cell_without_its_evidence_is_rejected(
 
 
 @pytest.mark.parametrize("hundredths", [2590, 2630, 2642, 2650, 2694])
-def test_a_pack_voltage_within_two_percent_is_believed(hundredths: int) -> None:
+def test_pack_voltage_within_two_percent_is_valid(hundredths: int) -> None:
     """Cells and pack are not measured at the same instant."""
     assert status().voltage == RECORDED_PACK_VOLTAGE
     assert reasons({0: hundredths}) == ()
@@ -183,7 +183,7 @@ def test_a_pack_voltage_within_two_percent_is_believed(hundredths: int) -> None:
         (0, -2000.1, False),
     ],
 )
-def test_what_current_is_believed_depends_on_the_capacity(
+def test_current_limit_of_a_valid_sample_depends_on_the_capacity(
     full: int, current: float, believed: bool
 ) -> None:
     """Five times the capacity in an hour, at least 500 A, at most 2000 A."""
@@ -217,7 +217,7 @@ NO_CAPACITY = {"full_capacity", "remaining_capacity", "max_charge_current"}
         ({31: 0, 32: 0, 37: 9}, "full_capacity", NO_CAPACITY),
     ],
 )
-def test_secondary_field_out_of_range_is_unknown_by_itself(
+def test_secondary_field_out_of_range_is_unknown(
     registers: dict[int, int], field: str, dropped: set[str]
 ) -> None:
     """It is named; everything else stays what it was."""
@@ -231,7 +231,7 @@ def test_secondary_field_out_of_range_is_unknown_by_itself(
     assert drop_unknown_fields(shown)[0] == shown
 
 
-def test_several_secondary_fields_out_of_range_are_all_named() -> None:
+def test_secondary_fields_out_of_range_are_all_named() -> None:
     """In the order of the table."""
     decoded = status({23: 103, 18: 0x0D16, 20: 0x0D16})
     shown, unknown = drop_unknown_fields(decoded)
@@ -239,7 +239,7 @@ def test_several_secondary_fields_out_of_range_are_all_named() -> None:
     assert shown.state_of_health is shown.pcb_temperature is None
 
 
-def test_every_check_has_a_reason() -> None:
+def test_checks_have_a_reason_each() -> None:
     """The tables decide each field, and each reason of a rejection has one check."""
     assert all(check.why for check in (*SAMPLE_CHECKS, *FIELD_CHECKS))
     assert {check.reason for check in SAMPLE_CHECKS} == (
@@ -263,7 +263,7 @@ def test_stored_sample_is_decoded_as_a_new_one() -> None:
 
 
 @pytest.mark.parametrize("value", [-39, -30, -10, -1, 0, 45, 100, 120])
-def test_every_temperature_that_can_be_is_believed(value: int) -> None:
+def test_temperature_within_the_limits_is_valid(value: int) -> None:
     """Winter and a hot board included."""
     decoded = status(
         pcb_temperature=value,
@@ -276,7 +276,7 @@ def test_every_temperature_that_can_be_is_believed(value: int) -> None:
 
 
 @pytest.mark.parametrize("word", [0x00AA, 0x7FFF, 0xFFC8, 0xFFD8, 0])
-def test_a_missing_sensor_is_no_reason(word: int) -> None:
+def test_sample_with_a_missing_sensor_is_valid(word: int) -> None:
     """F5: the board is what it is; the rest of its sample is true."""
     for number in (18, 19, 20):
         assert reasons({number: word}) == ()
@@ -284,7 +284,7 @@ def test_a_missing_sensor_is_no_reason(word: int) -> None:
 
 
 @pytest.mark.parametrize("absent", [0xAA, 0xC8, 0xD8, 0x7F, 0])
-def test_missing_probes_are_no_reason(absent: int) -> None:
+def test_sample_without_probes_is_valid(absent: int) -> None:
     """F5: with no probe at all, and the error word that goes with it."""
     assert (
         reasons(
@@ -315,8 +315,8 @@ def test_missing_probes_are_no_reason(absent: int) -> None:
         {"remaining_capacity": 0},
     ],
 )
-def test_what_is_odd_but_possible_is_believed(changes: dict[str, Any]) -> None:
-    """An owner whose battery is in trouble needs its values most."""
+def test_sample_that_is_odd_but_possible_is_valid(changes: dict[str, Any]) -> None:
+    """A user whose battery is in trouble needs its values most."""
     assert reasons(**changes) == ()
 
 
@@ -328,7 +328,7 @@ def test_what_is_odd_but_possible_is_believed(changes: dict[str, Any]) -> None:
     st.lists(st.integers(1, 3600), min_size=1, max_size=4),
 )
 @settings(max_examples=80, deadline=None, derandomize=True)
-def test_no_simulated_battery_is_ever_rejected(
+def test_samples_of_simulated_batteries_are_valid(
     name: str, charge: int, demand: float, ambient: float, steps: list[int]
 ) -> None:
     """Every preset under any load, charger and weather, through its protections."""
@@ -344,7 +344,7 @@ def test_no_simulated_battery_is_ever_rejected(
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_no_preset_is_rejected_in_its_first_hours(name: str) -> None:
+def test_samples_of_presets_in_their_first_hours_are_valid(name: str) -> None:
     """As shown, then every ten minutes; the decoded values are the true ones."""
     battery = preset(name, clock=float)
     for _ in range(24):
@@ -374,7 +374,9 @@ def test_no_preset_is_rejected_in_its_first_hours(name: str) -> None:
 
 @given(st.lists(st.integers(0, 0xFFFF), min_size=41, max_size=41))
 @settings(max_examples=300, deadline=None, derandomize=True)
-def test_whatever_is_believed_can_be_shown(values: list[int]) -> None:
+def test_samples_of_any_registers_are_rejected_or_within_ranges(
+    values: list[int],
+) -> None:
     """Random registers: named reasons, each once, or values within their ranges."""
     values[36] %= 18
     decoded = decode_status(status_reply(values))
