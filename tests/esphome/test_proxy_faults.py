@@ -35,14 +35,6 @@ from tests.common import (
 
 NEAR, FAR = "02:00:00:00:00:11", "02:00:00:00:00:21"
 
-KNOWN_FAULTS = {
-    "test_better_proxy_is_used": "the proxy that reports first is used",
-}
-"""What the integration still does wrong: these tests are expected to fail.
-
-A test that passes while it is listed here fails: delete its line with the fix.
-"""
-
 
 @pytest.mark.parametrize("off_for", [8.0, 40.0, 400.0])
 async def test_proxy_reboot_during_poll_battery_recovers(

@@ -105,6 +105,8 @@ class ConnectionSession:
         async with self._lock:
             self._owner.check_wanted()
             if not self._client.is_connected:  # another user may have connected
+                await self._slots.wait_for_adapters()
+                self._owner.check_wanted()
                 turns = async_turns(self._hass, self._slots.best_adapter())
                 async with turns.take(has_failed=self._backoff.has_failed) as turn:
                     self._owner.check_wanted()

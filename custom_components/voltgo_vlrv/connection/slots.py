@@ -16,6 +16,9 @@ from ..vlrv.errors import NoSlotError
 
 # Most often another battery of ours is about to free its slot.
 SLOT_WAIT_TIMEOUT: Final = 5.0  # s
+# Advertisements come each second or so; proxies collect them for 0.2 s.
+ADAPTER_WAIT: Final = 2.0  # s
+ADAPTER_WAIT_STEP: Final = 0.2  # s
 # A proxy notices within this time that a client has disappeared, and disconnects.
 ORPHANED_AFTER: Final = 180.0  # s
 
@@ -58,6 +61,7 @@ class SlotMonitor:
         self._hass = hass
         self.address = address
         self._changed = asyncio.Event()
+        self._received_by: set[str] | None = None
         self._held_since: float | None = None
         self.orphaned_on: bluetooth.BaseHaScanner | None = None
         """Adapter that has kept a lost connection for ORPHANED_AFTER."""
@@ -152,6 +156,31 @@ class SlotMonitor:
                 while not self._is_advertising() and is_wanted():
                     self._changed.clear()
                     await self._changed.wait()
+
+    async def wait_for_adapters(self) -> None:
+        """Wait until all adapters that may be in range had the time to receive it.
+
+        The first advertisement after a long connection comes from whichever adapter is
+        quicker, which may be the one with the worst signal. The first time that may be
+        any adapter, then those that have received the battery before.
+        """
+        available = {
+            scanner.source
+            for scanner in bluetooth.async_current_scanners(self._hass)
+            if scanner.connectable
+        }
+        expected = available if self._received_by is None else self._received_by
+        give_up_at = self._hass.loop.time() + ADAPTER_WAIT
+        while True:
+            in_range = {adapter.source for adapter in self.adapters_in_range()}
+            if (
+                not in_range
+                or expected & available <= in_range
+                or self._hass.loop.time() >= give_up_at
+            ):
+                break
+            await asyncio.sleep(ADAPTER_WAIT_STEP)
+        self._received_by = (self._received_by or set()) | in_range
 
     async def wait_for_slot(self, is_wanted: Callable[[], bool]) -> None:
         """Wait until an adapter in range has a free slot, or none is wanted any more.
