@@ -1,4 +1,4 @@
-"""Frames recorded from real batteries, which are kept outside the project."""
+"""Frames recorded from real batteries, which are stored outside the project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 PATH: Final = Path(__file__).parents[3] / "shared/captures/frames.json"
 
 needs_captures = pytest.mark.skipif(
-    not PATH.exists(), reason="recorded frames are kept outside the project"
+    not PATH.exists(), reason="recorded frames are stored outside the project"
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from homeassistant.components import bluetooth
 
-from .harness import ADDRESS, NAME, SOURCE, Build, Link, ScriptedBattery
+from .harness import ADDRESS, NAME, SOURCE, Build, ClientHarness, ScriptedBattery
 from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
 from custom_components.voltgo_vlrv.vlrv.const import Timing
 from simulator.clock import FastClock
@@ -26,7 +26,7 @@ def auto_enable_custom_integrations() -> None:
 async def build_fixture(
     bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
 ) -> Build:
-    """Return what makes a link of any kind; keywords are those of a peripheral."""
+    """Return a factory of harnesses; keywords are those of a peripheral."""
 
     async def build(
         battery: Battery | None = None,
@@ -34,7 +34,7 @@ async def build_fixture(
         timing: Timing | None = None,
         heard: bool = True,
         **kwargs: Any,
-    ) -> Link:
+    ) -> ClientHarness:
         peripheral = await bluetooth_env.add_battery(
             battery or ScriptedBattery(), **kwargs
         )
@@ -50,22 +50,24 @@ async def build_fixture(
         )
         if heard:
             await bluetooth_env.heard(ADDRESS)
-        return Link(bluetooth_env, fast_clock, peripheral, adapter, client, losses)
+        return ClientHarness(
+            bluetooth_env, fast_clock, peripheral, adapter, client, losses
+        )
 
     return build
 
 
-@pytest.fixture(name="link")
-async def link_fixture(build: Build) -> AsyncGenerator[Link]:
+@pytest.fixture(name="harness")
+async def harness_fixture(build: Build) -> AsyncGenerator[ClientHarness]:
     """Return a client that is not connected yet; afterwards it disconnects."""
-    link = await build()
-    yield link
-    await link.client.disconnect()
-    await link.assert_free()
+    harness = await build()
+    yield harness
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 @pytest.fixture(name="connected")
-async def connected_fixture(link: Link) -> Link:
+async def connected_fixture(harness: ClientHarness) -> ClientHarness:
     """Return a connected client."""
-    await link.client.connect()
-    return link
+    await harness.client.connect()
+    return harness

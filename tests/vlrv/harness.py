@@ -54,7 +54,7 @@ class ScriptedBattery(SimulatedBattery):
 
 
 @dataclass
-class Link:
+class ClientHarness:
     """A battery, an adapter that hears it, and a client."""
 
     bluetooth_env: BluetoothEnvironment
@@ -117,7 +117,7 @@ class Link:
         await self.assert_free()
 
 
-type Build = Callable[..., Coroutine[Any, Any, Link]]
+type Build = Callable[..., Coroutine[Any, Any, ClientHarness]]
 
 
 def start[T](work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -19,7 +19,7 @@ from .harness import (
     STATUS_39,
     STATUS_41,
     Build,
-    Link,
+    ClientHarness,
     cancel,
     start,
 )
@@ -55,23 +55,23 @@ async def test_write_for_another_connection_is_not_sent(
     build: Build, again: bool
 ) -> None:
     """It is based on what was read there; another battery may have another list."""
-    link = await build(timing=Timing(min_write_interval=5.0))
-    await link.client.connect()
-    await link.client.read_status()
-    write = start(link.client.write_setting(set_module_id(7)))
+    harness = await build(timing=Timing(min_write_interval=5.0))
+    await harness.client.connect()
+    await harness.client.read_status()
+    write = start(harness.client.write_setting(set_module_id(7)))
     await asyncio.sleep(1)
-    await link.client.disconnect()
+    await harness.client.disconnect()
     if again:
-        await link.client.connect()
-        link.assert_held()
+        await harness.client.connect()
+        harness.assert_held()
     with pytest.raises(NotSentError):
         await write
-    assert set_module_id(7) not in link.sent
-    await link.client.connect()
-    await link.client.write_setting(set_module_id(7))
-    assert link.sent[-1] == set_module_id(7)
-    await link.client.disconnect()
-    await link.assert_free()
+    assert set_module_id(7) not in harness.sent
+    await harness.client.connect()
+    await harness.client.write_setting(set_module_id(7))
+    assert harness.sent[-1] == set_module_id(7)
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -79,27 +79,29 @@ async def test_write_without_an_answer_ends_the_connection(
     build: Build, cancelled: bool
 ) -> None:
     """A reply does not name the value it confirms: none may arrive late."""
-    link = await build()
-    await link.client.connect()
-    link.peripheral.faults.late = 1
-    link.peripheral.faults.late_by = 2.6
-    write = start(link.client.write_setting(set_module_id(7)))
+    harness = await build()
+    await harness.client.connect()
+    harness.peripheral.faults.late = 1
+    harness.peripheral.faults.late_by = 2.6
+    write = start(harness.client.write_setting(set_module_id(7)))
     if cancelled:
         await asyncio.sleep(1.9)
         await cancel(write)
     else:
         with pytest.raises(NoAnswerError):
             await write
-    await link.assert_free()
-    await link.client.connect()
-    link.peripheral.faults.drop = 1
+    await harness.assert_free()
+    await harness.client.connect()
+    harness.peripheral.faults.drop = 1
     with pytest.raises(NoAnswerError):
-        await link.client.write_setting(set_module_id(8))
-    assert link.sent == [set_module_id(7), set_module_id(8)]
-    await link.assert_usable()
+        await harness.client.write_setting(set_module_id(8))
+    assert harness.sent == [set_module_id(7), set_module_id(8)]
+    await harness.assert_usable()
 
 
-async def test_write_that_is_refused_keeps_the_connection(connected: Link) -> None:
+async def test_write_that_is_refused_keeps_the_connection(
+    connected: ClientHarness,
+) -> None:
     """It was answered."""
     connected.battery.script[set_module_id(7)] = [settings_frame(7, b"\x01")]
     with pytest.raises(RefusedError):
@@ -110,43 +112,45 @@ async def test_write_that_is_refused_keeps_the_connection(connected: Link) -> No
 # Being cancelled
 
 
-async def test_connect_cancelled_at_any_time_leaves_nothing(link: Link) -> None:
+async def test_connect_cancelled_at_any_time_leaves_nothing(
+    harness: ClientHarness,
+) -> None:
     """F8: wherever on its way it is cancelled, every 20 ms of it."""
-    link.bluetooth_env.medium.connection_interval = 0.05
+    harness.bluetooth_env.medium.connection_interval = 0.05
     steps = 0
     for steps in range(1, 500):
-        await link.bluetooth_env.heard(ADDRESS, after=link.clock.now)
-        connecting = start(link.client.connect())
+        await harness.bluetooth_env.heard(ADDRESS, after=harness.clock.now)
+        connecting = start(harness.client.connect())
         await asyncio.sleep(0.02 * steps)
         if connecting.done():
             break
         await cancel(connecting)
         await asyncio.sleep(0.5)
-        await link.assert_free()
+        await harness.assert_free()
     await connecting
     assert steps > 10
-    link.assert_held()
-    await link.assert_usable()
+    harness.assert_held()
+    await harness.assert_usable()
 
 
 async def test_connect_cancelled_between_any_two_steps_leaves_nothing(
-    link: Link, monkeypatch: pytest.MonkeyPatch
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F8: after any turn of the event loop, where no time passes."""
     linked = asyncio.Event()
-    on_connected = link.peripheral._on_connected
+    on_connected = harness.peripheral._on_connected
 
     def tell(connection: Connection) -> None:
         on_connected(connection)
         linked.set()
 
-    monkeypatch.setattr(link.peripheral, "_on_connected", tell)
-    await link.peripheral.stop()
-    await link.peripheral.start()
+    monkeypatch.setattr(harness.peripheral, "_on_connected", tell)
+    await harness.peripheral.stop()
+    await harness.peripheral.start()
     turns = 0
     for turns in range(0, 3000, 5):
         linked.clear()
-        connecting = start(link.client.connect())
+        connecting = start(harness.client.connect())
         await linked.wait()
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -154,31 +158,31 @@ async def test_connect_cancelled_between_any_two_steps_leaves_nothing(
             break
         connecting.cancel()
         await asyncio.gather(connecting, return_exceptions=True)
-        await link.assert_free()
+        await harness.assert_free()
     await connecting
     assert turns > 50
-    await link.client.disconnect()
-    await link.assert_usable()
+    await harness.client.disconnect()
+    await harness.assert_usable()
 
 
 async def test_request_that_is_cancelled_leaves_the_connection_usable(
     build: Build,
 ) -> None:
     """F8: before the write, while waiting, between two tries."""
-    link = await build(reply_latency=1.0)
+    harness = await build(reply_latency=1.0)
     for after in (0.0, 0.05, 0.2, 0.5, 1.2, 2.5, 3.0):
-        await link.client.connect()
-        link.peripheral.faults.drop = 1
-        reading = start(link.client.read_status())
+        await harness.client.connect()
+        harness.peripheral.faults.drop = 1
+        reading = start(harness.client.read_status())
         await asyncio.sleep(after)
         await cancel(reading)
-        link.assert_held()
-        link.peripheral.faults.clear()
-        assert (await link.client.read_identity()).firmware == "Z01T20"
-        assert (await link.client.read_status()).cell_count == 8
-        await link.client.disconnect()
-        await link.assert_free()
-    for earlier, later in pairwise(link.times):
+        harness.assert_held()
+        harness.peripheral.faults.clear()
+        assert (await harness.client.read_identity()).firmware == "Z01T20"
+        assert (await harness.client.read_status()).cell_count == 8
+        await harness.client.disconnect()
+        await harness.assert_free()
+    for earlier, later in pairwise(harness.times):
         assert later - earlier >= 0.15 - GRACE
 
 
@@ -186,18 +190,18 @@ async def test_answer_to_a_cancelled_request_is_discarded(
     build: Build,
 ) -> None:
     """F2: it arrives while something else is asked."""
-    link = await build(reply_latency=1.0)
-    await link.client.connect()
-    reading = start(link.client.read_status())
+    harness = await build(reply_latency=1.0)
+    await harness.client.connect()
+    reading = start(harness.client.read_status())
     await asyncio.sleep(0.5)
     await cancel(reading)
-    assert (await link.client.read_identity()).firmware == "Z01T20"
-    assert link.client.counters.late_replies == 1
-    await link.client.disconnect()
+    assert (await harness.client.read_identity()).firmware == "Z01T20"
+    assert harness.client.counters.late_replies == 1
+    await harness.client.disconnect()
 
 
 async def test_status_with_secondary_number_out_of_range_is_read_and_counted(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """State of health of 102 %: one number is unknown, no other one is lost."""
     connected.battery.script[STATUS_41] = [frame({23: 102}), frame({23: 103}), frame()]
@@ -209,11 +213,11 @@ async def test_status_with_secondary_number_out_of_range_is_read_and_counted(
 
 
 async def test_client_from_device_connects_inside_the_context_only(
-    link: Link,
+    harness: ClientHarness,
 ) -> None:
     """As a script uses it: with the device of a scan, and with another one later."""
     device = bluetooth.async_ble_device_from_address(
-        link.bluetooth_env.hass, ADDRESS, True
+        harness.bluetooth_env.hass, ADDRESS, True
     )
     assert device is not None
     unknown = BLEDevice("A4:C1:37:00:00:99", "ZT-99", device.details)
@@ -228,32 +232,32 @@ async def test_client_from_device_connects_inside_the_context_only(
             (await client.read_status()).state_of_charge,
         )
     assert not client.is_connected
-    await link.assert_free()
+    await harness.assert_free()
     with pytest.raises(ZeroDivisionError):
         async with client:
             raise ZeroDivisionError
-    await link.assert_free()
+    await harness.assert_free()
 
 
 async def test_request_cancelled_while_waiting_does_not_affect_the_current_one(
     build: Build,
 ) -> None:
     """The one in front is answered as usual."""
-    link = await build(reply_latency=1.0)
-    await link.client.connect()
+    harness = await build(reply_latency=1.0)
+    await harness.client.connect()
     first, second = (
-        start(link.client.read_status()),
-        start(link.client.read_identity()),
+        start(harness.client.read_status()),
+        start(harness.client.read_identity()),
     )
     await asyncio.sleep(0.5)
     await cancel(second)
     assert (await first).cell_count == 8
-    assert link.sent == [STATUS_41]
-    await link.client.disconnect()
+    assert harness.sent == [STATUS_41]
+    await harness.client.disconnect()
 
 
 async def test_disconnect_that_is_cancelled_leaves_no_slot_taken(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """F8: the adapter has been told already."""
     connected.bluetooth_env.medium.connection_interval = 0.05
@@ -271,36 +275,38 @@ async def test_disconnect_that_is_cancelled_leaves_no_slot_taken(
 # ProbeResult
 
 
-async def test_probe_of_a_battery_returns_values_and_disconnects(link: Link) -> None:
+async def test_probe_of_a_battery_returns_values_and_disconnects(
+    harness: ClientHarness,
+) -> None:
     """F10: what it reports, who it is."""
-    proof = await probe(link.client)
+    proof = await probe(harness.client)
     assert proof == ProbeResult(
         proof.status, Identity("TC-8S100-V1.0", "Z01T20", "2024-01-11")
     )
-    assert proof.status.frame == status_reply(link.battery.registers(0, 41))
-    assert link.sent == [STATUS_41, IDENTITY]
-    assert link.peripheral.connections == 1
-    await link.assert_free()
+    assert proof.status.frame == status_reply(harness.battery.registers(0, 41))
+    assert harness.sent == [STATUS_41, IDENTITY]
+    assert harness.peripheral.connections == 1
+    await harness.assert_free()
 
 
 @pytest.mark.parametrize("reply", [None, build_reply(b"\x01\x83\x02")])
 async def test_probe_without_an_identity_succeeds(
-    link: Link, reply: bytes | None
+    harness: ClientHarness, reply: bytes | None
 ) -> None:
     """Valid values are proof enough."""
-    link.battery.script[IDENTITY] = [reply]
-    proof = await probe(link.client)
+    harness.battery.script[IDENTITY] = [reply]
+    proof = await probe(harness.client)
     assert proof.identity is None
     assert proof.status.cell_count == 8
-    await link.assert_free()
+    await harness.assert_free()
 
 
-async def test_probe_with_one_invalid_sample_asks_again(link: Link) -> None:
+async def test_probe_with_one_invalid_sample_asks_again(harness: ClientHarness) -> None:
     """A second one is asked for."""
-    link.battery.script[STATUS_41] = [status_reply([0] * 41), frame(current=2.5)]
-    proof = await probe(link.client)
+    harness.battery.script[STATUS_41] = [status_reply([0] * 41), frame(current=2.5)]
+    proof = await probe(harness.client)
     assert proof.status.current == 2.5
-    await link.assert_free()
+    await harness.assert_free()
 
 
 @pytest.mark.parametrize(
@@ -319,15 +325,17 @@ async def test_probe_with_one_invalid_sample_asks_again(link: Link) -> None:
     ],
 )
 async def test_probe_that_fails_disconnects(
-    link: Link, script: dict[bytes, list[bytes | None]], error: type[VlrvError]
+    harness: ClientHarness,
+    script: dict[bytes, list[bytes | None]],
+    error: type[VlrvError],
 ) -> None:
     """F8, F10: with an error that says why."""
-    link.battery.script.update(script)
+    harness.battery.script.update(script)
     with pytest.raises(error):
-        await probe(link.client)
-    await link.assert_free()
-    link.battery.script.clear()
-    await link.assert_usable()
+        await probe(harness.client)
+    await harness.assert_free()
+    harness.battery.script.clear()
+    await harness.assert_usable()
 
 
 @pytest.mark.parametrize(
@@ -343,37 +351,37 @@ async def test_probe_that_fails_disconnects(
     ],
 )
 async def test_probe_on_a_bad_connection_leaves_nothing(
-    link: Link, fault: str, error: type[VlrvError]
+    harness: ClientHarness, fault: str, error: type[VlrvError]
 ) -> None:
     """F8: every failing path ends without a connection."""
-    setattr(link.peripheral.faults, fault, FOREVER)
+    setattr(harness.peripheral.faults, fault, FOREVER)
     with pytest.raises(error):
-        await probe(link.client)
-    await link.assert_free()
-    await link.assert_usable()
+        await probe(harness.client)
+    await harness.assert_free()
+    await harness.assert_usable()
 
 
 async def test_probe_of_a_foreign_battery_fails(build: Build) -> None:
     """F10: politely; it is asked nothing."""
-    link = await build(profile="jbd")
+    harness = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
-        await probe(link.client)
-    assert link.sent == []
-    await link.assert_free()
+        await probe(harness.client)
+    assert harness.sent == []
+    await harness.assert_free()
 
 
 async def test_probe_that_is_cancelled_leaves_nothing(build: Build) -> None:
     """F8: the user closes the window."""
-    link = await build(reply_latency=1.0)
-    link.bluetooth_env.medium.connection_interval = 0.02
+    harness = await build(reply_latency=1.0)
+    harness.bluetooth_env.medium.connection_interval = 0.02
     for after in (0.0, 0.1, 0.3, 0.6, 1.0, 1.5, 2.0):
-        proving = start(probe(link.client))
+        proving = start(probe(harness.client))
         await asyncio.sleep(after)
         await cancel(proving)
         await asyncio.sleep(0.5)
-        await link.assert_free()
-    link.peripheral.reply_latency = 0
-    await link.assert_usable()
+        await harness.assert_free()
+    harness.peripheral.reply_latency = 0
+    await harness.assert_usable()
 
 
 # Errors
@@ -399,7 +407,7 @@ def test_errors_have_one_base_class() -> None:
 
 
 async def test_transfer_on_another_connection_ends(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """Another one may lead to a battery that has restarted."""
     connected.battery.firmware_receiver = FirmwareReceiver()

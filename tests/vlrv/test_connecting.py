@@ -12,7 +12,15 @@ from bleak.exc import BleakError
 import bleak_retry_connector
 import pytest
 
-from .harness import ADDRESS, STATUS_39, STATUS_41, Build, Link, ScriptedBattery, start
+from .harness import (
+    ADDRESS,
+    STATUS_39,
+    STATUS_41,
+    Build,
+    ClientHarness,
+    ScriptedBattery,
+    start,
+)
 from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,
@@ -39,18 +47,18 @@ async def test_status_of_both_generations_is_read(
     build: Build, generation: int, request_bytes: bytes
 ) -> None:
     """Services 0x1000 and 0x1006; 39 registers of the older, 41 of the newer."""
-    link = await build(ScriptedBattery(generation=generation))
-    await link.client.connect()
-    link.assert_held()
-    status = await link.client.read_status()
-    assert link.sent == [request_bytes]
-    assert status.cells == tuple(link.battery.reported().millivolts)
+    harness = await build(ScriptedBattery(generation=generation))
+    await harness.client.connect()
+    harness.assert_held()
+    status = await harness.client.read_status()
+    assert harness.sent == [request_bytes]
+    assert status.cells == tuple(harness.battery.reported().millivolts)
     assert len(status.registers) == (39 if generation == 1 else 41)
-    assert await link.client.read_identity() == Identity(
+    assert await harness.client.read_identity() == Identity(
         "TC-8S100-V1.0", "Z01T20", "2024-01-11"
     )
-    await link.client.disconnect()
-    await link.assert_free()
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 def test_generation_is_detected_by_its_service() -> None:
@@ -65,120 +73,124 @@ def test_generation_is_detected_by_its_service() -> None:
     assert shorts == [(0x1006, 0x1008, 0x1007), (0x1000, 0x1001, 0x1002)]
 
 
-async def test_connect_twice_makes_one_connection(link: Link) -> None:
+async def test_connect_twice_makes_one_connection(harness: ClientHarness) -> None:
     """Also when both calls come at once."""
-    await asyncio.gather(link.client.connect(), link.client.connect())
-    await link.client.connect()
-    assert link.client.counters.connects == 1
-    assert link.peripheral.connections == 1
-    link.assert_held()
+    await asyncio.gather(harness.client.connect(), harness.client.connect())
+    await harness.client.connect()
+    assert harness.client.counters.connects == 1
+    assert harness.peripheral.connections == 1
+    harness.assert_held()
 
 
 async def test_connect_out_of_range_is_not_reachable(build: Build) -> None:
     """At once, without an attempt."""
-    link = await build(start=False, heard=False)
-    before = link.clock.now
+    harness = await build(start=False, heard=False)
+    before = harness.clock.now
     with pytest.raises(NotReachableError):
-        await link.client.connect()
-    assert link.clock.now == before
-    await link.assert_free()
+        await harness.client.connect()
+    assert harness.clock.now == before
+    await harness.assert_free()
 
 
-async def test_connect_to_an_absent_battery_fails_in_time(link: Link) -> None:
+async def test_connect_to_an_absent_battery_fails_in_time(
+    harness: ClientHarness,
+) -> None:
     """Its advertisement is recent: 40 s at most, and a little to clean up."""
-    await link.peripheral.silence()
-    before = link.clock.now
+    await harness.peripheral.silence()
+    before = harness.clock.now
     with pytest.raises(NotReachableError):
-        await link.client.connect()
-    assert 10 < link.clock.now - before < 46
-    await link.assert_free()
-    await link.peripheral.advertise()
-    await link.assert_usable()
+        await harness.client.connect()
+    assert 10 < harness.clock.now - before < 46
+    await harness.assert_free()
+    await harness.peripheral.advertise()
+    await harness.assert_usable()
 
 
-async def test_connect_that_is_refused_is_not_reachable(link: Link) -> None:
+async def test_connect_that_is_refused_is_not_reachable(harness: ClientHarness) -> None:
     """The battery advertises, and takes no adapter."""
-    link.peripheral.faults.refuse_connection = FOREVER
-    before = link.clock.now
+    harness.peripheral.faults.refuse_connection = FOREVER
+    before = harness.clock.now
     with pytest.raises(NotReachableError):
-        await link.client.connect()
-    assert link.clock.now - before < 46
-    await link.assert_free()
-    await link.assert_usable()
+        await harness.client.connect()
+    assert harness.clock.now - before < 46
+    await harness.assert_free()
+    await harness.assert_usable()
 
 
-async def test_connect_that_is_refused_once_is_repeated(link: Link) -> None:
+async def test_connect_that_is_refused_once_is_repeated(harness: ClientHarness) -> None:
     """One call, two attempts."""
-    link.peripheral.faults.refuse_connection = 1
-    await link.client.connect()
-    link.assert_held()
+    harness.peripheral.faults.refuse_connection = 1
+    await harness.client.connect()
+    harness.assert_held()
 
 
 async def test_connect_to_a_battery_held_by_a_phone_is_not_reachable(
-    link: Link,
+    harness: ClientHarness,
 ) -> None:
     """It accepts one connection only, and the user's app has it."""
-    await link.peripheral.occupy()
+    await harness.peripheral.occupy()
     with pytest.raises(NotReachableError):
-        await link.client.connect()
-    link.assert_no_slot()
-    await link.peripheral.vacate()
-    await link.assert_usable()
+        await harness.client.connect()
+    harness.assert_no_slot()
+    await harness.peripheral.vacate()
+    await harness.assert_usable()
 
 
-async def test_connect_over_a_full_adapter_has_its_own_error(link: Link) -> None:
+async def test_connect_over_a_full_adapter_has_its_own_error(
+    harness: ClientHarness,
+) -> None:
     """A user can do something about it."""
-    link.adapter.faults.out_of_slots = True
-    before = link.clock.now
+    harness.adapter.faults.out_of_slots = True
+    before = harness.clock.now
     with pytest.raises(NoSlotError):
-        await link.client.connect()
-    assert link.clock.now - before < 46
-    assert link.peripheral.connections == 0
-    assert link.adapter.connections == {}
-    await link.assert_usable()
+        await harness.client.connect()
+    assert harness.clock.now - before < 46
+    assert harness.peripheral.connections == 0
+    assert harness.adapter.connections == {}
+    await harness.assert_usable()
 
 
-async def test_connect_with_repeated_losses_is_an_error(link: Link) -> None:
+async def test_connect_with_repeated_losses_is_an_error(harness: ClientHarness) -> None:
     """F7: bounded, and nothing is held."""
-    link.peripheral.faults.disconnect_on_connect = FOREVER
-    before = link.clock.now
+    harness.peripheral.faults.disconnect_on_connect = FOREVER
+    before = harness.clock.now
     with pytest.raises((NotReachableError, ConnectionLostError)):
-        await link.client.connect()
-    assert link.clock.now - before < 46
-    await link.assert_free()
-    assert link.losses == []
-    await link.assert_usable()
+        await harness.client.connect()
+    assert harness.clock.now - before < 46
+    await harness.assert_free()
+    assert harness.losses == []
+    await harness.assert_usable()
 
 
 @pytest.mark.parametrize("fault", ["refuse_subscription", "disconnect_on_subscribe"])
 async def test_subscription_that_fails_leaves_no_connection(
-    link: Link, fault: str
+    harness: ClientHarness, fault: str
 ) -> None:
     """F7, F8: a connection without notifications is useless."""
-    setattr(link.peripheral.faults, fault, FOREVER)
+    setattr(harness.peripheral.faults, fault, FOREVER)
     with pytest.raises(ConnectionLostError):
-        await link.client.connect()
-    await link.assert_free()
-    assert link.losses == []
-    assert link.client.counters.connects == 0
-    await link.assert_usable()
+        await harness.client.connect()
+    await harness.assert_free()
+    assert harness.losses == []
+    assert harness.client.counters.connects == 0
+    await harness.assert_usable()
 
 
-async def test_subscription_without_an_answer_times_out(link: Link) -> None:
+async def test_subscription_without_an_answer_times_out(harness: ClientHarness) -> None:
     """F7: after 10 s, and without a connection."""
     # ATT write requests, behind the headers of L2CAP.
-    link.bluetooth_env.medium.lose = lambda _sender, pdu: pdu[4] == 0x12
-    before = link.clock.now
+    harness.bluetooth_env.medium.lose = lambda _sender, pdu: pdu[4] == 0x12
+    before = harness.clock.now
     with pytest.raises(ConnectionLostError):
-        await link.client.connect()
-    assert 10 <= link.clock.now - before < 12
-    await link.assert_free()
-    link.bluetooth_env.medium.lose = None
-    await link.assert_usable()
+        await harness.client.connect()
+    assert 10 <= harness.clock.now - before < 12
+    await harness.assert_free()
+    harness.bluetooth_env.medium.lose = None
+    await harness.assert_usable()
 
 
 async def test_connection_lost_right_after_subscribing_is_reported(
-    link: Link, monkeypatch: pytest.MonkeyPatch
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: the callback of the loss may be called before it is awaited."""
     subscribe = VirtualClient.start_notify
@@ -187,45 +199,45 @@ async def test_connection_lost_right_after_subscribing_is_reported(
         self: VirtualClient, *args: Any, **kwargs: Any
     ) -> None:
         await subscribe(self, *args, **kwargs)
-        link.peripheral.drop_connection()
+        harness.peripheral.drop_connection()
         await asyncio.sleep(0.01)
 
     with monkeypatch.context() as patch:
         patch.setattr(VirtualClient, "start_notify", subscribe_and_lose)
         with pytest.raises(ConnectionLostError):
-            await link.client.connect()
-    await link.assert_free()
-    await link.assert_usable()
+            await harness.client.connect()
+    await harness.assert_free()
+    await harness.assert_usable()
 
 
 async def test_connection_lost_before_service_discovery_is_reported(
-    link: Link, monkeypatch: pytest.MonkeyPatch
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: bleak then says that there are none."""
     establish = bleak_retry_connector.establish_connection
 
     async def establish_and_lose(*args: Any, **kwargs: Any) -> BleakClient:
         client: BleakClient = await establish(*args, **kwargs)
-        link.peripheral.drop_connection()
+        harness.peripheral.drop_connection()
         await asyncio.sleep(0.01)
         return client
 
     with monkeypatch.context() as patch:
         patch.setattr(bleak_retry_connector, "establish_connection", establish_and_lose)
         with pytest.raises(VlrvError) as raised:
-            await link.client.connect()
+            await harness.client.connect()
     assert not isinstance(raised.value, NotVlrvError)
-    await link.assert_free()
-    await link.assert_usable()
+    await harness.assert_free()
+    await harness.assert_usable()
 
 
 async def test_foreign_battery_is_refused(build: Build) -> None:
     """F10: a JBD pack advertises the same; only its services tell."""
-    link = await build(profile="jbd")
+    harness = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
-        await link.client.connect()
-    await link.assert_free()
-    assert link.sent == []
+        await harness.client.connect()
+    await harness.assert_free()
+    assert harness.sent == []
 
 
 async def test_service_without_its_characteristics_is_foreign(
@@ -234,33 +246,33 @@ async def test_service_without_its_characteristics_is_foreign(
     """F10: the service alone proves nothing, and is written nothing to."""
     odd = replace(PROFILES["v2"], write=0x1009)
     monkeypatch.setitem(PROFILES, "odd", odd)
-    link = await build(profile="odd")
+    harness = await build(profile="odd")
     with pytest.raises(NotVlrvError):
-        await link.client.connect()
-    await link.assert_free()
-    assert link.sent == []
+        await harness.client.connect()
+    await harness.assert_free()
+    assert harness.sent == []
 
 
 async def test_services_in_an_outdated_cache_are_cleared_once(
     build: Build, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """F7: what the adapter remembers of the device may be out of date."""
-    link = await build(profile="jbd")
+    harness = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
-        await link.client.connect()
-    assert ADDRESS in link.adapter.gatt_cache
-    await link.peripheral.stop()
-    link.peripheral = await bluetooth_env.add_battery(ScriptedBattery())
-    await link.client.connect()
-    link.assert_held()
-    assert link.peripheral.connections == 2
-    await link.client.disconnect()
+        await harness.client.connect()
+    assert ADDRESS in harness.adapter.gatt_cache
+    await harness.peripheral.stop()
+    harness.peripheral = await bluetooth_env.add_battery(ScriptedBattery())
+    await harness.client.connect()
+    harness.assert_held()
+    assert harness.peripheral.connections == 2
+    await harness.client.disconnect()
     # What is remembered now is right.
-    await link.client.connect()
-    assert link.peripheral.connections == 3
-    assert (await link.client.read_status()).cell_count == 8
-    await link.client.disconnect()
-    await link.assert_free()
+    await harness.client.connect()
+    assert harness.peripheral.connections == 3
+    assert (await harness.client.read_status()).cell_count == 8
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 async def test_services_of_the_same_kind_are_told_apart(
@@ -276,16 +288,16 @@ async def test_services_of_the_same_kind_are_told_apart(
         services.add_service(BleakGATTService(None, 0x4000, GATT_PROFILES[0].service))
 
     monkeypatch.setattr(VirtualClient, "_discover", twice)
-    link = await build()
-    await link.client.connect()
-    assert (await link.client.read_status()).cell_count == 8
-    await link.client.disconnect()
-    await link.assert_free()
+    harness = await build()
+    await harness.client.connect()
+    assert (await harness.client.read_status()).cell_count == 8
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 @pytest.mark.parametrize("fault", ["refuse_subscription", ""])
 async def test_cache_that_is_never_cleared_times_out(
-    link: Link, monkeypatch: pytest.MonkeyPatch, fault: str
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """F7: others wait for their turn to connect meanwhile."""
 
@@ -294,20 +306,20 @@ async def test_cache_that_is_never_cleared_times_out(
         return True
 
     monkeypatch.setattr(VirtualClient, "clear_cache", never)
-    before = link.clock.now
+    before = harness.clock.now
     if fault:
-        link.peripheral.faults.refuse_subscription = 1
+        harness.peripheral.faults.refuse_subscription = 1
         with pytest.raises(ConnectionLostError):
-            await link.client.connect()
+            await harness.client.connect()
     else:
-        await link.client.connect()
-        await link.client.disconnect(clear_service_cache=True)
-    assert link.clock.now - before < 10
-    await link.assert_free()
+        await harness.client.connect()
+        await harness.client.disconnect(clear_service_cache=True)
+    assert harness.clock.now - before < 10
+    await harness.assert_free()
 
 
 async def test_disconnect_cancels_a_connection_that_waits_its_turn(
-    connected: Link, monkeypatch: pytest.MonkeyPatch
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F8: it must not be made first, which takes up to 40 s, and ended then."""
     disconnect = VirtualClient.disconnect
@@ -335,7 +347,7 @@ async def test_disconnect_cancels_a_connection_that_waits_its_turn(
 
 @pytest.mark.parametrize("fault", ["disconnect_on_write", "disconnect_in_reply"])
 async def test_connection_lost_during_a_request_ends_it_at_once(
-    connected: Link, fault: str
+    connected: ClientHarness, fault: str
 ) -> None:
     """F7: not after the timeout, and not asked again."""
     setattr(connected.peripheral.faults, fault, 1)
@@ -350,7 +362,9 @@ async def test_connection_lost_during_a_request_ends_it_at_once(
     await connected.assert_usable()
 
 
-async def test_connection_lost_between_requests_is_reported(connected: Link) -> None:
+async def test_connection_lost_between_requests_is_reported(
+    connected: ClientHarness,
+) -> None:
     """Once; later requests raise that there is no connection."""
     await connected.client.read_status()
     connected.peripheral.drop_connection()
@@ -365,22 +379,22 @@ async def test_connection_lost_between_requests_is_reported(connected: Link) -> 
 
 async def test_requests_that_wait_fail_with_the_connection(build: Build) -> None:
     """F7: none of them hangs, none is sent."""
-    link = await build(reply_latency=1.0)
-    await link.client.connect()
-    calls = [start(link.client.read_status()) for _ in range(3)]
+    harness = await build(reply_latency=1.0)
+    await harness.client.connect()
+    calls = [start(harness.client.read_status()) for _ in range(3)]
     await asyncio.sleep(0.5)
-    link.peripheral.drop_connection()
+    harness.peripheral.drop_connection()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [
         ConnectionLostError,
         NotSentError,
         NotSentError,
     ]
-    assert link.sent == [STATUS_41]
-    await link.assert_free()
+    assert harness.sent == [STATUS_41]
+    await harness.assert_free()
 
 
-async def test_disconnect_is_not_reported_as_a_loss(connected: Link) -> None:
+async def test_disconnect_is_not_reported_as_a_loss(connected: ClientHarness) -> None:
     """The caller knows."""
     await connected.client.disconnect()
     await asyncio.sleep(1)
@@ -390,22 +404,22 @@ async def test_disconnect_is_not_reported_as_a_loss(connected: Link) -> None:
 
 async def test_disconnect_during_a_request_ends_it(build: Build) -> None:
     """At once; the call does not wait for its timeout."""
-    link = await build(reply_latency=1.0)
-    await link.client.connect()
-    call = start(link.client.read_status())
+    harness = await build(reply_latency=1.0)
+    await harness.client.connect()
+    call = start(harness.client.read_status())
     await asyncio.sleep(0.5)
-    before = link.clock.now
-    await link.client.disconnect()
+    before = harness.clock.now
+    await harness.client.disconnect()
     with pytest.raises(ConnectionLostError):
         await call
-    assert link.clock.now - before < 0.1
-    await link.assert_free()
-    link.peripheral.reply_latency = 0
-    await link.assert_usable()
+    assert harness.clock.now - before < 0.1
+    await harness.assert_free()
+    harness.peripheral.reply_latency = 0
+    await harness.assert_usable()
 
 
 async def test_write_that_fails_is_a_lost_connection(
-    connected: Link, monkeypatch: pytest.MonkeyPatch
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Errors of bleak stay inside."""
 
@@ -420,7 +434,7 @@ async def test_write_that_fails_is_a_lost_connection(
 
 
 async def test_write_that_hangs_is_no_answer(
-    connected: Link, monkeypatch: pytest.MonkeyPatch
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: bounded like any other request."""
 
@@ -436,20 +450,22 @@ async def test_write_that_hangs_is_no_answer(
     await connected.assert_usable()
 
 
-# Letting go
+# Disconnecting
 
 
-async def test_disconnect_without_a_connection_does_nothing(link: Link) -> None:
+async def test_disconnect_without_a_connection_does_nothing(
+    harness: ClientHarness,
+) -> None:
     """Never connected, and twice in a row."""
-    await link.client.disconnect()
-    await link.client.connect()
-    await link.client.disconnect()
-    await link.client.disconnect()
-    await link.assert_free()
+    await harness.client.disconnect()
+    await harness.client.connect()
+    await harness.client.disconnect()
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 async def test_disconnect_never_raises(
-    link: Link, monkeypatch: pytest.MonkeyPatch
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the adapter reports."""
     disconnect = VirtualClient.disconnect
@@ -465,17 +481,17 @@ async def test_disconnect_never_raises(
             await disconnect(self)
             raise error
 
-        await link.client.connect()
+        await harness.client.connect()
         with monkeypatch.context() as patch:
             patch.setattr(VirtualClient, "disconnect", fail)
-            await link.client.disconnect()
+            await harness.client.disconnect()
         assert len(asked) == 1
-        await link.assert_free()
-    await link.assert_usable()
+        await harness.assert_free()
+    await harness.assert_usable()
 
 
 async def test_disconnect_without_an_answer_times_out(
-    connected: Link, monkeypatch: pytest.MonkeyPatch
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: 8 s, then the connection is left to its supervision timeout."""
 
@@ -494,45 +510,45 @@ async def test_disconnect_without_an_answer_times_out(
 
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3, 0.4])
 async def test_disconnect_while_connecting_cancels_the_attempt(
-    link: Link, after: float
+    harness: ClientHarness, after: float
 ) -> None:
     """F8: nothing is held afterwards, wherever on its way it was."""
-    link.bluetooth_env.medium.connection_interval = 0.05
-    connecting = start(link.client.connect())
+    harness.bluetooth_env.medium.connection_interval = 0.05
+    connecting = start(harness.client.connect())
     await asyncio.sleep(after)
     assert not connecting.done()
-    before = link.clock.now
-    await link.client.disconnect()
-    assert link.clock.now - before < 1
+    before = harness.clock.now
+    await harness.client.disconnect()
+    assert harness.clock.now - before < 1
     with pytest.raises(NotReachableError):
         await connecting
-    await link.assert_usable()
-    await link.client.disconnect()
-    await link.assert_free()
+    await harness.assert_usable()
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 async def test_disconnect_twice_while_connecting_cancels_the_attempt(
-    link: Link,
+    harness: ClientHarness,
 ) -> None:
     """F8: an unload and a stop may come together, also while it is given up."""
-    link.bluetooth_env.medium.connection_interval = 0.05
-    connecting = start(link.client.connect())
+    harness.bluetooth_env.medium.connection_interval = 0.05
+    connecting = start(harness.client.connect())
     await asyncio.sleep(0.3)
     assert not connecting.done()
-    letting_go = [start(link.client.disconnect())]
+    letting_go = [start(harness.client.disconnect())]
     while not letting_go[0].done():
         await asyncio.sleep(0)
-        letting_go.append(start(link.client.disconnect()))
+        letting_go.append(start(harness.client.disconnect()))
     await asyncio.gather(*letting_go)
     assert len(letting_go) > 3
     with pytest.raises(NotReachableError):
         await connecting
-    await link.assert_free()
+    await harness.assert_free()
 
 
 @pytest.mark.parametrize("error", [EOFError(), BrokenPipeError(), BleakError("gone")])
 async def test_error_of_a_stopped_bluetooth_service_is_a_lost_connection(
-    connected: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """F7: callers see the errors of this package, nothing else."""
 

@@ -1,4 +1,4 @@
-"""Only an image that its owner can have meant is sent, whole, once, step by step."""
+"""Only a valid image is sent: whole, once, step by step."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ SMALL = build_image("Z01T21", 3 * PACKAGE_SIZE + MIN_SIZE + 40)
 PACKAGES = 12  # of SMALL, the last one short
 
 
-class Link:
+class TransferHarness:
     """An exchange with a simulated battery that never waits, and what it carried."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class Link:
         self.before(request)
         reply = self.battery.handle(request)
         if self.battery.take_outage() is not None and reply is None:
-            raise ConnectionLostError("the link broke")
+            raise ConnectionLostError("the connection broke")
         if reply is None:
             raise NoAnswerError("no answer")
         return reply
@@ -113,9 +113,9 @@ class Link:
 
 
 @pytest.fixture
-def link() -> Link:
+def harness() -> TransferHarness:
     """Return a connection to a battery."""
-    return Link()
+    return TransferHarness()
 
 
 # Images
@@ -321,56 +321,58 @@ def test_firmware_reply_to_another_step_is_not_decoded(step: FirmwareStep) -> No
 
 @pytest.mark.parametrize(("component", "name"), [(BMS, "Z02T05"), (COMM, "Z01T20")])
 async def test_transfer_of_an_image_arrives_byte_by_byte(
-    link: Link, component: object, name: str
+    harness: TransferHarness, component: object, name: str
 ) -> None:
     """200 KiB in order, with progress from 0 to 99; the battery restarts with it."""
     image = check_image("ZTHV-M.bin", build_image("Z02T05"))
     image = replace(image, component=BMS if component is BMS else COMM)
-    await link.send(image)
+    await harness.send(image)
 
     assert image.size == 200 * 1024
-    assert bytes(link.receiver.received) == image.data
-    assert link.steps == [
+    assert bytes(harness.receiver.received) == image.data
+    assert harness.steps == [
         FirmwareStep.SYNC,
         FirmwareStep.START,
         *[FirmwareStep.WRITE] * 1600,
         FirmwareStep.FINISH_WRITE,
         FirmwareStep.FINISH,
     ]
-    assert link.progress == list(range(100))
-    assert link.battery.identity.firmware == "Z01T20"
-    link.battery.power_cycle()
-    assert link.receiver.installed == {image.component.key: image.data}
-    assert link.battery.identity.firmware == name
+    assert harness.progress == list(range(100))
+    assert harness.battery.identity.firmware == "Z01T20"
+    harness.battery.power_cycle()
+    assert harness.receiver.installed == {image.component.key: image.data}
+    assert harness.battery.identity.firmware == name
 
 
-async def test_transfer_has_a_short_last_package(link: Link) -> None:
+async def test_transfer_has_a_short_last_package(harness: TransferHarness) -> None:
     """No filler: the battery knows the length."""
-    await link.send(check_image(NAME, SMALL))
-    writes = [request for request in link.requests if request[1] == 3]
+    await harness.send(check_image(NAME, SMALL))
+    writes = [request for request in harness.requests if request[1] == 3]
     assert len(writes) == PACKAGES
     assert [request[5] for request in writes] == [128] * (PACKAGES - 1) + [40]
     assert writes[-1] == write_request(PACKAGES - 1, SMALL[-40:])
-    assert bytes(link.receiver.received) == SMALL
+    assert bytes(harness.receiver.received) == SMALL
 
 
-async def test_transfer_progress_stays_at_99_until_the_end(link: Link) -> None:
+async def test_transfer_progress_stays_at_99_until_the_end(
+    harness: TransferHarness,
+) -> None:
     """Each percentage once; the rest is the restart, as in the manual."""
     seen: list[tuple[int, int]] = []
-    link.before = lambda request: seen.append((request[1], link.progress[-1]))
-    await link.send(check_image(NAME, SMALL))
-    assert all(low < high for low, high in pairwise(link.progress))
-    assert link.progress[0] == 0
-    assert link.progress[-1] == PERCENT_WRITTEN == 99
+    harness.before = lambda request: seen.append((request[1], harness.progress[-1]))
+    await harness.send(check_image(NAME, SMALL))
+    assert all(low < high for low, high in pairwise(harness.progress))
+    assert harness.progress[0] == 0
+    assert harness.progress[-1] == PERCENT_WRITTEN == 99
     assert seen[:3] == [(1, 0), (2, 0), (3, 0)]
     assert seen[-2:] == [(4, 99), (5, 99)]
 
 
-async def test_transfer_with_slow_steps_succeeds(link: Link) -> None:
+async def test_transfer_with_slow_steps_succeeds(harness: TransferHarness) -> None:
     """Erasing, checking and finishing take a battery longer than answering."""
-    await link.send(check_image(NAME, SMALL))
-    assert link.timeouts[2] > link.timeouts[4] > link.timeouts[1]
-    assert link.timeouts[5] > link.timeouts[3]
+    await harness.send(check_image(NAME, SMALL))
+    assert harness.timeouts[2] > harness.timeouts[4] > harness.timeouts[1]
+    assert harness.timeouts[5] > harness.timeouts[3]
     assert RESTART_TYPICAL == 30
     assert RESTART_LIMIT == 60
 
@@ -379,15 +381,15 @@ async def test_transfer_with_slow_steps_succeeds(link: Link) -> None:
 @settings(max_examples=40, deadline=None, derandomize=True)
 async def test_transfer_of_any_image_arrives_intact(size: int, seed: int) -> None:
     """Of any size and content."""
-    link = Link()
+    harness = TransferHarness()
     image = check_image("ZTHV-C.bin", b"\0" + Random(seed).randbytes(size - 1))
-    await link.send(image)
-    assert bytes(link.receiver.received) == image.data
-    assert link.progress[0] == 0
-    assert link.progress[-1] == PERCENT_WRITTEN
-    assert all(low < high for low, high in pairwise(link.progress))
-    link.battery.power_cycle()
-    assert link.receiver.installed == {"comm": image.data}
+    await harness.send(image)
+    assert bytes(harness.receiver.received) == image.data
+    assert harness.progress[0] == 0
+    assert harness.progress[-1] == PERCENT_WRITTEN
+    assert all(low < high for low, high in pairwise(harness.progress))
+    harness.battery.power_cycle()
+    assert harness.receiver.installed == {"comm": image.data}
 
 
 # What stops it
@@ -401,10 +403,10 @@ def expected_steps(step: FirmwareStep, package: int | None) -> list[FirmwareStep
     return whole[: whole.index(step) + 1 + (package or 0)]
 
 
-async def failure(link: Link) -> FirmwareError:
+async def failure(harness: TransferHarness) -> FirmwareError:
     """Return how a transfer of the small image fails."""
     with pytest.raises(FirmwareError) as error:
-        await link.send(check_image(NAME, SMALL))
+        await harness.send(check_image(NAME, SMALL))
     assert isinstance(error.value, VlrvError)
     return error.value
 
@@ -441,34 +443,36 @@ FAILURES: Final[list[Failing]] = [
     ],
 )
 async def test_transfer_with_a_failure_stops_at_its_step(
-    link: Link, stop: Stop, failing: Failing
+    harness: TransferHarness, stop: Stop, failing: Failing
 ) -> None:
     """The error names it, and nothing is sent after it: least of all Finish."""
     step, package = stop
     kind, reason, code = failing
     if stop == (FirmwareStep.FINISH, None) and kind == "no_answer":
         reason = FirmwareFailure.CONNECTION_LOST  # it restarts without a word
-    faults: dict[Step, Fault] = link.receiver.faults
+    faults: dict[Step, Fault] = harness.receiver.faults
     faults[step.value] = Fault(kind, package or 0, code=0x2A)
 
-    error = await failure(link)
+    error = await failure(harness)
     assert (error.step, error.package) == stop
     assert (error.reason, error.code) == (reason, code)
-    assert link.steps == expected_steps(step, package)
-    assert (FirmwareStep.FINISH in link.steps) is (step is FirmwareStep.FINISH)
+    assert harness.steps == expected_steps(step, package)
+    assert (FirmwareStep.FINISH in harness.steps) is (step is FirmwareStep.FINISH)
     assert error.may_restart is (step is FirmwareStep.FINISH and kind != "refuse")
     # What was not finished is not started.
-    link.battery.power_cycle()
-    assert bool(link.receiver.installed) is error.may_restart
+    harness.battery.power_cycle()
+    assert bool(harness.receiver.installed) is error.may_restart
 
 
-async def test_transfer_without_a_bootloader_sends_only_sync(link: Link) -> None:
+async def test_transfer_without_a_bootloader_sends_only_sync(
+    harness: TransferHarness,
+) -> None:
     """Sync is sent once, and nothing else."""
-    link.battery.firmware_receiver = None
-    error = await failure(link)
+    harness.battery.firmware_receiver = None
+    error = await failure(harness)
     assert (error.step, error.reason) == (FirmwareStep.SYNC, FirmwareFailure.NO_ANSWER)
-    assert link.requests == [sync_request()]
-    assert link.progress == [0]
+    assert harness.requests == [sync_request()]
+    assert harness.progress == [0]
 
 
 async def test_transfer_with_a_success_and_an_error_code_fails() -> None:
@@ -486,64 +490,68 @@ async def test_transfer_with_a_success_and_an_error_code_fails() -> None:
     assert len(requests) == 1
 
 
-async def test_transfer_with_a_changed_image_is_refused(link: Link) -> None:
+async def test_transfer_with_a_changed_image_is_refused(
+    harness: TransferHarness,
+) -> None:
     """The battery compares the CRC-32 and refuses."""
 
     def spoil(request: bytes) -> None:
         if request[1] == 4:
-            link.receiver.received[700] ^= 1
+            harness.receiver.received[700] ^= 1
 
-    link.before = spoil
-    error = await failure(link)
+    harness.before = spoil
+    error = await failure(harness)
     assert error.step is FirmwareStep.FINISH_WRITE
     assert error.reason is FirmwareFailure.REFUSED
-    assert FirmwareStep.FINISH not in link.steps
+    assert FirmwareStep.FINISH not in harness.steps
 
 
 @pytest.mark.parametrize("sub_command", range(1, 6))
 async def test_transfer_that_is_cancelled_sends_nothing_more(
-    link: Link, sub_command: int
+    harness: TransferHarness, sub_command: int
 ) -> None:
     """At any step."""
     waiting = asyncio.Event()
 
     async def exchange(request: bytes, length: int, timeout: float) -> bytes:  # noqa: ASYNC109
         if request[1] == sub_command:
-            link.requests.append(request)
+            harness.requests.append(request)
             waiting.set()
             await asyncio.Event().wait()
-        return await link.exchange(request, length, timeout)
+        return await harness.exchange(request, length, timeout)
 
     task = asyncio.create_task(
-        transfer(exchange, check_image(NAME, SMALL), link.progress.append)
+        transfer(exchange, check_image(NAME, SMALL), harness.progress.append)
     )
     await waiting.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert link.requests[-1][1] == sub_command
+    assert harness.requests[-1][1] == sub_command
 
 
-async def test_transfer_after_a_failure_starts_from_the_beginning(link: Link) -> None:
+async def test_transfer_after_a_failure_starts_from_the_beginning(
+    harness: TransferHarness,
+) -> None:
     """No resuming: the next transfer begins with Sync and succeeds."""
-    link.receiver.faults["write"] = Fault("no_answer", package=4)
-    await failure(link)
-    link.receiver.faults.clear()
-    link.requests.clear()
-    await link.send(check_image(NAME, SMALL))
-    assert link.steps[0] is FirmwareStep.SYNC
-    assert bytes(link.receiver.received) == SMALL
+    harness.receiver.faults["write"] = Fault("no_answer", package=4)
+    await failure(harness)
+    harness.receiver.faults.clear()
+    harness.requests.clear()
+    await harness.send(check_image(NAME, SMALL))
+    assert harness.steps[0] is FirmwareStep.SYNC
+    assert bytes(harness.receiver.received) == SMALL
 
 
 @pytest.mark.parametrize("comes_back", ["old", "never"])
 async def test_transfer_to_a_battery_that_keeps_its_version_succeeds(
-    link: Link, comes_back: ComesBack
+    harness: TransferHarness, comes_back: ComesBack
 ) -> None:
     """Only the identity shows whether the new version runs."""
-    link.receiver.comes_back = comes_back
-    await link.send(check_image(NAME, SMALL))
-    link.battery.power_cycle()
-    assert link.battery.identity.firmware == "Z01T20"
+    harness.receiver.comes_back = comes_back
+    await harness.send(check_image(NAME, SMALL))
+    harness.battery.power_cycle()
+    assert harness.battery.identity.firmware == "Z01T20"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_register_map_covers_0_to_40_without_a_gap() -> None:
 
 
 def test_register_map_lines_are_named_once_and_graded() -> None:
-    """A field without its evidence is not in the map."""
+    """A field without its evidence grade is not in the map."""
     assert len({line.field for line in REGISTERS}) == len(REGISTERS)
     for line in REGISTERS:
         assert line.grade in Grade

@@ -16,7 +16,7 @@ from .harness import (
     STATUS_39,
     STATUS_41,
     Build,
-    Link,
+    ClientHarness,
     ScriptedBattery,
 )
 from .samples import frame
@@ -34,7 +34,7 @@ from simulator.faults import FOREVER
 # Requests
 
 
-async def test_status_equals_what_the_battery_reports(connected: Link) -> None:
+async def test_status_equals_what_the_battery_reports(connected: ClientHarness) -> None:
     """One request, one frame."""
     status = await connected.client.read_status()
     assert status.frame == status_reply(connected.battery.registers(0, 41))
@@ -45,42 +45,44 @@ async def test_status_equals_what_the_battery_reports(connected: Link) -> None:
     assert connected.client.discarded_bytes == 0
 
 
-async def test_request_without_a_connection_fails_at_once(link: Link) -> None:
+async def test_request_without_a_connection_fails_at_once(
+    harness: ClientHarness,
+) -> None:
     """Before connecting, and after disconnecting."""
-    for read in (link.client.read_status, link.client.read_identity):
+    for read in (harness.client.read_status, harness.client.read_identity):
         with pytest.raises(ConnectionLostError):
             await read()
-    await link.client.connect()
-    await link.client.disconnect()
-    before = link.clock.now
-    for read in (link.client.read_status, link.client.read_identity):
+    await harness.client.connect()
+    await harness.client.disconnect()
+    before = harness.clock.now
+    for read in (harness.client.read_status, harness.client.read_identity):
         with pytest.raises(ConnectionLostError):
             await read()
-    assert link.clock.now - before < 0.5
-    assert link.sent == []
+    assert harness.clock.now - before < 0.5
+    assert harness.sent == []
 
 
 async def test_requests_are_sent_one_at_a_time(build: Build) -> None:
     """F2: a second call waits for the answer to the first."""
-    link = await build(reply_latency=0.5)
-    await link.client.connect()
+    harness = await build(reply_latency=0.5)
+    await harness.client.connect()
     status, identity, again = await asyncio.gather(
-        link.client.read_status(),
-        link.client.read_identity(),
-        link.client.read_status(),
+        harness.client.read_status(),
+        harness.client.read_identity(),
+        harness.client.read_status(),
     )
-    assert link.sent == [STATUS_41, IDENTITY, STATUS_41]
-    answered = [notification.time for notification in link.peripheral.notifications]
+    assert harness.sent == [STATUS_41, IDENTITY, STATUS_41]
+    answered = [notification.time for notification in harness.peripheral.notifications]
     assert len(answered) == 3
-    for reply, following in zip(answered, link.times[1:], strict=False):
+    for reply, following in zip(answered, harness.times[1:], strict=False):
         assert following >= reply
     assert identity.firmware == "Z01T20"
     assert status == again
-    assert link.client.counters.late_replies == 0
-    await link.client.disconnect()
+    assert harness.client.counters.late_replies == 0
+    await harness.client.disconnect()
 
 
-async def test_frames_are_spaced(connected: Link) -> None:
+async def test_frames_are_spaced(connected: ClientHarness) -> None:
     """Closer ones are lost and not applied; 150 ms, however fast the answers are."""
     for _ in range(4):
         await connected.client.read_status()
@@ -92,7 +94,7 @@ async def test_frames_are_spaced(connected: Link) -> None:
     assert all(write.applied for write in connected.peripheral.writes)
 
 
-async def test_request_after_a_pause_is_not_delayed(connected: Link) -> None:
+async def test_request_after_a_pause_is_not_delayed(connected: ClientHarness) -> None:
     """Spacing is a distance, not a delay."""
     await connected.client.read_status()
     await asyncio.sleep(5)
@@ -102,16 +104,18 @@ async def test_request_after_a_pause_is_not_delayed(connected: Link) -> None:
 
 
 async def test_frame_that_is_first_waits_until_the_connection_has_settled(
-    link: Link,
+    harness: ClientHarness,
 ) -> None:
     """At least 100 ms after subscribing."""
-    await link.client.connect()
-    subscribed = link.clock.now
-    await link.client.read_status()
-    assert 0.1 - GRACE <= link.times[0] - subscribed < 0.11
+    await harness.client.connect()
+    subscribed = harness.clock.now
+    await harness.client.read_status()
+    assert 0.1 - GRACE <= harness.times[0] - subscribed < 0.11
 
 
-async def test_frames_across_a_reconnection_are_spaced(connected: Link) -> None:
+async def test_frames_across_a_reconnection_are_spaced(
+    connected: ClientHarness,
+) -> None:
     """The battery does not know that the connection is another one."""
     await connected.client.read_status()
     await connected.client.disconnect()
@@ -122,7 +126,7 @@ async def test_frames_across_a_reconnection_are_spaced(connected: Link) -> None:
 
 @pytest.mark.parametrize("lost", [1, 2])
 async def test_request_with_a_dropped_reply_is_repeated(
-    connected: Link, lost: int
+    connected: ClientHarness, lost: int
 ) -> None:
     """27 answers to 37 polls were recorded; each try waits for 2 s."""
     connected.peripheral.faults.drop = lost
@@ -136,7 +140,9 @@ async def test_request_with_a_dropped_reply_is_repeated(
         assert later - earlier == pytest.approx(2, abs=0.01)
 
 
-async def test_request_without_a_reply_is_sent_three_times(connected: Link) -> None:
+async def test_request_without_a_reply_is_sent_three_times(
+    connected: ClientHarness,
+) -> None:
     """F6: after 6 s no caller answered; the client is usable afterwards."""
     await connected.client.read_status()
     connected.peripheral.writes.clear()
@@ -152,7 +158,9 @@ async def test_request_without_a_reply_is_sent_three_times(connected: Link) -> N
     assert (await connected.client.read_status()).cell_count == 8
 
 
-async def test_request_that_is_optional_is_sent_less_often(connected: Link) -> None:
+async def test_request_that_is_optional_is_sent_less_often(
+    connected: ClientHarness,
+) -> None:
     """F6: no live value may wait for long because of it."""
     tries = Timing().optional_attempts
     connected.peripheral.faults.drop = FOREVER
@@ -167,7 +175,7 @@ async def test_request_that_is_optional_is_sent_less_often(connected: Link) -> N
 
 
 async def test_status_of_a_silent_battery_is_requested_in_both_lengths(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """F6: 41, then 39 registers, each three times; then it counts as silent."""
     connected.peripheral.faults.drop = FOREVER
@@ -185,40 +193,40 @@ async def test_status_of_an_older_battery_is_requested_with_39_only(
     build: Build,
 ) -> None:
     """Generation 1 was never asked for more."""
-    link = await build(ScriptedBattery(generation=1))
-    await link.client.connect()
-    link.peripheral.faults.drop = FOREVER
+    harness = await build(ScriptedBattery(generation=1))
+    await harness.client.connect()
+    harness.peripheral.faults.drop = FOREVER
     with pytest.raises(NoAnswerError):
-        await link.client.read_status()
-    assert link.sent == [STATUS_39] * 3
-    await link.assert_usable()
+        await harness.client.read_status()
+    assert harness.sent == [STATUS_39] * 3
+    await harness.assert_usable()
 
 
 async def test_status_of_a_battery_with_39_is_requested_with_39(
     build: Build,
 ) -> None:
     """What it answered once is what it is asked from then on."""
-    link = await build(
+    harness = await build(
         ReplayBattery(
             [frame(count=39), frame(count=39, current=-4.0)], name=NAME, address=ADDRESS
         )
     )
-    battery = link.peripheral.battery
+    battery = harness.peripheral.battery
     assert isinstance(battery, ReplayBattery)
-    await link.client.connect()
-    status = await link.client.read_status()
+    await harness.client.connect()
+    status = await harness.client.read_status()
     assert status.frame == battery.current
     assert status.heating_enabled is None
-    assert link.sent == [STATUS_41] * 3 + [STATUS_39]
+    assert harness.sent == [STATUS_41] * 3 + [STATUS_39]
     assert battery.next()
-    assert (await link.client.read_status()).current == -4.0
-    assert link.sent[4:] == [STATUS_39]
-    await link.client.disconnect()
-    await link.assert_free()
+    assert (await harness.client.read_status()).current == -4.0
+    assert harness.sent[4:] == [STATUS_39]
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 async def test_status_of_a_battery_with_41_is_requested_with_41(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """A bad minute does not make it lose its heater."""
     await connected.client.read_status()
@@ -231,7 +239,7 @@ async def test_status_of_a_battery_with_41_is_requested_with_41(
 # Replies that come damaged, twice, late
 
 
-async def test_reply_in_small_notifications_is_read(connected: Link) -> None:
+async def test_reply_in_small_notifications_is_read(connected: ClientHarness) -> None:
     """F1: 20 bytes at an MTU of 23."""
     for size in (1, 7, 20, 75):
         connected.peripheral.faults.chunk_size = size
@@ -254,7 +262,7 @@ async def test_reply_in_small_notifications_is_read(connected: Link) -> None:
     ],
 )
 async def test_reply_that_is_damaged_is_no_sample(
-    connected: Link, fault: str, unanswered: int, late: int, discarded: int
+    connected: ClientHarness, fault: str, unanswered: int, late: int, discarded: int
 ) -> None:
     """F1: asked for again where need be; every loss is counted."""
     setattr(connected.peripheral.faults, fault, 1)
@@ -270,31 +278,33 @@ async def test_reply_that_is_damaged_is_no_sample(
 
 async def test_reply_that_is_late_is_discarded(build: Build) -> None:
     """F2: it has another length, and nothing else that would tell."""
-    link = await build(
+    harness = await build(
         timing=Timing(attempts=1, optional_attempts=1), reply_latency=0.2
     )
-    await link.client.connect()
-    await link.client.read_status()
-    link.peripheral.faults.late = 1
-    link.peripheral.faults.late_by = 1.9
+    await harness.client.connect()
+    await harness.client.read_status()
+    harness.peripheral.faults.late = 1
+    harness.peripheral.faults.late_by = 1.9
     with pytest.raises(NoAnswerError):
-        await link.client.read_status()
+        await harness.client.read_status()
     # Its answer arrives 0.1 s from now, 0.1 s before that to the next request.
-    identity = await link.client.read_identity()
+    identity = await harness.client.read_identity()
     assert identity == Identity("TC-8S100-V1.0", "Z01T20", "2024-01-11")
-    assert link.client.counters.late_replies == 1
+    assert harness.client.counters.late_replies == 1
     # The other way round.
-    link.peripheral.faults.late = 1
+    harness.peripheral.faults.late = 1
     with pytest.raises(NoAnswerError):
-        await link.client.read_identity()
-    assert (await link.client.read_status()).cell_count == 8
-    assert link.client.counters.late_replies == 2
-    assert link.client.counters.unanswered == 2
-    assert link.sent == [STATUS_41, STATUS_41, IDENTITY, IDENTITY, STATUS_41]
-    await link.client.disconnect()
+        await harness.client.read_identity()
+    assert (await harness.client.read_status()).cell_count == 8
+    assert harness.client.counters.late_replies == 2
+    assert harness.client.counters.unanswered == 2
+    assert harness.sent == [STATUS_41, STATUS_41, IDENTITY, IDENTITY, STATUS_41]
+    await harness.client.disconnect()
 
 
-async def test_reply_without_a_waiting_request_is_discarded(connected: Link) -> None:
+async def test_reply_without_a_waiting_request_is_discarded(
+    connected: ClientHarness,
+) -> None:
     """F2: it came when all tries were over, and answers nothing later."""
     connected.battery.script[STATUS_41] = [
         *[frame(current=8.0)] * 4,
@@ -311,7 +321,7 @@ async def test_reply_without_a_waiting_request_is_discarded(connected: Link) -> 
     assert (await connected.client.read_status()).current == 9.0
 
 
-async def test_reply_that_is_a_duplicate_is_discarded(connected: Link) -> None:
+async def test_reply_that_is_a_duplicate_is_discarded(connected: ClientHarness) -> None:
     """F2: two identical replies to the first, one to the second."""
     connected.peripheral.faults.duplicate = 1
     connected.battery.script[STATUS_41] = [frame(current=1.0), frame(current=2.0)]
@@ -320,7 +330,9 @@ async def test_reply_that_is_a_duplicate_is_discarded(connected: Link) -> None:
     assert connected.client.counters.late_replies == 1
 
 
-async def test_replies_in_one_notification_count_by_the_last(connected: Link) -> None:
+async def test_replies_in_one_notification_count_by_the_last(
+    connected: ClientHarness,
+) -> None:
     """An adapter held back those before: they are as old as their requests."""
     connected.battery.script[STATUS_41] = [
         frame(current=number) for number in (1.0, 2.0, 3.0)
@@ -332,7 +344,9 @@ async def test_replies_in_one_notification_count_by_the_last(connected: Link) ->
     assert connected.client.counters.late_replies == 2
 
 
-async def test_replies_at_one_instant_count_by_the_last(connected: Link) -> None:
+async def test_replies_at_one_instant_count_by_the_last(
+    connected: ClientHarness,
+) -> None:
     """Also as notifications of their own, and what comes later answers nothing."""
     client = connected.client
     connected.peripheral.faults.drop = 1
@@ -346,7 +360,7 @@ async def test_replies_at_one_instant_count_by_the_last(connected: Link) -> None
     assert client.counters.late_replies == 2
 
 
-async def test_reply_of_another_kind_is_discarded(connected: Link) -> None:
+async def test_reply_of_another_kind_is_discarded(connected: ClientHarness) -> None:
     """F2: more cells and settings in front of the answer, in one notification."""
     more_cells = build_reply(b"\x01\x04\x01\x20" + bytes(32))
     setting = build_reply(b"\x10\x07\x01\x00")
@@ -356,7 +370,9 @@ async def test_reply_of_another_kind_is_discarded(connected: Link) -> None:
     assert connected.client.discarded_bytes == 0
 
 
-async def test_reply_cut_before_the_request_is_not_completed(connected: Link) -> None:
+async def test_reply_cut_before_the_request_is_not_completed(
+    connected: ClientHarness,
+) -> None:
     """F2: what waits is forgotten before each request."""
     connected.peripheral.faults.truncate = 1
     connected.battery.script[STATUS_41] = [frame(), frame()[43:], frame(current=5.0)]
@@ -367,7 +383,7 @@ async def test_reply_cut_before_the_request_is_not_completed(connected: Link) ->
 # Answers that are none
 
 
-async def test_exception_reply_is_a_refusal(connected: Link) -> None:
+async def test_exception_reply_is_a_refusal(connected: ClientHarness) -> None:
     """F3: at once, with its code, and not asked again."""
     for code in (1, 4, 6):
         connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
@@ -383,7 +399,7 @@ async def test_exception_reply_is_a_refusal(connected: Link) -> None:
 
 
 async def test_status_after_lost_replies_is_requested_with_all_registers(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """Replies may have been lost; from then on the battery is asked for all of them."""
     connected.battery.script[STATUS_41] = [None]
@@ -401,7 +417,7 @@ async def test_status_after_lost_replies_is_requested_with_all_registers(
 
 @pytest.mark.parametrize("code", [2, 3])
 async def test_status_after_a_refusal_of_41_is_requested_with_39(
-    connected: Link, code: int
+    connected: ClientHarness, code: int
 ) -> None:
     """A board with fewer registers may say so instead of being silent."""
     connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
@@ -413,7 +429,7 @@ async def test_status_after_a_refusal_of_41_is_requested_with_39(
 
 
 async def test_status_after_a_refusal_of_its_length_is_requested_with_all(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """One bad reply does not make it lose its heater; another firmware may."""
     await connected.client.read_status()
@@ -431,7 +447,7 @@ async def test_status_after_a_refusal_of_its_length_is_requested_with_all(
 
 
 async def test_exception_reply_to_another_function_is_no_refusal(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """F3: only 0x83 answers a read."""
     other = build_reply(b"\x01\x84\x02")
@@ -442,7 +458,7 @@ async def test_exception_reply_to_another_function_is_no_refusal(
 
 
 async def test_status_that_is_invalid_is_an_error_with_its_reasons(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """F3: intact, and yet not true; the next one is asked as ever."""
     for reply, reasons in (

@@ -10,7 +10,7 @@ from bleak.exc import BleakError
 import bleak_retry_connector
 import pytest
 
-from .harness import STATUS_41, Build, Link
+from .harness import STATUS_41, Build, ClientHarness
 from .samples import frame
 from custom_components.voltgo_vlrv.vlrv import (
     ConnectionLostError,
@@ -58,49 +58,52 @@ def failing(error: Exception) -> Callable[..., Awaitable[None]]:
 
 @pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
 async def test_error_of_any_kind_while_connecting_is_not_reachable(
-    link: Link, monkeypatch: pytest.MonkeyPatch, error: Exception
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whatever the stack raises, the next attempt works."""
     with monkeypatch.context() as patch:
         patch.setattr(bleak_retry_connector, "establish_connection", failing(error))
         with pytest.raises(NotReachableError):
-            await link.client.connect()
-    await link.assert_usable()
+            await harness.client.connect()
+    await harness.assert_usable()
 
 
 @pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
 @pytest.mark.parametrize("method", ["start_notify", "write_gatt_char"])
 async def test_error_of_any_kind_on_a_connection_is_a_lost_connection(
-    link: Link, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+    harness: ClientHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    error: Exception,
 ) -> None:
     """While subscribing and while writing."""
 
     async def read() -> None:
-        await link.client.connect()
-        await link.client.read_status()
+        await harness.client.connect()
+        await harness.client.read_status()
 
     with monkeypatch.context() as patch:
         patch.setattr(VirtualClient, method, failing(error))
         with pytest.raises(ConnectionLostError):
             await read()
-    await link.client.disconnect()
-    await link.assert_usable()
+    await harness.client.disconnect()
+    await harness.assert_usable()
 
 
 async def test_error_of_any_kind_while_searching_is_not_reachable(
-    link: Link,
+    harness: ClientHarness,
 ) -> None:
     """The callable of the caller asks the stack as well."""
 
     def find_device() -> None:
         raise AssertionError("no manager")
 
-    find = link.client._connection.find_device
-    link.client._connection.find_device = find_device
+    find = harness.client._connection.find_device
+    harness.client._connection.find_device = find_device
     with pytest.raises(NotReachableError, match="no manager"):
-        await link.client.connect()
-    link.client._connection.find_device = find
-    await link.assert_usable()
+        await harness.client.connect()
+    harness.client._connection.find_device = find
+    await harness.assert_usable()
 
 
 def test_unexpected_errors_are_logged_once_with_their_traceback(
@@ -139,7 +142,7 @@ def test_radio_call_keeps_timeouts_typed_errors_and_cancellation() -> None:
 
 @pytest.mark.parametrize("error", [BleakError("in progress"), AssertionError(), None])
 async def test_disconnect_that_fails_is_repeated_until_the_connection_is_gone(
-    connected: Link, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:
     """With an error, or with an answer and a connection that stays (BlueZ)."""
     client = connected.client
@@ -169,7 +172,7 @@ async def test_disconnect_that_fails_is_repeated_until_the_connection_is_gone(
 
 
 async def test_disconnect_that_fails_ends_with_the_report_of_the_stack(
-    connected: Link, monkeypatch: pytest.MonkeyPatch
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The battery was switched off meanwhile: nothing is left to be ended."""
     client = connected.client
@@ -184,7 +187,7 @@ async def test_disconnect_that_fails_ends_with_the_report_of_the_stack(
 
 
 async def test_connecting_while_a_disconnect_fails_tries_it_once_more_first(
-    connected: Link, monkeypatch: pytest.MonkeyPatch
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The battery is wanted again: not after the next pause, but now."""
     client = connected.client
@@ -223,7 +226,7 @@ async def test_stale_connections_are_closed_without_ever_raising(
 
 
 async def test_device_that_sends_garbage_without_end_is_disconnected(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """With a typed error for the request in flight, and a report of the loss."""
     connected.battery.script[STATUS_41] = [None]
@@ -239,7 +242,9 @@ async def test_device_that_sends_garbage_without_end_is_disconnected(
     await connected.assert_usable()
 
 
-async def test_garbage_between_replies_ends_no_connection(connected: Link) -> None:
+async def test_garbage_between_replies_ends_no_connection(
+    connected: ClientHarness,
+) -> None:
     """A noisy connection that answers is worth keeping."""
     transport = connected.client._transport
     for _ in range(5):
@@ -250,7 +255,7 @@ async def test_garbage_between_replies_ends_no_connection(connected: Link) -> No
 
 
 async def test_unrequested_frames_do_not_excuse_garbage(
-    connected: Link,
+    connected: ClientHarness,
 ) -> None:
     """Only replies count: a hostile device can make frames as well."""
     transport = connected.client._transport
@@ -271,36 +276,36 @@ async def test_write_size_is_that_of_the_largest_notification(
     build: Build, mtu: int, size: int
 ) -> None:
     """Measured by a reply that has as many bytes as a firmware package."""
-    link = await build(max_mtu=mtu)
-    await link.client.connect()
-    assert link.client.max_notification_size == 0
-    await link.client.read_status()
-    assert link.client.max_notification_size == min(87, mtu - 3)
-    assert await link.client.measure_write_size() == size
-    sent = len(link.sent)
-    assert await link.client.measure_write_size() == size
-    assert len(link.sent) == sent + (size < MAX_REQUEST_SIZE)
-    await link.client.disconnect()
-    await link.client.connect()
-    assert link.client.max_notification_size == 0
-    await link.client.disconnect()
+    harness = await build(max_mtu=mtu)
+    await harness.client.connect()
+    assert harness.client.max_notification_size == 0
+    await harness.client.read_status()
+    assert harness.client.max_notification_size == min(87, mtu - 3)
+    assert await harness.client.measure_write_size() == size
+    sent = len(harness.sent)
+    assert await harness.client.measure_write_size() == size
+    assert len(harness.sent) == sent + (size < MAX_REQUEST_SIZE)
+    await harness.client.disconnect()
+    await harness.client.connect()
+    assert harness.client.max_notification_size == 0
+    await harness.client.disconnect()
 
 
 async def test_firmware_is_not_begun_on_a_connection_that_cannot_carry_a_package(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy told the MTU of an earlier connection; erasing would come first."""
-    link = await build(max_mtu=78)
-    link.battery.firmware_receiver = FirmwareReceiver()
-    await link.client.connect()
+    harness = await build(max_mtu=78)
+    harness.battery.firmware_receiver = FirmwareReceiver()
+    await harness.client.connect()
     image = check_image("ZTHV-M_Z01T21.bin", build_image("Z01T21", 4096))
     with pytest.raises(FirmwareError) as raised:
-        await link.client.transfer_firmware(image, lambda _percent: None)
+        await harness.client.transfer_firmware(image, lambda _percent: None)
     assert raised.value.reason is FirmwareFailure.PACKAGE_TOO_LARGE
     assert raised.value.step is FirmwareStep.SYNC
-    assert not [sent for sent in link.sent if sent[0] == FIRMWARE_FAMILY]
-    await link.client.disconnect()
-    await link.assert_free()
+    assert not [sent for sent in harness.sent if sent[0] == FIRMWARE_FAMILY]
+    await harness.client.disconnect()
+    await harness.assert_free()
 
 
 def test_typed_errors_are_one_family() -> None:

@@ -1,4 +1,4 @@
-"""What is written down of a link: enough to understand a fault that is long gone."""
+"""The trace of a connection: enough to understand a fault that is long gone."""
 
 from __future__ import annotations
 
