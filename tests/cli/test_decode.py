@@ -1,4 +1,4 @@
-"""Recorded frames in words, from every kind of file that owners have."""
+"""Recorded frames in words, from every kind of file that users have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in proxies and between them, and what the owner notices."""
+"""What goes wrong in proxies and between them, and what the user notices."""
 
 from __future__ import annotations
 

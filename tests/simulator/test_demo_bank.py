@@ -130,8 +130,8 @@ async def test_battery_of_bank_is_weakened(demo: Demo) -> None:
     assert demo.bluetooth_env.simulated(PORT).cell_capacity[0] < 51 * 3600
 
 
-async def test_only_bank_that_is_there_obeys(empty: Demo) -> None:
-    """Nor is any battery in it."""
+async def test_action_for_a_missing_bank_is_refused(empty: Demo) -> None:
+    """Neither the bank nor one of its batteries exists."""
     for name, data in (
         ("set_bank_current", {"demand_current": 1}),
         ("cut_off", {"address": PORT, "cut_off": True}),

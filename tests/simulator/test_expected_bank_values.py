@@ -98,8 +98,8 @@ def banks() -> dict[str, Bank]:
 
 
 @pytest.mark.parametrize("situation", ["whole", "lost", "isolated"])
-def test_each_wrong_value_is_found(situation: str) -> None:
-    """Also the one that a sum has without the battery that is not heard."""
+def test_wrong_value_of_any_kind_is_found(situation: str) -> None:
+    """Also the one that a sum has without the battery that is out of range."""
     bank = banks()[situation]
     states = shown(bank)
     assert differences(bank, states) == set()
@@ -119,7 +119,7 @@ def test_each_wrong_value_is_found(situation: str) -> None:
         assert differences(bank, altered) == {key}, key
 
 
-def test_what_takes_minutes_may_be_unknown_at_first_only() -> None:
+def test_value_that_takes_minutes_may_be_unknown_at_first_only() -> None:
     """And nothing else may be."""
     bank = banks()["whole"]
     states = {
@@ -139,7 +139,7 @@ def test_what_takes_minutes_may_be_unknown_at_first_only() -> None:
     }
 
 
-def test_what_is_left_out_in_each_situation() -> None:
+def test_values_left_out_in_each_situation_are_the_unknown_ones() -> None:
     """Of a battery that is lost no sum is known; an isolated one still has its charge."""
     found = banks()
     whole, lost, isolated = (

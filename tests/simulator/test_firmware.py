@@ -127,7 +127,7 @@ def test_replies_are_laid_out_as_inferred(battery: SimulatedBattery) -> None:
     assert battery.handle(FINISH) == build_reply(bytes.fromhex("6405010101"))
 
 
-def test_it_understands_what_integration_sends() -> None:
+def test_requests_of_the_integration_are_understood() -> None:
     """Byte by byte, though they share no code."""
     assert firmware.sync_request() == SYNC
     assert firmware.start_write_request(BMS, len(IMAGE)) == start()
@@ -262,7 +262,7 @@ def test_wrong_value_is_refused(
         frame(5, b"\0"),
     ],
 )
-def test_what_is_no_such_frame_is_not_answered(
+def test_frame_of_another_kind_is_not_answered(
     battery: SimulatedBattery, request_bytes: bytes
 ) -> None:
     """As in the other families."""
@@ -427,7 +427,7 @@ async def test_finish_is_answered_and_then_battery_is_gone_for_while(
     assert await central.send(SYNC) == [build_reply(bytes.fromhex("6401010000"))]
 
 
-async def test_link_lost_at_step_leaves_battery_running(
+async def test_connection_lost_at_step_leaves_battery_running(
     bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
     """It can be found again at once."""
@@ -462,7 +462,7 @@ async def test_battery_that_never_comes_back_stays_off(
 async def test_battery_switched_off_while_it_restarts_stays_off(
     bluetooth_env: BluetoothEnvironment, central: Central
 ) -> None:
-    """Nothing brings it back behind the back of who did that."""
+    """It must not be switched on again without a command."""
     peripheral = bluetooth_env.peripherals[central.battery.address]
     await central.send(*conversation())
     await peripheral.stop()

@@ -57,7 +57,9 @@ demands = st.floats(-150, 150) | st.sampled_from([0.0, 20.0, -20.0])
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(banks(), demands)
-def test_one_voltage_and_sums_for_any_bank(bank: ParallelBank, demand: float) -> None:
+def test_bank_of_any_batteries_has_one_voltage_and_sums(
+    bank: ParallelBank, demand: float
+) -> None:
     """Whatever is blocked, loose or corroded."""
     bank.demand_current = demand
     bank.advance(0)
@@ -132,10 +134,10 @@ def test_charge_is_conserved_over_step(
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(banks(most=4), st.lists(demands, min_size=1, max_size=4), st.randoms())
-def test_order_of_batteries_does_not_matter(
+def test_bank_with_reordered_batteries_is_unchanged(
     bank: ParallelBank, steps: list[float], random: Any
 ) -> None:
-    """The same batteries the other way round live the same life."""
+    """The order of the batteries changes no value."""
     twins = build(
         *(
             {

@@ -58,7 +58,7 @@ def test_hold_stops_all() -> None:
     assert second.charge < 60 * 3600
 
 
-def test_many_reads_or_one_make_no_difference() -> None:
+def test_bank_with_many_reads_or_one_is_the_same() -> None:
     """The physics do not depend on how often they are read."""
     ends = []
     for looks in (6, 360):
@@ -72,7 +72,7 @@ def test_many_reads_or_one_make_no_difference() -> None:
     assert ends[0] == pytest.approx(ends[1], rel=1e-4)
 
 
-def test_time_that_goes_back_does_nothing() -> None:
+def test_bank_with_a_time_that_goes_back_is_unchanged() -> None:
     """As with a battery of its own."""
     clock = Clock()
     bank = build({}, {}, clock=clock, demand_current=-30.0)
@@ -123,8 +123,8 @@ def test_truth_of_bank() -> None:
     assert expected_values["charging"] is False
 
 
-def test_some_can_be_combined_alone() -> None:
-    """For a bank of which one battery is not heard."""
+def test_bank_values_of_some_batteries_are_combined() -> None:
+    """For a bank of which one battery is out of range."""
     bank = build({"state_of_charge": 80.0}, {"state_of_charge": 50.0})
     second = bank.batteries[1]
     alone = combined([second])
@@ -149,7 +149,7 @@ def test_bank_of_which_all_is_isolated_shows_all() -> None:
 # --- building -------------------------------------------------------------------------
 
 
-def test_bank_that_cannot_be_is_refused() -> None:
+def test_bank_with_invalid_batteries_is_refused() -> None:
     """Too few, too many, of different voltage, or twice."""
     with pytest.raises(ValueError):
         build({})
@@ -170,7 +170,7 @@ def test_bank_that_cannot_be_is_refused() -> None:
         bank.weaken(bank.batteries[0], capacity=0)
 
 
-def test_sixteen_share_load() -> None:
+def test_bank_of_sixteen_batteries_shares_the_load() -> None:
     """The largest bank there is."""
     bank = build(*[{"cell_count": 4}] * 16, demand_current=-800.0)
     bank.advance(600)

@@ -63,7 +63,7 @@ def test_diode_lets_nothing_pass_wrong_way(
     ),
     st.floats(-300, 300),
 )
-def test_order_of_branches_does_not_matter(
+def test_circuit_with_reordered_branches_is_unchanged(
     orders: tuple[list[Branch], list[Branch]], demand: float
 ) -> None:
     """Not even in the last bit."""

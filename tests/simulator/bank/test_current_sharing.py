@@ -88,7 +88,7 @@ def test_corroded_battery_is_seen_by_its_voltage() -> None:
         bank.corrode(corroded, -0.1)
 
 
-def test_loose_battery_knows_of_nothing() -> None:
+def test_loose_battery_carries_no_current() -> None:
     """The other one takes all of the load; put on again, it charges the other."""
     bank = build({}, {}, demand_current=-40.0)
     loose, other = bank.batteries
@@ -114,7 +114,7 @@ def test_loose_battery_knows_of_nothing() -> None:
     assert bank.expected_values()["isolated"] == ()
 
 
-def test_loose_battery_feeds_its_own_film() -> None:
+def test_loose_battery_feeds_its_own_heating_film() -> None:
     """The bus cannot, and nothing of it counts for the bus."""
     bank = build(
         {"temperature": 2.0, "heating_enabled": True}, {}, demand_current=-40.0

@@ -18,6 +18,6 @@ def battery_fixture() -> SimulatedBattery:
 def captures_fixture() -> list[dict[str, str]]:
     """Return the recorded frames."""
     if not CAPTURES.exists():
-        pytest.skip("recorded frames are kept outside the project")
+        pytest.skip("recorded frames are stored outside the project")
     captures: list[dict[str, str]] = json.loads(CAPTURES.read_text())
     return captures

@@ -55,10 +55,8 @@ def test_status_request_is_answered_with_registers(
         pytest.param(settings_frame(0x0D), id="0D"),
     ],
 )
-def test_what_battery_does_not_understand_meets_silence(
-    battery: SimulatedBattery, frame: bytes
-) -> None:
-    """No exception and no error reply for a frame the battery does not take."""
+def test_unknown_frame_is_not_answered(battery: SimulatedBattery, frame: bytes) -> None:
+    """No exception and no error reply for a frame the battery does not support."""
     assert battery.handle(frame) is None
 
 

@@ -98,8 +98,8 @@ def test_temperatures_follow_ambient(battery: SimulatedBattery) -> None:
 # --- heater ---------------------------------------------------------------------------
 
 
-def test_film_warms_cold_battery_until_it_may_charge() -> None:
-    """The film runs from 5 to 10 degrees Celsius, fed by the charger."""
+def test_heating_film_warms_cold_battery_until_it_may_charge() -> None:
+    """The heating film runs from 5 to 10 degrees Celsius, fed by the charger."""
     battery = SimulatedBattery(temperature=-8, demand_current=20, clock=Clock())
     assert pick(battery, "heating", "heating_enabled") == [False, False]
     assert battery.registers(40, 1) == [0]
@@ -120,8 +120,8 @@ def test_film_warms_cold_battery_until_it_may_charge() -> None:
     assert pick(battery, "current", "heating_enabled") == [20.0, True]
 
 
-def test_film_stops_at_once_when_switched_off() -> None:
-    """Without a charger the battery feeds its own film."""
+def test_heating_film_stops_at_once_when_switched_off() -> None:
+    """Without a charger the battery feeds its own heating film."""
     battery = SimulatedBattery(temperature=3, heating_enabled=True, clock=Clock())
     assert pick(battery, "operating_state", "heating") == ["discharging", True]
 
@@ -130,7 +130,7 @@ def test_film_stops_at_once_when_switched_off() -> None:
 
 
 def test_warm_or_empty_battery_does_not_heat() -> None:
-    """The film needs cold and something that feeds it."""
+    """The heating film needs cold and something that feeds it."""
     warm = SimulatedBattery(temperature=6, heating_enabled=True, clock=Clock())
     assert not warm.expected_values()["heating"]
 
@@ -138,7 +138,7 @@ def test_warm_or_empty_battery_does_not_heat() -> None:
     assert pick(empty, "heating", "protections") == [False, ("pack_uv",)]
 
 
-def test_heater_command_can_go_wrong_in_every_way() -> None:
+def test_heater_command_with_each_fault_behaves_accordingly() -> None:
     """Without a heater, silent, refused, or accepted without effect."""
     assert ask(SimulatedBattery(heater=False, clock=Clock()), 0x0A, b"\x01") is None
     assert SimulatedBattery(heater=False).expected_values()["heating_enabled"] is None

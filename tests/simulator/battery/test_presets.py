@@ -18,7 +18,7 @@ from simulator.battery import PRESETS, SimulatedBattery, preset
         ("failing_cell", "discharging", (), (30, 50)),
     ],
 )
-def test_presets_are_what_they_are_called(
+def test_presets_show_the_case_of_their_name(
     name: str, state: str, protections: tuple[str, ...], charge: tuple[int, int]
 ) -> None:
     """Each shows its case by physics, with plausible values and fresh meters."""
@@ -80,7 +80,7 @@ def test_seed_decides_cells() -> None:
     assert one.cell_voltages != other.cell_voltages
 
 
-def test_only_packs_that_exist_can_be_built() -> None:
+def test_packs_that_do_not_exist_are_refused() -> None:
     """VLRV packs have 4, 8 or 16 cells in series."""
     with pytest.raises(ValueError):
         SimulatedBattery(cell_count=7)

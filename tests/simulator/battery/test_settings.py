@@ -63,7 +63,7 @@ def test_values_out_of_range_are_refused(
     assert (battery.expected_values(), battery.name) == before
 
 
-def test_battery_may_offer_other_protocols() -> None:
+def test_protocols_of_other_batteries_are_offered() -> None:
     """The ZT of 2024 has an empty list and one of a single name."""
     battery = SimulatedBattery(
         rs485_protocols=ZT_2024_RS485_PROTOCOLS,

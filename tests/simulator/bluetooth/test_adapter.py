@@ -23,7 +23,9 @@ from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
 
 
-async def test_no_free_slot_is_told_apart(bluetooth_env: BluetoothEnvironment) -> None:
+async def test_connection_without_a_free_slot_has_its_own_error(
+    bluetooth_env: BluetoothEnvironment,
+) -> None:
     """Home Assistant and bleak_retry_connector recognise what proxies say."""
     await bluetooth_env.add_battery(CannedBattery())
     await bluetooth_env.add_battery(CannedBattery("ZT-other", OTHER_ADDRESS))
@@ -85,7 +87,7 @@ async def test_connection_timeout_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21])
-async def test_connection_cancelled_before_link_is_up(
+async def test_connection_cancelled_before_it_is_established_leaves_nothing(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
@@ -106,10 +108,10 @@ async def test_connection_cancelled_before_link_is_up(
     assert await (await open_session(bluetooth_env)).ask() == [STATUS]
 
 
-async def test_connection_cancelled_while_services_are_discovered(
+async def test_connection_cancelled_while_services_are_discovered_leaves_nothing(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
-    """At whatever packet the caller gives up."""
+    """At any packet."""
     await bluetooth_env.heard(ADDRESS)
     for packets in range(1, 28, 3):  # of some 30
         task = asyncio.create_task(bluetooth_env.connect(ADDRESS))
@@ -160,7 +162,7 @@ async def test_adapter_that_remembers_services_forgets_who_used_them(
     assert forgotten() is None
 
 
-async def test_link_that_comes_after_everybody_left_is_ended(
+async def test_connection_made_after_its_task_ended_is_closed(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The task that connects dies without telling the controller, as at shutdown."""

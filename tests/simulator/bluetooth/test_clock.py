@@ -19,7 +19,7 @@ from simulator import clock as simulated
 from simulator.clock import FastClock
 
 
-async def test_waiting_costs_jump_per_timer(
+async def test_clock_jumps_once_for_each_timer(
     fast_clock: FastClock,
 ) -> None:
     """Sixty seconds are one jump, and timers fire in their order."""
@@ -34,7 +34,7 @@ async def test_waiting_costs_jump_per_timer(
     assert fast_clock.now - started == pytest.approx(60)
 
 
-async def test_time_stands_still_while_there_is_work(fast_clock: FastClock) -> None:
+async def test_clock_stands_still_while_there_is_work(fast_clock: FastClock) -> None:
     """A slow machine is no different from a fast one."""
     started = asyncio.get_running_loop().time()
     for _ in range(1000):
@@ -42,7 +42,9 @@ async def test_time_stands_still_while_there_is_work(fast_clock: FastClock) -> N
     assert asyncio.get_running_loop().time() == started
 
 
-async def test_all_clocks_agree(hass: HomeAssistant, fast_clock: FastClock) -> None:
+async def test_clocks_of_all_kinds_agree(
+    hass: HomeAssistant, fast_clock: FastClock
+) -> None:
     """Wall clock, monotonic clocks and Home Assistant's timers move together."""
     begin = dt_util.utcnow()
     fired: list[timedelta] = []
@@ -84,7 +86,7 @@ async def test_executor_job_is_waited_for(fast_clock: FastClock) -> None:
         assert time.perf_counter() - begin >= 0.04
 
 
-async def test_time_stands_still_for_job(fast_clock: FastClock) -> None:
+async def test_clock_stands_still_for_a_job(fast_clock: FastClock) -> None:
     """So that what comes next does not depend on how slow the machine is."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
@@ -122,7 +124,7 @@ async def test_clock_can_be_started_at_date() -> None:
     assert dt_util.utcnow() != start
 
 
-async def test_clock_gives_back_what_it_took() -> None:
+async def test_clock_restores_the_real_functions() -> None:
     """After that, the real functions are in place and the loop has not gone back."""
     loop = asyncio.get_running_loop()
     real = (time.time, time.monotonic, dt_util.utcnow, dt_util.now)
@@ -149,7 +151,9 @@ async def _spin() -> None:
 
 
 @pytest.mark.parametrize("work", [_wait_for_nothing, _spin])
-def test_what_would_hang_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def test_clock_fails_a_test_that_would_hang(
+    work: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
     """Without the limits the loop would run for ever."""
     loop = asyncio.new_event_loop()
     task = loop.create_task(work())

@@ -94,13 +94,13 @@ async def test_battery_can_be_read(
     assert session.client.services.get_service(uuid(0xFA00)) is not None
 
 
-async def test_battery_takes_one_connection_and_hides(
+async def test_battery_accepts_one_connection_and_hides(
     bluetooth_env: BluetoothEnvironment,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
     fast_clock: FastClock,
 ) -> None:
-    """While connected it neither advertises nor lets anybody else in."""
+    """While connected it neither advertises nor accepts another connection."""
     second = await bluetooth_env.add_adapter(SECOND_PROXY)
     await bluetooth_env.heard(ADDRESS)
     client = await bluetooth_env.connect(ADDRESS)
@@ -120,7 +120,7 @@ async def test_battery_takes_one_connection_and_hides(
     assert not second.connections
 
 
-async def test_phone_that_holds_link_locks_everybody_out(
+async def test_phone_that_is_connected_excludes_others(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The vendor's app keeps the connection until it is closed."""

@@ -61,7 +61,7 @@ async def test_refused_subscription_is_att_error(
     assert await session.ask() == [STATUS]
 
 
-async def test_link_lost_on_subscribing_is_bleak_error(
+async def test_connection_lost_on_subscribing_is_bleak_error(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """Not a cancellation."""
@@ -81,7 +81,7 @@ async def test_link_lost_on_subscribing_is_bleak_error(
         ("disconnect_in_reply", 20, CHUNKS[:2]),
     ],
 )
-async def test_link_lost_around_reply(  # noqa: PLR0917
+async def test_connection_lost_around_reply_leaves_it_incomplete(  # noqa: PLR0917
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
@@ -104,7 +104,7 @@ async def test_link_lost_around_reply(  # noqa: PLR0917
     assert not adapter.connections
 
 
-async def test_link_lost_during_request_is_bleak_error(
+async def test_connection_lost_during_request_is_bleak_error(
     bluetooth_env: BluetoothEnvironment, peripheral: Peripheral, adapter: VirtualAdapter
 ) -> None:
     """The caller is not cancelled, and can connect again."""
@@ -122,14 +122,14 @@ async def test_link_lost_during_request_is_bleak_error(
     assert peripheral.connections == 2
 
 
-async def test_power_cycle_breaks_link_and_renames(
+async def test_power_cycle_ends_connection_and_renames(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
     adapter: VirtualAdapter,
     fast_clock: FastClock,
 ) -> None:
-    """Off, nothing is heard; on again, the battery has its new name."""
+    """While off, it does not advertise; when on again, the battery has its new name."""
     session = await open_session(bluetooth_env)
     switched_off = fast_clock.now
     await peripheral.power_cycle(off_for=30)

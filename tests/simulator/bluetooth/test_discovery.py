@@ -111,7 +111,7 @@ async def test_foreign_pack_advertises_alike_but_has_other_services(
     assert not battery.frames
 
 
-async def test_best_heard_adapter_connects(
+async def test_adapter_with_strongest_signal_connects(
     bluetooth_env: BluetoothEnvironment, adapter: VirtualAdapter
 ) -> None:
     """Home Assistant takes the strongest path; out of range there is none."""

@@ -73,7 +73,7 @@ async def test_late_reply_is_overtaken(
     assert await session.ask(seconds=4) == [SHORT, STATUS]
 
 
-async def test_silent_link_stays_connected(
+async def test_silent_connection_stays_connected(
     bluetooth_env: BluetoothEnvironment,
     battery: CannedBattery,
     peripheral: Peripheral,
