@@ -42,9 +42,8 @@ _LOGGER = logging.getLogger(__name__)
 class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     """Polls one battery, and publishes its last valid sample.
 
-    `data` is None until the first sample ever, which outlives a restart. A poll that
-    fails changes nothing while the last sample is fresh; only then the update counts as
-    failed, which makes the entities unavailable and is logged once.
+    `data` is None until the first sample ever, which outlives a restart. A failed poll
+    makes the entities unavailable only when the last sample is no longer fresh.
     """
 
     config_entry: ConfigEntry[Any]
@@ -63,14 +62,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             config_entry=access.entry,
             name=access.client.name,
             update_interval=POLL_INTERVAL,
-            # Entities compare before they write: what follows from the time changes
-            # also with samples that do not differ.
+            # Entities compare before they write, also what follows from the time.
             always_update=True,
             request_refresh_debouncer=Debouncer(
                 access.hass, _LOGGER, cooldown=1.0, immediate=True
             ),
         )
-        self.address: str = access.entry.data[CONF_ADDRESS]
+        # The address; unique IDs of the entities begin with it.
+        self.identifier: str = access.entry.data[CONF_ADDRESS]
         self.options = options
         self.statistics = PollStatistics()
         self._owner = owner
@@ -83,13 +82,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._previous_interval: timedelta = POLL_INTERVAL
         self._last_error: VlrvError = NotReachableError()
         self._schedule = PollSchedule()
-
-    # --- for entities ---------------------------------------------------------------
-
-    @property
-    def identifier(self) -> str:
-        """Return the Bluetooth address: what unique IDs of the entities begin with."""
-        return self.address
 
     @property
     def device_info(self) -> DeviceInfo:
@@ -118,8 +110,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def last_failure(self) -> str:
         """Return the key of the text that tells why the last poll failed."""
         return self._connection.error_reason(self._last_error)
-
-    # --- start, changes and stop ----------------------------------------------------
 
     @callback
     def async_restore(self, status: BatteryStatus, when: datetime) -> None:
@@ -167,10 +157,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @callback
     def request_poll(self, delay: timedelta = timedelta()) -> None:
-        """Poll in the background after `delay` at the latest, by default at once.
-
-        There is one schedule: a poll that is due before `delay` is enough.
-        """
+        """Poll in the background after `delay` at the latest, by default at once."""
         if self._owner.is_polling_paused or self._shutdown_requested:
             return
         if delay > timedelta():
@@ -180,8 +167,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.config_entry.async_create_background_task(
             self.hass, self.async_request_refresh(), f"{self.name} - connect"
         )
-
-    # --- the connection -------------------------------------------------------------
 
     @callback
     def handle_reconnect(self) -> None:
@@ -193,7 +178,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Handle a lost connection; poll no sooner than `retry_after`, where given."""
         if retry_after is not None:
             self._schedule.drop_request()
-            self._set_next_poll(max(retry_after, self.options.interval))
+            self.update_interval = max(retry_after, self.options.interval)
             self._schedule_refresh()
 
     @callback
@@ -206,10 +191,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def handle_resume(self) -> None:
         """Poll again. Until the first poll succeeds, the last sample counts as fresh."""
         self._expiry.resume()
-        self._set_next_poll(self.options.interval)
+        self.update_interval = self.options.interval
         self.request_poll()
-
-    # --- polling --------------------------------------------------------------------
 
     @override
     async def _async_refresh(self, *args: Any, **kwargs: Any) -> None:
@@ -237,12 +220,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         except Exception as err:  # noqa: BLE001
             error = as_vlrv_error(err, "reading a battery")
             if self._connection.is_released:
-                return self._data_while_released()
-            self._set_next_poll(await self._handle_failure(error))
+                # Hourly refreshes update what follows from the time.
+                self.update_interval = RELEASED_INTERVAL
+                return self._stale_data_or_raise(self._last_error)
+            self.update_interval = await self._handle_failure(error)
             return self._stale_data_or_raise(error)
         index, count = async_poll_position(self.hass, self.config_entry)
         now = self.hass.loop.time()
-        self._set_next_poll(next_poll_delay(index, count, self.options.interval, now))
+        self.update_interval = next_poll_delay(index, count, self.options.interval, now)
         return status
 
     async def _poll(self) -> BatteryStatus:
@@ -293,12 +278,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._stuck.reset()
         await self._client.disconnect(clear_service_cache=True)
         # The next advertisement is then reported as new, and leads to a poll.
-        bluetooth.async_clear_advertisement_history(self.hass, self.address)
-
-    def _data_while_released(self) -> BatteryStatus:
-        """Return the last data; hourly refreshes update what follows from the time."""
-        self._set_next_poll(RELEASED_INTERVAL)
-        return self._stale_data_or_raise(self._last_error)
+        bluetooth.async_clear_advertisement_history(self.hass, self.identifier)
 
     def _stale_data_or_raise(self, err: VlrvError) -> BatteryStatus:
         """Return the last sample while it may be shown; otherwise raise UpdateFailed."""
@@ -313,10 +293,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             translation_key=self._connection.error_reason(err),
             translation_placeholders={"name": self.name},
         )
-
-    def _set_next_poll(self, delay: timedelta) -> None:
-        """Poll next in `delay`, when this poll is over."""
-        self.update_interval = delay
 
     @callback
     def _handle_expired(self) -> None:

@@ -28,13 +28,8 @@ from .battery.statistics import PollStatistics
 from .connection import ConnectionManager
 from .coordinator import VlrvCoordinator
 from .entries import async_name, may_rename
-from .history.charge import charge_of
+from .history.battery_history import BatteryHistory
 from .history.diagnostic_log import async_diagnostic_log
-from .history.energy import EnergyCounter
-from .history.last_status import LastStatus
-from .history.maintenance import ChargeMaintenance
-from .history.runtime import Runtime
-from .history.store import EntryStore
 from .issues import (
     async_clear_slot_issue,
     async_raise_slot_issue,
@@ -42,7 +37,7 @@ from .issues import (
     async_update_other_battery_issue,
     async_watch_competing_entries,
 )
-from .options import BatteryOptions, energy_gap
+from .options import BatteryOptions
 from .vlrv.client import VlrvClient
 from .vlrv.registers import BatteryStatus
 from .vlrv.validation import decode_valid_status
@@ -101,12 +96,8 @@ class VlrvData:
             self.advertisement,
             self.handle_disconnected,
         )
-        self.store = EntryStore(hass, entry.entry_id)
-        self.energy = EnergyCounter(hass, self.store)
-        self.runtime = Runtime()
+        self.history = BatteryHistory(hass, entry.entry_id)
         self.charge_states = ChargeStates()
-        self.maintenance = ChargeMaintenance(hass, self.store)
-        self.last_status = LastStatus(self.store)
 
     # --- what others read -----------------------------------------------------------
 
@@ -138,10 +129,7 @@ class VlrvData:
     async def async_load(self) -> None:
         """Restore what was stored: counters, the last sample, and a release."""
         await self.log.observations.async_load()
-        await self.store.async_load()
-        self.energy.load()
-        self.maintenance.load()
-        stored = self.last_status.load()
+        stored = await self.history.async_load()
         status = decode_valid_status(stored.frame, self.client.current_scale)
         if status is not None and stored.when is not None:
             self.coordinator.async_restore(status, stored.when)
@@ -201,10 +189,7 @@ class VlrvData:
         # First: what is answered until then is stored, what comes later is not.
         await self.connection.async_close()
         await self.log.observations.file.async_save()
-        self.energy.close()
-        self.energy.close()
-        # Forced: limits and elapsed times are exact only now.
-        await self.store.async_close(force=True)
+        await self.history.async_close()
 
     # --- what the user changes ------------------------------------------------------
 
@@ -289,7 +274,7 @@ class VlrvData:
     @callback
     def connection_resumed(self) -> None:
         """Poll again after a release."""
-        self.energy.interrupt()
+        self.history.energy.interrupt()
         self.coordinator.handle_resume()
 
     @callback
@@ -307,7 +292,7 @@ class VlrvData:
 
     async def async_store_release(self, released: bool, until: datetime | None) -> None:
         """Store at once whether the battery is released, and until when (UTC)."""
-        await self.last_status.async_record_release(released, until)
+        await self.history.last_status.async_record_release(released, until)
 
     # --- owner of the polls ---------------------------------------------------------
 
@@ -331,18 +316,8 @@ class VlrvData:
         self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
     ) -> None:
         """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
-        self.last_status.record_sample(status.frame, when)
         self.log.observations.add(status, when.timestamp())
-        self.energy.add(
-            time, status.voltage * status.current, energy_gap(interval).total_seconds()
-        )
-        self.runtime.add(
-            time,
-            status.current,
-            charge_of(status),
-            self.options.interval.total_seconds(),
-        )
-        self.maintenance.add(status, time)
+        self.history.add_sample(status, when, time, self.options.interval, interval)
         self._info.update(self.info.with_status(status))
         self.charge_states.add_sample(status, self.info, time)
         self._metadata.handle_sample()

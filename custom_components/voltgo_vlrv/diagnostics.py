@@ -133,15 +133,16 @@ def _battery(battery: VlrvData) -> dict[str, Any]:
         },
         "health": battery.statistics,
         "energy": {
-            direction: battery.energy.total(direction) for direction in DIRECTIONS
+            direction: battery.history.energy.total(direction)
+            for direction in DIRECTIONS
         },
         "estimates": {
-            "smoothed_current": battery.runtime.current.value,
-            "minutes_to_empty": battery.runtime.minutes_to_empty,
-            "minutes_to_full": battery.runtime.minutes_to_full,
-            "last_full_charge": battery.maintenance.last_full_charge,
-            "recharge_due": battery.maintenance.recharge_due,
-            "used_until_recharge": battery.maintenance.elapsed_fraction,
+            "smoothed_current": battery.history.runtime.current.value,
+            "minutes_to_empty": battery.history.runtime.minutes_to_empty,
+            "minutes_to_full": battery.history.runtime.minutes_to_full,
+            "last_full_charge": battery.history.maintenance.last_full_charge,
+            "recharge_due": battery.history.maintenance.recharge_due,
+            "used_until_recharge": battery.history.maintenance.elapsed_fraction,
         },
     }
 

@@ -495,7 +495,7 @@ class VlrvEnergySensor(VlrvEntity, VlrvBaseEnergySensor[VlrvCoordinator]):
     @property
     @override
     def _energy(self) -> EnergyCounter:
-        return self.battery.energy
+        return self.battery.history.energy
 
 
 class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
@@ -504,7 +504,7 @@ class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
     @property
     @override
     def _runtime(self) -> Runtime:
-        return self.battery.runtime
+        return self.battery.history.runtime
 
 
 class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
@@ -521,5 +521,5 @@ class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @override
     def _update_attrs(self) -> bool:
         return self._set_value(
-            self.entity_description.value_fn(self.battery.maintenance)
+            self.entity_description.value_fn(self.battery.history.maintenance)
         )

@@ -286,7 +286,7 @@ async def test_bank_energy_of_disabled_batteries_begins_without_a_step(
         await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
         await settle(hass)
         assert float(shown(bank, hass, "energy_discharged") or "") == pytest.approx(
-            entries[0].runtime_data.energy.total(DISCHARGED), abs=0.02
+            entries[0].runtime_data.history.energy.total(DISCHARGED), abs=0.02
         )
 
 
@@ -351,7 +351,7 @@ async def test_bank_energy_of_a_new_bank_with_a_used_name_starts_apart(
     bank = await add_bank(hass, [pack.address for pack in trio[:2]])
     assert entity(bank, hass, "energy_discharged") == before
     counted = sum(
-        entry.runtime_data.energy.total(DISCHARGED)
+        entry.runtime_data.history.energy.total(DISCHARGED)
         for entry in async_batteries(hass)[:2]
     )
     assert total > counted + 0.05

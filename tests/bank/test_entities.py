@@ -469,7 +469,8 @@ async def test_current_imbalance_with_a_peak_between_two_polls_is_unchanged(
 def counted(hass: HomeAssistant, direction: str) -> float:
     """Return what the batteries have counted together."""
     return sum(
-        entry.runtime_data.energy.total(direction) for entry in async_batteries(hass)
+        entry.runtime_data.history.energy.total(direction)
+        for entry in async_batteries(hass)
     )
 
 

@@ -55,7 +55,7 @@ async def test_sample_of_another_battery_is_not_shown(
     """Neither its values nor its energy nor what it is made of are taken over."""
     harness = await async_exchange(hass, bluetooth_env)
     known = harness.entry.data[CONF_FACTS]
-    energy = harness.entry.runtime_data.energy
+    energy = harness.entry.runtime_data.history.energy
     counted = [energy.total(way) for way in ("charged", "discharged")]
     samples = harness.entry.runtime_data.statistics.samples
     await asyncio.sleep(300)
@@ -88,14 +88,14 @@ async def test_other_battery_that_is_ignored_is_shown(
 ) -> None:
     """The user says that it is the same one: its counters go on."""
     harness = await async_exchange(hass, bluetooth_env)
-    energy = harness.entry.runtime_data.energy
+    energy = harness.entry.runtime_data.history.energy
     counted = energy.total("discharged")
     await asyncio.sleep(120)
     result = await async_answer(hass, "ignore")
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await wait_until(lambda: harness.shown("state_of_charge") != STATE_UNAVAILABLE, 30)
     assert harness.entry.data[CONF_FACTS]["full_capacity"] == 200
-    assert harness.entry.runtime_data.energy.total("discharged") >= counted
+    assert harness.entry.runtime_data.history.energy.total("discharged") >= counted
     await asyncio.sleep(60)
     assert not issues(hass, "other_battery")
 
@@ -105,14 +105,14 @@ async def test_other_battery_that_is_accepted_starts_empty(
 ) -> None:
     """Energy that the battery before it has given is not its own."""
     harness = await async_exchange(hass, bluetooth_env)
-    energy = harness.entry.runtime_data.energy
+    energy = harness.entry.runtime_data.history.energy
     energy._totals["discharged"] = 123.0
     result = await async_answer(hass, "other")
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     await wait_until(lambda: harness.entry.runtime_data.coordinator.data, 60)
     assert harness.entry.data[CONF_FACTS]["full_capacity"] == 200
-    assert harness.entry.runtime_data.energy.total("discharged") < 1
+    assert harness.entry.runtime_data.history.energy.total("discharged") < 1
     await asyncio.sleep(60)
     assert not issues(hass, "other_battery")
     shown = harness.shown("energy_discharged")

@@ -295,7 +295,7 @@ async def test_energy_counters_with_any_fault_count_what_flowed(
 ) -> None:
     """Neither a gap, a release, an invalid sample nor a clock change adds energy."""
     test = await async_setup_watched(hass, bluetooth_env)
-    pack, energy = test.pack, test.entry.runtime_data.energy
+    pack, energy = test.pack, test.entry.runtime_data.history.energy
     base = energy.total("discharged") - pack.discharge_energy_kwh
     measured = 0.0
     for fault in ("corrupt", "late", "lose_chunk", "duplicate", "drop"):

@@ -47,7 +47,7 @@ SPINNING = 500  # calls of one timer in five minutes
 
 def slow_memory(monkeypatch: pytest.MonkeyPatch, one: BatteryHarness) -> None:
     """Have the SD card take its time."""
-    file = one.entry.runtime_data.store
+    file = one.entry.runtime_data.history.store
     save: Callable[..., Awaitable[None]] = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -128,7 +128,7 @@ async def test_release_disconnects_before_it_is_saved(
     assert not one.peripheral.is_connected
     assert not release.done()
     await release
-    assert one.entry.runtime_data.last_status._stored.released
+    assert one.entry.runtime_data.history.last_status._stored.released
 
 
 async def test_resume_while_the_release_is_saved_keeps_the_new_connection(
@@ -138,7 +138,7 @@ async def test_resume_while_the_release_is_saved_keeps_the_new_connection(
 ) -> None:
     """The last action counts, for the connection and for what is stored."""
     one = await async_setup_battery(hass, bluetooth_env)
-    file = one.entry.runtime_data.store
+    file = one.entry.runtime_data.history.store
     save = file.async_save
 
     async def slow(**kwargs: Any) -> None:
@@ -155,7 +155,7 @@ async def test_resume_while_the_release_is_saved_keeps_the_new_connection(
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
     assert one.peripheral.connections == connections
-    assert not one.entry.runtime_data.last_status._stored.released
+    assert not one.entry.runtime_data.history.last_status._stored.released
 
 
 async def test_resume_while_the_adapter_disconnects_counts(
@@ -173,7 +173,7 @@ async def test_resume_while_the_adapter_disconnects_counts(
     await wait_until(lambda: one.is_connected, 15)
     await asyncio.sleep(MINUTE)
     assert (one.status, one.is_connected) == ("connected", True)
-    assert not one.entry.runtime_data.last_status._stored.released
+    assert not one.entry.runtime_data.history.last_status._stored.released
 
 
 # --- a winter ---------------------------------------------------------------------------
@@ -234,7 +234,7 @@ async def test_release_that_ended_while_off_is_not_restored(
     assert await hass.config_entries.async_setup(one.entry.entry_id)
     await wait_until(lambda: one.is_connected, 10)
     # A power cut: what is not written by now is lost.
-    stored = await one.entry.runtime_data.store._store.async_load()
+    stored = await one.entry.runtime_data.history.store._store.async_load()
     assert stored["last_status"]["released"] is False
     await asyncio.sleep(HOUR)
     assert await hass.config_entries.async_unload(one.entry.entry_id)
@@ -289,7 +289,7 @@ async def test_removal_during_a_reading_leaves_no_file(
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
     battery_data = one.entry.runtime_data
     await asyncio.sleep(2 * MINUTE)
-    store = battery_data.store
+    store = battery_data.history.store
     read = battery_data.client.read_status
 
     async def late() -> BatteryStatus:
@@ -331,7 +331,7 @@ async def test_unload_with_a_slow_disconnection_does_not_wait(
     one = await async_setup_battery(hass, bluetooth_env)
     await asyncio.sleep(2 * POLL_INTERVAL)
     slow_disconnect(monkeypatch, HOUR)
-    file = one.entry.runtime_data.store
+    file = one.entry.runtime_data.history.store
     started = hass.loop.time()
     assert await hass.config_entries.async_unload(one.entry.entry_id)
     assert hass.loop.time() - started < 9

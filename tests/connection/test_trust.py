@@ -415,7 +415,7 @@ async def test_interval_change_loses_no_energy(
 ) -> None:
     """What flowed since the last reading is judged by the interval it was read at."""
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
-    energy = one.entry.runtime_data.energy
+    energy = one.entry.runtime_data.history.energy
     await set_options(hass, one.entry, interval=before)
     await asyncio.sleep(5)
     base = energy.total("discharged") - one.pack.discharge_energy_kwh
@@ -431,7 +431,7 @@ async def test_energy_over_a_release_is_not_counted_at_any_interval(
 ) -> None:
     """Where no reading would be missed, either: the phone app may have changed much."""
     one = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
-    energy = one.entry.runtime_data.energy
+    energy = one.entry.runtime_data.history.energy
     await set_options(hass, one.entry, interval=600)
     await asyncio.sleep(MINUTE)
     before = energy.total("discharged")

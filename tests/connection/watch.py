@@ -105,7 +105,9 @@ class Watch:
         self._seen = battery_data.statistics.samples
         self.samples += 1
         # What was accepted last, also when it is the same as before.
-        self.wrong += self._differences(decode_status(battery_data.last_status.frame))
+        self.wrong += self._differences(
+            decode_status(battery_data.history.last_status.frame)
+        )
 
     def _differences(self, status: BatteryStatus) -> Iterator[str]:
         """Compare a sample with what was true at its time, and the entities with it."""

@@ -261,7 +261,7 @@ async def test_total_after_power_cut_does_not_fall_and_is_not_counted_twice(
     most = 80.0 * pack.expected_values()["voltage"] * SAVE_DELAY / 3.6e6
     for _ in range(6):
         await asyncio.sleep(rng.uniform(30, 900))
-        counted = entry.runtime_data.energy.total(DISCHARGED)
+        counted = entry.runtime_data.history.energy.total(DISCHARGED)
         shown = float(value(hass, pack.address, "energy_discharged") or "")
         stored = await hass.async_add_executor_job(path.read_text)
         # The stop saves the exact total; a power cut leaves the file as it is.
@@ -281,11 +281,11 @@ async def test_total_after_reload_goes_on_exactly(
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     pack.demand_current = 50.0
     await asyncio.sleep(300)
-    before = totals(entry.runtime_data.energy)
+    before = totals(entry.runtime_data.history.energy)
     assert before[0] > 0.05
     assert await hass.config_entries.async_reload(entry.entry_id)
-    assert totals(entry.runtime_data.energy) >= before
-    assert entry.runtime_data.energy.total(CHARGED) < before[0] + 0.01
+    assert totals(entry.runtime_data.history.energy) >= before
+    assert entry.runtime_data.history.energy.total(CHARGED) < before[0] + 0.01
 
 
 def met(
@@ -295,7 +295,7 @@ def met(
     expected_values = pack.expected_values()
     for direction, key in ((CHARGED, "charge"), (DISCHARGED, "discharge")):
         moved = expected_values[f"{key}_energy_kwh"] - start[f"{key}_energy_kwh"]
-        assert entry.runtime_data.energy.total(direction) == pytest.approx(
+        assert entry.runtime_data.history.energy.total(direction) == pytest.approx(
             moved, rel=TOLERANCE, abs=0.002
         )
 
@@ -310,10 +310,10 @@ async def test_energy_state_at_steady_power_changes_in_steps_of_ten_watt_hours(
     pack.demand_current = -50.0
     await asyncio.sleep(2 * POLL_INTERVAL)
     pack.hold = True
-    start = entry.runtime_data.energy.total(DISCHARGED)
+    start = entry.runtime_data.history.energy.total(DISCHARGED)
     power = -pack.expected_values()["power"]
     await asyncio.sleep(600)
-    moved = entry.runtime_data.energy.total(DISCHARGED) - start
+    moved = entry.runtime_data.history.energy.total(DISCHARGED) - start
     assert moved == pytest.approx(power * 600 / 3.6e6, rel=0.02)
     shown = float(value(hass, pack.address, "energy_discharged") or "")
     assert 0 <= start + moved - shown < 0.01
@@ -329,19 +329,19 @@ async def test_energy_during_a_gap_of_two_hours_is_not_counted(
     entry, peripheral = harness.entry, harness.peripheral
     pack.demand_current = -20.0
     await asyncio.sleep(600)
-    before = totals(entry.runtime_data.energy)
+    before = totals(entry.runtime_data.history.energy)
     assert before[1] > 0.05
     await peripheral.stop()
     await asyncio.sleep(20)  # a sample that was under way
-    held = totals(entry.runtime_data.energy)
+    held = totals(entry.runtime_data.history.energy)
     await asyncio.sleep(2 * HOUR)
-    assert totals(entry.runtime_data.energy) == held
+    assert totals(entry.runtime_data.history.energy) == held
     assert value(hass, pack.address, "voltage") == "unavailable"
     assert value(hass, pack.address, "energy_discharged") != "unavailable"
     await peripheral.start()
     samples = entry.runtime_data.statistics.samples
     await wait_until(lambda: entry.runtime_data.statistics.samples > samples, 60)
-    assert totals(entry.runtime_data.energy) == held
+    assert totals(entry.runtime_data.history.energy) == held
     expected_values = pack.expected_values()
     start = {
         "charge_energy_kwh": expected_values["charge_energy_kwh"] - held[0],
@@ -358,13 +358,13 @@ async def test_energy_of_an_implausible_sample_is_not_counted(
     pack = battery("idle")
     pack.hold = True
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    before = totals(entry.runtime_data.energy)
+    before = totals(entry.runtime_data.history.energy)
     pack.override = replace(pack.reported(), current=3200.0)
     await asyncio.sleep(2 * POLL_INTERVAL)
     pack.override = None
     await asyncio.sleep(2 * POLL_INTERVAL)
     assert entry.runtime_data.statistics.rejected["current"] >= 1
-    assert totals(entry.runtime_data.energy) == before
+    assert totals(entry.runtime_data.history.energy) == before
 
 
 async def test_energy_of_a_battery_with_a_used_name_starts_apart(
@@ -385,7 +385,7 @@ async def test_energy_of_a_battery_with_a_used_name_starts_apart(
     entry = await add_discovered(hass, new.address)
     assert entity_id(hass, new.address, "energy_discharged") == name
     assert value(hass, new.address, "energy_discharged") == "0.0"
-    assert totals(entry.runtime_data.energy) == [0, 0]
+    assert totals(entry.runtime_data.history.energy) == [0, 0]
 
 
 async def test_energy_file_of_a_removed_battery_is_removed(
@@ -395,7 +395,7 @@ async def test_energy_file_of_a_removed_battery_is_removed(
     pack = battery("driving_load")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await asyncio.sleep(3 * POLL_INTERVAL)
-    await entry.runtime_data.store.async_save()
+    await entry.runtime_data.history.store.async_save()
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

@@ -306,7 +306,7 @@ async def test_maintenance_file_of_a_removed_battery_is_removed(
     """Nothing of it is left behind."""
     pack = battery("full")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
-    await entry.runtime_data.store.async_save(force=True)
+    await entry.runtime_data.history.store.async_save(force=True)
     path = file_of(hass, entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
     await hass.config_entries.async_remove(entry.entry_id)

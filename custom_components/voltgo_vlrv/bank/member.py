@@ -141,7 +141,7 @@ class BankMember:
         """Return the battery's energy totals in kWh; None while it is not loaded."""
         if self.battery is None:
             return None
-        counter = self.battery.energy
+        counter = self.battery.history.energy
         return Flow(counter.total(CHARGED), counter.total(DISCHARGED))
 
     def presence(self, now: float) -> Presence:

@@ -83,9 +83,8 @@ class LiveValues(Protocol):
 class SettingsCoordinator:
     """The settings of one battery, and how they are changed.
 
-    It has no interval: settings are read after connecting and after a change. Every
-    change raises HomeAssistantError, translated, when the battery was not reached,
-    refused, or did not confirm.
+    They are read after connecting and after a change. Every change raises a translated
+    HomeAssistantError if the battery was not reached, refused, or did not confirm.
     """
 
     def __init__(
@@ -113,10 +112,7 @@ class SettingsCoordinator:
 
     @property
     def pending(self) -> dict[str, int | str]:
-        """Return the changes that wait for a power cycle.
-
-        By setting, as the entities will show it: a module ID, a brand, a name.
-        """
+        """Return the module ID, brand or name that waits for a power cycle, by setting."""
         return self._pending.wanted
 
     @callback
