@@ -260,7 +260,10 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
                 await slots.wait_for_slot(lambda: True)
                 # Batteries that were added come first.
                 turns = async_turns(self.hass, slots.best_adapter())
-                async with turns.take(has_failed=True) as turn, turn.attempt():
+                async with (
+                    turns.take(has_failed=False, is_new=True) as turn,
+                    turn.attempt(),
+                ):
                     result = await probe(VlrvClient(self._title(), find_device))
             except VlrvError:
                 raise

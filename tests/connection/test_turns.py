@@ -79,6 +79,26 @@ async def test_turns_battery_that_has_failed_waits_a_minute_at_most(
     assert attempts.order.index("failed") == 12
 
 
+async def test_turns_battery_that_is_not_added_yet_goes_last_with_full_time(
+    fast_clock: FastClock,
+) -> None:
+    """It is also read in its turn, which takes longer than to connect."""
+    turns = AdapterTurns(asyncio.get_running_loop())
+    order: list[str] = []
+
+    async def attempt(name: str, duration: float, *, is_new: bool) -> None:
+        async with turns.take(has_failed=False, is_new=is_new) as turn, turn.attempt():
+            order.append(name)
+            await asyncio.sleep(duration)
+
+    await asyncio.gather(
+        attempt("first", 1.0, is_new=False),
+        attempt("new", 9.0, is_new=True),
+        attempt("known", 1.0, is_new=False),
+    )
+    assert order == ["first", "known", "new"]
+
+
 @pytest.mark.parametrize(("has_failed", "limit"), [(False, 10.0), (True, 5.0)])
 async def test_attempt_without_result_gives_way_to_a_working_battery(
     fast_clock: FastClock, has_failed: bool, limit: float

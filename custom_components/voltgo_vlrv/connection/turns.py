@@ -35,9 +35,13 @@ def async_turns(hass: HomeAssistant, adapter: str) -> AdapterTurns:
 class Turn:
     """One attempt to connect, waiting or under way."""
 
-    def __init__(self, *, has_failed: bool, now: float) -> None:
-        """Wait from `now` on; `has_failed` says that the last attempt did."""
+    def __init__(self, *, has_failed: bool, now: float, is_new: bool = False) -> None:
+        """Wait from `now` on; `has_failed` says that the last attempt did.
+
+        `is_new`: the battery is not added yet.
+        """
         self.has_failed = has_failed
+        self.goes_last = has_failed or is_new
         self.waiting_since = now
         self.started = 0.0
         self.granted = asyncio.Event()
@@ -45,7 +49,7 @@ class Turn:
 
     def rank(self, now: float) -> int:
         """Return the place among those that wait: 0 comes first."""
-        if not self.has_failed:
+        if not self.goes_last:
             return 1
         return 0 if now - self.waiting_since >= MAX_WAIT_AFTER_FAILURE else 2
 
@@ -91,9 +95,11 @@ class AdapterTurns:
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def take(self, *, has_failed: bool) -> AsyncGenerator[Turn]:
-        """Wait for a turn and hold it while the block lasts."""
-        turn = Turn(has_failed=has_failed, now=self._loop.time())
+    async def take(
+        self, *, has_failed: bool, is_new: bool = False
+    ) -> AsyncGenerator[Turn]:
+        """Wait for a turn and hold it while the block lasts; arguments as for `Turn`."""
+        turn = Turn(has_failed=has_failed, now=self._loop.time(), is_new=is_new)
         self._waiting.append(turn)
         try:
             self._update()
@@ -120,7 +126,7 @@ class AdapterTurns:
             turn.started = now
             turn.granted.set()
         if self._current is not None and not all(
-            turn.has_failed for turn in self._waiting
+            turn.goes_last for turn in self._waiting
         ):
             self._timer = self._loop.call_at(
                 max(now, self._current.gives_way_at), self._end_current
