@@ -45,7 +45,8 @@ def test_plain_text_of_any_text_is_short_and_stays_the_same(
     assert len(shown) <= max_length
     assert plain_text(shown, max_length) == shown
     assert "://" not in shown
-    assert not set(shown) & set("<>[]*`~|\\\n")
+    assert not set(shown) & set("<>[]*`|\\\n")
+    assert "~~" not in shown
 
 
 def test_plain_text_with_long_text_is_cut() -> None:

@@ -27,7 +27,9 @@ MAX_ADAPTERS_TEXT: Final = 1000
 """The same for what Home Assistant's Bluetooth tells of its adapters."""
 
 # Markup of Markdown and HTML, and what they turn into a link by itself.
-_MARKUP: Final = frozenset("<>[]*`~|\\")
+_MARKUP: Final = frozenset("<>[]*`|\\")
+# One tilde alone may be a name.
+_STRIKETHROUGH: Final = re.compile("~{2,}")
 _AUTOLINK: Final = re.compile(r"://|\bwww\.|@", re.IGNORECASE)
 
 
@@ -83,6 +85,7 @@ def plain_text(text: str, max_length: int = MAX_PLAIN_TEXT) -> str:
     """
     text = clean_text(text[: 4 * max_length], 4 * max_length)
     text = "".join(char for char in text if char not in _MARKUP)
+    text = _STRIKETHROUGH.sub("", text)
     return " ".join(_AUTOLINK.sub(" ", text).split())[:max_length].rstrip()
 
 

@@ -548,7 +548,9 @@ async def test_bank_does_not_change_poll_phases_and_action_targets(
         entry.runtime_data.statistics.last_sample_time or 0.0
         for entry in async_batteries(hass)
     )
-    assert (second - first) % POLL_INTERVAL == pytest.approx(POLL_INTERVAL / 2, abs=1.0)
+    # Home Assistant moves each poll by up to a second: it schedules in whole seconds and
+    # adds a fraction of its own.
+    assert (second - first) % POLL_INTERVAL == pytest.approx(POLL_INTERVAL / 2, abs=2.0)
     assert not any(e.runtime_data.connection.is_released for e in async_batteries(hass))
     await hass.services.async_call(
         DOMAIN,
