@@ -480,11 +480,13 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
         status = self.battery.connection.status
         if status.state is ConnectionState.CLOSED:
             return False  # the entry is unloaded: no state that a user should see
-        self._shown = (
-            status.released_until,
-            self.coordinator.is_live,
-            self.battery.advertisement.adapter_name,
+        # Between polls there is none, and each change of it would be a database row.
+        adapter = (
+            self.battery.advertisement.adapter_name
+            if status.state is ConnectionState.CONNECTED
+            else None
         )
+        self._shown = (status.released_until, self.coordinator.is_live, adapter)
         changed = self._set_value(status.state.value)
         return changed or self._shown != before
 

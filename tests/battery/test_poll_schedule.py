@@ -68,4 +68,14 @@ def test_request_before_the_next_poll_comes_first() -> None:
     assert schedule.next_delay(TEN, 101) == timedelta(seconds=3)
     assert not schedule.request(108)
     assert schedule.next_delay(TEN, 102) == timedelta(seconds=2)
-    assert schedule.next_delay(TEN, 105) == timedelta()
+
+
+@pytest.mark.parametrize("now", [104, 105, 1e6])
+def test_request_whose_time_has_passed_is_due_at_once_but_never_zero(
+    now: float,
+) -> None:
+    """Home Assistant stops polling at an interval of zero."""
+    schedule = PollSchedule()
+    schedule.next_delay(TEN, 100)
+    schedule.request(104)
+    assert timedelta() < schedule.next_delay(TEN, now) <= timedelta(seconds=0.01)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from math import inf
+from typing import Final
+
+# Home Assistant takes an interval of zero for "do not poll any more".
+MIN_DELAY: Final = 0.001  # s
 
 
 def next_poll_delay(
@@ -37,8 +41,13 @@ class PollSchedule:
         return by < self._due
 
     def next_delay(self, interval: timedelta, now: float) -> timedelta:
-        """Return the time until the next poll: the interval, or less if requested."""
-        requested = timedelta(seconds=max(min(self._requested_by - now, 1e9), 0.0))
+        """Return the time until the next poll: the interval, or less if requested.
+
+        Never zero, also for a request whose time has passed.
+        """
+        requested = timedelta(
+            seconds=max(min(self._requested_by - now, 1e9), MIN_DELAY)
+        )
         delay = min(interval, requested)
         self._due = now + delay.total_seconds()
         return delay
