@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 import logging
 from typing import Any
 
@@ -563,3 +564,15 @@ async def test_interval_made_shorter_shortens_the_availability(
     await set_interval(hass, entry, 10)
     await asyncio.sleep(POLL_INTERVAL)
     assert value(hass, pack.address, "voltage") == "unavailable"
+
+
+async def test_connection_lost_after_unloading_schedules_no_poll(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The stack may report the end of a connection late."""
+    entry = (await async_setup_battery(hass, bluetooth_env)).entry
+    coordinator = entry.runtime_data.coordinator
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    coordinator.async_add_listener(lambda: None)
+    coordinator.handle_lost(timedelta(seconds=5))
+    assert coordinator._unsub_refresh is None

@@ -149,7 +149,7 @@ def _section(
     if isinstance(manager, OptionsFlowManager):
         return "options"
     if isinstance(manager, RepairsFlowManager):
-        issue_id = flow.context["issue_id"]
+        issue_id = flow.issue_id
         issue = ir.async_get(manager.hass).async_get_issue(DOMAIN, issue_id)
         return f"issues.{issue and issue.translation_key}.fix_flow"
     return "config"

@@ -149,10 +149,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @override
     def _schedule_refresh(self) -> None:
         """Schedule the next poll: after the interval, or when one was requested."""
-        if self.update_interval is not None:
-            self.update_interval = self._schedule.next_delay(
-                self.update_interval, self.hass.loop.time()
-            )
+        if self.update_interval is None or self._shutdown_requested:
+            return
+        now = self.hass.loop.time()
+        self.update_interval = self._schedule.next_delay(self.update_interval, now)
         super()._schedule_refresh()
 
     @callback
