@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 import csv
 from dataclasses import asdict
 from datetime import datetime
@@ -62,6 +63,17 @@ _WATCHED: Final = (
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
+
+@contextmanager
+def _progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show what is going on, on a terminal; yield what changes the text."""
+    if not _err.is_terminal:
+        yield lambda _: None
+        return
+    with _err.status(text) as status:
+        yield status.update
+
+
 _address = click.argument("address")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _timeout = click.option(
@@ -112,7 +124,7 @@ def vlrv() -> None:
 @_json
 def scan(seconds: float, as_json: bool) -> None:
     """List devices that may be such a battery, the likeliest first."""
-    with _err.status(f"Listening for {seconds:g} s"):
+    with _progress(f"Listening for {seconds:g} s"):
         found = run(scan_batteries(seconds))
     rows = [
         {
@@ -154,7 +166,7 @@ def read(address: str, timeout: float, as_json: bool) -> None:
 
 async def _read(address: str, max_wait: float) -> dict[str, dict[str, Any]]:
     async with await _client(address, max_wait) as client:
-        with _err.status("Reading"):
+        with _progress("Reading"):
             status = await client.read_status()
             identity = await _optional(client.read_identity)
             thresholds = await _optional(client.read_thresholds)
@@ -299,9 +311,9 @@ def dump(address: str, timeout: float, output: Path | None) -> None:
 
     async def work() -> dict[str, Any]:
         async with await _client(address, timeout) as client:
-            with _err.status("Reading") as status:
+            with _progress("Reading") as show:
                 return await read_everything(
-                    client, address, lambda step: status.update(f"Reading {step}")
+                    client, address, lambda step: show(f"Reading {step}")
                 )
 
     text = json.dumps(run(work()), indent=2) + "\n"
@@ -371,7 +383,7 @@ def _recorded(recording: str) -> Iterator[RecordedFrame]:
     try:
         if path.stat().st_size > MAX_FILE_SIZE:
             fail(f"{recording}: larger than {MAX_FILE_SIZE // 2**20} MB")
-        with _err.status("Reading the file"):
+        with _progress("Reading the file"):
             data = path.read_bytes()
         yield from frames_of_file(data)
     except OSError as err:
@@ -397,7 +409,7 @@ async def _client(address: str, max_wait: float) -> VlrvClient:
     Raises NotReachableError when it does not advertise.
     """
     with (
-        _err.status(f"Looking for {address}"),
+        _progress(f"Looking for {address}"),
         radio_call("scanning", NotReachableError),
     ):
         device = await bleak.BleakScanner.find_device_by_address(address, max_wait)
