@@ -260,11 +260,17 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
                 await slots.wait_for_slot(lambda: True)
                 # Batteries that were added come first.
                 turns = async_turns(self.hass, slots.best_adapter())
-                async with (
-                    turns.take(has_failed=False, is_new=True) as turn,
-                    turn.attempt(),
-                ):
-                    result = await probe(VlrvClient(self._title(), find_device))
+                client = VlrvClient(self._title(), find_device)
+                try:
+                    async with (
+                        turns.take(has_failed=False, is_new=True) as turn,
+                        turn.attempt(),
+                    ):
+                        await client.connect()
+                    # Outside: reading takes long on some boards, and needs no turn.
+                    result = await probe(client)
+                finally:
+                    await client.disconnect()
             except VlrvError:
                 raise
             except Exception as err:
