@@ -269,7 +269,7 @@ class ParallelBank:
     def _settle(self) -> None:
         """Let each protection see the common voltage, and the bus what they block."""
         for battery in self._cut_off:
-            limit = battery.limits["mos_ot_protection"]
+            limit = battery.thresholds["mos_ot_protection"]
             battery.pcb_temperature = limit + OVERHEAT
         self._share()
         for battery in self.batteries:

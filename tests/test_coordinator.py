@@ -30,7 +30,7 @@ from .common import (
     value,
     wait_until,
 )
-from custom_components.voltgo_vlrv.const import CONF_FACTS
+from custom_components.voltgo_vlrv.const import CONF_INFO
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.battery import SimulatedBattery
@@ -101,10 +101,10 @@ async def test_heater_after_lost_replies_is_available(
     pack = DeafBattery(name="ZT-25.6V100Ah-0042", heating_enabled=True)
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    assert entry.data[CONF_FACTS]["status_count"] == 39
+    assert entry.data[CONF_INFO]["status_count"] == 39
     await asyncio.sleep(2 * POLL_INTERVAL)
     assert value(hass, pack.address, "heater", "switch") == "on"
-    assert entry.data[CONF_FACTS]["status_count"] == 41
+    assert entry.data[CONF_INFO]["status_count"] == 41
     peripheral.writes.clear()
     await asyncio.sleep(10 * POLL_INTERVAL)
     assert [write.data for write in peripheral.writes] == [STATUS_READ] * 10
@@ -407,7 +407,7 @@ async def test_firmware_version_after_a_reconnection_is_updated(
     pack.identity.firmware = "Z01T21"
     await peripheral.power_cycle()
     await wait_until(lambda: device_of(hass, pack.address).sw_version == "Z01T21")
-    assert entry.data[CONF_FACTS]["firmware"] == "Z01T21"
+    assert entry.data[CONF_INFO]["firmware"] == "Z01T21"
 
 
 async def test_identity_of_zeros_is_ignored(
@@ -417,7 +417,7 @@ async def test_identity_of_zeros_is_ignored(
     pack = battery()
     harness = await async_setup_battery(hass, bluetooth_env, pack)
     entry, peripheral = harness.entry, harness.peripheral
-    before = entry.data[CONF_FACTS]
+    before = entry.data[CONF_INFO]
     pack.identity.model = pack.identity.firmware = pack.identity.serial = ""
     client = entry.runtime_data.client
     connects = client.counters.connects
@@ -425,7 +425,7 @@ async def test_identity_of_zeros_is_ignored(
     await wait_until(lambda: client.counters.connects > connects)
     await asyncio.sleep(POLL_INTERVAL)
     assert await client.read_identity() == Identity("", "", "")
-    assert entry.data[CONF_FACTS] == before
+    assert entry.data[CONF_INFO] == before
     assert device_of(hass, pack.address).sw_version == "Z01T20"
 
 

@@ -100,15 +100,15 @@ async def test_diagnostics_of_a_connected_battery_contain_everything(
     assert shown["connection"]["connects"] == 1
     assert shown["connection"]["signal_strength"] == -60
     health = entry.runtime_data.statistics
-    assert shown["health"]["samples"] == health.samples > 0
+    assert shown["statistics"]["samples"] == health.samples > 0
     assert health.last_sample is not None
-    assert shown["health"]["last_sample"] == health.last_sample.isoformat()
+    assert shown["statistics"]["last_sample"] == health.last_sample.isoformat()
     assert found["entry"]["state"] == "loaded"
     assert found["entry"]["data"]["address"] == REDACTED
-    assert found["entry"]["data"]["facts"]["serial"] == REDACTED
-    assert found["entry"]["data"]["facts"]["firmware"] == "Z01T20"
+    assert found["entry"]["data"]["info"]["serial"] == REDACTED
+    assert found["entry"]["data"]["info"]["firmware"] == "Z01T20"
     (adapter,) = found["bluetooth"]["adapters"]
-    assert adapter["slots"] == {"total": 3, "free": 2, "holds_the_battery": True}
+    assert adapter["slots"] == {"total": 3, "free": 2, "battery_connected": True}
 
 
 async def test_diagnostics_contain_options_faults_and_pending_changes(
@@ -216,7 +216,7 @@ async def test_diagnostics_count_a_secondary_number_that_is_out_of_range(
     assert data.coordinator.data.cell_count == len(pack.reported().cell_voltages)
     found = (await download(hass, entry))["battery"]
     assert found["connection"]["unknown_fields"]["state_of_health"] >= 1
-    assert found["health"]["rejected"] == {}
+    assert found["statistics"]["rejected"] == {}
 
 
 # --- at any time ------------------------------------------------------------------------
@@ -238,8 +238,8 @@ async def test_diagnostics_of_a_lost_battery_contain_its_last_status(
     assert found["battery"]["connection"]["last_failure"] == "out_of_range"
     assert found["bluetooth"]["advertisement"] is None
     (adapter,) = found["bluetooth"]["adapters"]
-    assert adapter["hears_the_battery_at"] is None
-    assert adapter["slots"]["holds_the_battery"] is False
+    assert adapter["battery_signal_strength"] is None
+    assert adapter["slots"]["battery_connected"] is False
     assert found["bluetooth"]["reachability"]
     assert faults_of(found)[-1] == "not_connected"
 
@@ -264,7 +264,7 @@ async def test_diagnostics_number_the_adapters_in_range(
         "proxy-01 (**ADAPTER 1**)",
         "proxy-02 (**ADAPTER 2**)",
     ]
-    assert [adapter["hears_the_battery_at"] for adapter in found["adapters"]] == [
+    assert [adapter["battery_signal_strength"] for adapter in found["adapters"]] == [
         *(-60, -60)
     ]
     heard = found["advertisement"]
@@ -339,12 +339,12 @@ async def test_diagnostics_without_a_sample_work(
 ) -> None:
     """A battery that was never heard again."""
     pack = battery("idle")
-    facts = BatteryInfo.from_probe(pack.name, status(), None)
+    info = BatteryInfo.from_probe(pack.name, status(), None)
     entry = MockConfigEntry(
         domain=DOMAIN,
         title=pack.name,
         unique_id=pack.address,
-        data={"address": pack.address, "facts": facts.as_data()},
+        data={"address": pack.address, "info": info.as_data()},
     )
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -452,7 +452,7 @@ async def test_diagnostics_of_a_battery_named_like_its_serial_number_hide_both(
     await entry.runtime_data.settings.async_set_name(f"RV {SERIAL}"[:18])
     found = await download(hass, entry)
     assert found["entry"]["title"] == REDACTED
-    assert found["entry"]["data"]["facts"]["name"] == REDACTED
+    assert found["entry"]["data"]["info"]["name"] == REDACTED
     assert found["bluetooth"]["advertisement"]["name"] == REDACTED
 
 
@@ -483,13 +483,13 @@ async def test_diagnostics_with_the_end_of_the_address_in_the_title_hide_it(
         domain=DOMAIN,
         title=title,
         unique_id=address,
-        data={"address": address, "facts": {"name": title}},
+        data={"address": address, "info": {"name": title}},
     )
     entry.add_to_hass(hass)
     found = await download(hass, entry)
     hidden = title.replace("A442", REDACTED)
     assert found["entry"]["title"] == hidden
-    assert found["entry"]["data"]["facts"]["name"] == hidden
+    assert found["entry"]["data"]["info"]["name"] == hidden
 
 
 def test_plain_of_any_value_is_json() -> None:

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, issue_registry as ir
 from homeassistant.helpers.typing import ConfigType
 
-from .bank.discovery import async_review_offers
+from .bank.discovery import async_update_discovery
 from .bank.setup import async_remove_bank, async_setup_bank, async_unload_bank
 from .battery.firmware_files import FirmwareStore
 from .const import DOMAIN
@@ -54,7 +54,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
     await entry.runtime_data.async_load()
     entry.runtime_data.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    async_review_offers(hass)
+    async_update_discovery(hass)
     return True
 
 
@@ -74,7 +74,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
         await async_remove_bank(hass, entry)
         return
     async_drop_member(hass, entry.unique_id)
-    async_review_offers(hass)
+    async_update_discovery(hass)
     ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_diagnostic_log(hass, entry.entry_id)

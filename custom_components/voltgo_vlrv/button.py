@@ -52,7 +52,7 @@ class VlrvRefreshButton(VlrvEntity, ButtonEntity):
         await coordinator.async_refresh()
         if battery.statistics.samples == samples:
             if battery.firmware.is_running:
-                key = "firmware_under_way"
+                key = "firmware_in_progress"
             elif battery.connection.is_released:
                 key = "released"
             else:

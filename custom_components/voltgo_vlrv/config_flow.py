@@ -32,7 +32,7 @@ from .battery.initial_reading import store_initial_reading
 from .connection.errors import as_vlrv_error, error_detail, error_reason
 from .connection.slots import SlotMonitor
 from .connection.turns import async_turns
-from .const import CONF_FACTS, DOMAIN
+from .const import CONF_INFO, DOMAIN
 from .data import VlrvConfigEntry
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
 from .localization import MAX_ADAPTERS_TEXT, plain_text
@@ -214,7 +214,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             return self.async_create_entry(
                 title=self._title(),
-                data={CONF_ADDRESS: self._address, CONF_FACTS: info.as_data()},
+                data={CONF_ADDRESS: self._address, CONF_INFO: info.as_data()},
             )
         self._set_confirm_only()
         return self.async_show_form(

@@ -8,11 +8,11 @@ from typing import Final
 DOMAIN: Final = "voltgo_vlrv"
 
 # Data of a battery's entry.
-CONF_FACTS: Final = "facts"
+CONF_INFO: Final = "info"
 CONF_PENDING: Final = "pending"
 
 # Options of a battery's entry; `options.py` reads them.
-CONF_AVAILABILITY: Final = "availability"
+CONF_MAX_AGE: Final = "max_age"
 CONF_CONNECTION: Final = "connection"
 CONF_CURRENT_SCALE: Final = "current_scale"
 CONF_FIRMWARE: Final = "firmware"

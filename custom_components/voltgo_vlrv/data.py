@@ -202,7 +202,7 @@ class VlrvData:
 
     @callback
     def async_entry_updated(self) -> None:
-        """Apply what the user changed; new facts and pending changes are our own."""
+        """Apply what the user changed; new information and pending changes are our own."""
         shown = (dict(self._entry.options), self._entry.title)
         if shown != self._options_applied:
             self._options_applied = shown

@@ -16,7 +16,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .bank.diagnostics import bank_report
 from .battery.settings import NAME
-from .const import CONF_CURRENT_SCALE, CONF_FACTS, CONF_PENDING
+from .const import CONF_CURRENT_SCALE, CONF_INFO, CONF_PENDING
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_batteries, async_name, is_bank, members_of
 from .history.diagnostic_log import async_diagnostic_log
@@ -70,7 +70,7 @@ def _redacted(
         serial_numbers=[
             serial
             for entry in entries
-            if isinstance(serial := entry.data.get(CONF_FACTS, {}).get("serial"), str)
+            if isinstance(serial := entry.data.get(CONF_INFO, {}).get("serial"), str)
         ],
         names=[
             name
@@ -87,7 +87,7 @@ def _names(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Iterator[object]:
     """Yield the names of a battery or a bank, present, former and pending ones."""
     yield entry.title
     yield async_name(hass, entry)
-    yield entry.data.get(CONF_FACTS, {}).get("name")
+    yield entry.data.get(CONF_INFO, {}).get("name")
     yield entry.data.get(CONF_PENDING, {}).get(NAME)
     if not is_bank(entry) and bluetooth.DOMAIN in hass.config.components:
         address = entry.data[CONF_ADDRESS]
@@ -131,18 +131,20 @@ def _battery(battery: VlrvData) -> dict[str, Any]:
             "discarded_bytes": client.discarded_bytes,
             **_plain(client.counters),
         },
-        "health": battery.statistics,
+        "statistics": battery.statistics,
         "energy": {
             direction: battery.history.energy.total(direction)
             for direction in DIRECTIONS
         },
-        "estimates": {
+        "runtime": {
             "smoothed_current": battery.history.runtime.current.value,
             "minutes_to_empty": battery.history.runtime.minutes_to_empty,
             "minutes_to_full": battery.history.runtime.minutes_to_full,
+        },
+        "charge_history": {
             "last_full_charge": battery.history.maintenance.last_full_charge,
             "recharge_due": battery.history.maintenance.recharge_due,
-            "used_until_recharge": battery.history.maintenance.elapsed_fraction,
+            "elapsed_fraction": battery.history.maintenance.elapsed_fraction,
         },
     }
 
@@ -189,11 +191,13 @@ def _bluetooth(hass: HomeAssistant, address: str) -> dict[str, Any] | None:
                 "connectable": scanner.connectable,
                 "scanning": scanner.scanning,
                 "mode": scanner.current_mode,
-                "seconds_since_last_heard_anything": round(
+                "seconds_since_last_detection": round(
                     scanner.time_since_last_detection(), 1
                 ),
                 "slots": _slots(scanner, address),
-                "hears_the_battery_at": rssi.get((scanner.source, scanner.connectable)),
+                "battery_signal_strength": rssi.get(
+                    (scanner.source, scanner.connectable)
+                ),
             }
             for scanner in _scanners(hass)
         ],
@@ -209,7 +213,7 @@ def _slots(scanner: bluetooth.BaseHaScanner, address: str) -> dict[str, Any] | N
     return {
         "total": allocations.slots,
         "free": allocations.free,
-        "holds_the_battery": address in allocations.allocated,
+        "battery_connected": address in allocations.allocated,
     }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 
 from .const import (
-    CONF_AVAILABILITY,
     CONF_CURRENT_SCALE,
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
+    CONF_MAX_AGE,
     DEFAULT_LOW_BATTERY,
     ENERGY_GAP,
     ENERGY_GAP_INTERVALS,
@@ -38,7 +38,7 @@ class BatteryOptions:
     @property
     def max_age(self) -> timedelta:
         """Return for how long a sample is shown without a newer one."""
-        seconds = self._entry.options.get(CONF_AVAILABILITY)
+        seconds = self._entry.options.get(CONF_MAX_AGE)
         return self.live_age if seconds is None else timedelta(seconds=seconds)
 
     @property

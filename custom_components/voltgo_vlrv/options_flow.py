@@ -28,12 +28,12 @@ from homeassistant.helpers.selector import (
 from .battery.firmware_files import FirmwareStore, firmware_record
 from .connection import ConnectionMode
 from .const import (
-    CONF_AVAILABILITY,
     CONF_CONNECTION,
     CONF_CURRENT_SCALE,
     CONF_FIRMWARE,
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
+    CONF_MAX_AGE,
     DEFAULT_LOW_BATTERY,
     MAX_AGE_OPTION,
     MAX_INTERVAL,
@@ -90,16 +90,14 @@ class VlrvOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         if user_input is not None:
             if (
-                user_input.get(CONF_AVAILABILITY, MAX_AGE_OPTION.total_seconds())
+                user_input.get(CONF_MAX_AGE, MAX_AGE_OPTION.total_seconds())
                 < MIN_AGE_INTERVALS * user_input[CONF_INTERVAL]
             ):
-                errors[CONF_AVAILABILITY] = "availability_too_short"
+                errors[CONF_MAX_AGE] = "max_age_too_short"
             else:
                 # The input does not contain a field that the user cleared.
                 unchanged = {
-                    key: value
-                    for key, value in options.items()
-                    if key != CONF_AVAILABILITY
+                    key: value for key, value in options.items() if key != CONF_MAX_AGE
                 }
                 return self.async_create_entry(data={**unchanged, **user_input})
         suggested = options if user_input is None else user_input
@@ -134,7 +132,7 @@ class VlrvOptionsFlow(OptionsFlow):
                                 translation_key=CONF_CONNECTION,
                             )
                         ),
-                        vol.Optional(CONF_AVAILABILITY): NumberSelector(
+                        vol.Optional(CONF_MAX_AGE): NumberSelector(
                             NumberSelectorConfig(
                                 min=MIN_AGE_OPTION.total_seconds(),
                                 max=MAX_AGE_OPTION.total_seconds(),

@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
 from .battery.info import BatteryInfo
-from .const import CONF_FACTS, CONF_PENDING, DOMAIN
+from .const import CONF_INFO, CONF_PENDING, DOMAIN
 from .data import VlrvConfigEntry, VlrvData
 from .history.diagnostic_log import async_remove_diagnostic_log
 from .history.store import EntryStore
@@ -104,7 +104,7 @@ async def _async_replace_battery(
     """
     await hass.config_entries.async_unload(entry.entry_id)
     hass.config_entries.async_update_entry(
-        entry, data={**entry.data, CONF_FACTS: found.as_data(), CONF_PENDING: {}}
+        entry, data={**entry.data, CONF_INFO: found.as_data(), CONF_PENDING: {}}
     )
     await async_remove_diagnostic_log(hass, entry.entry_id)
     await EntryStore(hass, entry.entry_id).async_remove()

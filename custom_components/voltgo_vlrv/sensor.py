@@ -197,9 +197,9 @@ def _register_sensor(
 
 # The registers as they are read, for users who know more about a bit.
 RAW_REGISTERS: Final = (
-    _register_sensor("warning_word", lambda status: int(status.warnings)),
-    _register_sensor("protection_word", lambda status: int(status.protections)),
-    _register_sensor("error_word", lambda status: int(status.errors)),
+    _register_sensor("warning_code", lambda status: int(status.warnings)),
+    _register_sensor("protection_code", lambda status: int(status.protections)),
+    _register_sensor("error_code", lambda status: int(status.errors)),
 )
 
 ACTIVE_FAULTS: Final = SensorEntityDescription(
@@ -270,10 +270,10 @@ _THRESHOLD_CLASSES: Final = {
 def threshold_descriptions(info: BatteryInfo) -> Iterator[SensorEntityDescription]:
     """Yield a sensor for each threshold that the battery reports."""
     for threshold in THRESHOLDS:
-        if threshold.key in info.limits:
+        if threshold.key in info.thresholds:
             yield SensorEntityDescription(
-                key=f"limit_{threshold.key}",
-                translation_key=f"limit_{threshold.key}",
+                key=f"threshold_{threshold.key}",
+                translation_key=f"threshold_{threshold.key}",
                 device_class=_THRESHOLD_CLASSES.get(threshold.unit),
                 native_unit_of_measurement=threshold.unit,
                 entity_category=EntityCategory.DIAGNOSTIC,
@@ -420,8 +420,8 @@ class VlrvThresholdSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
     @override
     def _update_attrs(self) -> bool:
-        key = self.entity_description.key.removeprefix("limit_")
-        return self._set_value(self.battery.info.limits.get(key))
+        key = self.entity_description.key.removeprefix("threshold_")
+        return self._set_value(self.battery.info.thresholds.get(key))
 
 
 class VlrvConnectionSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

@@ -55,7 +55,7 @@ async def _release_connection(call: ServiceCall) -> None:
         if battery.firmware.is_running:
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
-                translation_key="firmware_under_way",
+                translation_key="firmware_in_progress",
                 translation_placeholders={"name": battery.coordinator.name},
             )
     # Begin all releases first: a disconnect may take seconds, in which an installation of

@@ -100,7 +100,7 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
         if self.battery.firmware.is_running:
             raise HomeAssistantError(
                 translation_domain=DOMAIN,
-                translation_key="firmware_under_way",
+                translation_key="firmware_in_progress",
                 translation_placeholders={"name": self.coordinator.name},
             )
         await self.battery.connection.async_release()

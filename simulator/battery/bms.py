@@ -57,7 +57,7 @@ class BatteryManagementSystem(Cells):
         self.max_current = (
             min(capacity, REFERENCE_CURRENT) if max_current is None else max_current
         )
-        self.limits = scaled_thresholds(cell_count, self.max_current)
+        self.thresholds = scaled_thresholds(cell_count, self.max_current)
         self.demand_current = demand_current
         self.charger_voltage = CHARGER_CELL_VOLTAGE * cell_count
         self.heater = heater
@@ -130,7 +130,8 @@ class BatteryManagementSystem(Cells):
         if self.current <= 0:
             return []
         floor_volts = max(
-            self.limits["balance_start"], min(volts) + self.limits["balance_delta"]
+            self.thresholds["balance_start"],
+            min(volts) + self.thresholds["balance_delta"],
         )
         return [number for number, value in enumerate(volts, 1) if value >= floor_volts]
 
@@ -183,21 +184,21 @@ class BatteryManagementSystem(Cells):
             if (value := measures.get(rule.measure)) is None:
                 continue
             sign = 1 if rule.above else -1
-            if sign * (value - self.limits[f"{rule.name}_protection"]) >= 0:
+            if sign * (value - self.thresholds[f"{rule.name}_protection"]) >= 0:
                 self._protections.add(rule.name)
-            elif sign * (value - self.limits[f"{rule.name}_release"]) <= 0:
+            elif sign * (value - self.thresholds[f"{rule.name}_recovery"]) <= 0:
                 self._protections.discard(rule.name)
-            if sign * (value - self.limits[f"{rule.name}_warning"]) >= 0:
+            if sign * (value - self.thresholds[f"{rule.name}_warning"]) >= 0:
                 self._warnings.add(rule.name)
-        if -self.demand_current >= self.limits["load_short"]:
+        if -self.demand_current >= self.thresholds["load_short"]:
             self._protections.add("short_circuit")
-        elif -self.demand_current <= self.limits["discharge_oc1"]:
+        elif -self.demand_current <= self.thresholds["discharge_oc1"]:
             self._protections.discard("short_circuit")
         for name, sign in OVERCURRENTS:
-            if sign * self.current > self.limits[f"{name}1"]:
+            if sign * self.current > self.thresholds[f"{name}1"]:
                 self._warnings.add(name)
         self._warnings |= self._protections - {"short_circuit"}
-        if 100 * self.fraction <= self.limits["low_capacity_warning"]:
+        if 100 * self.fraction <= self.thresholds["low_capacity_warning"]:
             self._warnings.add("low_capacity")
         self._watch_full()
         self._control_heater(measures.get("coldest"))
@@ -230,14 +231,14 @@ class BatteryManagementSystem(Cells):
             for level in (f"{name}1", f"{name}2"):
                 if (
                     name not in self._protections
-                    and sign * current > self.limits[level]
+                    and sign * current > self.thresholds[level]
                 ):
                     yield name, level
 
     def _events(self, current: float) -> list[float]:
         """Seconds until an over-current trips or is released."""
         trips = [
-            self.limits[f"{level}_delay"] - self._overcurrent.get(level, 0.0)
+            self.thresholds[f"{level}_delay"] - self._overcurrent.get(level, 0.0)
             for _, level in self._over(current)
         ]
         return trips + list(self._release.values())
@@ -252,9 +253,9 @@ class BatteryManagementSystem(Cells):
             level: self._overcurrent.get(level, 0.0) + step for _, level in over
         }
         for name, level in over:
-            if self._overcurrent[level] >= self.limits[f"{level}_delay"] - EPSILON:
+            if self._overcurrent[level] >= self.thresholds[f"{level}_delay"] - EPSILON:
                 self._protections.add(name)
-                self._release[name] = self.limits[f"{name}_release"]
+                self._release[name] = self.thresholds[f"{name}_recovery"]
 
     def reset_protections(self) -> None:
         """Start without protections, as after a power cycle."""

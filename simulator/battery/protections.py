@@ -12,7 +12,7 @@ type Measure = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class ProtectionRule:
-    """Protection by a measurement: `<name>_warning`, `_protection`, `_release`."""
+    """Protection by a measurement: `<name>_warning`, `_protection`, `_recovery`."""
 
     name: str
     measure: Measure

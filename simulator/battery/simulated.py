@@ -274,7 +274,7 @@ class SimulatedBattery(BatteryManagementSystem):
         """Raw words of count registers from start; undefined ones read 0 (A)."""
         words = dict(enumerate(self.reported().to_registers()))
         if self.format.reports_thresholds:
-            words |= threshold_words(self.limits)
+            words |= threshold_words(self.thresholds)
         words |= self.identity.words()
         return [words.get(register, 0) for register in range(start, start + count)]
 

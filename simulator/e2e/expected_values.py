@@ -139,8 +139,8 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
     )
     protections = set(expected_values["protections"])
     active = [fault.name for name, fault in FAULTS.items() if name in protections]
-    if expected_values["error_word"]:
-        active.append(f"Error {expected_values['error_word']:04X}")
+    if expected_values["error_code"]:
+        active.append(f"Error {expected_values['error_code']:04X}")
     if state == "protection" and not active:
         active.append(UNNAMED)
     probes = [
@@ -161,10 +161,10 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
         "stored_energy": _stored_energy(expected_values),
         "energy_capacity": _energy_capacity(expected_values),
         **{key: hours(expected_values, sign) for key, sign in TIMES.items()},
-        "problem": bool(protections or expected_values["error_word"])
+        "problem": bool(protections or expected_values["error_code"])
         or state == "protection",
-        "warning": bool(expected_values["warning_word"]),
-        "error": bool(expected_values["error_word"]),
+        "warning": bool(expected_values["warning_code"]),
+        "error": bool(expected_values["error_code"]),
         "low_battery": charge <= LOW_BATTERY,
         "full_charge": charge == 100 and state != "discharging",
         "full_discharge": LOW_CAPACITY in protections

@@ -163,7 +163,7 @@ async def test_bank_that_is_added_is_a_service_device_with_its_members(
         ([0], "too_few_members"),
         ([], "too_few_members"),
         ([0, 1, 2], "different_voltage"),
-        ([0, 3], "taken"),
+        ([0, 3], "members_changed"),
     ],
 )
 async def test_bank_form_with_invalid_input_shows_the_error(
@@ -181,7 +181,7 @@ async def test_bank_form_with_invalid_input_shows_the_error(
     flow = hass.config_entries.flow
     result = await flow.async_configure(result["flow_id"], {"next_step_id": "bank"})
     picked = [addresses[number] for number in members]
-    if error == "taken":
+    if error == "members_changed":
         # It was there when the form was opened.
         (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
         picked = [pair[0].address, other.address]

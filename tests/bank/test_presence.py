@@ -126,7 +126,7 @@ async def test_missing_batteries_during_a_firmware_update_are_none(
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
     # Over a real connection the transfer itself takes minutes.
-    hass.config_entries.async_update_entry(entry, options={"availability": 30})
+    hass.config_entries.async_update_entry(entry, options={"max_age": 30})
     await upload(hass, entry, tmp_path)
     seen = states_of(hass, entity(bank, hass, "battery_missing"))
     reporting = states_of(hass, entity(bank, hass, "batteries_reporting"))
@@ -150,7 +150,7 @@ async def test_missing_batteries_contain_one_with_failed_attempts(
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
-    hass.config_entries.async_update_entry(entry, options={"availability": 1800})
+    hass.config_entries.async_update_entry(entry, options={"max_age": 1800})
     await settle(hass)
     connection = entry.runtime_data.connection
     if taken_back:
@@ -183,7 +183,7 @@ async def test_missing_batteries_leave_out_one_that_waits_for_its_turn(
     pair = packs(2)
     bank = await async_setup_bank(hass, bluetooth_env, pair)
     (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[0].address)
-    hass.config_entries.async_update_entry(entry, options={"availability": 86400})
+    hass.config_entries.async_update_entry(entry, options={"max_age": 86400})
     await hass.config_entries.async_unload(entry.entry_id)
     (adapter,) = bluetooth_env.adapters
     async with async_turns(hass, adapter).take(has_failed=False):

@@ -295,7 +295,7 @@ async def test_commands_during_an_update_are_refused(
     await wait_until(lambda: entry.runtime_data.firmware.is_running)
     with pytest.raises(HomeAssistantError) as error:
         await entry.runtime_data.firmware.async_install("comm", lambda _: None)
-    assert error.value.translation_key == "firmware_under_way"
+    assert error.value.translation_key == "firmware_in_progress"
     for domain, service, key in (
         ("switch", "turn_on", "heater"),
         ("button", "press", "refresh"),
@@ -307,7 +307,7 @@ async def test_commands_during_an_update_are_refused(
                 {ATTR_ENTITY_ID: entity_id(hass, pack.address, key, domain)},
                 blocking=True,
             )
-        assert error.value.translation_key == "firmware_under_way"
+        assert error.value.translation_key == "firmware_in_progress"
     await task
 
 
@@ -366,7 +366,7 @@ async def test_install_pressed_twice_is_refused_at_once(
     told = await asyncio.gather(*presses, return_exceptions=True)
     assert sorted(getattr(error, "translation_key", "") for error in told) == [
         "firmware_refused",
-        "firmware_under_way",
+        "firmware_in_progress",
     ]
     await asyncio.sleep(30)
     sent = [STEPS[frame[1]] for frame in firmware_frames(peripheral)]

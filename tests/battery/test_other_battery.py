@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.setup import async_setup_component
 
-from custom_components.voltgo_vlrv.const import CONF_FACTS, DOMAIN
+from custom_components.voltgo_vlrv.const import CONF_INFO, DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, issues, wait_until
 from tests.harness import BatteryHarness, async_setup_battery
@@ -54,13 +54,13 @@ async def test_sample_of_another_battery_is_not_shown(
 ) -> None:
     """Neither its values nor its energy nor what it is made of are taken over."""
     harness = await async_exchange(hass, bluetooth_env)
-    known = harness.entry.data[CONF_FACTS]
+    known = harness.entry.data[CONF_INFO]
     energy = harness.entry.runtime_data.history.energy
     counted = [energy.total(way) for way in ("charged", "discharged")]
     samples = harness.entry.runtime_data.statistics.samples
     await asyncio.sleep(300)
     assert harness.shown("state_of_charge") == STATE_UNAVAILABLE
-    assert harness.entry.data[CONF_FACTS] == known
+    assert harness.entry.data[CONF_INFO] == known
     assert [energy.total(way) for way in ("charged", "discharged")] == counted
     statistics = harness.entry.runtime_data.statistics
     assert statistics.samples == samples
@@ -94,7 +94,7 @@ async def test_other_battery_that_is_ignored_is_shown(
     result = await async_answer(hass, "ignore")
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await wait_until(lambda: harness.shown("state_of_charge") != STATE_UNAVAILABLE, 30)
-    assert harness.entry.data[CONF_FACTS]["full_capacity"] == 200
+    assert harness.entry.data[CONF_INFO]["full_capacity"] == 200
     assert harness.entry.runtime_data.history.energy.total("discharged") >= counted
     await asyncio.sleep(60)
     assert not issues(hass, "other_battery")
@@ -111,7 +111,7 @@ async def test_other_battery_that_is_accepted_starts_empty(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     await wait_until(lambda: harness.entry.runtime_data.coordinator.data, 60)
-    assert harness.entry.data[CONF_FACTS]["full_capacity"] == 200
+    assert harness.entry.data[CONF_INFO]["full_capacity"] == 200
     assert harness.entry.runtime_data.history.energy.total("discharged") < 1
     await asyncio.sleep(60)
     assert not issues(hass, "other_battery")

@@ -221,7 +221,7 @@ async def test_change_during_another_one_is_refused(
     one.peripheral.faults.delay = 1.0
     first = hass.async_create_task(one.select("module_id", "7"))
     await asyncio.sleep(0.5)
-    async with refused(one, "change_under_way", "heater"):
+    async with refused(one, "change_in_progress", "heater"):
         await one.allow_heating(True)
     await first
     assert [frame[1] for frame in one.changes] == [SET_MODULE_ID]

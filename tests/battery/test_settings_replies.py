@@ -268,7 +268,7 @@ async def test_frames_are_sent_with_the_minimum_interval(
     "key",
     [
         "change_connection_lost", "change_not_confirmed", "change_refused", "heater_refused",
-        "change_under_way", "change_unreachable", "heater_not_confirmed",
+        "change_in_progress", "change_unreachable", "heater_not_confirmed",
         "change_not_sent", "change_released", "heater_unanswered", "invalid_name",
         "protocol_needs_module_id", "protocol_not_offered",
     ],

@@ -33,7 +33,7 @@ HOUR: Final = 60 * MINUTE
 # So long it takes at most until what is asked each minute is known.
 SOON: Final = MINUTE + 2
 # The battery is read less often than usual, so that hours pass quickly.
-OPTIONS: Final = {"interval": 60, "availability": 120, "connection": "keep"}
+OPTIONS: Final = {"interval": 60, "max_age": 120, "connection": "keep"}
 
 SWITCHES: Final = ("charger", "generator", "boiler", "shore", "memory")
 PHONE: Final = "notify.phone"

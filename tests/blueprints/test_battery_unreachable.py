@@ -108,7 +108,7 @@ async def test_notification_of_a_lost_battery_with_values_is_sent(
     await rv.enable_all()
     (entry,) = rv.hass.config_entries.async_entries("voltgo_vlrv")
     rv.hass.config_entries.async_update_entry(
-        entry, options=OPTIONS | {"availability": 86400}
+        entry, options=OPTIONS | {"max_age": 86400}
     )
     await asyncio.sleep(MINUTE)
     await automate(rv, last_updates=[rv.entity("last_update")], too_old={"minutes": 20})

@@ -88,7 +88,7 @@ async def test_availability_option_decides_how_long_values_are_shown(
     # The poll that follows has its say first.
     await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.shown("voltage") == STATE_UNAVAILABLE
-    assert "availability" not in one.entry.options
+    assert "max_age" not in one.entry.options
 
 
 async def empty_availability(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
@@ -133,16 +133,16 @@ async def test_availability_option_below_two_intervals_is_refused(
         flow["flow_id"], {"next_step_id": "general"}
     )
     flow = await hass.config_entries.options.async_configure(
-        flow["flow_id"], {"interval": 60, "availability": 119}
+        flow["flow_id"], {"interval": 60, "max_age": 119}
     )
     assert flow["type"] is FlowResultType.FORM
-    assert flow["errors"] == {"availability": "availability_too_short"}
+    assert flow["errors"] == {"max_age": "max_age_too_short"}
     assert one.entry.options == before
     flow = await hass.config_entries.options.async_configure(
-        flow["flow_id"], {"interval": 60, "availability": 120}
+        flow["flow_id"], {"interval": 60, "max_age": 120}
     )
     assert flow["type"] is FlowResultType.CREATE_ENTRY
-    assert one.entry.options["availability"] == 120
+    assert one.entry.options["max_age"] == 120
 
 
 # --- recovery ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 
 from .helpers import REFUSAL, BrokenBattery, bring_near, offered, pick, start_user_flow
-from custom_components.voltgo_vlrv.const import CONF_FACTS, DOMAIN
+from custom_components.voltgo_vlrv.const import CONF_INFO, DOMAIN
 from simulator.battery import SimulatedBattery, status_reply
 from simulator.faults import FOREVER
 from tests.bluetooth_env import BluetoothEnvironment
@@ -167,7 +167,7 @@ async def test_title_without_a_name_contains_nothing_of_the_address(
     assert any(f"Error requesting {first} data" in line for line in lines)
     assert any(f"Error requesting {second} data" in line for line in lines)
     for entry, end in zip(entries, ("A442", "A443"), strict=True):
-        told = json.dumps([entry.title, dict(entry.data[CONF_FACTS]), *lines])
+        told = json.dumps([entry.title, dict(entry.data[CONF_INFO]), *lines])
         assert end not in told.upper()
 
 
@@ -541,7 +541,7 @@ async def test_discovery_without_identity_adds_the_battery(
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()
     entry = await add_discovered(hass, pack.address)
-    assert entry.data[CONF_FACTS]["firmware"] == ""
+    assert entry.data[CONF_INFO]["firmware"] == ""
     device = device_of(hass, pack.address)
     assert (device.model, device.sw_version) == ("8S LiFePO4", None)
     assert hass.states.get(entity_id(hass, pack.address, "voltage")) is not None

@@ -167,14 +167,14 @@ async def test_diagnostics_of_maintenance_contain_its_inputs(
     pack = battery("driving_load")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await asyncio.sleep(2 * SETTLING)
-    found = (await async_get_config_entry_diagnostics(hass, entry))["battery"][
-        "estimates"
-    ]
-    assert found["smoothed_current"] == pytest.approx(pack.current, rel=0.01)
-    assert found["minutes_to_empty"] == pytest.approx(
+    found = (await async_get_config_entry_diagnostics(hass, entry))["battery"]
+    runtime = found["runtime"]
+    assert runtime["smoothed_current"] == pytest.approx(pack.current, rel=0.01)
+    assert runtime["minutes_to_empty"] == pytest.approx(
         true_minutes(pack, "time_to_empty"), rel=0.02
     )
-    assert found["minutes_to_full"] is found["last_full_charge"] is None
+    assert runtime["minutes_to_full"] is None
+    assert found["charge_history"]["last_full_charge"] is None
 
 
 @pytest.mark.parametrize("jump", [-30 * DAY, -600.0, 30 * DAY])

@@ -242,7 +242,7 @@ async def test_each_protection_bit_has_a_text_and_an_event(
     pack.override = replace(pack.reported(), protection=int(fault.mask))
     await asyncio.sleep(POLL_INTERVAL + 1)
     assert binary(hass, pack, "problem") == "on"
-    assert value(hass, pack.address, "protection_word") == str(int(fault.mask))
+    assert value(hass, pack.address, "protection_code") == str(int(fault.mask))
     shown = "full_discharge" if fault.key == "low_capacity" else fault.key
     for key in (*(other.key for other in FAULTS), "full_discharge"):
         if key != "low_capacity":
@@ -432,7 +432,7 @@ async def test_too_cold_with_an_impossible_threshold_uses_zero_degrees(
 ) -> None:
     """The register is known from other boards only."""
     pack = battery("idle", reports_thresholds=True)
-    pack.limits["charge_ut_protection"] = limit
+    pack.thresholds["charge_ut_protection"] = limit
     pack.hold = True
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     for probes, state in (((1, 3), "off"), ((0, 3), "on")):
@@ -461,20 +461,24 @@ async def test_thresholds_that_are_reported_become_disabled_sensors(
     await asyncio.sleep(5)
     registry = er.async_get(hass)
     entity = registry.async_get(
-        entity_id(hass, pack.address, "limit_charge_undertemperature_protection")
+        entity_id(hass, pack.address, "threshold_charge_undertemperature_protection")
     )
     assert entity is not None
     assert entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     await enable_all(hass, pack.address)
     assert (
-        value(hass, pack.address, "limit_charge_undertemperature_protection") == "0.0"
+        value(hass, pack.address, "threshold_charge_undertemperature_protection")
+        == "0.0"
     )
-    assert value(hass, pack.address, "limit_cell_overvoltage_protection") == "3.9"
+    assert value(hass, pack.address, "threshold_cell_overvoltage_protection") == "3.9"
     assert (
-        value(hass, pack.address, "limit_discharge_undertemperature_warning") == "-15.0"
+        value(hass, pack.address, "threshold_discharge_undertemperature_warning")
+        == "-15.0"
     )
-    assert value(hass, pack.address, "limit_pack_undervoltage_release") == "12.0"
-    assert value(hass, pack.address, "limit_discharge_overcurrent_1_delay") == "10.0"
+    assert value(hass, pack.address, "threshold_pack_undervoltage_recovery") == "12.0"
+    assert (
+        value(hass, pack.address, "threshold_discharge_overcurrent_1_delay") == "10.0"
+    )
 
 
 async def test_thresholds_that_are_zero_become_no_sensors(

@@ -108,7 +108,7 @@ def test_thresholds_of_any_pack_are_decoded(cells: int) -> None:
     battery = pack(cells=cells)
     limits = decode_thresholds(replies(battery))
     assert limits == pytest.approx(
-        {key_of(name): value for name, value in battery.limits.items()}, abs=0.005
+        {key_of(name): value for name, value in battery.thresholds.items()}, abs=0.005
     )
 
 
@@ -195,8 +195,8 @@ def test_release_times_have_the_registers_of_the_vendor() -> None:
     words = [0] * 60
     words[78 - 45], words[79 - 45] = 180, 60
     assert decode_thresholds([status_reply(words[:31]), status_reply(words[31:])]) == {
-        "charge_overcurrent_release": 180,
-        "discharge_overcurrent_release": 60,
+        "charge_overcurrent_recovery": 180,
+        "discharge_overcurrent_recovery": 60,
     }
 
 

@@ -22,7 +22,7 @@ from homeassistant.helpers.typing import DiscoveryInfoType
 from homeassistant.util.ulid import ulid_now
 
 from ..battery.info import BatteryInfo
-from ..const import CONF_FACTS, CONF_INVERTER, CONF_KIND, CONF_MEMBERS, KIND_BANK
+from ..const import CONF_INFO, CONF_INVERTER, CONF_KIND, CONF_MEMBERS, KIND_BANK
 from ..data import VlrvConfigEntry
 from ..entries import (
     MAX_MEMBERS,
@@ -33,13 +33,13 @@ from ..entries import (
     members_of,
 )
 from ..localization import async_load_translations, translations
-from .discovery import CONF_MODEL, model_of, offer_id
+from .discovery import CONF_MODEL, discovery_id, model_of
 
 
 class BankSteps(ConfigFlow):
     """The steps that are about a bank; those of a battery are added to them."""
 
-    _offered_model: str | None = None
+    _discovered_model: str | None = None
 
     @override
     async def async_step_integration_discovery(
@@ -47,10 +47,10 @@ class BankSteps(ConfigFlow):
     ) -> ConfigFlowResult:
         """Offer a bank of batteries of the same model."""
         model: str = discovery_info[CONF_MODEL]
-        await self.async_set_unique_id(offer_id(model))
+        await self.async_set_unique_id(discovery_id(model))
         self._abort_if_unique_id_configured()
         await async_load_translations(self.hass)
-        self._offered_model = model
+        self._discovered_model = model
         name = translations(self.hass).bank["name"]
         self.context["title_placeholders"] = {"name": f"{name} ({model})"}
         return await self.async_step_bank()
@@ -79,7 +79,7 @@ class BankSteps(ConfigFlow):
             CONF_MEMBERS: [
                 entry.unique_id
                 for entry in choice
-                if self._offered_model in (None, model_of(entry))
+                if self._discovered_model in (None, model_of(entry))
                 and not entry.disabled_by
             ],
         }
@@ -150,7 +150,7 @@ class BankSteps(ConfigFlow):
                 model_of(entry) for entry in choice if entry.unique_id in members
             )
             taken = self._async_current_ids(include_ignore=False)
-            unique_id = offer_id(model)
+            unique_id = discovery_id(model)
             await self.async_set_unique_id(
                 f"bank_{ulid_now()}" if unique_id in taken else unique_id,
                 raise_on_progress=False,
@@ -162,13 +162,13 @@ def _problem(choice: Sequence[VlrvConfigEntry], members: Collection[str]) -> str
     """Return the key of the text that tells why these cannot be a bank, if so."""
     chosen = [entry for entry in choice if entry.unique_id in members]
     if len(chosen) < len(set(members)):
-        return "taken"
+        return "members_changed"
     if len(chosen) < MIN_MEMBERS:
         return "too_few_members"
     if len(chosen) > MAX_MEMBERS:
         return "too_many_members"
     cells = {
-        BatteryInfo.from_data(entry.data[CONF_FACTS]).cell_count for entry in chosen
+        BatteryInfo.from_data(entry.data[CONF_INFO]).cell_count for entry in chosen
     }
     return "different_voltage" if len(cells) > 1 else None
 

@@ -14,33 +14,33 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import discovery_flow
 
 from ..battery.info import BatteryInfo
-from ..const import CONF_FACTS, DOMAIN
+from ..const import CONF_INFO, DOMAIN
 from ..data import VlrvConfigEntry
 from ..entries import MIN_MEMBERS, async_batteries, async_free_batteries, members_of
 
 CONF_MODEL: Final = "model"
-CONF_DECLINED: Final = "bank_declined"
+CONF_DISMISSED: Final = "bank_dismissed"
 """In the data of a battery: a bank of its model was deleted while it was there."""
 
 
-def offer_id(model: str) -> str:
+def discovery_id(model: str) -> str:
     """Return the unique ID of an offer: one for each model, so "ignore" is kept."""
     return f"bank_{model}"
 
 
 def model_of(entry: VlrvConfigEntry) -> str:
     """Return the model of a battery, whether it is loaded or not."""
-    return BatteryInfo.from_data(entry.data[CONF_FACTS]).model
+    return BatteryInfo.from_data(entry.data[CONF_INFO]).model
 
 
 @callback
-def async_review_offers(hass: HomeAssistant) -> None:
+def async_update_discovery(hass: HomeAssistant) -> None:
     """Offer what can be a bank, and take back what cannot be one any more."""
     free = [entry for entry in async_free_batteries(hass) if not entry.disabled_by]
     models = Counter(map(model_of, free))
-    new = {model_of(entry) for entry in free if not entry.data.get(CONF_DECLINED)}
+    new = {model_of(entry) for entry in free if not entry.data.get(CONF_DISMISSED)}
     possible = {
-        offer_id(model): model
+        discovery_id(model): model
         for model, count in models.items()
         if count >= MIN_MEMBERS and model in new
     }
@@ -65,13 +65,13 @@ def async_review_offers(hass: HomeAssistant) -> None:
 
 
 @callback
-def async_decline(hass: HomeAssistant, bank: ConfigEntry[Any]) -> None:
+def async_dismiss(hass: HomeAssistant, bank: ConfigEntry[Any]) -> None:
     """Note that a bank was deleted, with all batteries that could be in one like it."""
     batteries = async_batteries(hass)
     members = members_of(bank)
     models = {model_of(entry) for entry in batteries if entry.unique_id in members}
     for entry in batteries:
-        if model_of(entry) in models and not entry.data.get(CONF_DECLINED):
+        if model_of(entry) in models and not entry.data.get(CONF_DISMISSED):
             hass.config_entries.async_update_entry(
-                entry, data={**entry.data, CONF_DECLINED: True}
+                entry, data={**entry.data, CONF_DISMISSED: True}
             )

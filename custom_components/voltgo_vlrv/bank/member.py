@@ -12,7 +12,7 @@ from homeassistant.core import CALLBACK_TYPE, callback
 
 from ..battery.info import BatteryInfo
 from ..battery.settings import MODULE_ID
-from ..const import CONF_FACTS
+from ..const import CONF_INFO
 from ..data import VlrvConfigEntry, VlrvData
 from ..history.charge import charge_of
 from ..history.energy import CHARGED, DISCHARGED, Flow
@@ -108,7 +108,7 @@ class BankMember:
             return self.battery.info
         if self.entry is None:
             return None
-        return BatteryInfo.from_data(self.entry.data[CONF_FACTS])
+        return BatteryInfo.from_data(self.entry.data[CONF_INFO])
 
     @property
     def _pending_module_id(self) -> int | None:

@@ -10,7 +10,7 @@ from homeassistant.core import Event, HomeAssistant
 from ..history.store import EntryStore
 from ..localization import async_load_translations
 from .coordinator import BankConfigEntry, BankCoordinator
-from .discovery import async_decline, async_review_offers
+from .discovery import async_dismiss, async_update_discovery
 
 PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
 
@@ -34,7 +34,7 @@ async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
     # Entries are not unloaded at the stop.
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    async_review_offers(hass)
+    async_update_discovery(hass)
     return True
 
 
@@ -55,5 +55,5 @@ async def _close(bank: BankCoordinator) -> None:
 
 async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
     """Delete what was stored for a bank, and do not offer it again."""
-    async_decline(hass, entry)
+    async_dismiss(hass, entry)
     await EntryStore(hass, entry.entry_id, "bank").async_remove()

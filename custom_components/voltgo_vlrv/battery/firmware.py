@@ -88,7 +88,7 @@ class FirmwareInstaller:
         """
         async with AsyncExitStack() as stack:
             if self._operations.is_wanted(Operation.FIRMWARE):
-                raise self._error("firmware_under_way")
+                raise self._error("firmware_in_progress")
             # A change that has begun is confirmed first: that needs the battery.
             await stack.enter_async_context(self._operations.hold(Operation.FIRMWARE))
             self._finished.clear()

@@ -21,8 +21,8 @@ DEFAULT_MANUFACTURER = "Voltgo"
 # report a threshold of their own.
 TOO_COLD_TO_CHARGE: Final = 0.0
 # A threshold outside of these is none (°C): the registers are known from other boards.
-MIN_LIMIT: Final = -20.0
-MAX_LIMIT: Final = 15.0
+MIN_CHARGE_THRESHOLD: Final = -20.0
+MAX_CHARGE_THRESHOLD: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class BatteryInfo:
     """The battery's codes of the protocols it offers on CAN."""
     rs485_protocols: tuple[str, ...] = ()
     """The same on RS485."""
-    limits: Mapping[str, float] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     """Its thresholds by the keys of `vlrv.thresholds`; empty when it does not report any."""
 
     @classmethod
@@ -64,13 +64,13 @@ class BatteryInfo:
         cls, name: str, status: BatteryStatus, identity: Identity | None
     ) -> Self:
         """Return what a first reading shows."""
-        facts = cls(
+        info = cls(
             name=name,
             cell_count=status.cell_count,
             full_capacity=status.full_capacity,
             status_count=len(status.registers),
         ).with_status(status)
-        return facts if identity is None else facts.with_identity(identity)
+        return info if identity is None else info.with_identity(identity)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -151,10 +151,10 @@ class BatteryInfo:
         """
         if not (temperatures := status.temperatures):
             return None
-        limit = self.limits.get(CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE)
-        if not MIN_LIMIT <= limit <= MAX_LIMIT:
-            limit = TOO_COLD_TO_CHARGE
-        return min(temperatures) - limit
+        threshold = self.thresholds.get(CHARGE_UNDERTEMPERATURE, TOO_COLD_TO_CHARGE)
+        if not MIN_CHARGE_THRESHOLD <= threshold <= MAX_CHARGE_THRESHOLD:
+            threshold = TOO_COLD_TO_CHARGE
+        return min(temperatures) - threshold
 
     @property
     def summary(self) -> str:

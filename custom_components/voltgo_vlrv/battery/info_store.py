@@ -11,7 +11,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import CONNECTION_BLUETOOTH, DeviceInfo
 
-from ..const import CONF_FACTS, DOMAIN
+from ..const import CONF_INFO, DOMAIN
 from ..issues import async_update_other_battery_issue
 from ..vlrv.errors import ImplausibleError
 from ..vlrv.identity import Identity
@@ -41,7 +41,7 @@ class InfoStore:
         self._hass = hass
         self._entry = entry
         self._on_change = on_change
-        self.info = BatteryInfo.from_data(entry.data[CONF_FACTS])
+        self.info = BatteryInfo.from_data(entry.data[CONF_INFO])
         # What another battery under the same address has reported.
         self._other_status: BatteryStatus | None = None
         self._other_identity: Identity | None = None
@@ -129,7 +129,7 @@ class InfoStore:
             return
         self.info = info
         self._hass.config_entries.async_update_entry(
-            self._entry, data={**self._entry.data, CONF_FACTS: info.as_data()}
+            self._entry, data={**self._entry.data, CONF_INFO: info.as_data()}
         )
         registry = dr.async_get(self._hass)
         for device in dr.async_entries_for_config_entry(registry, self._entry.entry_id):

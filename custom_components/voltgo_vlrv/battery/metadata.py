@@ -134,9 +134,9 @@ class MetadataReader:
         self._info.update(self._info.info.with_identity(identity))
 
     async def _read_thresholds(self) -> None:
-        limits = await self._client.read_thresholds()
+        thresholds = await self._client.read_thresholds()
         info = self._info.info
-        self._info.update(replace(info, limits=limits or info.limits))
+        self._info.update(replace(info, thresholds=thresholds or info.thresholds))
 
     async def _read_settings(self) -> None:
         settings = self._settings

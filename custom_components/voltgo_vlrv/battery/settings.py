@@ -278,9 +278,9 @@ class SettingsCoordinator:
     async def _change(self, setting: str) -> AsyncGenerator[None]:
         """Run one change at a time, while connected, with its errors translated."""
         if self._operations.is_wanted(Operation.CHANGE):
-            raise self._error("change_under_way", setting)
+            raise self._error("change_in_progress", setting)
         if self._operations.is_wanted(Operation.FIRMWARE):
-            raise self._error("firmware_under_way", setting)
+            raise self._error("firmware_in_progress", setting)
         async with (
             self._operations.hold(Operation.CHANGE),
             AsyncExitStack() as stack,

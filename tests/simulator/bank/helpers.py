@@ -46,12 +46,12 @@ def bus_voltages(bank: ParallelBank) -> list[float]:
 def block(battery: SimulatedBattery, *directions: str) -> None:
     """Make its protection hold back a direction, by a limit that is passed now."""
     for direction in directions:
-        battery.limits[f"{direction}_ot_protection"] = -50.0
-        battery.limits[f"{direction}_ot_release"] = -60.0
+        battery.thresholds[f"{direction}_ot_protection"] = -50.0
+        battery.thresholds[f"{direction}_ot_recovery"] = -60.0
 
 
 def unblock(battery: SimulatedBattery, *directions: str) -> None:
     """Put the limits of `block` where they were."""
     for direction in directions:
-        battery.limits[f"{direction}_ot_protection"] = 75.0
-        battery.limits[f"{direction}_ot_release"] = 65.0
+        battery.thresholds[f"{direction}_ot_protection"] = 75.0
+        battery.thresholds[f"{direction}_ot_recovery"] = 65.0

@@ -152,7 +152,7 @@ def test_bank_with_reordered_batteries_is_unchanged(
         twin.bank = None
         for name in (
             *("charge", "cell_charge", "cell_capacity", "cell_resistance"),
-            *("cell_offsets", "limits", "cell_temperatures", "pcb_temperature"),
+            *("cell_offsets", "thresholds", "cell_temperatures", "pcb_temperature"),
             *("ambient", "heating_enabled"),
         ):
             value = getattr(battery, name)
@@ -241,12 +241,12 @@ def test_equalising_does_not_swing_where_curve_is_steep(
         # Protections are not what is tested.
         for rule in ("cell_uv", "pack_uv"):
             for level in ("protection", "release"):
-                battery.limits[f"{rule}_{level}"] = 0.0
+                battery.thresholds[f"{rule}_{level}"] = 0.0
         for rule in ("cell_ov", "pack_ov", "charge_oc1", "discharge_oc1"):
-            for level in ("_protection", "_release", ""):
-                battery.limits[f"{rule}{level}"] = 9999.0
+            for level in ("_protection", "_recovery", ""):
+                battery.thresholds[f"{rule}{level}"] = 9999.0
         for level in ("charge_oc2", "discharge_oc2", "load_short"):
-            battery.limits[level] = 9999.0
+            battery.thresholds[level] = 9999.0
     bank.charger_voltage = 99.0
     bank.weaken(bank.batteries[0], capacity=0.25)
     assert currents(bank)[0] > 1

@@ -187,8 +187,8 @@ def test_empty_battery_is_charged_by_others() -> None:
     empty, other = bank.batteries
     bank.loosen(empty)
     bank.weaken(empty, resistance=2.0)
-    empty.limits["cell_uv_protection"] = 3.0
-    empty.limits["cell_uv_release"] = 3.2
+    empty.thresholds["cell_uv_protection"] = 3.0
+    empty.thresholds["cell_uv_recovery"] = 3.2
     bank.advance(0)
     assert empty.expected_values()["protections"] == ("cell_uv",)
 

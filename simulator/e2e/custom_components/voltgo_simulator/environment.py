@@ -179,7 +179,7 @@ def _expected_values(battery: SimulatedBattery) -> dict[str, Any]:
     return {
         **_listed(battery.expected_values()),
         "bluetooth_name": battery.name,
-        "warning_word": state.warning,
-        "protection_word": state.protection,
-        "error_word": state.error,
+        "warning_code": state.warning,
+        "protection_code": state.protection,
+        "error_code": state.error,
     }
