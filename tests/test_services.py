@@ -1,4 +1,4 @@
-"""Who may call an action."""
+"""Who may call an action, and what the reset of energy totals does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser
 
+from homeassistant.components.sensor.recorder import reset_detected
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.exceptions import Unauthorized, UnknownUser
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.helpers import entity_registry as er
 
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries
-from tests.bank.common import async_setup_bank, device_of_bank, packs
+from tests.bank.common import async_setup_bank, device_of_bank, packs, settle
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import device_of, entity_id
 
@@ -86,3 +88,68 @@ async def test_release_by_a_user_with_one_entity_needs_the_connection_switch(
         True,
         False,
     ]
+
+
+# --- energy totals --------------------------------------------------------------------
+
+
+async def reset(
+    hass: HomeAssistant, context: Context | None = None, **target: str
+) -> None:
+    """Call the action for a target."""
+    await hass.services.async_call(
+        DOMAIN, "reset_energy", target, blocking=True, context=context
+    )
+
+
+async def test_energy_total_that_is_reset_is_a_new_meter_for_the_statistics(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    hass_read_only_user: MockUser,
+) -> None:
+    """Saved before it is shown; the other total and the bank stay until they are named."""
+    pair = packs(2)
+    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    first = async_batteries(hass)[0]
+    history = first.runtime_data.history
+    history.energy._totals |= {"charged": 262.0, "discharged": 5.0}
+    first.runtime_data.coordinator.async_update_listeners()
+    await settle(hass)
+    charged = entity_id(hass, str(first.unique_id), "energy_charged")
+    discharged = entity_id(hass, str(first.unique_id), "energy_discharged")
+    of_bank = er.async_get(hass).async_get_entity_id(
+        "sensor", DOMAIN, f"{bank.entry_id}_energy_charged"
+    )
+    assert of_bank is not None
+
+    def shown(name: str) -> float:
+        state = hass.states.get(name)
+        assert state is not None
+        return float(state.state)
+
+    assert shown(charged) == pytest.approx(262, abs=0.1)
+    assert shown(of_bank) == pytest.approx(262, abs=0.1)
+    with pytest.raises(Unauthorized):
+        await reset(hass, Context(user_id=hass_read_only_user.id), entity_id=charged)
+    with pytest.raises(ServiceValidationError):
+        await reset(
+            hass, entity_id=entity_id(hass, str(first.unique_id), "state_of_charge")
+        )
+    before = hass.states.get(charged)
+    assert before is not None
+    await reset(hass, entity_id=charged)
+    await settle(hass)
+    assert shown(charged) < 0.1
+    assert reset_detected(hass, charged, shown(charged), float(before.state), before)
+    assert shown(discharged) == pytest.approx(5, abs=0.1)
+    assert shown(of_bank) == pytest.approx(262, abs=0.1)
+    await reset(hass, device_id=device_of_bank(hass, bank).id)
+    await settle(hass)
+    assert shown(of_bank) < 0.1
+    assert shown(discharged) == pytest.approx(5, abs=0.1)
+    # After a restart neither comes back.
+    for entry in (bank, first):
+        await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass)
+    assert shown(charged) < 0.1
+    assert shown(of_bank) < 0.1

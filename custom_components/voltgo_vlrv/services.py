@@ -1,15 +1,15 @@
-"""Actions: release the connection of a battery for a while."""
+"""Actions: release the connection of a battery, and reset totals of energy."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import voluptuous as vol
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, ServiceCall, callback
 from homeassistant.exceptions import (
@@ -19,15 +19,25 @@ from homeassistant.exceptions import (
     UnknownUser,
 )
 from homeassistant.helpers import config_validation as cv, entity_registry as er
-from homeassistant.helpers.service import async_extract_config_entry_ids
+from homeassistant.helpers.service import (
+    async_extract_config_entry_ids,
+    async_extract_entity_ids,
+    async_register_admin_service,
+)
 
+from .bank.coordinator import BankCoordinator
 from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_banks, async_batteries, async_name, members_of
+from .history.energy import DIRECTIONS
 from .switch import CONNECTION_SWITCH
 
 RELEASE_CONNECTION: Final = "release_connection"
 DURATION: Final = "duration"
+RESET_ENERGY: Final = "reset_energy"
+
+# By the translation key of the sensor that shows it.
+_ENERGY_TOTALS: Final = {f"energy_{direction}": direction for direction in DIRECTIONS}
 
 
 @callback
@@ -41,6 +51,43 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             {vol.Optional(DURATION, default=DEFAULT_RELEASE): cv.positive_time_period}
         ),
     )
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        RESET_ENERGY,
+        _reset_energy,
+        schema=cv.make_entity_service_schema({}),
+    )
+
+
+async def _reset_energy(call: ServiceCall) -> None:
+    """Set the totals that the target sensors show to zero, or none if one cannot be.
+
+    For Home Assistant's statistics a fall to zero is the reset of a meter, so that they
+    stay as they are and count on from there. With any other value they would add it.
+    """
+    registry = er.async_get(call.hass)
+    resets: list[tuple[VlrvData | BankCoordinator, str]] = []
+    for entity_id in await async_extract_entity_ids(call):
+        entity = registry.async_get(entity_id)
+        if entity is None or entity.platform != DOMAIN:
+            continue
+        direction = _ENERGY_TOTALS.get(entity.translation_key or "")
+        entry = call.hass.config_entries.async_get_entry(entity.config_entry_id or "")
+        if direction is not None and entry is not None:
+            _check_loaded(call.hass, entry)
+            resets.append((entry.runtime_data, direction))
+    if not resets:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="no_energy_total"
+        )
+    for device, direction in resets:
+        is_bank = isinstance(device, BankCoordinator)
+        counter = device.energy if is_bank else device.history.energy
+        counter.reset(direction)
+        # First: after a power cut the old total would be added to the statistics.
+        await (device.store if is_bank else device.history.store).async_save(force=True)
+        (device if is_bank else device.coordinator).async_update_listeners()
 
 
 async def _release_connection(call: ServiceCall) -> None:
@@ -115,10 +162,15 @@ async def _batteries(call: ServiceCall) -> list[VlrvData]:
     # A disabled battery is not connected.
     entries = [entry for entry in entries if not entry.disabled_by] or entries
     for entry in entries:
-        if entry.state is not ConfigEntryState.LOADED:
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key="not_loaded",
-                translation_placeholders={"name": async_name(call.hass, entry)},
-            )
+        _check_loaded(call.hass, entry)
     return [entry.runtime_data for entry in entries]
+
+
+def _check_loaded(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Raise ServiceValidationError for an entry that is not set up."""
+    if entry.state is not ConfigEntryState.LOADED:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="not_loaded",
+            translation_placeholders={"name": async_name(hass, entry)},
+        )

@@ -19,7 +19,8 @@ from ..history.store import EntryStore
 
 _LOGGER = logging.getLogger(__name__)
 
-_VERSION: Final = 1
+# kWh; sums of binary fractions may end this far below a zero.
+_ROUNDING: Final = 1e-6
 
 
 class BankEnergy:
@@ -97,6 +98,13 @@ class BankEnergy:
         self._section.save_later(at_once=is_beyond)
 
     @callback
+    def reset(self, direction: str) -> None:
+        """Count CHARGED or DISCHARGED again from zero; the caller saves it."""
+        self._offset[direction] -= self._sum(direction)
+        self._floor[direction] = 0.0
+        self._limits[direction] = TotalLimit()
+
+    @callback
     def load(self) -> None:
         """Restore the totals; invalid data is ignored."""
         stored = self._section.loaded(_from_stored)
@@ -107,7 +115,7 @@ class BankEnergy:
         # First each of them: there is no sum of numbers without limit.
         counted = [total for flow in self._seen.values() for total in flow]
         if not all(map(is_total, counted)) or not all(
-            is_total(self._sum(direction)) for direction in DIRECTIONS
+            is_total(self._sum(direction) + _ROUNDING) for direction in DIRECTIONS
         ):
             self._offset, self._seen, self._floor = before
             return

@@ -137,13 +137,10 @@ class EnergyCounter:
         self._last = None
 
     @callback
-    def reset(self) -> None:
-        """Start again at zero, as for another battery."""
-        self._totals = dict.fromkeys(DIRECTIONS, 0.0)
-        self._floor = dict.fromkeys(DIRECTIONS, 0.0)
-        self._limits = {direction: TotalLimit() for direction in DIRECTIONS}
-        self._last = None
-        self._section.save_later(at_once=True)
+    def reset(self, direction: str) -> None:
+        """Count CHARGED or DISCHARGED again from zero; the caller saves it."""
+        self._totals[direction] = self._floor[direction] = 0.0
+        self._limits[direction] = TotalLimit()
 
     @callback
     def load(self) -> None:
