@@ -216,20 +216,20 @@ class VirtualScanner(BaseHaRemoteScanner):
 
     def __init__(
         self,
-        owner: VirtualAdapter,
+        adapter: VirtualAdapter,
         connector: HaBluetoothConnector,
         mode: BluetoothScanningMode,
     ) -> None:
         """Belong to an adapter."""
-        super().__init__(owner.source, owner.name, connector, True, mode, None)
-        self._owner = owner
+        super().__init__(adapter.source, adapter.name, connector, True, mode, None)
+        self._adapter = adapter
 
     # Of adapters that hear a battery equally well, Home Assistant takes the one that
     # comes first in a set. This makes it the same one each time.
 
     def __hash__(self) -> int:
         """Return a number that is the same in each run."""
-        return int(self._owner.source.replace(":", ""), 16)
+        return int(self._adapter.source.replace(":", ""), 16)
 
     def __eq__(self, other: object) -> bool:
         """Return whether it is this very one."""
@@ -237,18 +237,18 @@ class VirtualScanner(BaseHaRemoteScanner):
 
     def get_allocations(self) -> Allocations:
         """Return the connection slots."""
-        owner = self._owner
+        adapter = self._adapter
         return Allocations(
-            owner.source, owner.slots, owner.free_slots, list(owner.connections)
+            adapter.source, adapter.slots, adapter.free_slots, list(adapter.connections)
         )
 
     async def async_request_active_window(self, duration: float) -> bool:
         """Scan actively for some seconds, as a proxy in automatic mode does."""
-        await self._owner.scan(active=True)
+        await self._adapter.scan(active=True)
         try:
             await asyncio.sleep(duration)
         finally:
-            await self._owner.scan(active=False)
+            await self._adapter.scan(active=False)
         return True
 
     def on_report(self, report: hci.HCI_LE_Advertising_Report_Event.Report) -> None:

@@ -19,7 +19,7 @@ from homeassistant.util import dt as dt_util
 from .battery.access import BatteryAccess
 from .battery.expiry import SampleExpiry
 from .battery.info_store import InfoStore
-from .battery.poll_owner import PollOwner
+from .battery.poll_delegate import PollDelegate
 from .battery.poll_schedule import PollSchedule, next_poll_delay
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
@@ -51,7 +51,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def __init__(
         self,
         access: BatteryAccess,
-        owner: PollOwner,
+        delegate: PollDelegate,
         options: BatteryOptions,
         info: InfoStore,
     ) -> None:
@@ -72,11 +72,13 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self.identifier: str = access.entry.data[CONF_ADDRESS]
         self.options = options
         self.statistics = PollStatistics()
-        self._owner = owner
+        self._delegate = delegate
         self._info = info
         self._client = access.client
         self._connection = access.connection
-        self._expiry = SampleExpiry(access.hass, options, owner, self._handle_expired)
+        self._expiry = SampleExpiry(
+            access.hass, options, delegate, self._handle_expired
+        )
         self._stuck = StuckDataDetector()
         # The interval when the last sample was received.
         self._previous_interval: timedelta = POLL_INTERVAL
@@ -158,7 +160,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def request_poll(self, delay: timedelta = timedelta()) -> None:
         """Poll in the background after `delay` at the latest, by default at once."""
-        if self._owner.is_polling_paused or self._shutdown_requested:
+        if self._delegate.is_polling_paused or self._shutdown_requested:
             return
         if delay > timedelta():
             if self._schedule.request(self.hass.loop.time() + delay.total_seconds()):
@@ -210,7 +212,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @override
     async def _async_update_data(self) -> BatteryStatus:
         self._schedule.drop_request()
-        if self._owner.is_polling_paused:
+        if self._delegate.is_polling_paused:
             if self._expiry.is_expired:
                 raise self._failure(self._last_error)
             return self.data
@@ -239,7 +241,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 if self.statistics.record_no_answer():
                     await self._force_reconnect()
                 raise
-            self._owner.check_sample(status)
+            self._delegate.check_sample(status)
             self._handle_sample(status, dt_util.utcnow(), self.hass.loop.time())
             self._connection.handle_sample()
             self._expiry.schedule()
@@ -259,7 +261,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._expiry.sample_received(time)
         interval = max(self.options.interval, self._previous_interval)
         self._previous_interval = self.options.interval
-        self._owner.handle_sample(status, when, time, interval)
+        self._delegate.handle_sample(status, when, time, interval)
 
     async def _handle_failure(self, err: VlrvError) -> timedelta:
         """Record why a poll failed, close a broken connection; return the next delay."""
@@ -267,14 +269,14 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         _LOGGER.debug("%s: poll failed: %s", self.name, err)
         self.statistics.record_failure(err)
         if isinstance(err, NotReachableError):
-            self._owner.handle_disconnected()
+            self._delegate.handle_disconnected()
         elif not isinstance(err, (ImplausibleError, NoAnswerError, RefusedError)):
             await self._client.disconnect()
         return self._connection.handle_poll_failed(err)
 
     async def _force_reconnect(self) -> None:
         """Close a useless connection, and forget what was known about it."""
-        self._owner.handle_forced_reconnect()
+        self._delegate.handle_forced_reconnect()
         self._stuck.reset()
         await self._client.disconnect(clear_service_cache=True)
         # The next advertisement is then reported as new, and leads to a poll.

@@ -240,7 +240,7 @@ class VlrvData:
     def _handle_settings_frame(self, frame: bytes) -> None:
         self.log.observations.add_reply(self.client.trace.last_sent, frame)
 
-    # --- owner of the connection ----------------------------------------------------
+    # --- delegate of the connection -------------------------------------------------
 
     @callback
     def request_poll(self, delay: timedelta = timedelta()) -> None:
@@ -294,7 +294,7 @@ class VlrvData:
         """Store at once whether the battery is released, and until when (UTC)."""
         await self.history.last_status.async_record_release(released, until)
 
-    # --- owner of the polls ---------------------------------------------------------
+    # --- delegate of the polls ------------------------------------------------------
 
     @property
     def is_polling_paused(self) -> bool:

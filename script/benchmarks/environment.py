@@ -87,10 +87,11 @@ class Traffic:
 
 
 class Meter(selectors.DefaultSelector):
-    """The selector of an event loop that takes note of the thread's processor time.
+    """The selector of an event loop; measures the thread's processor time.
 
-    `owner` names the client whose instant it is; empty: the simulation's own. While `is_busy` says that
-    another thread has work left, it is waited for before the next instant begins.
+    `client` names the client whose instant it is; empty: the simulation's own. While
+    `is_busy` says that another thread has work left, the selector waits for it before the
+    next instant begins.
     """
 
     def __init__(self) -> None:
@@ -98,7 +99,7 @@ class Meter(selectors.DefaultSelector):
         super().__init__()
         self.instant: Callable[[], int] = lambda: 0
         self.is_busy: Callable[[], bool] = lambda: False
-        self.owner = ""
+        self.client = ""
         self.shares: dict[str, Share] = {}
         self._used = 0
         self._number = 0
@@ -107,10 +108,10 @@ class Meter(selectors.DefaultSelector):
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
-        """Note what the turn has used; then look for events."""
+        """Add what the turn has used; then look for events."""
         used = time.thread_time_ns() - self._since
         if (number := self.instant()) != self._number:
-            # Noted here, when the first turn of the next instant is over.
+            # Only here, when the first turn of the next instant is over.
             self._number = number
             self._close()
         self._used += used
@@ -123,20 +124,20 @@ class Meter(selectors.DefaultSelector):
         self._since = time.thread_time_ns()
         return events
 
-    def note(self, owner: str) -> None:
-        """Say whose instant it is."""
+    def assign(self, client: str) -> None:
+        """Assign the current instant to a client; RuntimeError if another has it."""
         if self._number != self.instant():
             self._number = self.instant()
             self._close()
-        if self.owner not in {"", owner}:
-            raise RuntimeError(f"{owner} and {self.owner} at the same instant")
-        self.owner = owner
+        if self.client not in {"", client}:
+            raise RuntimeError(f"{client} and {self.client} at the same instant")
+        self.client = client
 
     def _close(self) -> None:
-        share = self.shares.setdefault(self.owner, Share())
+        share = self.shares.setdefault(self.client, Share())
         share.instants += 1
         share.nanoseconds += self._used
-        self.owner = ""
+        self.client = ""
         self._used = 0
 
     def take(self) -> dict[str, Share]:
@@ -151,7 +152,7 @@ class MeteredMedium(RadioMedium):
     def __init__(self, meter: Meter) -> None:
         """Start without traffic."""
         super().__init__()
-        self.owners: dict[str, str] = {}
+        self.clients: dict[str, str] = {}
         self.traffic: dict[str, Traffic] = {}
         self._meter = meter
 
@@ -164,7 +165,7 @@ class MeteredMedium(RadioMedium):
     ) -> None:
         """Count one L2CAP PDU and deliver it."""
         address = destination_address.to_string(False)
-        if is_request := address in self.owners:
+        if is_request := address in self.clients:
             traffic = self.traffic[address]
         else:
             address = sender_controller.public_address.to_string(False)
@@ -172,7 +173,7 @@ class MeteredMedium(RadioMedium):
         traffic.packets += 1
         traffic.size += len(data)
         traffic.requests += is_request and data[OPERATION] in WRITES
-        self._meter.note(self.owners[address])
+        self._meter.assign(self.clients[address])
         super().send_acl_data(sender_controller, destination_address, transport, data)
 
 
@@ -279,12 +280,12 @@ class BenchmarkEnvironment:
 
         self.hass.bus.async_listen(EVENT_STATE_CHANGED, on_change)
 
-    async def add_battery(self, number: int, owner: str) -> Peripheral:
+    async def add_battery(self, number: int, client: str) -> Peripheral:
         """Add a battery, and wait until Home Assistant receives it."""
         battery = WorkloadBattery(
             number, self._samples, lambda: self.clock.now - self.midnight
         )
-        self.medium.owners[battery.address] = owner
+        self.medium.clients[battery.address] = client
         self.medium.traffic[battery.address] = Traffic()
         peripheral = Peripheral(self.medium, battery)
         self._peripherals[battery.address] = peripheral
@@ -345,11 +346,11 @@ class BenchmarkEnvironment:
         """Have the batteries go on with their day at that hour."""
         self.midnight = self.clock.now - hour * 3600
 
-    def take_traffic(self, owner: str) -> Traffic:
+    def take_traffic(self, client: str) -> Traffic:
         """Return what went over the air since this was called last."""
         total = Traffic()
         for address, traffic in self.medium.traffic.items():
-            if self.medium.owners[address] == owner:
+            if self.medium.clients[address] == client:
                 total.packets += traffic.packets
                 total.size += traffic.size
                 total.requests += traffic.requests

@@ -208,8 +208,8 @@ class ApiServer:
     async def _watch_keepalive(self, session: ApiSession) -> None:
         """[check_keepalive_]."""
         await asyncio.sleep(KEEPALIVE_TIMEOUT)
-        owner = "the subscriber" if self.subscriber is session else "a former client"
-        self.record(f"{owner} is unresponsive")
+        holder = "the subscriber" if self.subscriber is session else "a former client"
+        self.record(f"{holder} is unresponsive")
         session.lose()
         self._remove(session)
 

@@ -59,10 +59,10 @@ class Battery:
         entry = MockConfigEntry(domain=DOMAIN, data={"address": ADDRESS}, title="Solar")
         entry.add_to_hass(hass)
         self.client: Any = Client()
-        self.owner = Mock()
-        self.owner.async_store_release = AsyncMock()
+        self.delegate = Mock()
+        self.delegate.async_store_release = AsyncMock()
         self.manager = ConnectionManager(
-            hass, entry, self.client, BatteryOptions(entry), self.owner
+            hass, entry, self.client, BatteryOptions(entry), self.delegate
         )
 
     async def connect(self) -> None:
@@ -138,7 +138,7 @@ async def test_close_ends_the_timer_of_a_release(one: Battery) -> None:
     await one.manager.async_close()
     assert one.state is ConnectionState.CLOSED
     await asyncio.sleep(2 * 3600)
-    one.owner.connection_resumed.assert_not_called()
+    one.delegate.connection_resumed.assert_not_called()
 
 
 def allocations(source: str, free: int) -> HaBluetoothSlotAllocations:

@@ -10,7 +10,7 @@ from homeassistant.helpers.event import async_call_at, async_call_later
 from ..const import MAX_AGE
 from ..options import BatteryOptions
 from .freshness import SampleFreshness
-from .poll_owner import PollOwner
+from .poll_delegate import PollDelegate
 
 
 class SampleExpiry:
@@ -20,7 +20,7 @@ class SampleExpiry:
         self,
         hass: HomeAssistant,
         options: BatteryOptions,
-        owner: PollOwner,
+        delegate: PollDelegate,
         on_expired: CALLBACK_TYPE,
     ) -> None:
         """Start without a sample.
@@ -29,7 +29,7 @@ class SampleExpiry:
         """
         self._hass = hass
         self._options = options
-        self._owner = owner
+        self._delegate = delegate
         self._on_expired = on_expired
         self._freshness = SampleFreshness()
         self._cancel: CALLBACK_TYPE | None = None
@@ -104,7 +104,7 @@ class SampleExpiry:
             return
         if self.is_fresh:
             self.schedule()
-        elif self._owner.is_polling_paused:
+        elif self._delegate.is_polling_paused:
             self._cancel = async_call_later(
                 self._hass,
                 MAX_AGE,

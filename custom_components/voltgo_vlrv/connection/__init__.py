@@ -1,13 +1,13 @@
 """The one Bluetooth connection of a battery."""
 
 from .errors import ReleasedError
-from .manager import ConnectionManager, ConnectionOwner
+from .manager import ConnectionDelegate, ConnectionManager
 from .state import ConnectionMode, ConnectionState, ConnectionStatus
 
 __all__ = [
+    "ConnectionDelegate",
     "ConnectionManager",
     "ConnectionMode",
-    "ConnectionOwner",
     "ConnectionState",
     "ConnectionStatus",
     "ReleasedError",

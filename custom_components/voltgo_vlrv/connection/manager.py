@@ -57,7 +57,7 @@ _RESUME: Final = "resume"
 _DISCONNECTED: Final = "disconnected"
 
 
-class ConnectionOwner(Protocol):
+class ConnectionDelegate(Protocol):
     """What uses the connection: polls the battery and stores what must last."""
 
     def request_poll(self, delay: timedelta = ...) -> None:
@@ -94,20 +94,20 @@ class ConnectionManager:
         entry: ConfigEntry[Any],
         client: VlrvClient,
         options: BatteryOptions,
-        owner: ConnectionOwner,
+        delegate: ConnectionDelegate,
     ) -> None:
         """Start with a connection that is wanted and not there yet."""
         self._hass = hass
         self._entry = entry
         self._client = client
         self._options = options
-        self._owner = owner
+        self._delegate = delegate
         self._backoff = ReconnectBackoff()
         self._release = ReleaseState()
         self._timers = Timers(hass)
         self._slots = SlotMonitor(hass, entry.data[CONF_ADDRESS])
         self._session = ConnectionSession(
-            hass, client, self._slots, self._backoff, timers=self._timers, owner=self
+            hass, client, self._slots, self._backoff, timers=self._timers, delegate=self
         )
         self._reason: str | None = None
         self._closed = False
@@ -204,7 +204,7 @@ class ConnectionManager:
         if self._backoff.connected() or self._reason in ADAPTER_REASONS:
             self._reason = None
         self._clear_problems()
-        self._owner.connection_established()
+        self._delegate.connection_established()
         self.report_status()
 
     @callback
@@ -215,12 +215,12 @@ class ConnectionManager:
             return
         self._slots.handle_change()
         if self._reason == "no_slot" and not self.is_released:
-            self._owner.request_poll(FREE_SLOT_DELAY)
+            self._delegate.request_poll(FREE_SLOT_DELAY)
 
     def _clear_problems(self) -> None:
         self._slots.forget_orphan()
-        self._owner.slots_exhausted(False)
-        self._owner.connection_orphaned(None)
+        self._delegate.slots_exhausted(False)
+        self._delegate.connection_orphaned(None)
 
     # --- events -----------------------------------------------------------------------
 
@@ -245,7 +245,7 @@ class ConnectionManager:
                 retry_after = self._backoff.delay_while_unstable(
                     self._options.interval, self._options.max_age
                 )
-        self._owner.connection_lost(retry_after)
+        self._delegate.connection_lost(retry_after)
         self.report_status()
 
     @callback
@@ -267,13 +267,13 @@ class ConnectionManager:
             # A lost connection is most often back at once, with an advertisement.
             if self._backoff.is_repeated or not is_lost:
                 self._reason = reason
-            self._owner.connection_orphaned(self._slots.orphaned_on)
+            self._delegate.connection_orphaned(self._slots.orphaned_on)
             async_clear_stale_advertisements(
                 self._hass, self._slots.address, self._backoff.attempt_started
             )
         elif self._backoff.reply_missing(now):
             self._reason = reason
-        self._owner.slots_exhausted(self._backoff.lacks_slots and not self._closed)
+        self._delegate.slots_exhausted(self._backoff.lacks_slots and not self._closed)
         self.report_status()
         return delay
 
@@ -286,7 +286,7 @@ class ConnectionManager:
         has_failed = self._reason is not None
         if self._session.is_shared and not has_failed:
             return  # its next poll is due in time
-        self._owner.request_poll(
+        self._delegate.request_poll(
             self._backoff.delay_after_advertisement(
                 self._hass.loop.time(),
                 self._options.interval,
@@ -315,7 +315,7 @@ class ConnectionManager:
     @callback
     def async_begin_release(self, duration: timedelta | None = None) -> None:
         """Use the connection no more; `async_finish_release` has to follow."""
-        self._owner.connection_released()
+        self._delegate.connection_released()
         self._release.release(duration, dt_util.utcnow(), self._hass.loop.time())
         self._handle_release()
         self.report_status()
@@ -328,7 +328,7 @@ class ConnectionManager:
         finally:
             # Also if the calling script is stopped meanwhile.
             if self.is_released:  # and not resumed meanwhile
-                await self._owner.async_store_release(True, self._release.until)
+                await self._delegate.async_store_release(True, self._release.until)
                 if self._client.is_disconnecting:
                     _LOGGER.warning(
                         "%s: the Bluetooth adapter has not closed the connection yet, so "
@@ -372,12 +372,12 @@ class ConnectionManager:
             return
         self._timers.cancel()
         self._release.resume()
-        self._owner.connection_resumed()
+        self._delegate.connection_resumed()
         self.report_status()
         self._store_resumed()
 
     def _store_resumed(self) -> None:
-        self._hass.async_create_task(self._owner.async_store_release(False, None))
+        self._hass.async_create_task(self._delegate.async_store_release(False, None))
 
     async def async_close(self) -> None:
         """Disconnect for good."""

@@ -23,7 +23,7 @@ ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
 _ADAPTER_FULL: Final = "adapter full"  # timer
 
 
-class SessionOwner(Protocol):
+class SessionDelegate(Protocol):
     """What decides whether there is to be a connection at all."""
 
     @property
@@ -55,7 +55,7 @@ class ConnectionSession:
         backoff: ReconnectBackoff,
         *,
         timers: Timers,
-        owner: SessionOwner,
+        delegate: SessionDelegate,
     ) -> None:
         """Start without users."""
         self._hass = hass
@@ -63,10 +63,12 @@ class ConnectionSession:
         self._slots = slots
         self._backoff = backoff
         self._timers = timers
-        self._owner = owner
-        self._policy = SlotSharingPolicy(owner.mode)
+        self._delegate = delegate
+        self._policy = SlotSharingPolicy(delegate.mode)
         self._users = 0
         self._stale_closed = False
+        # Lets one user at a time wait for adapter, turn and slot, and count the attempt;
+        # the client's own lock begins only after that, and a disconnect needs it.
         self._lock = asyncio.Lock()
 
     @property
@@ -87,7 +89,7 @@ class ConnectionSession:
         try:
             if max_wait and not self._client.is_connected:
                 await self._slots.wait_in_range(
-                    max_wait, lambda: not self._owner.is_released
+                    max_wait, lambda: not self._delegate.is_released
                 )
             await self.async_connect()
             yield
@@ -98,18 +100,18 @@ class ConnectionSession:
 
     async def async_connect(self) -> None:
         """Connect, unless connected; inside of `use`. Raises VlrvError."""
-        self._owner.check_wanted()
+        self._delegate.check_wanted()
         if self._client.is_connected:
             return
-        self._owner.report_status()
+        self._delegate.report_status()
         async with self._lock:
-            self._owner.check_wanted()
+            self._delegate.check_wanted()
             if not self._client.is_connected:  # another user may have connected
                 await self._slots.wait_for_adapters()
-                self._owner.check_wanted()
+                self._delegate.check_wanted()
                 turns = async_turns(self._hass, self._slots.best_adapter())
                 async with turns.take(has_failed=self._backoff.has_failed) as turn:
-                    self._owner.check_wanted()
+                    self._delegate.check_wanted()
                     await self._connect(turn)
 
     async def _connect(self, turn: Turn) -> None:
@@ -120,24 +122,24 @@ class ConnectionSession:
                 # Home Assistant may have been killed while it was connected.
                 self._stale_closed = True
                 await close_stale_connections(self._slots.address)
-            await self._slots.wait_for_slot(lambda: not self._owner.is_released)
-            self._owner.check_wanted()  # it may have been released while waiting
+            await self._slots.wait_for_slot(lambda: not self._delegate.is_released)
+            self._delegate.check_wanted()  # it may have been released while waiting
             async with turn.attempt():
                 await self._client.connect()
         finally:
             self._backoff.end_attempt(loop.time())
-        self._owner.handle_connected()
+        self._delegate.handle_connected()
 
     async def _disconnect_if_shared(self) -> None:
         """Disconnect if the mode or the adapter's slots require it."""
         if self._client.is_connected and self._policy.should_disconnect(
-            self._owner.mode,
+            self._delegate.mode,
             adapter_full=self._slots.adapter_is_full(),
             now=self._hass.loop.time(),
         ):
             self._backoff.disconnected_on_purpose()
             await self._client.disconnect()
-        self._owner.report_status()
+        self._delegate.report_status()
 
     @callback
     def handle_adapter_full(self, source: str) -> None:

@@ -204,6 +204,8 @@ class GattConnection:
         self._trace = trace
         self._client: BleakClient | None = None
         self._service: _Service | None = None
+        # Keeps connecting and disconnecting apart, also for users without any other lock;
+        # a disconnect must not wait for requests, so they have a lock of their own.
         self._lock = asyncio.Lock()
         self._attempt: asyncio.Timeout | None = None
         self._disconnection: _Disconnection | None = None

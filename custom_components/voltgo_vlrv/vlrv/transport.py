@@ -99,6 +99,7 @@ class Transport:
         self._on_connected = on_connected
         self._on_lost = on_lost
         self._on_settings_frame = on_settings_frame
+        # Keeps a second request from being sent before the reply of the first.
         self._lock = asyncio.Lock()
         self._pending: _Pending | None = None
         self._last_write = 0.0

@@ -8,7 +8,7 @@ from typing import Protocol
 from ..vlrv.registers import BatteryStatus
 
 
-class PollOwner(Protocol):
+class PollDelegate(Protocol):
     """What uses the samples of one battery."""
 
     @property
