@@ -57,7 +57,7 @@ FAULTS: Final = {
     "charge_oc": Fault("charge_ocp", "Charge overcurrent protection"),
     "discharge_oc": Fault("discharge_ocp", "Discharge overcurrent protection"),
     "short_circuit": Fault("short_circuit", "Short-circuit protection"),
-    "mos_ot": Fault("mos_otp", "MOS over-temperature protection"),
+    "mos_ot": Fault("mos_otp", "MOSFET over-temperature protection"),
     "ambient_temperature": Fault(
         # The sensor has the same key.
         "binary_sensor.ambient_temperature",
@@ -68,7 +68,7 @@ FAULTS: Final = {
 # Has no binary sensor of its own: it is what "full discharge" stands for.
 LOW_CAPACITY: Final = "low_capacity"
 NO_FAULTS: Final = "None"
-UNNAMED: Final = "Protection that is not named"
+UNNAMED: Final = "Unnamed protection"
 LOW_BATTERY: Final = 20  # %, the default
 FREEZING: Final = 0  # °C
 

@@ -144,7 +144,7 @@ async def take_discovery(album: Album, flows: list[Json]) -> None:
 async def take_device(album: Album, device: Json) -> None:
     """Show a battery's page."""
     path = f"/config/devices/device/{device['id']}"
-    await album.open(path, "State of charge", "Pack voltage", height=LONG)
+    await album.open(path, "State of charge", "Voltage", height=LONG)
     await album.take(IMAGES / "device.png")
 
 
@@ -281,7 +281,7 @@ async def take_bank(album: Album, api: HomeAssistant) -> None:
     await _time_known(api, entry, "time_to_empty")
     device = await device_of(api, entry)
     path = f"/config/devices/device/{device['id']}"
-    await album.open(path, "State of charge", "Bank voltage", height=LONG)
+    await album.open(path, "State of charge", "Voltage", height=LONG)
     await album.take(IMAGES / "bank.png")
 
 

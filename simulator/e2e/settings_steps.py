@@ -42,7 +42,7 @@ class SettingsSteps(StepLog):
         async with self._step("sets the CAN protocol to Victron") as observed:
             text = (await texts(self._api, "exceptions"))[
                 f"{NEEDS_MODULE_ID}.message"
-            ].format(name=battery.name, setting="CAN protocol")
+            ].format(name=battery.name, setting="Inverter CAN protocol")
             check("module ID is 1" in text, f"no explanation: {text}")
             before = (await battery.state("can_protocol"))["state"]
             try:
@@ -69,7 +69,9 @@ class SettingsSteps(StepLog):
             await battery.shows(0, can_protocol=before)
             observed += ["confirmed", f"{before} still shown"]
             observed.append(
-                await self._power_cycle_issue(battery, "- CAN protocol: Victron")
+                await self._power_cycle_issue(
+                    battery, "- Inverter CAN protocol: Victron"
+                )
             )
         async with self._step("switches the battery off and on") as observed:
             await self._apply(battery, can_protocol="Victron")

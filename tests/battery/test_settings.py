@@ -169,7 +169,7 @@ async def test_changes_of_several_settings_create_one_issue(
     await one.select("rs485_protocol", "Luxpower")
     await one.select("module_id", "2")
     assert one.pending == (
-        "- CAN protocol: Victron\n- RS485 protocol: Luxpower\n- Module ID: 2"
+        "- Inverter CAN protocol: Victron\n- Inverter RS485 protocol: Luxpower\n- Module ID: 2"
     )
     await one.power_cycle()
     assert one.issue is None
@@ -222,7 +222,7 @@ async def test_protocol_is_found_in_the_list_of_the_connection(
     await one.select("can_protocol", "Victron")
     (sent,) = one.changes
     assert one.pack.settings.can_protocols[sent[3]] == "P05-VCT"
-    assert one.pending == "- CAN protocol: Victron"
+    assert one.pending == "- Inverter CAN protocol: Victron"
     await one.power_cycle()
     assert one.shown("can_protocol", "select") == "Victron"
     assert one.issue is None
@@ -254,7 +254,7 @@ async def test_protocol_uses_the_module_id_of_the_connection(
     assert one.shown("module_id", "select") == str(before)
     if now == 1:
         await one.select("can_protocol", "Victron")
-        assert one.pending == "- CAN protocol: Victron"
+        assert one.pending == "- Inverter CAN protocol: Victron"
     else:
         async with refused(
             one, "protocol_needs_module_id", "can_protocol", ServiceValidationError
@@ -311,7 +311,7 @@ async def test_protocol_pending_is_confirmed_by_its_brand_only(
     issue = one.issue
     assert issue is not None
     assert issue.translation_key == "power_cycle_without_effect"
-    assert one.pending == "- CAN protocol: Victron"
+    assert one.pending == "- Inverter CAN protocol: Victron"
 
 
 async def test_protocol_without_a_list_is_not_sent(
@@ -388,6 +388,6 @@ async def test_change_confirmed_by_an_identical_frame_succeeds(
         for note in one.peripheral.notifications
         if note.data[:2] == bytes((SETTINGS, SET_CAN))
     ] == [twin]
-    assert one.pending == "- CAN protocol: Growatt"
+    assert one.pending == "- Inverter CAN protocol: Growatt"
     await one.power_cycle()
     assert one.shown("can_protocol", "select") == "Growatt"

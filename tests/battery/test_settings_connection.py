@@ -243,7 +243,7 @@ async def test_changes_of_two_selects_in_turn_succeed(
     )
     assert [frame[1] for frame in one.changes] == [SET_MODULE_ID, SET_CAN, SET_RS485]
     assert one.pending == (
-        "- Module ID: 7\n- CAN protocol: Victron\n- RS485 protocol: Luxpower"
+        "- Module ID: 7\n- Inverter CAN protocol: Victron\n- Inverter RS485 protocol: Luxpower"
     )
 
 

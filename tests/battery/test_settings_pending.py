@@ -47,7 +47,7 @@ async def test_protocol_with_an_unknown_name_is_shown_unchanged(
     assert one.shown("can_protocol", "select") == "P13-XYZ"
     await one.select("can_protocol", "Growatt (P14-GRW)")
     assert one.changes[0][3] == 2
-    assert one.pending == "- CAN protocol: Growatt (P14-GRW)"
+    assert one.pending == "- Inverter CAN protocol: Growatt (P14-GRW)"
     await one.power_cycle()
     assert one.shown("can_protocol", "select") == "Growatt (P14-GRW)"
 
@@ -162,7 +162,7 @@ async def test_pending_issue_after_a_lost_connection_remains(
     one.peripheral.drop_connection()
     await asyncio.sleep(1)
     await one.wait_connected()
-    assert one.pending == "- CAN protocol: Victron"
+    assert one.pending == "- Inverter CAN protocol: Victron"
     await one.power_cycle()
     assert one.issue is None
 
@@ -175,9 +175,9 @@ async def test_pending_issue_after_a_reload_remains(
     await one.select("can_protocol", "Victron")
     assert one.entry.data[CONF_PENDING] == {"can_protocol": "Victron"}
     assert await hass.config_entries.async_reload(one.entry.entry_id)
-    assert one.pending == "- CAN protocol: Victron"
+    assert one.pending == "- Inverter CAN protocol: Victron"
     await one.wait_connected()
-    assert one.pending == "- CAN protocol: Victron"
+    assert one.pending == "- Inverter CAN protocol: Victron"
     await one.power_cycle()
     assert one.issue is None
     assert one.shown("can_protocol", "select") == "Victron"
@@ -344,7 +344,7 @@ async def test_pending_issues_of_two_batteries_are_separate(
     ]
     assert issues == [
         {"name": one.pack.name, "settings": "- Module ID: 7"},
-        {"name": other.pack.name, "settings": "- CAN protocol: SMA"},
+        {"name": other.pack.name, "settings": "- Inverter CAN protocol: SMA"},
     ]
     await one.power_cycle()
-    assert one.pending == "- CAN protocol: SMA"
+    assert one.pending == "- Inverter CAN protocol: SMA"

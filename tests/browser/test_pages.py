@@ -65,7 +65,7 @@ async def test_a_discovered_battery_is_added_and_shows_its_values(
         await user_session.sees(
             "State of charge", f"{expected_values['state_of_charge']}%"
         )
-        await user_session.sees("Pack voltage", f"{expected_values['voltage']:.2f} V")
+        await user_session.sees("Voltage", f"{expected_values['voltage']:.2f} V")
         await user_session.sees("Current", f"{expected_values['current']:.1f} A")
         await user_session.sees("Power", f"{expected_values['power']:,.0f} W")
         await user_session.sees("Charging", "Not charging")

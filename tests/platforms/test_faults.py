@@ -262,12 +262,12 @@ async def test_unknown_bits_are_shown_as_unknown(
     pack.override = replace(pack.reported(), protection=0x8400)
     await asyncio.sleep(POLL_INTERVAL + 1)
     assert value(hass, pack.address, "active_faults") == (
-        "Charge under-temperature protection, Unknown bit 15"
+        "Charge under-temperature protection, Unknown protection 15"
     )
     assert binary(hass, pack, "problem") == "on"
     pack.override = replace(pack.reported(), protection=0x4000)
     await asyncio.sleep(POLL_INTERVAL + 1)
-    assert value(hass, pack.address, "active_faults") == "Unknown bit 14"
+    assert value(hass, pack.address, "active_faults") == "Unknown protection 14"
     assert fired == [
         {"event_type": "charge_utp_tripped"},
         {"event_type": "unknown_bit_tripped", "bit": 15},
@@ -281,7 +281,7 @@ async def test_unknown_bits_are_shown_as_unknown(
     ("change", "text"),
     [
         ({"error": 0x0022}, "Error 0022"),
-        ({"operating_state": 4}, "Protection that is not named"),
+        ({"operating_state": 4}, "Unnamed protection"),
         (
             {"protection": 0x0400, "error": 0x0001, "operating_state": 4},
             "Charge under-temperature protection, Error 0001",

@@ -34,7 +34,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "State of charge", "%", SensorDeviceClass.BATTERY, MEASUREMENT, None, True,
     ),
     "voltage": (
-        "Pack voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, None, True,
+        "Voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, None, True,
     ),
     "current": ("Current", "A", SensorDeviceClass.CURRENT, MEASUREMENT, None, True),
     "power": ("Power", "W", SensorDeviceClass.POWER, MEASUREMENT, None, True),
@@ -83,11 +83,11 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "Charge cycles", None, None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC, False,
     ),
     "min_cell_temperature": (
-        "Minimum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        "Lowest cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
         None, True,
     ),
     "max_cell_temperature": (
-        "Maximum cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
+        "Highest cell temperature", "°C", SensorDeviceClass.TEMPERATURE, MEASUREMENT,
         None, False,
     ),
     "probe_1": (
@@ -118,8 +118,8 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "Cell voltage difference", "mV", SensorDeviceClass.VOLTAGE, MEASUREMENT,
         DIAGNOSTIC, True,
     ),
-    "highest_cell": ("Highest cell", None, None, None, DIAGNOSTIC, False),
-    "lowest_cell": ("Lowest cell", None, None, None, DIAGNOSTIC, False),
+    "highest_cell": ("Cell with highest voltage", None, None, None, DIAGNOSTIC, False),
+    "lowest_cell": ("Cell with lowest voltage", None, None, None, DIAGNOSTIC, False),
     "cell_4": (
         "Cell 4 voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC, True,
     ),
