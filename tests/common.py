@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import (
@@ -173,3 +173,24 @@ async def enable_all(hass: HomeAssistant, address: str) -> None:
     await asyncio.sleep(31)
     await wait_until(lambda: entry.runtime_data.coordinator.data is not None)
     await asyncio.sleep(1)
+
+
+async def settle(hass: HomeAssistant) -> None:
+    """Let everything happen that is due."""
+    await hass.async_block_till_done()
+    await asyncio.sleep(0.1)
+
+
+async def wait_for_poll() -> None:
+    """Let each battery be polled at least once more."""
+    # A battery whose poll phase just moved waits half as long again.
+    await asyncio.sleep(1.5 * POLL_INTERVAL + 2)
+
+
+async def enable_entities(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Enable what is disabled by default, of a bank or a battery, and reload it."""
+    registry = er.async_get(hass)
+    for item in er.async_entries_for_config_entry(registry, entry.entry_id):
+        registry.async_update_entity(item.entity_id, disabled_by=None)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await settle(hass)

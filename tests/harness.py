@@ -1,11 +1,18 @@
-"""One battery or one bank in a running Home Assistant, as tests use it."""
+"""One battery in a running Home Assistant, as tests use it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Any, Final
 
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigEntryDisabler,
+    ConfigFlowResult,
+)
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
@@ -21,6 +28,7 @@ from .common import (
     value,
     wait_until,
 )
+from custom_components.voltgo_vlrv.connection.manager import ConnectionManager
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.battery import SimulatedBattery
@@ -31,7 +39,43 @@ SETTINGS: Final = 0x10
 GET_FUNCTIONS: Final = (0x02, 0x03, 0x04)
 
 
-class BatteryHarness:
+class EntryHarness:
+    """A config entry of the integration that was added."""
+
+    hass: HomeAssistant
+    entry: ConfigEntry[Any]
+
+    async def setup(self) -> None:
+        """Set the entry up, which must not fail."""
+        assert await self.hass.config_entries.async_setup(self.entry.entry_id)
+
+    async def unload(self) -> None:
+        """Unload the entry."""
+        await self.hass.config_entries.async_unload(self.entry.entry_id)
+
+    async def reload(self) -> None:
+        """Reload the entry."""
+        await self.hass.config_entries.async_reload(self.entry.entry_id)
+
+    async def remove(self) -> None:
+        """Remove the entry."""
+        await self.hass.config_entries.async_remove(self.entry.entry_id)
+
+    async def set_disabled(self, disabled: bool) -> None:
+        """Disable or enable the entry, as a user does."""
+        await self.hass.config_entries.async_set_disabled_by(
+            self.entry.entry_id, ConfigEntryDisabler.USER if disabled else None
+        )
+
+    async def open_reconfigure(self) -> ConfigFlowResult:
+        """Open "Reconfigure"."""
+        return await self.hass.config_entries.flow.async_init(
+            DOMAIN,
+            context={"source": SOURCE_RECONFIGURE, "entry_id": self.entry.entry_id},
+        )
+
+
+class BatteryHarness(EntryHarness):
     """A battery that was added: its entities, its settings, its connection."""
 
     def __init__(
@@ -47,7 +91,7 @@ class BatteryHarness:
         self.bluetooth_env = bluetooth_env
         self.pack = pack
         self.peripheral = peripheral
-        self.entry = entry
+        self.entry: VlrvConfigEntry = entry
         self.became_unavailable: list[str] = []
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._handle_state_changed)
 
@@ -56,6 +100,15 @@ class BatteryHarness:
         new_state = event.data["new_state"]
         if new_state is not None and new_state.state == STATE_UNAVAILABLE:
             self.became_unavailable.append(event.data["entity_id"])
+
+    @property
+    def address(self) -> str:
+        """Return the Bluetooth address."""
+        return self.pack.address
+
+    def set_reported(self, **values: Any) -> None:
+        """Let the battery report these values from now on, whatever happens to it."""
+        self.pack.override = replace(self.pack.reported(), **values)
 
     # Entities
 
@@ -146,6 +199,11 @@ class BatteryHarness:
     def status(self) -> str | None:
         """Return the state of the connection status sensor."""
         return self.shown("connection_status")
+
+    @property
+    def connection(self) -> ConnectionManager:
+        """Return the integration's side of the connection."""
+        return self.entry.runtime_data.connection
 
     @property
     def is_connected(self) -> bool:

@@ -10,13 +10,11 @@ from pytest_homeassistant_custom_component.common import MockUser
 from homeassistant.components.sensor.recorder import reset_detected
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
-from homeassistant.helpers import entity_registry as er
 
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.entries import async_batteries
-from tests.bank.common import async_setup_bank, device_of_bank, packs, settle
+from tests.bank.harness import async_setup_bank, packs
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import device_of, entity_id
+from tests.common import device_of, settle
 
 
 async def release(hass: HomeAssistant, context: Context, device_id: str) -> None:
@@ -39,18 +37,15 @@ async def test_release_by_a_read_only_user_is_refused(
     target: str,
 ) -> None:
     """As the connection switch of the battery refuses it; an administrator may."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     device = (
-        device_of_bank(hass, bank)
-        if target == "bank"
-        else device_of(hass, pair[0].address)
+        bank.device if target == "bank" else device_of(hass, bank.batteries[0].address)
     )
     with pytest.raises(Unauthorized):
         await release(hass, Context(user_id=hass_read_only_user.id), device.id)
     with pytest.raises(UnknownUser):
         await release(hass, Context(user_id="deleted"), device.id)
-    connections = [entry.runtime_data.connection for entry in async_batteries(hass)]
+    connections = [battery.connection for battery in bank.batteries]
     assert not any(connection.is_released for connection in connections)
     await release(hass, Context(user_id=hass_admin_user.id), device.id)
     released = [connection.is_released for connection in connections]
@@ -63,8 +58,7 @@ async def test_release_by_a_user_with_one_entity_needs_the_connection_switch(
     hass_read_only_user: MockUser,
 ) -> None:
     """To control another entity, or the switch of another battery, is not enough."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     context = Context(user_id=hass_read_only_user.id)
 
     def allow(*entity_ids: str) -> None:
@@ -74,17 +68,18 @@ async def test_release_by_a_user_with_one_entity_needs_the_connection_switch(
         hass_read_only_user.mock_policy(policy)
 
     switches = [
-        entity_id(hass, pack.address, "bluetooth_connection", "switch") for pack in pair
+        battery.entity_id("bluetooth_connection", "switch")
+        for battery in bank.batteries
     ]
-    first = device_of(hass, pair[0].address)
-    allow(switches[1], entity_id(hass, pair[0].address, "state_of_charge"))
+    first = device_of(hass, bank.batteries[0].address)
+    allow(switches[1], bank.batteries[0].entity_id("state_of_charge"))
     with pytest.raises(Unauthorized):
         await release(hass, context, first.id)
     allow(switches[0])
     with pytest.raises(Unauthorized):
-        await release(hass, context, device_of_bank(hass, bank).id)
+        await release(hass, context, bank.device.id)
     await release(hass, context, first.id)
-    assert [e.runtime_data.connection.is_released for e in async_batteries(hass)] == [
+    assert [battery.connection.is_released for battery in bank.batteries] == [
         True,
         False,
     ]
@@ -108,19 +103,15 @@ async def test_energy_total_that_is_reset_is_a_new_meter_for_the_statistics(
     hass_read_only_user: MockUser,
 ) -> None:
     """Saved before it is shown; the other total and the bank stay until they are named."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    first = async_batteries(hass)[0]
-    history = first.runtime_data.history
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    first = bank.batteries[0]
+    history = first.entry.runtime_data.history
     history.energy._totals |= {"charged": 262.0, "discharged": 5.0}
-    first.runtime_data.coordinator.async_update_listeners()
+    first.entry.runtime_data.coordinator.async_update_listeners()
     await settle(hass)
-    charged = entity_id(hass, str(first.unique_id), "energy_charged")
-    discharged = entity_id(hass, str(first.unique_id), "energy_discharged")
-    of_bank = er.async_get(hass).async_get_entity_id(
-        "sensor", DOMAIN, f"{bank.entry_id}_energy_charged"
-    )
-    assert of_bank is not None
+    charged = first.entity_id("energy_charged")
+    discharged = first.entity_id("energy_discharged")
+    of_bank = bank.entity_id("energy_charged")
 
     def shown(name: str) -> float:
         state = hass.states.get(name)
@@ -132,9 +123,7 @@ async def test_energy_total_that_is_reset_is_a_new_meter_for_the_statistics(
     with pytest.raises(Unauthorized):
         await reset(hass, Context(user_id=hass_read_only_user.id), entity_id=charged)
     with pytest.raises(ServiceValidationError):
-        await reset(
-            hass, entity_id=entity_id(hass, str(first.unique_id), "state_of_charge")
-        )
+        await reset(hass, entity_id=first.entity_id("state_of_charge"))
     before = hass.states.get(charged)
     assert before is not None
     await reset(hass, entity_id=charged)
@@ -143,13 +132,13 @@ async def test_energy_total_that_is_reset_is_a_new_meter_for_the_statistics(
     assert reset_detected(hass, charged, shown(charged), float(before.state), before)
     assert shown(discharged) == pytest.approx(5, abs=0.1)
     assert shown(of_bank) == pytest.approx(262, abs=0.1)
-    await reset(hass, device_id=device_of_bank(hass, bank).id)
+    await reset(hass, device_id=bank.device.id)
     await settle(hass)
     assert shown(of_bank) < 0.1
     assert shown(discharged) == pytest.approx(5, abs=0.1)
     # After a restart neither comes back.
-    for entry in (bank, first):
-        await hass.config_entries.async_reload(entry.entry_id)
+    for item in (bank, first):
+        await item.reload()
     await settle(hass)
     assert shown(charged) < 0.1
     assert shown(of_bank) < 0.1

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import (
@@ -17,20 +16,11 @@ from homeassistant.helpers import (
     trigger,
 )
 
-from .common import (
-    async_setup_bank,
-    device_of_bank,
-    entity,
-    packs,
-    set_reported,
-    settle,
-    wait_for_poll,
-)
+from .harness import async_setup_bank, packs
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.automations.helpers import CONDITIONS, TRIGGERS, automate
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import device_of
+from tests.common import device_of, settle, wait_for_poll
 
 # What a bank has an entity of its own for.
 COLD_TRIGGERS = {"charging_blocked_by_cold", "charging_no_longer_blocked_by_cold"}
@@ -42,18 +32,17 @@ async def test_too_cold_trigger_for_an_area_with_a_bank_fires_once_for_each_batt
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """An area with a bank and its batteries reports each battery once."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     garage = ar.async_get(hass).async_create("Garage")
     attic = ar.async_get(hass).async_create("Attic")
-    devices = [device_of(hass, pack.address) for pack in pair]
-    for device in (device_of_bank(hass, bank), devices[0]):
+    devices = [device_of(hass, battery.address) for battery in bank.batteries]
+    for device in (bank.device, devices[0]):
         dr.async_get(hass).async_update_device(device.id, area_id=garage.id)
     dr.async_get(hass).async_update_device(devices[1].id, area_id=attic.id)
-    every = [device_of_bank(hass, bank).id, *(device.id for device in devices)]
+    every = [bank.device.id, *(device.id for device in devices)]
     targets: dict[str, dict[str, Any]] = {
-        "device": {"device_id": device_of_bank(hass, bank).id},
-        "entity": {"entity_id": entity(bank, hass, "too_cold_to_charge")},
+        "device": {"device_id": bank.device.id},
+        "entity": {"entity_id": bank.entity_id("too_cold_to_charge")},
         "bank and batteries": {"device_id": every},
         # Of the second battery, which is elsewhere, only the bank can tell there.
         "area": {"area_id": garage.id},
@@ -87,10 +76,10 @@ async def test_too_cold_trigger_for_an_area_with_a_bank_fires_once_for_each_batt
     hass.bus.async_fire("ask")
     await asyncio.sleep(0.1)
     assert not runs
-    set_reported(pair[1], **COLD)
+    bank.batteries[1].set_reported(**COLD)
     await wait_for_poll()
     assert runs == dict.fromkeys(targets, 1)
-    set_reported(pair[0], **COLD)
+    bank.batteries[0].set_reported(**COLD)
     await wait_for_poll()
     # The bank is as cold as before; the battery is news to those who watch it.
     assert runs == {"device": 1, "entity": 1, "bank and batteries": 2, "area": 2}
@@ -114,7 +103,7 @@ async def test_automation_that_a_bank_cannot_satisfy_is_refused(
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     config = {
         kind: f"{DOMAIN}.{name}",
-        "target": {"device_id": device_of_bank(hass, bank).id},
+        "target": {"device_id": bank.device.id},
     }
 
     async def validate() -> None:
@@ -139,23 +128,23 @@ async def test_release_of_a_bank_releases_its_batteries(
     """All of them or, where one cannot be, none."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     target = (
-        {"device_id": device_of_bank(hass, bank).id}
+        {"device_id": bank.device.id}
         if by == "device"
-        else {"entity_id": entity(bank, hass, "state_of_charge")}
+        else {"entity_id": bank.entity_id("state_of_charge")}
     )
-    first, second = async_batteries(hass)
-    await hass.config_entries.async_unload(second.entry_id)
+    first, second = bank.batteries
+    await second.unload()
     with pytest.raises(ServiceValidationError) as refused:
         await hass.services.async_call(
             DOMAIN, "release_connection", target, blocking=True
         )
     assert refused.value.translation_key == "not_loaded"
-    assert not first.runtime_data.connection.is_released
-    await hass.config_entries.async_setup(second.entry_id)
+    assert not first.connection.is_released
+    await second.setup()
     await hass.services.async_call(DOMAIN, "release_connection", target, blocking=True)
     await settle(hass)
-    assert first.runtime_data.connection.is_released
-    assert second.runtime_data.connection.is_released
+    assert first.connection.is_released
+    assert second.connection.is_released
 
 
 async def test_release_of_a_bank_with_a_disabled_battery_succeeds(
@@ -163,17 +152,11 @@ async def test_release_of_a_bank_with_a_disabled_battery_succeeds(
 ) -> None:
     """A disabled battery has no connection; as a target of its own, it is named."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(3))
-    first, second, third = async_batteries(hass)
-    await hass.config_entries.async_set_disabled_by(
-        third.entry_id, ConfigEntryDisabler.USER
-    )
-    target = {"device_id": device_of_bank(hass, bank).id}
-    await hass.services.async_call(DOMAIN, "release_connection", target, blocking=True)
-    assert first.runtime_data.connection.is_released
-    assert second.runtime_data.connection.is_released
-    target = {"device_id": device_of(hass, str(third.unique_id)).id}
+    first, second, third = bank.batteries
+    await third.set_disabled(True)
+    await bank.release()
+    assert first.connection.is_released
+    assert second.connection.is_released
     with pytest.raises(ServiceValidationError) as refused:
-        await hass.services.async_call(
-            DOMAIN, "release_connection", target, blocking=True
-        )
+        await third.release()
     assert refused.value.translation_key == "not_loaded"

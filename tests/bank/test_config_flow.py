@@ -9,8 +9,7 @@ import pytest
 
 from homeassistant.config_entries import (
     SOURCE_IGNORE,
-    SOURCE_RECONFIGURE,
-    ConfigEntryDisabler,
+    SOURCE_INTEGRATION_DISCOVERY,
     ConfigEntryState,
     ConfigFlowResult,
 )
@@ -18,17 +17,12 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
-from .common import (
-    add_bank,
-    add_batteries,
+from .harness import (
+    async_add_bank,
     async_setup_bank,
-    device_of_bank,
-    offers,
+    async_setup_batteries,
     open_add,
     packs,
-    settle,
-    shown,
-    wait_for_poll,
 )
 from custom_components.voltgo_vlrv.bank import config_flow as bank_flow
 from custom_components.voltgo_vlrv.const import DOMAIN
@@ -40,8 +34,9 @@ from tests.common import (
     battery,
     device_of,
     finish_progress,
-    value,
-    wait_until,
+    flows,
+    settle,
+    wait_for_poll,
 )
 
 
@@ -60,20 +55,13 @@ def suggested(result: ConfigFlowResult) -> list[str]:
     return list(key.description["suggested_value"])
 
 
-async def reconfigure(
-    hass: HomeAssistant, entry: Any, user_input: dict[str, Any] | None = None
-) -> ConfigFlowResult:
-    """Open "Reconfigure", and fill the form in."""
-    result = await hass.config_entries.flow.async_init(
-        DOMAIN,
-        context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id},
-    )
-    if user_input is not None:
-        result = await hass.config_entries.flow.async_configure(
-            result["flow_id"], user_input
-        )
-        await settle(hass)
-    return result
+def offers(hass: HomeAssistant) -> list[Any]:
+    """Return the discovery flows of a bank, as a user sees them."""
+    return [
+        flow
+        for flow in flows(hass)
+        if flow["context"]["source"] == SOURCE_INTEGRATION_DISCOVERY
+    ]
 
 
 # --- by hand ----------------------------------------------------------------------------
@@ -84,7 +72,7 @@ async def test_user_step_with_two_batteries_shows_the_menu(
 ) -> None:
     """With one battery, banks are not mentioned."""
     pair = packs(2)
-    await add_batteries(hass, bluetooth_env, pair[:1])
+    await async_setup_batteries(hass, bluetooth_env, pair[:1])
     await bluetooth_env.add_battery(pair[1])
     await bluetooth_env.heard(pair[1].address)
     result = await open_add(hass)
@@ -100,7 +88,7 @@ async def test_menu_choice_of_a_battery_leads_to_the_battery_form(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also after a battery that could not be reached: not back to the menu."""
-    await add_batteries(hass, bluetooth_env, packs(2))
+    await async_setup_batteries(hass, bluetooth_env, packs(2))
     third = battery("driving_load")
     peripheral = await bluetooth_env.add_battery(third)
     await bluetooth_env.heard(third.address)
@@ -129,21 +117,20 @@ async def test_bank_that_is_added_is_a_service_device_with_its_members(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """No connection is made for it."""
-    pair = packs(2)
-    await add_batteries(hass, bluetooth_env, pair)
+    pair = await async_setup_batteries(hass, bluetooth_env, packs(2))
     connections = [item.connections for item in bluetooth_env.peripherals.values()]
     result = await open_add(hass)
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {"next_step_id": "bank"}
     )
-    addresses = [pack.address for pack in pair]
+    addresses = [battery.address for battery in pair]
     assert choices(result) == suggested(result) == addresses
     hass.config_entries.flow.async_abort(result["flow_id"])
 
-    bank = await add_bank(hass, addresses)
-    assert bank.state is ConfigEntryState.LOADED
-    assert bank.title == "House bank"
-    device = device_of_bank(hass, bank)
+    bank = await async_add_bank(hass, pair)
+    assert bank.entry.state is ConfigEntryState.LOADED
+    assert bank.entry.title == "House bank"
+    device = bank.device
     assert device.entry_type is dr.DeviceEntryType.SERVICE
     assert (device.name, device.manufacturer) == ("House bank", "Voltgo")
     assert device.model == "2 × VLRV1280A"
@@ -175,7 +162,7 @@ async def test_bank_form_with_invalid_input_shows_the_error(
     """The form keeps what was filled in."""
     pair = packs(2)
     other = battery("driving_load")
-    await add_batteries(hass, bluetooth_env, [*pair, other])
+    batteries = await async_setup_batteries(hass, bluetooth_env, [*pair, other])
     addresses = [*(pack.address for pack in [*pair, other]), "A4:C1:37:00:0A:99"]
     result = await open_add(hass)
     flow = hass.config_entries.flow
@@ -183,9 +170,8 @@ async def test_bank_form_with_invalid_input_shows_the_error(
     picked = [addresses[number] for number in members]
     if error == "members_changed":
         # It was there when the form was opened.
-        (entry,) = (e for e in async_batteries(hass) if e.unique_id == other.address)
         picked = [pair[0].address, other.address]
-        await hass.config_entries.async_remove(entry.entry_id)
+        await batteries[2].remove()
         await hass.async_block_till_done()
         handler = flow._progress[result["flow_id"]]
         result = await handler.async_step_bank(
@@ -209,7 +195,7 @@ async def test_bank_form_with_more_batteries_than_module_ids_shows_the_error(
     # Fewer do, so that not 17 batteries have to be added.
     monkeypatch.setattr(bank_flow, "MAX_MEMBERS", 2)
     trio = packs(3)
-    await add_batteries(hass, bluetooth_env, trio)
+    await async_setup_batteries(hass, bluetooth_env, trio)
     result = await open_add(hass)
     flow = hass.config_entries.flow
     result = await flow.async_configure(result["flow_id"], {"next_step_id": "bank"})
@@ -227,22 +213,21 @@ async def test_bank_form_offers_only_batteries_without_a_bank(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With fewer than two left, no bank can be added."""
-    four = packs(4)
-    await add_batteries(hass, bluetooth_env, four)
-    addresses = [pack.address for pack in four]
-    first = await add_bank(hass, addresses[:2])
+    four = await async_setup_batteries(hass, bluetooth_env, packs(4))
+    addresses = [item.address for item in four]
+    first = await async_add_bank(hass, four[:2])
     result = await open_add(hass)
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {"next_step_id": "bank"}
     )
     assert choices(result) == addresses[2:]
     hass.config_entries.flow.async_abort(result["flow_id"])
-    result = await reconfigure(hass, first)
+    result = await first.open_reconfigure()
     assert choices(result) == addresses
     hass.config_entries.flow.async_abort(result["flow_id"])
 
-    second = await add_bank(hass, addresses[2:])
-    assert second.unique_id != first.unique_id
+    second = await async_add_bank(hass, four[2:])
+    assert second.entry.unique_id != first.entry.unique_id
     other = await bluetooth_env.add_battery(battery("driving_load"))
     await bluetooth_env.heard(other.address)
     result = await open_add(hass)
@@ -263,15 +248,17 @@ async def test_discovery_of_a_bank_with_two_batteries_of_a_model_starts_once(
 ) -> None:
     """Not with the first, nor with one of another model; a third one is included."""
     three = packs(3)
-    await add_batteries(hass, bluetooth_env, [three[0], battery("driving_load")])
+    await async_setup_batteries(
+        hass, bluetooth_env, [three[0], battery("driving_load")]
+    )
     assert offers(hass) == []
-    await add_batteries(hass, bluetooth_env, three[1:2])
+    await async_setup_batteries(hass, bluetooth_env, three[1:2])
     (offer,) = offers(hass)
     assert offer["context"]["unique_id"] == "bank_VLRV1280A"
     assert offer["context"]["title_placeholders"] == {
         "name": "Battery bank (VLRV1280A)"
     }
-    await add_batteries(hass, bluetooth_env, three[2:])
+    await async_setup_batteries(hass, bluetooth_env, three[2:])
     (offer,) = offers(hass)
     result = await hass.config_entries.flow.async_configure(offer["flow_id"])
     assert result["step_id"] == "bank"
@@ -297,8 +284,7 @@ async def test_discovery_of_a_bank_that_was_ignored_stays_ignored(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also after a restart; and a bank can still be added by hand."""
-    pair = packs(2)
-    await add_batteries(hass, bluetooth_env, pair)
+    pair = await async_setup_batteries(hass, bluetooth_env, packs(2))
     (offer,) = offers(hass)
     await hass.config_entries.flow.async_init(
         DOMAIN,
@@ -307,12 +293,12 @@ async def test_discovery_of_a_bank_that_was_ignored_stays_ignored(
     )
     await settle(hass)
     assert offers(hass) == []
-    for entry in async_batteries(hass):
-        await hass.config_entries.async_reload(entry.entry_id)
+    for item in pair:
+        await item.reload()
     await settle(hass)
     assert offers(hass) == []
-    bank = await add_bank(hass, [pack.address for pack in pair])
-    assert bank.state is ConfigEntryState.LOADED
+    bank = await async_add_bank(hass, pair)
+    assert bank.entry.state is ConfigEntryState.LOADED
 
 
 async def test_discovery_of_a_bank_without_two_batteries_ends(
@@ -320,14 +306,14 @@ async def test_discovery_of_a_bank_without_two_batteries_ends(
 ) -> None:
     """Because a battery was removed, or is in a bank that was made by hand."""
     three = packs(3)
-    await add_batteries(hass, bluetooth_env, three[:2])
+    first, second = await async_setup_batteries(hass, bluetooth_env, three[:2])
     assert len(offers(hass)) == 1
-    await hass.config_entries.async_remove(async_batteries(hass)[0].entry_id)
+    await first.remove()
     await settle(hass)
     assert offers(hass) == []
-    await add_batteries(hass, bluetooth_env, three[2:])
+    (third,) = await async_setup_batteries(hass, bluetooth_env, three[2:])
     assert len(offers(hass)) == 1
-    await add_bank(hass, [pack.address for pack in three[1:]])
+    await async_add_bank(hass, [second, third])
     assert offers(hass) == []
 
 
@@ -337,25 +323,25 @@ async def test_discovery_of_a_deleted_bank_is_not_repeated(
     """Until there is one more battery; by hand it can be added at any time."""
     four = packs(4)
     addresses = [pack.address for pack in four]
-    await add_batteries(hass, bluetooth_env, four[:3])
-    bank = await add_bank(hass, addresses[:2])
-    await hass.config_entries.async_remove(bank.entry_id)
+    batteries = await async_setup_batteries(hass, bluetooth_env, four[:3])
+    bank = await async_add_bank(hass, batteries[:2])
+    await bank.remove()
     await settle(hass)
-    for entry in async_batteries(hass):
-        await hass.config_entries.async_reload(entry.entry_id)
+    for item in batteries:
+        await item.reload()
     await settle(hass)
     # The third was there when the user decided.
     assert offers(hass) == []
-    bank = await add_bank(hass, addresses[:2])
-    assert bank.state is ConfigEntryState.LOADED
-    await hass.config_entries.async_remove(bank.entry_id)
+    bank = await async_add_bank(hass, batteries[:2])
+    assert bank.entry.state is ConfigEntryState.LOADED
+    await bank.remove()
     await settle(hass)
-    await add_batteries(hass, bluetooth_env, four[3:])
+    (fourth,) = await async_setup_batteries(hass, bluetooth_env, four[3:])
     (offer,) = offers(hass)
     result = await hass.config_entries.flow.async_configure(offer["flow_id"])
     assert suggested(result) == addresses
     # Without the one that is new, it is as it was.
-    await hass.config_entries.async_remove(async_batteries(hass)[3].entry_id)
+    await fourth.remove()
     await settle(hass)
     assert offers(hass) == []
 
@@ -365,12 +351,9 @@ async def test_discovery_of_a_bank_leaves_out_a_disabled_battery(
 ) -> None:
     """When it is enabled again, it counts."""
     pair = packs(2)
-    await add_batteries(hass, bluetooth_env, pair[:1])
-    (first,) = async_batteries(hass)
-    await hass.config_entries.async_set_disabled_by(
-        first.entry_id, ConfigEntryDisabler.USER
-    )
-    await add_batteries(hass, bluetooth_env, pair[1:])
+    (first,) = await async_setup_batteries(hass, bluetooth_env, pair[:1])
+    await first.set_disabled(True)
+    await async_setup_batteries(hass, bluetooth_env, pair[1:])
     assert offers(hass) == []
     result = await open_add(hass)
     result = await hass.config_entries.flow.async_configure(
@@ -379,7 +362,7 @@ async def test_discovery_of_a_bank_leaves_out_a_disabled_battery(
     assert choices(result) == [pack.address for pack in pair]
     assert suggested(result) == [pair[1].address]
     hass.config_entries.flow.async_abort(result["flow_id"])
-    await hass.config_entries.async_set_disabled_by(first.entry_id, None)
+    await first.set_disabled(False)
     await settle(hass)
     assert len(offers(hass)) == 1
 
@@ -391,33 +374,26 @@ async def test_reconfigure_of_a_bank_changes_name_and_members(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The entities keep their names, and a former member no longer belongs to it."""
-    three = packs(3)
-    addresses = [pack.address for pack in three]
-    await add_batteries(hass, bluetooth_env, three)
-    bank = await add_bank(hass, addresses[:2])
-    registry = er.async_get(hass)
+    three = await async_setup_batteries(hass, bluetooth_env, packs(3))
+    addresses = [battery.address for battery in three]
+    bank = await async_add_bank(hass, three[:2])
 
     def entities() -> set[str]:
-        return {
-            item.entity_id
-            for item in er.async_entries_for_config_entry(registry, bank.entry_id)
-        }
+        return {item.entity_id for item in bank.registered.values()}
 
     before = entities()
-    result = await reconfigure(
-        hass, bank, {"name": "Starter", "members": addresses[1:]}
-    )
+    result = await bank.reconfigure("Starter", addresses[1:])
     assert result["reason"] == "reconfigure_successful"
-    assert bank.title == "Starter"
-    assert members_of(bank) == tuple(addresses[1:])
+    assert bank.entry.title == "Starter"
+    assert members_of(bank.entry) == tuple(addresses[1:])
     assert entities() == before
-    device = device_of_bank(hass, bank)
+    device = bank.device
     assert device.name == "Starter"
     assert device_of(hass, addresses[0]).via_device_id is None
     assert device_of(hass, addresses[2]).via_device_id == device.id
-    assert shown(bank, hass, "batteries_reporting") == "2"
+    assert bank.shown("batteries_reporting") == "2"
 
-    result = await reconfigure(hass, bank, {"name": "x", "members": addresses[:1]})
+    result = await bank.reconfigure("x", addresses[:1])
     assert result["errors"] == {"members": "too_few_members"}
 
 
@@ -425,9 +401,8 @@ async def test_reconfigure_of_a_battery_aborts(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The button is there for all entries of an integration."""
-    await add_batteries(hass, bluetooth_env, packs(1))
-    (entry,) = async_batteries(hass)
-    result = await reconfigure(hass, entry)
+    (single,) = await async_setup_batteries(hass, bluetooth_env, packs(1))
+    result = await single.open_reconfigure()
     assert (result["type"], result["reason"]) == (
         FlowResultType.ABORT,
         "battery_not_reconfigured",
@@ -439,18 +414,18 @@ async def test_options_of_a_bank_apply_at_once(
 ) -> None:
     """They are others than those of a battery."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
-    assert shown(bank, hass, "low_battery") == "off"
+    assert bank.shown("low_battery") == "off"
     options = hass.config_entries.options
-    result = await options.async_init(bank.entry_id)
+    result = await options.async_init(bank.entry.entry_id)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "bank")
     await options.async_configure(
         result["flow_id"], {"inverter": True, "low_battery": 55}
     )
     await settle(hass)
-    assert bank.options == {"inverter": True, "low_battery": 55}
-    assert shown(bank, hass, "low_battery") == "on"
-    assert bank.runtime_data.has_inverter
-    result = await options.async_init(async_batteries(hass)[0].entry_id)
+    assert bank.entry.options == {"inverter": True, "low_battery": 55}
+    assert bank.shown("low_battery") == "on"
+    assert bank.coordinator.has_inverter
+    result = await options.async_init(bank.batteries[0].entry.entry_id)
     assert (result["type"], result["step_id"]) == (FlowResultType.MENU, "init")
 
 
@@ -460,103 +435,93 @@ async def test_bank_that_is_removed_leaves_its_batteries(
     hass_storage: dict[str, Any],
 ) -> None:
     """With their connections, their values and no reference to the bank."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     # Unloading saves what there is to save.
-    await hass.config_entries.async_unload(bank.entry_id)
-    assert [key for key in hass_storage if bank.entry_id in key]
-    await hass.config_entries.async_remove(bank.entry_id)
+    await bank.unload()
+    assert [key for key in hass_storage if bank.entry.entry_id in key]
+    await bank.remove()
     await settle(hass)
-    for pack in pair:
-        assert device_of(hass, pack.address).via_device_id is None
-        assert value(hass, pack.address, "state_of_charge") == "50"
+    for member in bank.batteries:
+        assert device_of(hass, member.address).via_device_id is None
+        assert member.shown("state_of_charge") == "50"
     assert not [
         item
         for item in er.async_get(hass).entities.values()
-        if item.config_entry_id == bank.entry_id
+        if item.config_entry_id == bank.entry.entry_id
     ]
-    assert not dr.async_entries_for_config_entry(dr.async_get(hass), bank.entry_id)
-    assert not [key for key in hass_storage if bank.entry_id in key]
-    pair[0].demand_current = -20.0
+    assert not dr.async_entries_for_config_entry(
+        dr.async_get(hass), bank.entry.entry_id
+    )
+    assert not [key for key in hass_storage if bank.entry.entry_id in key]
+    bank.batteries[0].pack.demand_current = -20.0
     await wait_for_poll()
-    assert value(hass, pair[0].address, "current") == "-20.0"
+    assert bank.batteries[0].shown("current") == "-20.0"
 
 
 async def test_bank_without_a_removed_battery_continues(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With the other members, also if only one is left."""
-    three = packs(3)
-    bank = await async_setup_bank(hass, bluetooth_env, three)
-    for pack, left in ((three[0], 2), (three[1], 1), (three[2], 0)):
-        (entry,) = (e for e in async_batteries(hass) if e.unique_id == pack.address)
-        await hass.config_entries.async_remove(entry.entry_id)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    for member, left in zip(bank.batteries, (2, 1, 0), strict=True):
+        await member.remove()
         await settle(hass)
-        assert bank.state is ConfigEntryState.LOADED
-        assert len(members_of(bank)) == left
-        assert shown(bank, hass, "batteries_reporting") == str(left)
-        assert shown(bank, hass, "remaining_capacity") == (
+        assert bank.entry.state is ConfigEntryState.LOADED
+        assert len(members_of(bank.entry)) == left
+        assert bank.shown("batteries_reporting") == str(left)
+        assert bank.shown("remaining_capacity") == (
             f"{50.0 * left}" if left else "unavailable"
         )
-    assert shown(bank, hass, "battery_missing") == "off"
+    assert bank.shown("battery_missing") == "off"
 
 
 async def test_bank_that_loads_before_its_members_follows_them(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Members may be loaded, unloaded and loaded again."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    entries = async_batteries(hass)
-    for entry in (bank, *entries):
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    for entry in bank.entries:
         await hass.config_entries.async_unload(entry.entry_id)
-    assert await hass.config_entries.async_setup(bank.entry_id)
+    await bank.setup()
     await settle(hass)
-    assert shown(bank, hass, "batteries_reporting") == "0"
-    assert shown(bank, hass, "state_of_charge") == "unavailable"
+    assert bank.shown("batteries_reporting") == "0"
+    assert bank.shown("state_of_charge") == "unavailable"
     # No connection was tried yet: nothing is known to be missing.
-    assert shown(bank, hass, "battery_missing") == "unknown"
-    for entry in entries:
-        assert await hass.config_entries.async_setup(entry.entry_id)
-    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
-    assert shown(bank, hass, "battery_missing") == "off"
-    assert shown(bank, hass, "remaining_capacity") == "100.0"
+    assert bank.shown("battery_missing") == "unknown"
+    for member in bank.batteries:
+        await member.setup()
+    await bank.wait_reporting(2, 60)
+    assert bank.shown("battery_missing") == "off"
+    assert bank.shown("remaining_capacity") == "100.0"
 
-    await hass.config_entries.async_reload(entries[0].entry_id)
-    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    first = bank.batteries[0]
+    await first.reload()
+    await bank.wait_reporting(2, 60)
 
-    await hass.config_entries.async_set_disabled_by(
-        entries[0].entry_id, ConfigEntryDisabler.USER
-    )
+    await first.set_disabled(True)
     await settle(hass)
-    assert shown(bank, hass, "batteries_reporting") == "1"
-    assert shown(bank, hass, "battery_missing") == "on"
-    assert shown(bank, hass, "remaining_capacity") == "unknown"
-    await hass.config_entries.async_set_disabled_by(entries[0].entry_id, None)
-    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
-    assert shown(bank, hass, "remaining_capacity") == "100.0"
+    assert bank.shown("batteries_reporting") == "1"
+    assert bank.shown("battery_missing") == "on"
+    assert bank.shown("remaining_capacity") == "unknown"
+    await first.set_disabled(False)
+    await bank.wait_reporting(2, 60)
+    assert bank.shown("remaining_capacity") == "100.0"
 
 
 async def test_bank_does_not_change_poll_phases_and_action_targets(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """A bank is not polled, and stands for its members as a target."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     await asyncio.sleep(60)
     first, second = (
-        entry.runtime_data.statistics.last_sample_time or 0.0
-        for entry in async_batteries(hass)
+        member.entry.runtime_data.statistics.last_sample_time or 0.0
+        for member in bank.batteries
     )
     # Home Assistant moves each poll by up to a second: it schedules in whole seconds and
     # adds a fraction of its own.
     assert (second - first) % POLL_INTERVAL == pytest.approx(POLL_INTERVAL / 2, abs=2.0)
-    assert not any(e.runtime_data.connection.is_released for e in async_batteries(hass))
-    await hass.services.async_call(
-        DOMAIN,
-        "release_connection",
-        {"device_id": device_of_bank(hass, bank).id},
-        blocking=True,
-    )
+    assert not any(member.connection.is_released for member in bank.batteries)
+    await bank.release()
     await settle(hass)
-    assert all(e.runtime_data.connection.is_released for e in async_batteries(hass))
+    assert all(member.connection.is_released for member in bank.batteries)

@@ -8,20 +8,17 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
-from .common import async_setup_bank, packs, set_reported, settle
+from .harness import BankHarness, async_setup_bank, packs
 from .test_entities import PROTECTED
-from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
-from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import settle
 
 
-async def download(
-    hass: HomeAssistant, bank: BankConfigEntry, addresses: list[str]
-) -> dict[str, Any]:
+async def download(bank: BankHarness) -> dict[str, Any]:
     """Return what is in the file, having checked that nothing private is."""
-    text = json.dumps(await async_get_config_entry_diagnostics(hass, bank))
-    for address in addresses:
+    text = json.dumps(await async_get_config_entry_diagnostics(bank.hass, bank.entry))
+    for address in (battery.address for battery in bank.batteries):
         assert address.lower() not in text.lower()
         assert address.replace(":", "").lower() not in text.lower()
     assert not re.search("(?:[0-9a-fA-F]{2}[:_-]){5}[0-9a-fA-F]{2}", text)
@@ -32,19 +29,16 @@ async def test_diagnostics_of_a_bank_are_complete_and_redacted(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Members have numbers; also when the bank or a member is not set up."""
-    trio = packs(3)
-    addresses = [pack.address for pack in trio]
-    bank = await async_setup_bank(hass, bluetooth_env, trio, inverter=True)
-    for pack in trio[:2]:
-        set_reported(pack, current=-20.0)
-    set_reported(trio[2], **PROTECTED, cell_voltages=(3.3, 3.3, 3.3, 2.9))
-    batteries = async_batteries(hass)
-    for entry in batteries:
-        await entry.runtime_data.coordinator.async_refresh()
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3), inverter=True)
+    for battery in bank.batteries[:2]:
+        battery.set_reported(current=-20.0)
+    bank.batteries[2].set_reported(**PROTECTED, cell_voltages=(3.3, 3.3, 3.3, 2.9))
+    for battery in bank.batteries:
+        await battery.entry.runtime_data.coordinator.async_refresh()
     await settle(hass)
-    await batteries[0].runtime_data.connection.async_release()
+    await bank.batteries[0].connection.async_release()
     await settle(hass)
-    found = await download(hass, bank, addresses)
+    found = await download(bank)
     assert found["entry"]["options"] == {"inverter": True}
     assert found["entry"]["data"]["kind"] == "bank"
     assert found["members"]["1"]["presence"] == "released"
@@ -67,8 +61,8 @@ async def test_diagnostics_of_a_bank_are_complete_and_redacted(
     assert set(shown["energy"]) == {"charged", "discharged"}
     assert shown["energy_offset"] == {"charged": 0.0, "discharged": 0.0}
 
-    await hass.config_entries.async_unload(bank.entry_id)
-    await hass.config_entries.async_unload(batteries[1].entry_id)
-    found = await download(hass, bank, addresses)
+    await bank.unload()
+    await bank.batteries[1].unload()
+    found = await download(bank)
     assert found["bank"] is None
     assert found["members"]["2"]["state"] == "not_loaded"

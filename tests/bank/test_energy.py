@@ -11,21 +11,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 
-from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
-from .common import (
-    add_bank,
-    add_batteries,
-    async_setup_bank,
-    entity,
-    packs,
-    settle,
-    shown,
-)
+from .harness import async_add_bank, async_setup_bank, async_setup_batteries, packs
 from custom_components.voltgo_vlrv.bank.energy import BankEnergy
-from custom_components.voltgo_vlrv.entries import async_batteries
 from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
@@ -35,9 +25,9 @@ from custom_components.voltgo_vlrv.history.energy import (
     in_steps,
 )
 from custom_components.voltgo_vlrv.history.store import EntryStore
-from simulator.battery import SimulatedBattery
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import POLL_INTERVAL
+from tests.common import POLL_INTERVAL, settle
+from tests.harness import BatteryHarness
 
 ENTRY = "01BANK"
 
@@ -242,30 +232,28 @@ async def test_bank_energy_file_is_restored_and_removed_with_the_entry(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With a lost file, counting continues from the last state."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    before = bank.runtime_data.energy.total(DISCHARGED)
-    await hass.config_entries.async_unload(bank.entry_id)
-    path = file_of(hass, bank.entry_id)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    before = bank.coordinator.energy.total(DISCHARGED)
+    await bank.unload()
+    path = file_of(hass, bank.entry.entry_id)
     assert await hass.async_add_executor_job(path.exists)
-    assert await hass.config_entries.async_setup(bank.entry_id)
+    await bank.setup()
     await settle(hass)
-    assert bank.runtime_data.energy.total(DISCHARGED) >= before
-    await bank.runtime_data.store.async_save()
+    assert bank.coordinator.energy.total(DISCHARGED) >= before
+    await bank.coordinator.store.async_save()
     assert await hass.async_add_executor_job(path.exists)
-    await hass.config_entries.async_remove(bank.entry_id)
+    await bank.remove()
     await settle(hass)
     assert not await hass.async_add_executor_job(path.exists)
 
 
 async def drained_pair(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, seconds: float
-) -> list[SimulatedBattery]:
+) -> list[BatteryHarness]:
     """Return two batteries that were added and have delivered 40 A each for a while."""
-    pair = packs(2)
-    await add_batteries(hass, bluetooth_env, pair)
-    for pack in pair:
-        pack.demand_current = -40.0
+    pair = await async_setup_batteries(hass, bluetooth_env, packs(2))
+    for battery in pair:
+        battery.pack.demand_current = -40.0
     await asyncio.sleep(seconds)
     return pair
 
@@ -275,18 +263,16 @@ async def test_bank_energy_of_disabled_batteries_begins_without_a_step(
 ) -> None:
     """From zero to what they have counted so far would be energy of one moment."""
     pair = await drained_pair(hass, bluetooth_env, 600)
-    entries = async_batteries(hass)
-    for entry in entries:
-        await hass.config_entries.async_set_disabled_by(
-            entry.entry_id, ConfigEntryDisabler.USER
-        )
-    bank = await add_bank(hass, [pack.address for pack in pair])
-    assert shown(bank, hass, "energy_discharged") == "unknown"
-    for entry in entries:
-        await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+    for battery in pair:
+        await battery.set_disabled(True)
+    bank = await async_add_bank(hass, pair)
+    assert bank.shown("energy_discharged") == "unknown"
+    for battery in pair:
+        await battery.set_disabled(False)
         await settle(hass)
-        assert float(shown(bank, hass, "energy_discharged") or "") == pytest.approx(
-            entries[0].runtime_data.history.energy.total(DISCHARGED), abs=0.02
+        assert float(bank.shown("energy_discharged") or "") == pytest.approx(
+            pair[0].entry.runtime_data.history.energy.total(DISCHARGED),
+            abs=0.02,
         )
 
 
@@ -296,10 +282,9 @@ async def test_bank_energy_read_during_removal_leaves_no_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An SD card is slow, and the batteries count meanwhile."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    for pack in pair:
-        pack.demand_current = -40.0
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    for battery in bank.batteries:
+        battery.pack.demand_current = -40.0
     await asyncio.sleep(60)
     write = Store.async_save
 
@@ -308,10 +293,12 @@ async def test_bank_energy_read_during_removal_leaves_no_file(
         await asyncio.sleep(2 * POLL_INTERVAL)
 
     monkeypatch.setattr(Store, "async_save", write_slowly)
-    await hass.config_entries.async_remove(bank.entry_id)
+    await bank.remove()
     monkeypatch.undo()
     await asyncio.sleep(2 * SAVE_DELAY)
-    assert not await hass.async_add_executor_job(file_of(hass, bank.entry_id).exists)
+    assert not await hass.async_add_executor_job(
+        file_of(hass, bank.entry.entry_id).exists
+    )
 
 
 async def test_bank_energy_after_an_early_power_cut_makes_no_step(
@@ -319,19 +306,18 @@ async def test_bank_energy_after_an_early_power_cut_makes_no_step(
 ) -> None:
     """Without a file, the bank would begin with the first battery that loads."""
     pair = await drained_pair(hass, bluetooth_env, 1200)
-    bank = await add_bank(hass, [pack.address for pack in pair])
-    before = float(shown(bank, hass, "energy_discharged") or "")
+    bank = await async_add_bank(hass, pair)
+    before = float(bank.shown("energy_discharged") or "")
     assert before > 0.3
-    path = file_of(hass, bank.entry_id)
+    path = file_of(hass, bank.entry.entry_id)
     at_once = await hass.async_add_executor_job(path.read_text)
-    entries = async_batteries(hass)
-    for entry in (bank, *entries):
+    for entry in bank.entries:
         await hass.config_entries.async_unload(entry.entry_id)
     await hass.async_add_executor_job(path.write_text, at_once)
-    for entry in (bank, *entries):
+    for entry in bank.entries:
         assert await hass.config_entries.async_setup(entry.entry_id)
         await settle(hass)
-        total = float(shown(bank, hass, "energy_discharged") or "")
+        total = float(bank.shown("energy_discharged") or "")
         assert before <= total < before + 0.03
 
 
@@ -339,22 +325,21 @@ async def test_bank_energy_of_a_new_bank_with_a_used_name_starts_apart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Home Assistant remembers states by their names, also those of a deleted bank."""
-    trio = packs(3)
-    bank = await async_setup_bank(hass, bluetooth_env, trio)
-    for pack in trio:
-        pack.demand_current = -40.0
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    for battery in bank.batteries:
+        battery.pack.demand_current = -40.0
     await asyncio.sleep(600)
-    before = entity(bank, hass, "energy_discharged")
-    total = float(shown(bank, hass, "energy_discharged") or "")
-    await hass.config_entries.async_remove(bank.entry_id)
+    before = bank.entity_id("energy_discharged")
+    total = float(bank.shown("energy_discharged") or "")
+    await bank.remove()
     await settle(hass)
-    bank = await add_bank(hass, [pack.address for pack in trio[:2]])
-    assert entity(bank, hass, "energy_discharged") == before
+    pair = bank.batteries[:2]
+    bank = await async_add_bank(hass, pair)
+    assert bank.entity_id("energy_discharged") == before
     counted = sum(
-        entry.runtime_data.history.energy.total(DISCHARGED)
-        for entry in async_batteries(hass)[:2]
+        battery.entry.runtime_data.history.energy.total(DISCHARGED) for battery in pair
     )
     assert total > counted + 0.05
-    energy = bank.runtime_data.energy
+    energy = bank.coordinator.energy
     assert energy.total(DISCHARGED) == pytest.approx(counted, abs=1e-9)
-    assert shown(bank, hass, "energy_discharged") == str(in_steps(counted))
+    assert bank.shown("energy_discharged") == str(in_steps(counted))

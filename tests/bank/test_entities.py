@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
@@ -13,25 +13,20 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.event import async_track_state_change_event
 
-from .common import (
-    AGE,
-    async_setup_bank,
-    attribute,
-    enable,
-    entity,
-    packs,
-    set_reported,
-    settle,
-    shown,
-    wait_for_poll,
-)
+from .harness import MAX_AGE, async_setup_bank, packs
 from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.entries import async_batteries
 from custom_components.voltgo_vlrv.history.energy import CHARGED, DISCHARGED
 from custom_components.voltgo_vlrv.history.runtime import SETTLING
 from simulator.battery import OPERATING_STATES
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import POLL_INTERVAL, value, wait_until
+from tests.common import (
+    POLL_INTERVAL,
+    enable_entities,
+    settle,
+    wait_for_poll,
+    wait_until,
+)
+from tests.harness import BatteryHarness
 from tests.test_coordinator import writes
 
 EXTENSIVE = (
@@ -73,11 +68,9 @@ async def test_bank_entities_of_two_batteries_show_their_aggregate(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Every value, from what the two report."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    await enable(hass, bank)
-    set_reported(
-        pair[0],
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    await bank.enable_all()
+    bank.batteries[0].set_reported(
         current=-30.0,
         voltage=13.2,
         cell_voltages=(3.3, 3.29, 3.301, 3.309),
@@ -86,8 +79,7 @@ async def test_bank_entities_of_two_batteries_show_their_aggregate(
         probe_temperatures=(18, 25),
         state_of_health=99,
     )
-    set_reported(
-        pair[1],
+    bank.batteries[1].set_reported(
         current=-10.0,
         voltage=13.22,
         cell_voltages=(3.305, 3.305, 3.2, 3.41),
@@ -97,7 +89,7 @@ async def test_bank_entities_of_two_batteries_show_their_aggregate(
         state_of_health=97,
     )
     await asyncio.sleep(6 * 60)
-    assert {key: shown(bank, hass, key) for key in ON_THE_PAGE} == {
+    assert {key: bank.shown(key) for key in ON_THE_PAGE} == {
         "any_protection": "off",
         "battery_isolated": "off",
         "battery_missing": "off",
@@ -125,24 +117,23 @@ async def test_bank_entities_of_two_batteries_show_their_aggregate(
         "time_to_empty": "2.75",
         "time_to_full": "unknown",
     }
-    assert shown(bank, hass, "charge_power") == "0"
-    assert shown(bank, hass, "discharge_power") == "528"
-    assert shown(bank, hass, "energy_capacity") == "2560"
-    assert shown(bank, hass, "full_capacity") == "200.0"
-    assert shown(bank, hass, "bank_state_of_health") == "97"
-    assert shown(bank, hass, "lowest_cell") == "ZT-12.8V100Ah-0002, cell 3"
-    assert shown(bank, hass, "highest_cell") == "ZT-12.8V100Ah-0002, cell 4"
-    assert attribute(bank, hass, "batteries_reporting", "members") == 2
+    assert bank.shown("charge_power") == "0"
+    assert bank.shown("discharge_power") == "528"
+    assert bank.shown("energy_capacity") == "2560"
+    assert bank.shown("full_capacity") == "200.0"
+    assert bank.shown("bank_state_of_health") == "97"
+    assert bank.shown("lowest_cell") == "ZT-12.8V100Ah-0002, cell 3"
+    assert bank.shown("highest_cell") == "ZT-12.8V100Ah-0002, cell 4"
+    assert bank.attribute("batteries_reporting", "members") == 2
 
 
 async def test_bank_entities_have_the_units_and_digits_of_a_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """So that the two can be put into one graph."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    for entry in (bank, async_batteries(hass)[0]):
-        await enable(hass, entry)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    await bank.enable_all()
+    await enable_entities(hass, bank.batteries[0].entry)
     registry = er.async_get(hass)
     keys = []
 
@@ -154,10 +145,9 @@ async def test_bank_entities_have_the_units_and_digits_of_a_battery(
             "display": item.options.get("sensor"),
         }
 
-    for item in er.async_entries_for_config_entry(registry, bank.entry_id):
-        key = item.unique_id.removeprefix(f"{bank.entry_id}_")
+    for key, item in bank.registered.items():
         own = registry.async_get_entity_id(
-            item.domain, DOMAIN, f"{pair[0].address}_{key}"
+            item.domain, DOMAIN, f"{bank.batteries[0].address}_{key}"
         )
         # Whole percents of one battery are fractions of several.
         if own is None or key == "state_of_charge":
@@ -176,11 +166,8 @@ async def test_bank_entities_enabled_by_default_are_the_listed_ones(
 ) -> None:
     """The page of a bank has few entities at first."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
-    registry = er.async_get(hass)
     assert {
-        item.unique_id.removeprefix(f"{bank.entry_id}_")
-        for item in er.async_entries_for_config_entry(registry, bank.entry_id)
-        if item.disabled_by is None
+        key for key, item in bank.registered.items() if item.disabled_by is None
     } == ON_THE_PAGE
 
 
@@ -190,10 +177,9 @@ async def test_entities_in_each_language_have_distinct_names_and_states(
 ) -> None:
     """No two have the same, and the names inside of a state are filled in."""
     hass.config.language = language
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    await enable(hass, bank)
-    items = er.async_entries_for_config_entry(er.async_get(hass), bank.entry_id)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    await bank.enable_all()
+    items = bank.registered.values()
     names = [item.original_name or "" for item in items]
     assert all(names)
     assert "{" not in "".join(names)
@@ -202,7 +188,7 @@ async def test_entities_in_each_language_have_distinct_names_and_states(
         state = hass.states.get(item.entity_id)
         assert state is not None, item.entity_id
         assert state.state != "unavailable", item.entity_id
-    cell = shown(bank, hass, "lowest_cell")
+    cell = bank.shown("lowest_cell")
     assert cell is not None
     assert "ZT-12.8V100Ah-000" in cell
     assert "{" not in cell
@@ -222,25 +208,20 @@ async def test_bank_states_without_a_change_are_not_written(
     assert written == []
 
 
-# --- somebody does not report --------------------------------------------------------------
+# --- one or all do not report --------------------------------------------------------------
 
 
-async def silenced(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, address: str
-) -> None:
-    """Switch a battery off, and wait until its values are too old."""
-    await bluetooth_env.peripherals[address].stop()
-    await asyncio.sleep(AGE + POLL_INTERVAL)
+async def silenced(battery: BatteryHarness) -> None:
+    """Switch a battery off, and wait until its values have expired."""
+    await battery.peripheral.stop()
+    await asyncio.sleep(MAX_AGE + POLL_INTERVAL)
 
 
-async def released(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, address: str
-) -> None:
+async def released(battery: BatteryHarness) -> None:
     """Release a battery; its own entities keep their values."""
-    (entry,) = (e for e in async_batteries(hass) if e.unique_id == address)
-    await entry.runtime_data.connection.async_release()
-    await settle(hass)
-    assert value(hass, address, "state_of_charge") == "50"
+    await battery.connection.async_release()
+    await settle(battery.hass)
+    assert battery.shown("state_of_charge") == "50"
 
 
 @pytest.mark.parametrize(
@@ -249,94 +230,88 @@ async def released(
 async def test_bank_sums_without_one_battery_are_unknown_until_it_returns(
     hass: HomeAssistant,
     bluetooth_env: BluetoothEnvironment,
-    lose: Callable[[HomeAssistant, BluetoothEnvironment, str], object],
+    lose: Callable[[BatteryHarness], Awaitable[None]],
     missing: str,
 ) -> None:
     """A member that was released on purpose is not missing."""
-    trio = packs(3)
-    bank = await async_setup_bank(hass, bluetooth_env, trio)
-    await enable(hass, bank)
-    for pack in trio:
-        set_reported(pack, current=-20.0)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    await bank.enable_all()
+    for battery in bank.batteries:
+        battery.set_reported(current=-20.0)
     await asyncio.sleep(120)
     for key in EXTENSIVE:
-        assert shown(bank, hass, key) != "unknown" or key == "time_to_full", key
-    set_reported(trio[2], state_of_charge=80)
+        assert bank.shown(key) != "unknown" or key == "time_to_full", key
+    bank.batteries[2].set_reported(state_of_charge=80)
     await wait_for_poll()
-    assert shown(bank, hass, "state_of_charge") == "60.0"
-    gone = trio[0].address
-    await lose(hass, bluetooth_env, gone)
+    assert bank.shown("state_of_charge") == "60.0"
+    gone = bank.batteries[0]
+    await lose(gone)
     for key in EXTENSIVE:
-        assert shown(bank, hass, key) == "unknown", key
-    assert shown(bank, hass, "state_of_charge") == "65.0"
-    assert shown(bank, hass, "batteries_reporting") == "2"
-    assert shown(bank, hass, "battery_missing") == missing
-    assert attribute(bank, hass, "battery_missing", "batteries") == (
+        assert bank.shown(key) == "unknown", key
+    assert bank.shown("state_of_charge") == "65.0"
+    assert bank.shown("batteries_reporting") == "2"
+    assert bank.shown("battery_missing") == missing
+    assert bank.attribute("battery_missing", "batteries") == (
         ["ZT-12.8V100Ah-0001"] if missing == "on" else []
     )
     # One that is out of range may have tripped.
-    assert shown(bank, hass, "any_protection") == "unknown"
+    assert bank.shown("any_protection") == "unknown"
     if missing == "on":
-        await bluetooth_env.peripherals[gone].start()
-    for entry in async_batteries(hass):
-        entry.runtime_data.connection.async_resume()
-    await wait_until(lambda: shown(bank, hass, "current") == "-60.0", 120)
-    assert shown(bank, hass, "battery_missing") == "off"
-    assert shown(bank, hass, "any_protection") == "off"
+        await gone.peripheral.start()
+    for battery in bank.batteries:
+        battery.connection.async_resume()
+    await wait_until(lambda: bank.shown("current") == "-60.0", 120)
+    assert bank.shown("battery_missing") == "off"
+    assert bank.shown("any_protection") == "off"
 
 
 async def test_bank_values_of_an_unresponsive_member_expire_with_its_own(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One missed poll changes nothing; expired values count no longer."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    address = pair[0].address
-    await bluetooth_env.peripherals[address].stop()
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    await bank.batteries[0].peripheral.stop()
     await asyncio.sleep(40)
-    assert shown(bank, hass, "current") == "0.0"
-    await asyncio.sleep(AGE - 40 + POLL_INTERVAL)
-    assert value(hass, address, "current") == "unavailable"
-    assert shown(bank, hass, "current") == "unknown"
+    assert bank.shown("current") == "0.0"
+    await asyncio.sleep(MAX_AGE - 40 + POLL_INTERVAL)
+    assert bank.batteries[0].shown("current") == "unavailable"
+    assert bank.shown("current") == "unknown"
 
 
 async def test_bank_entities_without_reporting_members_are_unavailable(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """What needs no battery to be true is still shown."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    for pack in pair:
-        await bluetooth_env.peripherals[pack.address].stop()
-    await asyncio.sleep(AGE + POLL_INTERVAL)
-    assert shown(bank, hass, "state_of_charge") == "unavailable"
-    assert shown(bank, hass, "low_battery") == "unavailable"
-    assert shown(bank, hass, "batteries_reporting") == "0"
-    assert shown(bank, hass, "battery_missing") == "on"
-    assert shown(bank, hass, "energy_charged") == "0.0"
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    for battery in bank.batteries:
+        await battery.peripheral.stop()
+    await asyncio.sleep(MAX_AGE + POLL_INTERVAL)
+    assert bank.shown("state_of_charge") == "unavailable"
+    assert bank.shown("low_battery") == "unavailable"
+    assert bank.shown("batteries_reporting") == "0"
+    assert bank.shown("battery_missing") == "on"
+    assert bank.shown("energy_charged") == "0.0"
 
 
 async def test_bank_entities_leave_out_values_from_before_a_restart(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The battery's own entities show them for a minute; a sum of them would be wrong."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    entries = async_batteries(hass)
-    for entry in entries:
-        await hass.config_entries.async_unload(entry.entry_id)
-    await bluetooth_env.peripherals[pair[0].address].stop()
-    set_reported(pair[1], state_of_charge=80)
-    charges = states_of(hass, entity(bank, hass, "state_of_charge"))
-    assert await hass.config_entries.async_setup(entries[1].entry_id)
-    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "1", 30)
-    assert await hass.config_entries.async_setup(entries[0].entry_id)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    for battery in bank.batteries:
+        await battery.unload()
+    await bank.batteries[0].peripheral.stop()
+    bank.batteries[1].set_reported(state_of_charge=80)
+    charges = states_of(hass, bank.entity_id("state_of_charge"))
+    await bank.batteries[1].setup()
+    await bank.wait_reporting(1, 30)
+    await bank.batteries[0].setup()
     await asyncio.sleep(POLL_INTERVAL)
-    assert value(hass, pair[0].address, "state_of_charge") == "50"
-    assert shown(bank, hass, "current") == "unknown"
-    assert shown(bank, hass, "battery_missing") == "unknown"
-    await asyncio.sleep(AGE + POLL_INTERVAL)
-    assert shown(bank, hass, "battery_missing") == "on"
+    assert bank.batteries[0].shown("state_of_charge") == "50"
+    assert bank.shown("current") == "unknown"
+    assert bank.shown("battery_missing") == "unknown"
+    await asyncio.sleep(MAX_AGE + POLL_INTERVAL)
+    assert bank.shown("battery_missing") == "on"
     assert set(charges) == {"80.0"}
 
 
@@ -347,62 +322,55 @@ async def test_bank_entities_name_and_leave_out_an_isolated_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Its 0 % is not the bank's state of charge, and its share is not missing."""
-    trio = packs(3)
-    bank = await async_setup_bank(hass, bluetooth_env, trio)
-    for pack in trio[:2]:
-        set_reported(pack, current=-20.0, state_of_charge=70)
-    set_reported(trio[2], **PROTECTED, state_of_charge=0)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    for battery in bank.batteries[:2]:
+        battery.set_reported(current=-20.0, state_of_charge=70)
+    bank.batteries[2].set_reported(**PROTECTED, state_of_charge=0)
     await asyncio.sleep(400)
-    assert shown(bank, hass, "battery_isolated") == "on"
-    assert attribute(bank, hass, "battery_isolated", "batteries") == [
-        "ZT-12.8V100Ah-0003"
-    ]
-    assert attribute(bank, hass, "any_protection", "batteries") == [
-        "ZT-12.8V100Ah-0003"
-    ]
-    assert shown(bank, hass, "state_of_charge") == "70.0"
-    assert shown(bank, hass, "state_of_charge_spread") == "70"
-    assert shown(bank, hass, "current") == "-40.0"
-    assert shown(bank, hass, "current_imbalance") == "0"
+    assert bank.shown("battery_isolated") == "on"
+    assert bank.attribute("battery_isolated", "batteries") == ["ZT-12.8V100Ah-0003"]
+    assert bank.attribute("any_protection", "batteries") == ["ZT-12.8V100Ah-0003"]
+    assert bank.shown("state_of_charge") == "70.0"
+    assert bank.shown("state_of_charge_spread") == "70"
+    assert bank.shown("current") == "-40.0"
+    assert bank.shown("current_imbalance") == "0"
     # It stays isolated while the others are idle.
-    for pack in trio[:2]:
-        set_reported(pack, current=0.0)
+    for battery in bank.batteries[:2]:
+        battery.set_reported(current=0.0)
     await wait_for_poll()
-    assert shown(bank, hass, "battery_isolated") == "on"
-    trio[2].override = None
+    assert bank.shown("battery_isolated") == "on"
+    bank.batteries[2].pack.override = None
     await wait_for_poll()
-    assert shown(bank, hass, "battery_isolated") == "off"
-    assert attribute(bank, hass, "battery_isolated", "batteries") == []
+    assert bank.shown("battery_isolated") == "off"
+    assert bank.attribute("battery_isolated", "batteries") == []
 
 
 async def test_bank_with_one_cold_battery_is_too_cold(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The charger feeds all of them."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    set_reported(pair[1], probe_temperatures=(0, 4))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    bank.batteries[1].set_reported(probe_temperatures=(0, 4))
     await wait_for_poll()
-    assert shown(bank, hass, "too_cold_to_charge") == "on"
-    assert shown(bank, hass, "lowest_temperature") == "0"
+    assert bank.shown("too_cold_to_charge") == "on"
+    assert bank.shown("lowest_temperature") == "0"
 
 
 async def test_bank_low_battery_follows_the_bank_with_hysteresis(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """20 % at first, and 2 % more to end it."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     for charges, low in (
         ((10, 31), "off"),
         ((10, 30), "on"),
         ((12, 31), "on"),
         ((13, 31), "off"),
     ):
-        for pack, charge in zip(pair, charges, strict=True):
-            set_reported(pack, state_of_charge=charge)
+        for battery, charge in zip(bank.batteries, charges, strict=True):
+            battery.set_reported(state_of_charge=charge)
         await wait_for_poll()
-        assert shown(bank, hass, "low_battery") == low, charges
+        assert bank.shown("low_battery") == low, charges
 
 
 # --- over time ----------------------------------------------------------------------------
@@ -420,7 +388,7 @@ async def test_bank_runtime_under_a_steady_load_is_steady(
     await asyncio.sleep(180)
     for _ in range(8):
         await asyncio.sleep(60)
-        estimates.append(float(shown(bank, hass, "time_to_empty") or ""))
+        estimates.append(float(bank.shown("time_to_empty") or ""))
     for earlier, later in pairwise(estimates):
         assert abs(later / earlier - 1) < 0.2
     remaining = sum(pack.charge for pack in pair) / 3600
@@ -431,13 +399,13 @@ async def test_bank_runtime_under_a_steady_load_is_steady(
     for pack in pair:
         pack.demand_current = 0.0
     await wait_for_poll()
-    assert shown(bank, hass, "time_to_empty") == "unknown"
+    assert bank.shown("time_to_empty") == "unknown"
     for pack in pair:
         pack.demand_current = 20.0
     await asyncio.sleep(SETTLING + 2 * POLL_INTERVAL)
     missing = 200 - sum(pack.charge for pack in pair) / 3600
-    assert shown(bank, hass, "time_to_empty") == "unknown"
-    to_full = float(shown(bank, hass, "time_to_full") or "")
+    assert bank.shown("time_to_empty") == "unknown"
+    to_full = float(bank.shown("time_to_full") or "")
     tolerance = 0.05 * to_full + 2 * 0.5 / 40
     assert to_full == pytest.approx(missing / 40, abs=tolerance)
 
@@ -446,31 +414,30 @@ async def test_current_imbalance_with_a_peak_between_two_polls_is_unchanged(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """The batteries are read one after the other, so their currents are averaged."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    for pack in pair:
-        set_reported(pack, current=-20.0)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    for battery in bank.batteries:
+        battery.set_reported(current=-20.0)
     await asyncio.sleep(4 * 60)
-    set_reported(pair[0], current=-120.0)
+    bank.batteries[0].set_reported(current=-120.0)
     await wait_for_poll()
-    set_reported(pair[0], current=-20.0)
+    bank.batteries[0].set_reported(current=-20.0)
     await wait_for_poll()
-    assert shown(bank, hass, "current_imbalance") not in {"unknown", "0"}
-    assert float(shown(bank, hass, "current_imbalance") or "") < 25
-    for pack in pair:
-        set_reported(pack, current=0.0)
+    assert bank.shown("current_imbalance") not in {"unknown", "0"}
+    assert float(bank.shown("current_imbalance") or "") < 25
+    for battery in bank.batteries:
+        battery.set_reported(current=0.0)
     await asyncio.sleep(20 * 60)
-    assert shown(bank, hass, "current_imbalance") == "unknown"
+    assert bank.shown("current_imbalance") == "unknown"
 
 
 # --- energy -------------------------------------------------------------------------------
 
 
-def counted(hass: HomeAssistant, direction: str) -> float:
-    """Return what the batteries have counted together."""
+def counted(batteries: list[BatteryHarness], direction: str) -> float:
+    """Return the energy in kWh that the batteries have counted together."""
     return sum(
-        entry.runtime_data.history.energy.total(direction)
-        for entry in async_batteries(hass)
+        battery.entry.runtime_data.history.energy.total(direction)
+        for battery in batteries
     )
 
 
@@ -478,40 +445,38 @@ async def test_bank_energy_sensors_show_the_sum_and_never_fall(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Through a missing battery, reloads of everything, a removal and an addition."""
-    trio = packs(3)
-    await async_setup_bank(hass, bluetooth_env, trio)
-    (bank,) = (e for e in hass.config_entries.async_entries() if "members" in e.data)
-    states = states_of(hass, entity(bank, hass, "energy_discharged"))
-    for pack in trio:
-        pack.demand_current = -40.0
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    first, second, third = trio = bank.batteries
+    states = states_of(hass, bank.entity_id("energy_discharged"))
+    for battery in trio:
+        battery.pack.demand_current = -40.0
     await asyncio.sleep(300)
-    energy = bank.runtime_data.energy
-    total = counted(hass, DISCHARGED)
+    energy = bank.coordinator.energy
+    total = counted(trio, DISCHARGED)
     assert total > 0.1
     assert energy.total(DISCHARGED) == pytest.approx(total)
-    assert energy.total(CHARGED) == pytest.approx(counted(hass, CHARGED))
+    assert energy.total(CHARGED) == pytest.approx(counted(trio, CHARGED))
 
-    await bluetooth_env.peripherals[trio[0].address].stop()
+    await first.peripheral.stop()
     await asyncio.sleep(120)
-    assert energy.total(DISCHARGED) == pytest.approx(counted(hass, DISCHARGED))
-    await bluetooth_env.peripherals[trio[0].address].start()
+    assert energy.total(DISCHARGED) == pytest.approx(counted(trio, DISCHARGED))
+    await first.peripheral.start()
     await asyncio.sleep(60)
 
-    entries = async_batteries(hass)
-    for entry in (entries[1], bank, entries[0]):
-        await hass.config_entries.async_reload(entry.entry_id)
+    for item in (second, bank, first):
+        await item.reload()
     await asyncio.sleep(60)
-    energy = bank.runtime_data.energy
-    assert energy.total(DISCHARGED) == pytest.approx(counted(hass, DISCHARGED))
+    energy = bank.coordinator.energy
+    assert energy.total(DISCHARGED) == pytest.approx(counted(trio, DISCHARGED))
 
     before = energy.total(DISCHARGED)
-    await hass.config_entries.async_remove(entries[2].entry_id)
+    await third.remove()
     await settle(hass)
     assert energy.total(DISCHARGED) == pytest.approx(before, abs=0.002)
-    others = counted(hass, DISCHARGED)
+    others = counted([first, second], DISCHARGED)
     await asyncio.sleep(120)
     assert energy.total(DISCHARGED) - before == pytest.approx(
-        counted(hass, DISCHARGED) - others, abs=0.002
+        counted([first, second], DISCHARGED) - others, abs=0.002
     )
     seen = [float(state) for state in states]
     assert seen == sorted(seen)

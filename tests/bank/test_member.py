@@ -10,18 +10,10 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
-from .common import (
-    async_setup_bank,
-    entity,
-    packs,
-    set_reported,
-    settle,
-    shown,
-    wait_for_poll,
-)
+from .harness import async_setup_bank, packs
 from custom_components.voltgo_vlrv.bank.member import ends_only_charging
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import POLL_INTERVAL, issues
+from tests.common import POLL_INTERVAL, issues, settle, wait_for_poll
 from tests.vlrv.samples import status
 
 
@@ -29,16 +21,15 @@ async def test_member_reading_is_created_once_for_each_sample(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Recalculating the bank, as after a poll of another member, creates none."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    for pack in pair:
-        set_reported(pack, current=-3.0)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    for battery in bank.batteries:
+        battery.set_reported(current=-3.0)
     await wait_for_poll()
-    coordinator = bank.runtime_data
+    coordinator = bank.coordinator
     before = list(coordinator.readings)
     await coordinator.async_refresh()
     assert list(map(id, coordinator.readings)) == list(map(id, before))
-    set_reported(pair[1], current=-7.0)
+    bank.batteries[1].set_reported(current=-7.0)
     await wait_for_poll()
     assert [reading.current for reading in coordinator.readings] == [-3.0, -7.0]
     assert coordinator.readings[1] is not before[1]
@@ -51,11 +42,11 @@ async def test_bank_entity_update_action_recalculates_and_polls_no_member(
     assert await async_setup_component(hass, "homeassistant", {})
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
     told: list[float] = []
-    bank.runtime_data.async_add_listener(lambda: told.append(hass.loop.time()))
+    bank.coordinator.async_add_listener(lambda: told.append(hass.loop.time()))
     await asyncio.sleep(POLL_INTERVAL)
     polls = {
         address: member.battery.statistics.polls
-        for address, member in bank.runtime_data.members.items()
+        for address, member in bank.coordinator.members.items()
         if member.battery is not None
     }
     assert len(polls) == 2
@@ -63,15 +54,15 @@ async def test_bank_entity_update_action_recalculates_and_polls_no_member(
     await hass.services.async_call(
         "homeassistant",
         "update_entity",
-        {"entity_id": entity(bank, hass, "state_of_charge")},
+        {"entity_id": bank.entity_id("state_of_charge")},
         blocking=True,
     )
     assert told
     await settle(hass)
-    assert bank.runtime_data.last_update_success
+    assert bank.coordinator.last_update_success
     assert polls == {
         address: member.battery.statistics.polls
-        for address, member in bank.runtime_data.members.items()
+        for address, member in bank.coordinator.members.items()
         if member.battery is not None
     }
 
@@ -109,12 +100,10 @@ async def test_bank_at_full_charge_has_no_isolated_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """One of three packs stops at its cell overvoltage while the others still charge."""
-    trio = packs(3)
-    bank = await async_setup_bank(hass, bluetooth_env, trio)
-    for pack in trio[:2]:
-        set_reported(pack, current=20.0, state_of_charge=99)
-    set_reported(
-        trio[2],
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    for battery in bank.batteries[:2]:
+        battery.set_reported(current=20.0, state_of_charge=99)
+    bank.batteries[2].set_reported(
         current=0.0,
         protection=0x0002,
         operating_state=4,
@@ -122,8 +111,8 @@ async def test_bank_at_full_charge_has_no_isolated_battery(
         state_of_charge=100,
     )
     await asyncio.sleep(180)
-    assert shown(bank, hass, "battery_isolated") == "off"
-    assert shown(bank, hass, "any_protection") == "on"
-    assert shown(bank, hass, "state_of_charge") == "99.3"
-    assert shown(bank, hass, "current_imbalance") == "0"
+    assert bank.shown("battery_isolated") == "off"
+    assert bank.shown("any_protection") == "on"
+    assert bank.shown("state_of_charge") == "99.3"
+    assert bank.shown("current_imbalance") == "0"
     assert issues(hass, "bank_isolated") == []

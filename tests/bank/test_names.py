@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 
-from .common import (
-    async_setup_bank,
-    attribute,
-    device_of_bank,
-    enable,
-    packs,
-    set_reported,
-    settle,
-    shown,
-    wait_for_poll,
-)
-from .test_notices import issues
-from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.entries import async_batteries
+from .harness import async_setup_bank, packs
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import device_of, wait_until
+from tests.common import device_of, settle, wait_for_poll
 
 
 async def test_member_name_is_the_one_that_the_user_gave(
@@ -30,17 +16,17 @@ async def test_member_name_is_the_one_that_the_user_gave(
     """As on the battery's page, at once, and again after a restart."""
     one, other = packs(2)[0], packs(2, name="BB-12.8V100Ah-0002")[1]
     bank = await async_setup_bank(hass, bluetooth_env, [one, other])
-    await enable(hass, bank)
-    set_reported(one, cell_voltages=(3.3, 3.3, 3.2, 3.3))
-    set_reported(other, protection=0x0008)
+    await bank.enable_all()
+    bank.batteries[0].set_reported(cell_voltages=(3.3, 3.3, 3.2, 3.3))
+    bank.batteries[1].set_reported(protection=0x0008)
     await wait_for_poll()
     registry = dr.async_get(hass)
 
     def named() -> tuple[str | None, list[str], str]:
         return (
-            shown(bank, hass, "lowest_cell"),
-            attribute(bank, hass, "any_protection", "batteries"),
-            issues(hass)["bank_mixed"]["batteries"],
+            bank.shown("lowest_cell"),
+            bank.attribute("any_protection", "batteries"),
+            bank.issues["bank_mixed"]["batteries"],
         )
 
     before = (
@@ -63,17 +49,15 @@ async def test_member_name_is_the_one_that_the_user_gave(
         "- Left: Voltgo VLRV1280A, 100 Ah\n- Right: BigBattery TC-4S100-V1.0, 100 Ah",
     )
     assert named() == after
-    result = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": bank.entry_id}
-    )
+    result = await bank.open_reconfigure()
     schema = result["data_schema"]
     assert schema is not None
     assert [
         option["label"] for option in schema.schema["members"].config["options"]
     ] == ["Left (VLRV1280A)", "Right (TC-4S100-V1.0)"]
-    for entry in (bank, *async_batteries(hass)):
+    for entry in bank.entries:
         await hass.config_entries.async_reload(entry.entry_id)
-    await wait_until(lambda: shown(bank, hass, "batteries_reporting") == "2", 60)
+    await bank.wait_reporting(2, 60)
     assert named() == after
     for address in names:
         device = device_of(hass, address)
@@ -90,9 +74,7 @@ async def test_bank_name_in_issues_is_the_one_that_the_user_gave(
         hass, bluetooth_env, packs(2, module_id=1), inverter=True
     )
     await wait_for_poll()
-    assert issues(hass)["bank_module_ids"]["bank"] == "House bank"
-    dr.async_get(hass).async_update_device(
-        device_of_bank(hass, bank).id, name_by_user="Under the bed"
-    )
+    assert bank.issues["bank_module_ids"]["bank"] == "House bank"
+    dr.async_get(hass).async_update_device(bank.device.id, name_by_user="Under the bed")
     await settle(hass)
-    assert issues(hass)["bank_module_ids"]["bank"] == "Under the bed"
+    assert bank.issues["bank_module_ids"]["bank"] == "Under the bed"

@@ -9,11 +9,10 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .common import async_setup_bank, packs, set_reported, settle, wait_for_poll
+from .harness import async_setup_bank, packs
 from .test_entities import PROTECTED
 from custom_components.voltgo_vlrv.bank.module_ids import (
     FIRST,
@@ -29,20 +28,8 @@ from custom_components.voltgo_vlrv.bank.notices import (
     notices,
 )
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
-from custom_components.voltgo_vlrv.const import DOMAIN
-from custom_components.voltgo_vlrv.entries import async_batteries
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import discovered, wait_until
-
-
-def issues(hass: HomeAssistant) -> dict[str, dict[str, str]]:
-    """Return the notices about banks by their key, with what they name."""
-    return {
-        str(issue.translation_key): issue.translation_placeholders or {}
-        for issue in ir.async_get(hass).issues.values()
-        if issue.domain == DOMAIN and issue.issue_id.startswith("bank_")
-    }
-
+from tests.common import discovered, settle, wait_for_poll, wait_until
 
 # --- module IDs, plain ----------------------------------------------------------------------
 
@@ -125,17 +112,18 @@ async def test_module_id_issue_without_an_inverter_is_not_created(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """All have 1 when they come out of the box (manual 6: no further action)."""
-    await async_setup_bank(hass, bluetooth_env, packs(2, module_id=1))
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2, module_id=1))
     await wait_for_poll()
-    assert issues(hass) == {}
+    assert bank.issues == {}
 
 
 async def test_module_id_issue_for_a_duplicate_ends_when_it_is_reported_changed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """With what to set; and gone when the battery reports it, not when it was sent."""
-    pair = packs(2, module_id=1)
-    bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
+    bank = await async_setup_bank(
+        hass, bluetooth_env, packs(2, module_id=1), inverter=True
+    )
     await wait_for_poll()
     expected = {
         "bank_module_ids": {
@@ -143,8 +131,8 @@ async def test_module_id_issue_for_a_duplicate_ends_when_it_is_reported_changed(
             "changes": "- ZT-12.8V100Ah-0002: 1 → 2",
         }
     }
-    assert issues(hass) == expected
-    (entry,) = (e for e in async_batteries(hass) if e.unique_id == pair[1].address)
+    assert bank.issues == expected
+    entry = bank.batteries[1].entry
     # A battery that is set up again has not reported its ID yet; it is still the same.
     removed: list[str] = []
 
@@ -157,15 +145,15 @@ async def test_module_id_issue_for_a_duplicate_ends_when_it_is_reported_changed(
     await hass.config_entries.async_reload(entry.entry_id)
     await wait_until(lambda: entry.runtime_data.settings.module_id is not None)
     await settle(hass)
-    assert issues(hass) == expected
+    assert bank.issues == expected
     assert not [issue for issue in removed if issue.startswith("bank_")]
     await entry.runtime_data.settings.async_set_module_id(7)
     await settle(hass)
     expected["bank_module_ids"]["changes"] = "- ZT-12.8V100Ah-0002: 1 → 7"
-    assert issues(hass) == expected
-    await bluetooth_env.peripherals[pair[1].address].power_cycle()
-    await wait_until(lambda: not issues(hass), 120)
-    assert bank.runtime_data.members[pair[1].address].module_id == 7
+    assert bank.issues == expected
+    await bank.batteries[1].peripheral.power_cycle()
+    await wait_until(lambda: not bank.issues, 120)
+    assert bank.coordinator.members[bank.batteries[1].address].module_id == 7
 
 
 async def test_module_id_issue_without_a_first_id_follows_the_option(
@@ -177,19 +165,19 @@ async def test_module_id_issue_without_a_first_id_follows_the_option(
         pack.settings.module_id = number
     bank = await async_setup_bank(hass, bluetooth_env, pair, inverter=True)
     await wait_for_poll()
-    assert issues(hass) == {
+    assert bank.issues == {
         "bank_module_ids": {
             "bank": "House bank",
             "changes": "- ZT-12.8V100Ah-0001: 4 → 1",
         }
     }
     options = hass.config_entries.options
-    result = await options.async_init(bank.entry_id)
+    result = await options.async_init(bank.entry.entry_id)
     await options.async_configure(
         result["flow_id"], {"inverter": False, "low_battery": 20}
     )
     await settle(hass)
-    assert issues(hass) == {}
+    assert bank.issues == {}
 
 
 # --- the others --------------------------------------------------------------------------------
@@ -199,16 +187,15 @@ async def test_isolation_issue_lasts_as_long_as_the_isolation(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not for a protection that releases by itself."""
-    pair = packs(2)
-    bank = await async_setup_bank(hass, bluetooth_env, pair)
-    set_reported(pair[0], current=-20.0)
-    set_reported(pair[1], **PROTECTED)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    bank.batteries[0].set_reported(current=-20.0)
+    bank.batteries[1].set_reported(**PROTECTED)
     await wait_for_poll()
-    assert bank.runtime_data.data.isolated
+    assert bank.coordinator.data.isolated
     await asyncio.sleep(60)
-    assert issues(hass) == {}
+    assert bank.issues == {}
     await asyncio.sleep(90)
-    assert issues(hass) == {
+    assert bank.issues == {
         "bank_isolated": {"bank": "House bank", "name": "ZT-12.8V100Ah-0002"}
     }
     (issue,) = (
@@ -218,9 +205,9 @@ async def test_isolation_issue_lasts_as_long_as_the_isolation(
     )
     assert issue.severity is ir.IssueSeverity.ERROR
     assert not issue.is_fixable
-    pair[1].override = None
+    bank.batteries[1].pack.override = None
     await wait_for_poll()
-    assert issues(hass) == {}
+    assert bank.issues == {}
 
 
 @pytest.mark.parametrize(
@@ -241,9 +228,9 @@ async def test_different_batteries_issue_names_the_difference(
     """Another board revision, or a capacity that was learned, is no other battery."""
     one, _ = packs(2)
     _, other = packs(2, **second)
-    await async_setup_bank(hass, bluetooth_env, [one, other])
+    bank = await async_setup_bank(hass, bluetooth_env, [one, other])
     await wait_for_poll()
-    found = issues(hass)
+    found = bank.issues
     if line is None:
         assert found == {}
     else:
@@ -344,28 +331,20 @@ async def test_single_battery_issue_lasts_until_the_bank_has_two(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also over a restart; the batteries that are left are not its fault."""
-    trio = packs(3)
-    bank = await async_setup_bank(hass, bluetooth_env, trio)
-    batteries = async_batteries(hass)
-    await hass.config_entries.async_remove(batteries[0].entry_id)
+    bank = await async_setup_bank(hass, bluetooth_env, packs(3))
+    first, second, third = bank.batteries
+    await first.remove()
     await settle(hass)
-    assert issues(hass) == {}
-    await hass.config_entries.async_remove(batteries[1].entry_id)
+    assert bank.issues == {}
+    await second.remove()
     await settle(hass)
-    assert issues(hass) == {"bank_too_small": {"bank": "House bank"}}
-    await hass.config_entries.async_unload(bank.entry_id)
-    assert issues(hass) == {}
-    assert await hass.config_entries.async_setup(bank.entry_id)
-    assert issues(hass) == {"bank_too_small": {"bank": "House bank"}}
-    again = await discovered(hass, trio[1].address)
+    assert bank.issues == {"bank_too_small": {"bank": "House bank"}}
+    await bank.unload()
+    assert bank.issues == {}
+    await bank.setup()
+    assert bank.issues == {"bank_too_small": {"bank": "House bank"}}
+    again = await discovered(hass, second.address)
     await hass.config_entries.flow.async_configure(again["flow_id"], {})
     await settle(hass)
-    result = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": bank.entry_id}
-    )
-    await hass.config_entries.flow.async_configure(
-        result["flow_id"],
-        {"name": "House bank", "members": [pack.address for pack in trio[1:]]},
-    )
-    await settle(hass)
-    assert issues(hass) == {}
+    await bank.reconfigure("House bank", [second.address, third.address])
+    assert bank.issues == {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from datetime import timedelta
 import re
 from typing import Any, Final
@@ -26,12 +25,11 @@ from .harness import (
     ScenarioHarness,
 )
 from .test_blueprints import filters, load
-from custom_components.voltgo_vlrv.bank.coordinator import BankConfigEntry
 from simulator.battery import OPERATING_STATES, SimulatedBattery
-from tests.bank.common import add_bank, add_batteries, entity, packs, shown
+from tests.bank.harness import BankHarness, async_setup_bank, packs
 from tests.bank.test_entities import PROTECTED
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import entity_id, wait_until
+from tests.common import wait_until
 
 CHARGER = "input_boolean.charger"
 INTERVAL = 60.0  # s, as in the options
@@ -50,36 +48,32 @@ class BankedRv(ScenarioHarness):
         super().__init__(hass)
         self.bluetooth_env = bluetooth_env
         self.packs = batteries
-        self.bank: BankConfigEntry
+        self.bank: BankHarness
 
     async def add(self) -> None:
         """Add the batteries and the bank, and have them read less often than usual."""
-        await add_batteries(self.hass, self.bluetooth_env, self.packs)
-        self.bank = await add_bank(self.hass, [pack.address for pack in self.packs])
-        for entry in self.hass.config_entries.async_entries("voltgo_vlrv"):
-            if entry is not self.bank:
-                self.hass.config_entries.async_update_entry(entry, options=OPTIONS)
+        self.bank = await async_setup_bank(self.hass, self.bluetooth_env, self.packs)
+        for battery in self.bank.batteries:
+            self.hass.config_entries.async_update_entry(battery.entry, options=OPTIONS)
         await asyncio.sleep(2 * MINUTE)
         await self.set_up()
 
     def entity(self, key: str) -> str:
         """Return an entity of the bank."""
-        return entity(self.bank, self.hass, key)
+        return self.bank.entity_id(key)
 
     def shows(self, key: str) -> str | None:
         """Return the state of an entity of the bank."""
-        return shown(self.bank, self.hass, key)
+        return self.bank.shown(key)
 
     def of_each(self, key: str, platform: str = "sensor") -> list[str]:
         """Return an entity of each of its batteries."""
-        return [
-            entity_id(self.hass, pack.address, key, platform) for pack in self.packs
-        ]
+        return [battery.entity_id(key, platform) for battery in self.bank.batteries]
 
     async def report(self, *changes: dict[str, Any]) -> None:
         """Let each battery report something else, and read it."""
-        for pack, change in zip(self.packs, changes, strict=True):
-            pack.override = replace(pack.reported(), **change)
+        for battery, change in zip(self.bank.batteries, changes, strict=True):
+            battery.set_reported(**change)
         await self.read()
 
     async def read(self) -> None:
@@ -180,7 +174,7 @@ async def test_low_bank_that_loses_its_emptiest_member_does_not_recover(
     await rv.report({"state_of_charge": 5}, {"state_of_charge": 34})
     await asyncio.sleep(SOON + MINUTE)
     assert rv.is_on("generator")
-    peripheral = rv.bluetooth_env.peripherals[rv.packs[0].address]
+    peripheral = rv.bank.batteries[0].peripheral
     if how == "away":
         await peripheral.stop()
     else:
@@ -213,7 +207,7 @@ async def test_charger_with_one_cold_member_stays_off(rv: BankedRv) -> None:
     assert rv.messages == [
         "House bank is too cold to be charged. The charger was switched off."
     ]
-    peripheral = rv.bluetooth_env.peripherals[rv.packs[1].address]
+    peripheral = rv.bank.batteries[1].peripheral
     await peripheral.stop()
     await asyncio.sleep(HOUR)
     assert rv.shows("too_cold_to_charge") == "unknown"
@@ -385,7 +379,7 @@ async def test_preheating_with_an_unavailable_member_switches_it_off_later(
     cold: BankedRv,
 ) -> None:
     """The others in time."""
-    peripheral = cold.bluetooth_env.peripherals[cold.packs[0].address]
+    peripheral = cold.bank.batteries[0].peripheral
     await leave_in(cold, 1.5)
     await asyncio.sleep(40 * MINUTE)
     assert heating(cold) == [True, True]
@@ -406,7 +400,7 @@ async def test_preheating_with_a_missing_heater_ends_for_the_others(
     await asyncio.sleep(40 * MINUTE)
     assert heating(cold) == [True, True]
     if not sold:
-        await cold.bluetooth_env.peripherals[cold.packs[0].address].stop()
+        await cold.bank.batteries[0].peripheral.stop()
         await asyncio.sleep(7 * MINUTE)
     put_off(cold, 9 * 24)
     await asyncio.sleep(10)

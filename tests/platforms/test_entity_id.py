@@ -12,7 +12,7 @@ from homeassistant.helpers import entity, entity_registry as er
 from homeassistant.helpers.entity_platform import async_get_platforms
 
 from custom_components.voltgo_vlrv.const import DOMAIN
-from tests.bank.common import async_setup_bank, packs
+from tests.bank.harness import async_setup_bank, packs
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import add_discovered, battery, entity_id
 
