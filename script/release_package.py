@@ -19,12 +19,24 @@ import tempfile
 from typing import Final
 from zipfile import ZipFile
 
+from .release_zip import sections
+
 OUTPUT: Final = Path("dist")
 OLDEST: Final = (3, 13)
 PACKAGES: Final = ("vlrv_ble", "vlrv_cli")
+CHANGELOG: Final = Path("cli/CHANGELOG.md")
 LIBRARY: Final = Path("custom_components/voltgo_vlrv/vlrv")
 # What the tests and the benchmark of the library need beside it.
-TEST_REQUIREMENTS: Final = ("pytest", "pytest-asyncio", "hypothesis")
+TEST_REQUIREMENTS: Final = (
+    "bumble",
+    "habluetooth",
+    "hypothesis",
+    "pytest",
+    "pytest-asyncio",
+    "pytest-socket",
+)
+COMMAND_CHECK: Final = Path("script/release_command.py")
+PINS: Final = Path("requirements_test.txt")
 PEER: Final = "aiobmsble"
 FORBIDDEN: Final = ("homeassistant", "habluetooth")
 RECORDED: Final = "1002010564b7"
@@ -34,22 +46,24 @@ import sys, vlrv_ble, vlrv_cli.commands
 print(vlrv_ble.__file__, *[name for name in {FORBIDDEN} if name in sys.modules])
 """
 
-# What a test imports that goes over the radio: its clock and the rest need Home Assistant.
-_RADIO: Final = (
-    "homeassistant",
-    "from .harness",
-    "from .conftest",
-    "tests.bluetooth_env",
-    "simulator.clock",
-    "simulator.peripheral",
-)
+# What the tests need beside their own folders, and under which name.
+_TEST_MODULES: Final = {
+    "tests/library_conftest.py": "tests/conftest.py",
+    "tests/radio_env.py": "tests/radio_env.py",
+    "tests/seeding.py": "tests/seeding.py",
+}
 _BENCHMARK: Final = """
 import sys
 from script.benchmarks import decode
 if __name__ == "__main__":
     sys.exit(not decode.run())
 """
-_PYTEST_INI: Final = "[pytest]\nasyncio_mode = auto\naddopts = -q -p no:cacheprovider\n"
+_PYTEST_INI: Final = """\
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+addopts = -q -p no:cacheprovider
+"""
 
 
 class PackageError(Exception):
@@ -101,8 +115,13 @@ def problems_of(wheel: Path, root: Path) -> Iterator[str]:
         for path in (root / LIBRARY).iterdir()
         if path.suffix == ".py" or path.name == "py.typed"
     } | {f"vlrv_cli/{path.name}" for path in (root / "cli/vlrv_cli").glob("*.py")}
+    expected.add("vlrv_ble/CHANGELOG.md")
     yield from (f"{name}: missing in the wheel" for name in sorted(expected - names))
     yield from (f"{name}: does not belong there" for name in sorted(names - expected))
+    version = wheel.name.split("-")[1]
+    released = sections((root / CHANGELOG).read_text(encoding="utf-8"))
+    if version not in {found for found, _, text in released if text.strip()}:
+        yield f"{CHANGELOG}: nothing is said of {version}"
 
 
 def check_contents(wheel: Path, root: Path) -> None:
@@ -133,6 +152,12 @@ def find_python(version: tuple[int, int]) -> Path | None:
     return None
 
 
+def pinned(names: Sequence[str], pins: str) -> list[str]:
+    """Return requirements by name, with the versions that a requirements file has."""
+    versions = dict(line.split("==", 1) for line in pins.splitlines() if "==" in line)
+    return [f"{name}=={versions[name]}" if name in versions else name for name in names]
+
+
 def _stage(root: Path, tree: Path, installed: Path) -> None:
     """Lay out the library's tests around the installed files, without the integration."""
     for package in ("custom_components", "custom_components/voltgo_vlrv", "tests"):
@@ -145,14 +170,13 @@ def _stage(root: Path, tree: Path, installed: Path) -> None:
         root / "script/benchmarks", tree / "script/benchmarks", ignore=ignored
     )
     (tree / "script/__init__.py").touch()
+    shutil.copyfile(root / COMMAND_CHECK, tree / COMMAND_CHECK)
     for folder in ("tests/vlrv", "tests/cli"):
-        (tree / folder).mkdir()
-        for source in sorted((root / folder).glob("*.py")):
-            text = source.read_text(encoding="utf-8")
-            if source.stem == "conftest":
-                (tree / folder / source.name).touch()
-            elif not any(word in text for word in _RADIO):
-                (tree / folder / source.name).write_text(text, encoding="utf-8")
+        shutil.copytree(root / folder, tree / folder, ignore=ignored)
+    for source, name in _TEST_MODULES.items():
+        shutil.copyfile(root / source, tree / name)
+    # The recorded frames, where there are any.
+    (tree.parent / "shared").symlink_to(root.parent / "shared")
     (tree / "pytest.ini").write_text(_PYTEST_INI, encoding="utf-8")
 
 
@@ -183,11 +207,16 @@ def check(wheel: Path, root: Path, python: Path) -> None:
         )
         text = _run([bin_ / "vlrv", "decode", RECORDED], **plain)
         print(f"  Python {version}: vlrv decode: {' '.join(text.split())}")
-        _run([*install, *TEST_REQUIREMENTS, PEER])
+        pins = (root / PINS).read_text(encoding="utf-8")
+        _run([*install, *pinned(TEST_REQUIREMENTS, pins), PEER])
         _stage(root, tree, Path(seen[0]).parent)
         staged = {"cwd": str(tree), "env": {**os.environ, "PYTHONPATH": str(tree)}}
         last = _run([bin_ / "python", "-m", "pytest", "tests"], **staged)
         print(f"  Python {version}: tests: {last.strip().splitlines()[-1]}")
+        seen_by = _run(
+            [bin_ / "python", "-m", "script.release_command", bin_ / "vlrv"], **staged
+        )
+        print(f"  Python {version}: vlrv over BlueZ: {seen_by.strip()}")
         (tree / "benchmark.py").write_text(_BENCHMARK, encoding="utf-8")
         last = _run([bin_ / "python", "benchmark.py"], **staged)
         print(f"  Python {version}: {last.strip().splitlines()[-1]}")

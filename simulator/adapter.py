@@ -1,4 +1,4 @@
-"""A Bluetooth adapter for Home Assistant whose radio is virtual.
+"""A Bluetooth adapter for habluetooth, Home Assistant's stack, whose radio is virtual.
 
 It behaves like a Bluetooth proxy: a remote scanner fed with raw advertisements, and a
 bleak client backend with a limited number of connection slots.
@@ -27,9 +27,6 @@ from habluetooth import (
     get_manager,
 )
 
-from homeassistant.components import bluetooth
-from homeassistant.core import HomeAssistant
-
 from .bleak_client import VirtualClient
 from .faults import ConnectionFaults
 from .radio import Radio, RadioHost, RadioMedium
@@ -39,6 +36,8 @@ _LOGGER = logging.getLogger(__name__)
 NO_SLOT: Final = "No free connection slot"
 
 type Detach = Callable[[], Awaitable[None]]
+type Register = Callable[[BaseHaRemoteScanner], Callable[[], None]]
+"""Registers a scanner, and returns how to undo that."""
 
 
 class _Central(Device):
@@ -100,7 +99,7 @@ class VirtualAdapter:
         mode: Literal["active", "passive", "auto"] = "active",
         faults: ConnectionFaults | None = None,
     ) -> None:
-        """Join the air, still switched off; needs the bluetooth integration set up."""
+        """Join the air, still switched off; needs habluetooth's manager set up."""
         self.source = source
         self.name = name
         self.slots = slots
@@ -129,26 +128,9 @@ class VirtualAdapter:
         """Return the number of free connection slots."""
         return 0 if self.faults.out_of_slots else self.slots - len(self.connections)
 
-    async def attach(
-        self,
-        hass: HomeAssistant,
-        *,
-        source_domain: str | None = None,
-        source_model: str | None = None,
-        source_config_entry_id: str | None = None,
-    ) -> Detach:
-        """Register with Home Assistant and scan; return how to undo that.
-
-        With a domain and the ID of its config entry the adapter appears in the
-        Bluetooth settings, as that of a proxy does.
-        """
-        unregister = bluetooth.async_register_scanner(
-            hass,
-            self.scanner,
-            source_domain=source_domain,
-            source_model=source_model,
-            source_config_entry_id=source_config_entry_id,
-        )
+    async def attach(self, register: Register) -> Detach:
+        """Register the scanner with the stack and scan; return how to undo that."""
+        unregister = register(self.scanner)
         unload = self.scanner.async_setup()
         # Last: what is heard before goes nowhere.
         await self.start()

@@ -7,8 +7,9 @@ done without waiting in between happen at the same instant, however slow the mac
 What follows the clock:
 - `loop.time()` and with it every timer, sleep and timeout of that loop;
 - `time.time()` and `time.monotonic()` called through the module `time`;
-- `utcnow()` and `now()` of `homeassistant.util.dt`, habluetooth's coarse monotonic
-  time, and the above under whatever name the packages of `FOLLOWERS` hold them.
+- habluetooth's coarse monotonic time; `utcnow()` and `now()` of `homeassistant.util.dt`,
+  where Home Assistant is imported before; and the above under whatever name the packages
+  of `FOLLOWERS` hold them.
 
 What does not:
 - `datetime.now()` called directly, file times, log times, `time.time_ns()`,
@@ -41,8 +42,6 @@ from typing import Any, Final, NamedTuple, NoReturn, Self, cast
 
 import bluetooth_data_tools
 
-from homeassistant.util import dt as dt_util
-
 FOLLOWERS: Final = (
     "aioesphomeapi",
     "bleak",
@@ -64,6 +63,8 @@ MAX_TURNS_AT_ONE_INSTANT: Final = 200_000
 
 REAL_TIME_SLICE: Final = 0.02  # s; how long to wait for an executor job at a time
 STILL: Final = 5.0  # s, real; how long time stands still for an executor job
+
+_HA_TIME: Final = "homeassistant.util.dt"
 
 type _Events = list[tuple[selectors.SelectorKey, int]]
 
@@ -90,7 +91,8 @@ def _utcnow() -> datetime:
 
 
 def _now(time_zone: tzinfo | None = None) -> datetime:
-    return datetime.fromtimestamp(_time(), time_zone or dt_util.DEFAULT_TIME_ZONE)
+    default: tzinfo = sys.modules[_HA_TIME].DEFAULT_TIME_ZONE
+    return datetime.fromtimestamp(_time(), time_zone or default)
 
 
 class _Originals(NamedTuple):
@@ -244,13 +246,14 @@ class FastClock:
 
     def _replace_functions(self) -> None:
         # By identity: callables need neither be hashable nor compare quietly.
-        substitutes = {
+        substitutes: dict[int, Callable[..., object]] = {
             id(_real_time): _time,
             id(_real_monotonic): _monotonic,
             id(_real_coarse_monotonic): _monotonic,
-            id(dt_util.utcnow): _utcnow,
-            id(dt_util.now): _now,
         }
+        # The library is tested without Home Assistant, too.
+        if (ha_time := sys.modules.get(_HA_TIME)) is not None:
+            substitutes |= {id(ha_time.utcnow): _utcnow, id(ha_time.now): _now}
         for module in [time, *_followers()]:
             for name, value in list(vars(module).items()):
                 if (substitute := substitutes.get(id(value))) is not None:

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 import os
 import random
+import sys
 import time
 from typing import Final
 from unittest.mock import patch
-
-from homeassistant.util import ulid as ulid_util
 
 SEED: Final = os.environ.get("TEST_SEED", "0")
 """`script/test --seed N` sets it: another one changes the random numbers of every test."""
@@ -33,18 +32,25 @@ def random_instant(rng: random.Random) -> datetime:
 @contextmanager
 def seeded_random(rng: random.Random) -> Generator[None]:
     """Let Home Assistant's IDs and timers take random numbers from `rng`."""
+    # The library is tested without Home Assistant, too.
+    ulid_util = sys.modules.get("homeassistant.util.ulid")
 
     def ulid_now() -> str:
+        assert ulid_util is not None
         milliseconds = int(time.time() * 1000)
-        return ulid_util.bytes_to_ulid(
+        ulid: str = ulid_util.bytes_to_ulid(
             milliseconds.to_bytes(6, "big") + ids.randbytes(10)
         )
+        return ulid
 
     ids = random.Random(rng.random())
     before = random.getstate()
     random.seed(rng.random())
     try:
-        with patch.object(ulid_util, "ulid_now", ulid_now):
+        if ulid_util is None:
             yield
+        else:
+            with patch.object(ulid_util, "ulid_now", ulid_now):
+                yield
     finally:
         random.setstate(before)

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import floor
 from pathlib import Path
 import selectors
@@ -272,7 +273,9 @@ class BenchmarkEnvironment:
     async def start(self) -> None:
         """Switch the adapter on."""
         adapter = VirtualAdapter(self.medium, ADAPTER, "adapter", slots=SLOTS)
-        self._detach = await adapter.attach(self.hass)
+        self._detach = await adapter.attach(
+            partial(bluetooth.async_register_scanner, self.hass)
+        )
 
         @callback
         def on_change(event: Event[EventStateChangedData]) -> None:

@@ -141,7 +141,7 @@ class Bus:
         self.peers.add(peer)
         try:
             await peer.serve()
-        except OSError, EOFError, asyncio.CancelledError:
+        except (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

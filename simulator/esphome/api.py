@@ -241,7 +241,7 @@ class ApiServer:
             await session.serve()
         except ValueError as err:
             self.record(f"a client is refused: {err}")
-        except OSError, asyncio.CancelledError:
+        except (OSError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from homeassistant.components import bluetooth
-
 from .harness import ADDRESS, NAME, SOURCE, Build, ClientHarness, ScriptedBattery
 from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
 from custom_components.voltgo_vlrv.vlrv.const import Timing
 from simulator.clock import FastClock
 from simulator.peripheral import Battery
-from tests.bluetooth_env import BluetoothEnvironment
+from tests.radio_env import RadioEnvironment
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +22,7 @@ def auto_enable_custom_integrations() -> None:
 
 @pytest.fixture(name="build")
 async def build_fixture(
-    bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
+    bluetooth_env: RadioEnvironment, fast_clock: FastClock
 ) -> Build:
     """Return a factory of harnesses; keywords are those of a peripheral."""
 
@@ -42,9 +40,7 @@ async def build_fixture(
         losses: list[float] = []
         client = VlrvClient(
             NAME,
-            lambda: bluetooth.async_ble_device_from_address(
-                bluetooth_env.hass, ADDRESS, True
-            ),
+            lambda: bluetooth_env.find_device(ADDRESS),
             on_disconnect=lambda: losses.append(fast_clock.now),
             timing=timing,
         )

@@ -15,7 +15,7 @@ from simulator.adapter import VirtualAdapter
 from simulator.battery import SimulatedBattery, build_reply
 from simulator.clock import FastClock
 from simulator.peripheral import Peripheral
-from tests.bluetooth_env import BluetoothEnvironment
+from tests.radio_env import RadioEnvironment
 
 ADDRESS = "A4:C1:37:00:00:01"
 NAME = "House bank"
@@ -57,7 +57,7 @@ class ScriptedBattery(SimulatedBattery):
 class ClientHarness:
     """A battery, an adapter that hears it, and a client."""
 
-    bluetooth_env: BluetoothEnvironment
+    bluetooth_env: RadioEnvironment
     clock: FastClock
     peripheral: Peripheral
     adapter: VirtualAdapter

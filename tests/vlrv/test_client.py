@@ -9,8 +9,6 @@ from bleak.backends.device import BLEDevice
 from bumble.device import Connection
 import pytest
 
-from homeassistant.components import bluetooth
-
 from .harness import (
     ADDRESS,
     GRACE,
@@ -216,9 +214,7 @@ async def test_client_from_device_connects_inside_the_context_only(
     harness: ClientHarness,
 ) -> None:
     """As a script uses it: with the device of a scan, and with another one later."""
-    device = bluetooth.async_ble_device_from_address(
-        harness.bluetooth_env.hass, ADDRESS, True
-    )
+    device = harness.bluetooth_env.find_device(ADDRESS)
     assert device is not None
     unknown = BLEDevice("A4:C1:37:00:00:99", "ZT-99", device.details)
     client = VlrvClient.from_device(unknown)

@@ -35,7 +35,7 @@ from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from simulator.bleak_client import VirtualClient
 from simulator.faults import FOREVER
 from simulator.profiles import PROFILES
-from tests.bluetooth_env import BluetoothEnvironment
+from tests.radio_env import RadioEnvironment
 
 # Connecting
 
@@ -254,7 +254,7 @@ async def test_service_without_its_characteristics_is_foreign(
 
 
 async def test_services_in_an_outdated_cache_are_cleared_once(
-    build: Build, bluetooth_env: BluetoothEnvironment
+    build: Build, bluetooth_env: RadioEnvironment
 ) -> None:
     """F7: what the adapter remembers of the device may be out of date."""
     harness = await build(profile="jbd")

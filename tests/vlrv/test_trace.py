@@ -8,8 +8,6 @@ import time
 
 import pytest
 
-from homeassistant.components import bluetooth
-
 from .samples import frame
 from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
 from custom_components.voltgo_vlrv.vlrv.errors import (
@@ -28,7 +26,7 @@ from custom_components.voltgo_vlrv.vlrv.trace import (
 from simulator.battery import SimulatedBattery, build_reply, status_reply
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
-from tests.bluetooth_env import BluetoothEnvironment
+from tests.radio_env import RadioEnvironment
 
 SOURCE = "02:00:00:00:00:01"
 STATUS_READ = "0103000000298414"
@@ -48,7 +46,7 @@ def pack_fixture(fast_clock: object) -> SimulatedBattery:
 
 @pytest.fixture(name="peripheral")
 async def peripheral_fixture(
-    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery
+    bluetooth_env: RadioEnvironment, pack: SimulatedBattery
 ) -> Peripheral:
     """Return the battery on the air, heard by an adapter."""
     peripheral = await bluetooth_env.add_battery(pack, reply_latency=LATENCY)
@@ -59,14 +57,12 @@ async def peripheral_fixture(
 
 @pytest.fixture(name="client")
 def client_fixture(
-    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery, peripheral: Peripheral
+    bluetooth_env: RadioEnvironment, pack: SimulatedBattery, peripheral: Peripheral
 ) -> VlrvClient:
     """Return a client that is not connected yet."""
     return VlrvClient(
         pack.name,
-        lambda: bluetooth.async_ble_device_from_address(
-            bluetooth_env.hass, pack.address, True
-        ),
+        lambda: bluetooth_env.find_device(pack.address),
     )
 
 
@@ -259,15 +255,13 @@ async def test_trace_contains_a_refusal_with_its_code(
 
 
 async def test_trace_passes_every_settings_frame_on(
-    bluetooth_env: BluetoothEnvironment, pack: SimulatedBattery, peripheral: Peripheral
+    bluetooth_env: RadioEnvironment, pack: SimulatedBattery, peripheral: Peripheral
 ) -> None:
     """Also one that comes twice; a status never."""
     passed: list[bytes] = []
     client = VlrvClient(
         pack.name,
-        lambda: bluetooth.async_ble_device_from_address(
-            bluetooth_env.hass, pack.address, True
-        ),
+        lambda: bluetooth_env.find_device(pack.address),
         on_settings_frame=passed.append,
     )
     await client.connect()

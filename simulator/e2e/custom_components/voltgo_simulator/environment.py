@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
+from homeassistant.components import bluetooth
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
@@ -51,10 +53,14 @@ class SimulatedEnvironment:
     async def start(self, presets: Sequence[str], entry_id: str) -> None:
         """Switch the adapter on, and the batteries of these presets."""
         self._detach = await self._adapter.attach(
-            self._hass,
-            source_domain=DOMAIN,
-            source_model="Virtual radio",
-            source_config_entry_id=entry_id,
+            partial(
+                bluetooth.async_register_scanner,
+                self._hass,
+                # With these the adapter appears in the Bluetooth settings.
+                source_domain=DOMAIN,
+                source_model="Virtual radio",
+                source_config_entry_id=entry_id,
+            )
         )
         for number, name in enumerate(presets):
             # Living through the hours before it is shown takes a moment.
