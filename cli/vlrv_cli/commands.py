@@ -10,6 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 import json
+import logging
 from pathlib import Path
 import sys
 from typing import Any, Final, NoReturn
@@ -97,6 +98,10 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except NotVlrvError as err:
         fail(f"this is no such battery: {err}", EXIT_NO_BATTERY)
+    except NotReachableError as err:
+        if isinstance(err.__cause__, OSError):  # no D-Bus, or none that may be used
+            fail(f"there is no usable Bluetooth: {err}")
+        fail(str(err))
     except VlrvError as err:
         fail(str(err) or type(err).__name__)
     except KeyboardInterrupt:
@@ -105,12 +110,17 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
 
 @click.group()
 @click.version_option(package_name="vlrv-ble", prog_name="vlrv")
-def vlrv() -> None:
+@click.option("--debug", is_flag=True, help="Print the log of the Bluetooth stack.")
+def vlrv(debug: bool) -> None:
     """Read Voltgo VLRV and related LiFePO4 batteries over Bluetooth LE.
 
     Nothing is ever written to a battery. A battery that is connected to another device,
     such as a phone or Home Assistant, does not answer.
     """
+    # An error is one line; what the stack logs beside it is for those who ask for it.
+    handlers = None if debug else [logging.NullHandler()]
+    level = logging.DEBUG if debug else logging.CRITICAL
+    logging.basicConfig(level=level, handlers=handlers)
 
 
 @vlrv.command()

@@ -160,7 +160,7 @@ def _explain_status_family(frame: bytes, request: bytes | None) -> Explanation:
         start = _start_by_length(count)
     if start is None:
         return Explanation(
-            f"{count} registers, from an unknown one on",
+            f"{count} register{'s' * (count != 1)}, from an unknown one on",
             [Line(f"+{n}", f"0x{word:04x}") for n, word in enumerate(_words(frame))],
         )
     if start == 0 and count in STATUS_COUNTS:

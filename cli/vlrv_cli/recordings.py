@@ -26,8 +26,12 @@ MAX_FILE_SIZE: Final = 200 * 1024 * 1024
 _BTSNOOP: Final = b"btsnoop\0"
 _HEADER: Final = Struct(">8sII")
 _RECORD: Final = Struct(">IIIIq")
-_H4, _UNENCAPSULATED = 1002, 1001
+_H4, _UNENCAPSULATED, _MONITOR = 1002, 1001, 2001
+_KINDS: Final = (_H4, _UNENCAPSULATED, _MONITOR)
+"""Of logs: of Android and most adapters, of older tools, of Linux's `btmon -w`."""
 _ACL: Final = 2
+_MONITOR_ACL: Final = {4: True, 5: False}
+"""Whether it was sent, by the monitor's number of the event."""
 _ATT_CHANNEL: Final = 4
 _NOTIFICATIONS: Final = frozenset({0x1B, 0x1D})
 _WRITES: Final = frozenset({0x12, 0x52})
@@ -37,6 +41,9 @@ _MAX_RECORD: Final = 0x10000
 
 _HEX_RUN: Final = re.compile(
     r"(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\-]{0,2}){5,}(?![0-9A-Za-z])"
+)
+_HEX_END: Final = re.compile(
+    r"(?<![0-9A-Za-z])((?:(?:0x)?[0-9A-Fa-f]{2}[ :,\-]{0,2})+)[^0-9A-Za-z]*$"
 )
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2}){5,}")
 
@@ -104,10 +111,25 @@ def _text_frames(text: str) -> Iterator[RecordedFrame]:
     # A reply may be cut over several lines.
     assembler = FrameAssembler()
     for number, line in enumerate(text.splitlines(), 1):
-        for run in _HEX_RUN.finditer(line):
-            if (data := parse_hex(run[0])) is not None:
-                for frame in frames_in(data, assembler):
+        for run, is_main in _hex_runs(line, is_cut=len(assembler) > 0):
+            if (data := parse_hex(run)) is not None:
+                for frame in frames_in(data, assembler if is_main else None):
                     yield RecordedFrame(f"line {number}", None, frame)
+
+
+def _hex_runs(line: str, *, is_cut: bool) -> Iterator[tuple[str, bool]]:
+    """Return what may be frames in a line, and whether it may be a part of one.
+
+    Times and addresses look alike, so that is at most one: the end of the line if a reply
+    was cut before, however short, else the longest.
+    """
+    runs = [run[0] for run in _HEX_RUN.finditer(line)]
+    main = _HEX_END.search(line) if is_cut else None
+    longest = main[1] if main else max(runs, key=len, default="")
+    if longest not in runs:
+        runs.append(longest)
+    for run in runs:
+        yield run, run == longest
 
 
 def dump_frames(content: dict[str, Any]) -> Iterator[RecordedFrame]:
@@ -184,7 +206,7 @@ def _acl_packets(data: bytes) -> Iterator[tuple[str, bool, bytes]]:
         _, _, datalink = _HEADER.unpack_from(data)
     except StructError as err:
         raise RecordingError("the Bluetooth log ends within its header") from err
-    if datalink not in (_H4, _UNENCAPSULATED):
+    if datalink not in _KINDS:
         raise RecordingError(f"a Bluetooth log of an unknown kind ({datalink})")
     at = _HEADER.size
     while at + _RECORD.size <= len(data):
@@ -194,6 +216,11 @@ def _acl_packets(data: bytes) -> Iterator[tuple[str, bool, bytes]]:
         at += size
         if size > _MAX_RECORD:
             raise RecordingError("the Bluetooth log is damaged")
+        if datalink == _MONITOR:
+            # The number of the adapter is above that of the event.
+            if (sent := _MONITOR_ACL.get(flags & 0xFFFF)) is not None:
+                yield _time(stamp), sent, packet
+            continue
         if datalink == _H4:
             if packet[:1] != bytes((_ACL,)):
                 continue

@@ -7,7 +7,9 @@ from contextlib import suppress
 import json
 from pathlib import Path
 import struct
+from unittest.mock import AsyncMock
 
+import bleak
 from click.testing import CliRunner
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -152,10 +154,12 @@ def btsnoop(packets: Iterable[tuple[bool, bytes]], datalink: int = 1002) -> byte
             packet = struct.pack("<HH", head, len(part)) + part
             if datalink == 1002:
                 packet = b"\x02" + packet
-            stamp = 0x00DCDDB30F2F8000 + 1_700_000_000_000_000 + number
-            data += struct.pack(
-                ">IIIIq", len(packet), len(packet), int(not sent), 0, stamp
+            # Of the second adapter in the log of a monitor.
+            flags = (
+                (0x10004 if sent else 0x10005) if datalink == 2001 else int(not sent)
             )
+            stamp = 0x00DCDDB30F2F8000 + 1_700_000_000_000_000 + number
+            data += struct.pack(">IIIIq", len(packet), len(packet), flags, 0, stamp)
             data += packet
     return data
 
@@ -170,7 +174,7 @@ def notify(value: bytes) -> tuple[bool, bytes]:
     return False, b"\x1b\x11\x00" + value
 
 
-@pytest.mark.parametrize("datalink", [1001, 1002])
+@pytest.mark.parametrize("datalink", [1001, 1002, 2001])
 def test_bluetooth_log_is_taken_apart_to_frames_and_directions(datalink: int) -> None:
     """Fragments of a packet, and a reply in two notifications."""
     reply = frame()
@@ -224,6 +228,27 @@ def test_text_log_with_any_separators_is_searched(tmp_path: Path) -> None:
         ("line 3", reply),
         ("line 4", settings_frame(7, b"\0")),
     ]
+
+
+@pytest.mark.parametrize("size", [20, 83, 87])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "1764378991.123456000\t0x1b\t0x0011\t{hex}",
+        "2025-10-10 09:06:14.123 A4:C1:37:00:00:01 notify <{spaced}>",
+        "{hex}",
+    ],
+)
+def test_text_log_with_times_and_addresses_yields_replies_in_pieces(
+    form: str, size: int
+) -> None:
+    """As the tools print them; the last piece of an older board has three bytes."""
+    reply = frame(count=39)
+    pieces = [reply[at : at + size] for at in range(0, len(reply), size)] * 2
+    text = "\n".join(
+        form.format(hex=piece.hex(), spaced=piece.hex(" ")) for piece in pieces
+    )
+    assert [each.frame for each in frames_of_file(text.encode())] == [reply, reply]
 
 
 def test_diagnostics_are_searched_with_their_directions() -> None:
@@ -347,3 +372,19 @@ def test_decode_command_explains_every_recorded_frame() -> None:
         assert explanation.title
         if "checksum" not in "".join(explanation.problems):
             assert "unknown family" not in explanation.title
+
+
+def test_command_without_bluetooth_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container."""
+    monkeypatch.setattr(
+        bleak.BleakScanner,
+        "discover",
+        AsyncMock(side_effect=FileNotFoundError(2, "No such file or directory")),
+    )
+    result = CliRunner().invoke(vlrv, ["scan"])
+    assert result.exit_code == EXIT_FAILED
+    assert result.stderr == (
+        "vlrv: there is no usable Bluetooth: [Errno 2] No such file or directory\n"
+    )
