@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import voluptuous as vol
 
@@ -26,10 +26,13 @@ from homeassistant.helpers.service import (
 )
 
 from .bank.coordinator import BankCoordinator
+from .bank.energy import BankEnergy
 from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
+from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_banks, async_batteries, async_name, members_of
-from .history.energy import DIRECTIONS
+from .history.energy import DIRECTIONS, EnergyCounter
+from .history.store import EntryStore
 from .switch import CONNECTION_SWITCH
 
 RELEASE_CONNECTION: Final = "release_connection"
@@ -67,7 +70,7 @@ async def _reset_energy(call: ServiceCall) -> None:
     stay as they are and count on from there. With any other value they would add it.
     """
     registry = er.async_get(call.hass)
-    resets: list[tuple[VlrvData | BankCoordinator, str]] = []
+    resets: list[tuple[_CountedEnergy, str]] = []
     for entity_id in await async_extract_entity_ids(call):
         entity = registry.async_get(entity_id)
         if entity is None or entity.platform != DOMAIN:
@@ -76,18 +79,31 @@ async def _reset_energy(call: ServiceCall) -> None:
         entry = call.hass.config_entries.async_get_entry(entity.config_entry_id or "")
         if direction is not None and entry is not None:
             _check_loaded(call.hass, entry)
-            resets.append((entry.runtime_data, direction))
+            resets.append((_counted_energy(entry.runtime_data), direction))
     if not resets:
         raise ServiceValidationError(
             translation_domain=DOMAIN, translation_key="no_energy_total"
         )
-    for device, direction in resets:
-        is_bank = isinstance(device, BankCoordinator)
-        counter = device.energy if is_bank else device.history.energy
-        counter.reset(direction)
+    for energy, direction in resets:
+        energy.counter.reset(direction)
         # First: after a power cut the old total would be added to the statistics.
-        await (device.store if is_bank else device.history.store).async_save(force=True)
-        (device if is_bank else device.coordinator).async_update_listeners()
+        await energy.store.async_save(force=True)
+        energy.coordinator.async_update_listeners()
+
+
+class _CountedEnergy(NamedTuple):
+    """The energy totals of a battery or a bank, and who stores and shows them."""
+
+    counter: EnergyCounter | BankEnergy
+    store: EntryStore
+    coordinator: VlrvCoordinator | BankCoordinator
+
+
+def _counted_energy(device: VlrvData | BankCoordinator) -> _CountedEnergy:
+    if isinstance(device, BankCoordinator):
+        return _CountedEnergy(device.energy, device.store, device)
+    history = device.history
+    return _CountedEnergy(history.energy, history.store, device.coordinator)
 
 
 async def _release_connection(call: ServiceCall) -> None:
