@@ -12,6 +12,7 @@ from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_ADDRESS, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 
 from .battery.access import BatteryAccess
@@ -26,6 +27,7 @@ from .battery.operations import OperationLock
 from .battery.settings import SettingsCoordinator
 from .battery.statistics import PollStatistics
 from .connection import ConnectionManager
+from .const import DOMAIN
 from .coordinator import VlrvCoordinator
 from .entries import async_name, may_rename
 from .history.battery_history import BatteryHistory
@@ -291,8 +293,18 @@ class VlrvData:
         async_update_orphan_issue(self._hass, self._entry, adapter)
 
     async def async_store_release(self, released: bool, until: datetime | None) -> None:
-        """Store at once whether the battery is released, and until when (UTC)."""
-        await self.history.last_status.async_record_release(released, until)
+        """Store at once whether the battery is released, and until when (UTC).
+
+        Raises HomeAssistantError for a release that is not stored: the next restart
+        would end it.
+        """
+        last_status = self.history.last_status
+        if not await last_status.async_record_release(released, until) and released:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="release_not_stored",
+                translation_placeholders={"name": self.coordinator.name},
+            )
 
     # --- delegate of the polls ------------------------------------------------------
 

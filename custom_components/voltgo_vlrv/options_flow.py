@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,7 +12,7 @@ import voluptuous as vol
 from homeassistant.components.file_upload import process_uploaded_file
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.const import CONF_PASSWORD, PERCENTAGE, UnitOfTime
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.selector import (
     FileSelector,
     FileSelectorConfig,
@@ -24,6 +25,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.util.hass_dict import HassKey
 
 from .battery.firmware_files import FirmwareStore, firmware_record
 from .connection import ConnectionMode
@@ -35,6 +37,7 @@ from .const import (
     CONF_LOW_BATTERY,
     CONF_MAX_AGE,
     DEFAULT_LOW_BATTERY,
+    DOMAIN,
     MAX_AGE_OPTION,
     MAX_INTERVAL,
     MIN_AGE_INTERVALS,
@@ -61,6 +64,8 @@ CONF_FILE: Final = "file"
 CONF_COMPONENT: Final = "component"
 CONF_VERSION: Final = "version"
 MAX_VERSION_LENGTH: Final = 32
+
+_STORE_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_firmware_store_lock")
 
 _COMPONENTS: Final = {component.key: component for component in COMPONENTS}
 
@@ -252,23 +257,15 @@ class VlrvOptionsFlow(OptionsFlow):
         assert image is not None
         errors: dict[str, str] = {}
         if user_input is not None:
-            store = FirmwareStore(self.hass, self.config_entry.entry_id)
-            try:
-                await store.async_save(image)
-            except OSError:
-                errors["base"] = "not_stored"
-            else:
-                # Read now: another dialog may have changed the options meanwhile.
-                options = self.config_entry.options
-                return self.async_create_entry(
-                    data={
-                        **options,
-                        CONF_FIRMWARE: {
-                            **options.get(CONF_FIRMWARE, {}),
-                            image.component.key: firmware_record(image),
-                        },
-                    }
-                )
+            # Another dialog must not store its file between this file and its record.
+            async with self.hass.data.setdefault(_STORE_LOCK, asyncio.Lock()):
+                store = FirmwareStore(self.hass, self.config_entry.entry_id)
+                try:
+                    await store.async_save(image)
+                except OSError:
+                    errors["base"] = "not_stored"
+                else:
+                    return self._async_record_firmware(image)
         return self.async_show_form(
             step_id="firmware_confirm",
             description_placeholders={
@@ -279,6 +276,20 @@ class VlrvOptionsFlow(OptionsFlow):
             },
             errors=errors,
         )
+
+    @callback
+    def _async_record_firmware(self, image: FirmwareImage) -> ConfigFlowResult:
+        """Record the stored file in the options, as they are now."""
+        options = self.config_entry.options
+        data = {
+            **options,
+            CONF_FIRMWARE: {
+                **options.get(CONF_FIRMWARE, {}),
+                image.component.key: firmware_record(image),
+            },
+        }
+        self.hass.config_entries.async_update_entry(self.config_entry, options=data)
+        return self.async_create_entry(data=data)
 
     async def async_step_firmware_remove(
         self, user_input: dict[str, Any] | None = None

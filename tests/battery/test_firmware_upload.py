@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+from os import truncate
 from pathlib import Path
 import shutil
 from typing import Any
@@ -28,8 +29,12 @@ from .firmware_helpers import (
     upload,
 )
 from custom_components.voltgo_vlrv.battery import firmware_files
-from custom_components.voltgo_vlrv.battery.firmware_files import FirmwareStore
+from custom_components.voltgo_vlrv.battery.firmware_files import (
+    FirmwareStore,
+    firmware_record,
+)
 from custom_components.voltgo_vlrv.const import CONF_FIRMWARE
+from custom_components.voltgo_vlrv.vlrv.firmware import check_image
 from simulator.firmware import build_image
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, set_options, suggested, wait_until
@@ -352,6 +357,51 @@ async def test_upload_on_a_slow_card_keeps_options_set_meanwhile(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options["interval"] == 30
     assert "bms" in entry.options[CONF_FIRMWARE]
+
+
+async def test_uploads_that_are_confirmed_at_once_store_one_file_with_its_record(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two dialogs, of which the first takes longer after its file is stored."""
+    entry = (await async_setup_battery(hass, bluetooth_env, battery("idle"))).entry
+    confirm = []
+    files = ((FILE_ID, IMAGE), (OTHER_FILE_ID, build_image("Z01T22", 4096)))
+    for file_id, data in files:
+        result = await open_options(hass, entry, "firmware_upload")
+        put_file(hass, tmp_path, NAME, data, file_id)
+        confirm.append((await fill(hass, result, file=file_id))["flow_id"])
+    delays = [5, 0]
+    save = FirmwareStore.async_save
+
+    async def slow(store: FirmwareStore, image: Any) -> None:
+        await save(store, image)
+        await asyncio.sleep(delays.pop(0))
+
+    monkeypatch.setattr(FirmwareStore, "async_save", slow)
+    results = await asyncio.gather(
+        *(hass.config_entries.options.async_configure(flow, {}) for flow in confirm)
+    )
+    assert {each["type"] for each in results} == {FlowResultType.CREATE_ENTRY}
+    store = FirmwareStore(hass, entry.entry_id)
+    assert await store.async_load(entry.options, "bms") is not None
+
+
+async def test_firmware_file_that_grew_to_gigabytes_is_not_read_whole(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    """It is no longer the one that was uploaded, whatever it holds."""
+    hass.config.config_dir = str(tmp_path)
+    store = FirmwareStore(hass, "01TEST")
+    image = check_image(NAME, IMAGE)
+    await store.async_save(image)
+    options = {CONF_FIRMWARE: {"bms": firmware_record(image)}}
+    assert await store.async_load(options, "bms") is not None
+    path = store._path("bms")
+    await hass.async_add_executor_job(truncate, path, 1 << 40)
+    assert await store.async_load(options, "bms") is None
 
 
 async def test_firmware_files_of_a_removed_battery_are_removed(

@@ -14,7 +14,9 @@ import pytest
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import storage
 from homeassistant.util import dt as dt_util
+from homeassistant.util.file import WriteError
 
 from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.vlrv.registers import BatteryStatus
@@ -364,3 +366,24 @@ async def test_release_by_a_script_that_is_stopped_is_completed(
     await asyncio.sleep(MINUTE)
     assert one.status == "released"
     assert one.peripheral.is_advertising
+
+
+async def test_release_on_a_full_disk_takes_place_and_says_that_it_is_not_stored(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next restart would end it without a word."""
+    one = await async_setup_battery(hass, bluetooth_env, battery("idle"))
+    with monkeypatch.context() as disk:
+
+        def full(*_args: Any, **_kwargs: Any) -> None:
+            raise WriteError("No space left on device")
+
+        disk.setattr(storage, "write_utf8_file_atomic", full)
+        with pytest.raises(HomeAssistantError) as raised:
+            await one.release()
+    assert raised.value.translation_key == "release_not_stored"
+    assert one.status == "released"
+    assert not one.is_connected
+    await one.release()  # there is space again

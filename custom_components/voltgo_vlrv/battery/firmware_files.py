@@ -18,7 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from ..const import CONF_FIRMWARE, DOMAIN
-from ..vlrv.firmware import FirmwareImage, ImageError, check_image
+from ..vlrv.firmware import MAX_SIZE, FirmwareImage, ImageError, check_image
 
 _INSTALLED: Final = "installed"  # SHA-256; what an upload notes has none
 
@@ -98,7 +98,9 @@ class FirmwareStore:
 
         def load() -> FirmwareImage | None:
             try:
-                data = self._path(component).read_bytes()
+                with self._path(component).open("rb") as file:
+                    # One byte more than an image may have, however large the file is.
+                    data = file.read(MAX_SIZE + 1)
                 image = check_image(record["name"], data)
             except OSError, ImageError:
                 return None

@@ -327,15 +327,15 @@ class ConnectionManager:
             await self._client.disconnect()
         finally:
             # Also if the calling script is stopped meanwhile.
+            self._watch_disconnecting()
             if self.is_released:  # and not resumed meanwhile
-                await self._delegate.async_store_release(True, self._release.until)
                 if self._client.is_disconnecting:
                     _LOGGER.warning(
                         "%s: the Bluetooth adapter has not closed the connection yet, so "
                         "no other device can connect; it is tried again",
                         self._entry.title,
                     )
-            self._watch_disconnecting()
+                await self._delegate.async_store_release(True, self._release.until)
 
     @callback
     def _watch_disconnecting(self) -> None:

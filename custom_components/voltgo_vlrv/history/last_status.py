@@ -54,10 +54,17 @@ class LastStatus:
 
     async def async_record_release(
         self, released: bool, until: datetime | None
-    ) -> None:
-        """Save the release state at once, because a power cut may follow."""
+    ) -> bool:
+        """Save the release state at once, because a power cut may follow.
+
+        Return whether the file holds it.
+        """
         self._stored = self._stored._replace(released=released, released_until=until)
-        await self._section.async_save()
+        saved = await self._section.async_save()
+        expected = self._as_stored()
+        return isinstance(saved, dict) and all(
+            saved.get(key) == expected[key] for key in ("released", "released_until")
+        )
 
     @callback
     def _as_stored(self) -> dict[str, Any]:

@@ -115,6 +115,18 @@ class EntryStore:
         if (self.is_changed or force) and not self._is_closed:
             await self._store.async_save(self._content())
 
+    async def async_save_section(self, name: str) -> Any:
+        """Save everything; return a section as the file holds it afterwards.
+
+        Home Assistant's store only logs a write that failed, as on a full disk.
+        """
+        await self.async_save(force=True)
+        try:
+            stored: Any = await self._store.async_load()
+        except INVALID_DATA_ERRORS:
+            return None
+        return stored.get(name) if isinstance(stored, dict) else None
+
     async def async_close(self, *, force: bool = False) -> None:
         """Save for the last time; later changes are ignored.
 
@@ -159,9 +171,9 @@ class StoreSection:
         """Save a change with the next other one, or at the stop."""
         self._store.is_changed = True
 
-    async def async_save(self) -> None:
-        """Save at once."""
-        await self._store.async_save(force=True)
+    async def async_save(self) -> Any:
+        """Save at once; return the section as the file holds it afterwards."""
+        return await self._store.async_save_section(self._name)
 
 
 def as_time(text: Any) -> datetime | None:
