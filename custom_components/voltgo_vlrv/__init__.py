@@ -46,7 +46,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
-    """Set up one battery, whether it is in range or not, or a bank of them."""
+    """Set up a battery, whether it is in range or not, or a bank."""
     if is_bank(entry):
         return await async_setup_bank(hass, entry)
     await async_load_translations(hass)
@@ -59,17 +59,17 @@ async def async_setup_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> bool:
-    """Let one battery or bank go."""
+    """Unload one battery or bank."""
     if is_bank(entry):
         return await async_unload_bank(hass, entry)
-    # Home Assistant reloads an entry half a minute after one of its entities was
-    # switched on: a transfer that is cut off in the middle is worse than a wait.
+    # Home Assistant reloads an entry half a minute after one of its entities was enabled:
+    # a wait is better than a transfer that is interrupted.
     await entry.runtime_data.firmware.async_finish()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
-    """Delete what was kept for a battery or a bank."""
+    """Delete everything that was stored for a battery or a bank."""
     if is_bank(entry):
         await async_remove_bank(hass, entry)
         return
@@ -80,5 +80,5 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     await async_remove_diagnostic_log(hass, entry.entry_id)
     await EntryStore(hass, entry.entry_id).async_remove()
     if bluetooth.DOMAIN in hass.config.components:
-        # By itself, Home Assistant does that only for what it had discovered.
+        # Home Assistant does so only for entries that were discovered.
         bluetooth.async_rediscover_address(hass, entry.data[CONF_ADDRESS])

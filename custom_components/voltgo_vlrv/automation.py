@@ -28,7 +28,6 @@ from .entries import is_bank, members_of
 from .event import UNKNOWN
 from .vlrv.faults import FAULTS, UNKNOWN_BIT
 
-BEHAVIOR: Final = "behavior"
 PROTECTION: Final = "protection"
 
 # As triggers.yaml, conditions.yaml and strings.json offer them.

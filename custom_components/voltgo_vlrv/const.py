@@ -1,4 +1,4 @@
-"""Names and rules that several rooms share."""
+"""Domain, keys, and limits and defaults that several modules share."""
 
 from __future__ import annotations
 
@@ -26,28 +26,27 @@ KIND_BANK: Final = "bank"
 CONF_MEMBERS: Final = "members"
 CONF_INVERTER: Final = "inverter"
 
-# How often a battery is read, unless the user sets another interval.
+# Time between two polls of a battery, unless the user sets another one.
 POLL_INTERVAL: Final = timedelta(seconds=10)
 MIN_INTERVAL: Final = timedelta(seconds=5)
 MAX_INTERVAL: Final = timedelta(hours=1)
 
-# Data this old is no longer shown as the battery's state: the larger of the two, unless
-# the user sets another age.
+# A sample expires at this age: the larger of the two, unless the user sets another age.
 MAX_AGE: Final = timedelta(seconds=60)
 MAX_AGE_INTERVALS: Final = 4
 MIN_AGE_OPTION: Final = timedelta(seconds=30)
 MAX_AGE_OPTION: Final = timedelta(hours=24)
-# It has to outlast one missed poll.
+# In poll intervals, so that one missed poll does not make the entities unavailable.
 MIN_AGE_INTERVALS: Final = 2
 
 # Energy is not counted across a longer time without a sample: the larger of the two.
 ENERGY_GAP: Final = timedelta(seconds=60)
 ENERGY_GAP_INTERVALS: Final = 3
 
-# The pause after failed attempts to connect doubles up to this.
+# Longest delay after failed attempts to connect; it doubles with each.
 MAX_BACKOFF: Final = timedelta(minutes=5)
 
-# How long a release with an end may last.
+# Duration of a release that ends by itself.
 MIN_RELEASE: Final = timedelta(minutes=1)
 DEFAULT_RELEASE: Final = timedelta(minutes=15)
 MAX_RELEASE: Final = timedelta(hours=24)
@@ -56,16 +55,15 @@ RELEASED_INTERVAL: Final = timedelta(hours=1)
 
 # The metadata is read again on a new connection after this time.
 METADATA_MAX_AGE: Final = timedelta(hours=1)
-# A read that drops the connection so many times in a row is left out for as long.
+# A read that drops the connection so many times in a row is left out for that time.
 MAX_DROPS_PER_READ: Final = 2
 
-# The connection is made again after so many polls in a row without an answer.
+# After so many polls in a row without an answer, the battery is reconnected.
 MAX_UNANSWERED_POLLS: Final = 3
-
 
 # How far a state of charge has to rise above the user's threshold to end the state.
 LOW_BATTERY_HYSTERESIS: Final = 2  # %
 
-# What the user starts waits this long for an advertisement: there is none for a moment
-# after a lost connection.
+# How long an action of the user waits for an advertisement: for a moment after a lost
+# connection there is none.
 ADVERTISEMENT_WAIT: Final = 5.0  # s

@@ -42,8 +42,8 @@ _LOGGER = logging.getLogger(__name__)
 class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     """Polls one battery, and publishes its last valid sample.
 
-    `data` is None until the first sample ever, which outlives a restart. A failed poll
-    makes the entities unavailable only when the last sample is no longer fresh.
+    `data` is None until the first sample ever; the last one is restored after a restart.
+    A failed poll makes the entities unavailable only if that sample is no longer fresh.
     """
 
     config_entry: ConfigEntry[Any]
@@ -97,9 +97,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @property
     def is_live(self) -> bool:
-        """Return whether the last sample was received lately.
+        """Return whether the last sample is not older than the staleness limit.
 
-        One that is shown over a release or a restart is not live.
+        A sample that is shown during a release or after a restart is not live.
         """
         age = self.statistics.age(self.hass.loop.time())
         return (
@@ -130,7 +130,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @callback
     def async_start(self) -> None:
-        """Watch the age of the sample that is shown from the start."""
+        """Schedule the expiry of the sample that is shown from the start."""
         if self._expiry.is_fresh:
             self._expiry.schedule()
 
@@ -139,7 +139,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Apply changed options at once."""
         self._expiry.options_updated()
         self.async_update_listeners()
-        # The next poll sets the time of those that follow.
+        # Later polls are scheduled from the end of this one.
         self.request_poll()
 
     @override
@@ -198,7 +198,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @override
     async def _async_refresh(self, *args: Any, **kwargs: Any) -> None:
-        """Poll; one that is cancelled with the script that asked changes nothing."""
+        """Poll; if the calling script is stopped, the availability stays as it was."""
         success = self.last_update_success
         try:
             await super()._async_refresh(*args, **kwargs)
@@ -206,7 +206,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.last_update_success = success and not self._expiry.is_expired
             raise
         if not success and not self.last_update_success:
-            # Home Assistant tells only of the first failure; time passes in the others.
+            # Home Assistant reports only the first failure; time-based sensors change.
             self.async_update_listeners()
 
     @override
@@ -222,7 +222,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         except Exception as err:  # noqa: BLE001
             error = as_vlrv_error(err, "reading a battery")
             if self._connection.is_released:
-                # Hourly refreshes update what follows from the time.
+                # Hourly refreshes only update time-based sensors.
                 self.update_interval = RELEASED_INTERVAL
                 return self._stale_data_or_raise(self._last_error)
             self.update_interval = await self._handle_failure(error)
@@ -237,7 +237,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             try:
                 status = await self._client.read_status()
             except NoAnswerError:
-                # Within: a connection that is shared is closed at the end of the block.
+                # Before the end of the block, which closes a shared connection.
                 if self.statistics.record_no_answer():
                     await self._force_reconnect()
                 raise
@@ -275,7 +275,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return self._connection.handle_poll_failed(err)
 
     async def _force_reconnect(self) -> None:
-        """Close a useless connection, and forget what was known about it."""
+        """Disconnect and clear the service cache, because the connection does not work."""
         self._delegate.handle_forced_reconnect()
         self._stuck.reset()
         await self._client.disconnect(clear_service_cache=True)

@@ -48,16 +48,16 @@ type VlrvConfigEntry = ConfigEntry[VlrvData]
 
 
 class VlrvData:
-    """Everything that belongs to one battery: the entry's `runtime_data`.
+    """The parts of one battery; the `runtime_data` of its entry.
 
-    It owns the connection and the polls: their events come here, and are passed on.
+    As the delegate of connection and polls it receives their events and passes them on.
     """
 
     def __init__(self, hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
         """Create the parts; nothing is sent yet."""
         self.address: str = entry.data[CONF_ADDRESS]
         options = BatteryOptions(entry)
-        # Parts that are created later are named in functions.
+        # Functions, because these parts are created later.
         self._info = InfoStore(
             hass,
             entry,
@@ -101,7 +101,7 @@ class VlrvData:
         self.history = BatteryHistory(hass, entry.entry_id)
         self.charge_states = ChargeStates()
 
-    # --- what others read -----------------------------------------------------------
+    # --- for entities and banks -----------------------------------------------------
 
     @property
     def _hass(self) -> HomeAssistant:
@@ -113,12 +113,12 @@ class VlrvData:
 
     @property
     def info(self) -> BatteryInfo:
-        """Return what is known about the battery without asking it."""
+        """Return what is known about the battery without reading it."""
         return self._info.info
 
     @property
     def statistics(self) -> PollStatistics:
-        """Return how well polling works."""
+        """Return the counters of polling."""
         return self.coordinator.statistics
 
     @property
@@ -129,7 +129,7 @@ class VlrvData:
     # --- start and stop -------------------------------------------------------------
 
     async def async_load(self) -> None:
-        """Restore what was stored: counters, the last sample, and a release."""
+        """Restore observations, totals, the last sample and a release."""
         await self.log.observations.async_load()
         stored = await self.history.async_load()
         status = decode_valid_status(stored.frame, self.client.current_scale)
@@ -142,7 +142,7 @@ class VlrvData:
 
     @callback
     def async_start(self) -> None:
-        """Subscribe to Bluetooth and to changes of the entry; polls follow by that."""
+        """Subscribe to Bluetooth, which starts the polls, and to changes of the entry."""
         hass, entry = self._hass, self._entry
         if (reading := take_initial_reading(hass, self.address)) is not None:
             if reading.identity is not None:
@@ -168,7 +168,7 @@ class VlrvData:
                 {"address": self.address, "connectable": True},
                 bluetooth.BluetoothScanningMode.PASSIVE,
             ),
-            # Entries are not unloaded at the stop; the connection has to be closed.
+            # Home Assistant does not unload entries when it stops.
             hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop),
             self.async_shutdown,
         ):
@@ -176,38 +176,38 @@ class VlrvData:
 
     @callback
     def async_accept_other_battery(self) -> None:
-        """Take what differs for the same battery, as the user says that it is."""
+        """Store what differs: the user says that it is the same battery."""
         self._info.accept_other()
         self.coordinator.request_poll()
 
     def other_battery(self) -> BatteryInfo | None:
-        """Return what is known about another battery under the address, if there is one."""
+        """Return the information about another battery under the address, if any."""
         return self._info.other_battery()
 
     async def async_shutdown(self) -> None:
-        """Stop polling, disconnect, and store what is not stored yet."""
+        """Stop polling, disconnect, and save what is not saved yet."""
         await self.coordinator.async_shutdown()
         async_update_other_battery_issue(self._hass, self._entry, None)
-        # First: what is answered until then is stored, what comes later is not.
+        # Before saving, so that the last reply is part of what is saved.
         await self.connection.async_close()
         await self.log.observations.file.async_save()
         await self.history.async_close()
 
-    # --- what the user changes ------------------------------------------------------
+    # --- changes by the user --------------------------------------------------------
 
     @callback
     def _apply_options(self) -> None:
-        """Apply options and name; the connection stays."""
+        """Apply options and name without reconnecting."""
         name = async_name(self._hass, self._entry)
         self.coordinator.name = self.client.name = name
         self.client.current_scale = self.options.current_scale
 
     @callback
     def async_entry_updated(self) -> None:
-        """Apply what the user changed; new information and pending changes are our own."""
-        shown = (dict(self._entry.options), self._entry.title)
-        if shown != self._options_applied:
-            self._options_applied = shown
+        """Apply changed options or a changed title; other changes are the integration's."""
+        options = (dict(self._entry.options), self._entry.title)
+        if options != self._options_applied:
+            self._options_applied = options
             self._async_update_name()
             self.coordinator.async_options_updated()
 
@@ -310,7 +310,7 @@ class VlrvData:
 
     @property
     def is_polling_paused(self) -> bool:
-        """Return whether firmware is installed; the transfer connects by itself."""
+        """Return whether firmware is being installed, which uses the connection itself."""
         return self.firmware.is_running
 
     @callback
@@ -319,7 +319,7 @@ class VlrvData:
         try:
             self._info.check_status(status)
         except OtherBatteryError:
-            # Its serial number may be the known one again, or tell more.
+            # The identity may show the known battery again, or more of the other one.
             self._metadata.handle_sample()
             raise
 
@@ -336,7 +336,7 @@ class VlrvData:
 
     @callback
     def handle_disconnected(self) -> None:
-        """Handle that the battery is not connected: anything may happen to it."""
+        """Handle a missing connection: firmware and settings may change meanwhile."""
         self._was_disconnected = True
         self._metadata.invalidate()
 

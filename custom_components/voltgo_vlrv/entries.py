@@ -1,7 +1,7 @@
-"""Which entries are batteries, which are banks, and who is in which bank.
+"""Which entries are batteries, which are banks, and which batteries are in which bank.
 
-Members are noted by their Bluetooth address, the unique ID of their entry: so a battery
-is the same one whatever its owner calls it.
+A bank stores the Bluetooth addresses of its members, the unique IDs of their entries, so
+that a battery stays a member when it is renamed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .const import CONF_KIND, CONF_MEMBERS, DOMAIN, KIND_BANK
 
 MIN_MEMBERS: Final = 2
 MAX_MEMBERS: Final = 16
-"""As many as there are module IDs."""
+"""The number of module IDs (manual 5.3)."""
 
 
 def is_bank(entry: ConfigEntry[Any]) -> TypeGuard[ConfigEntry[Any]]:
@@ -31,7 +31,7 @@ def members_of(bank: ConfigEntry[Any]) -> tuple[str, ...]:
 
 @callback
 def async_batteries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
-    """Return the entries of all batteries, also those that are switched off."""
+    """Return the entries of all batteries, also disabled ones."""
     return [entry for entry in _entries(hass) if not is_bank(entry)]
 
 
@@ -39,9 +39,9 @@ def async_batteries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
 def async_poll_position(
     hass: HomeAssistant, entry: ConfigEntry[Any]
 ) -> tuple[int, int]:
-    """Return which of the loaded batteries (0 first) this one is, and how many there are.
+    """Return the position of a battery among the loaded ones, 0 first, and their number.
 
-    One that is not loaded counts as the only one.
+    A battery that is not loaded counts as the only one.
     """
     loaded = sorted(
         battery.entry_id
@@ -79,10 +79,7 @@ def async_free_batteries(
 
 @callback
 def async_name(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
-    """Return what the owner calls a battery or a bank.
-
-    Most change the name on the page of the device; it goes before that of the entry.
-    """
+    """Return the user's name for a battery or a bank: of the device, else of the entry."""
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     names = [device.name_by_user for device in devices if device.name_by_user]
     return names[0] if names else entry.title
@@ -90,7 +87,7 @@ def async_name(hass: HomeAssistant, entry: ConfigEntry[Any]) -> str:
 
 @callback
 def may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
-    """Return whether a device may be called something else; one that returns, too."""
+    """Return whether an event may change a device's name: renamed, created or restored."""
     return data["action"] == "create" or (
         data["action"] == "update" and "name_by_user" in data["changes"]
     )
@@ -98,7 +95,7 @@ def may_rename(data: dr.EventDeviceRegistryUpdatedData) -> bool:
 
 @callback
 def async_drop_member(hass: HomeAssistant, address: str | None) -> None:
-    """Let the bank of a battery that was removed go on without it."""
+    """Remove a battery from the members of its bank."""
     for bank in async_banks(hass):
         members = members_of(bank)
         if address in members:

@@ -1,4 +1,4 @@
-"""The options of one battery, typed."""
+"""Typed, read-only view of the options of one battery."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .vlrv.registers import CURRENT_SCALE
 
 
 class BatteryOptions:
-    """Read the options of a battery's entry as they are now, with their defaults."""
+    """The present options of a battery's entry, with their defaults."""
 
     def __init__(self, entry: ConfigEntry[Any]) -> None:
-        """Read the options of `entry`, also after they have changed."""
+        """Read from `entry` at each access, so that changed options apply at once."""
         self._entry = entry
 
     @property
@@ -37,13 +37,13 @@ class BatteryOptions:
 
     @property
     def max_age(self) -> timedelta:
-        """Return for how long a sample is shown without a newer one."""
+        """Return the age at which a sample expires."""
         seconds = self._entry.options.get(CONF_MAX_AGE)
         return self.live_age if seconds is None else timedelta(seconds=seconds)
 
     @property
     def live_age(self) -> timedelta:
-        """Return up to which age a sample is live, whatever age the user accepts."""
+        """Return the age at which a sample expires unless the user sets another one."""
         return max(MAX_AGE, MAX_AGE_INTERVALS * self.interval)
 
     @property
@@ -53,7 +53,7 @@ class BatteryOptions:
 
     @property
     def current_scale(self) -> int:
-        """Return the registers' steps for one ampere, which differ between boards."""
+        """Return the counts of the current register for 1 A, 10 or 100."""
         return int(self._entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
 
 

@@ -31,7 +31,7 @@ NOMINAL_CELL_VOLTAGE: Final = 3.2  # V
 # Hours, by the sign of the current at which each is known.
 TIMES: Final = {"time_to_empty": -1, "time_to_full": 1}
 IDLE: Final = 1.0  # A; below, there is no time
-LONGEST_TIME: Final = 96.0  # h; beyond, there is none either
+MAX_TIME: Final = 96.0  # h; beyond, there is none either
 # What is shown stays while it is within 5 %; the charge is reported in steps.
 TIME_TOLERANCE: Final = 0.08
 TIME_STEP: Final = 2 / 60  # h
@@ -209,7 +209,7 @@ def hours(expected_values: Mapping[str, Any], sign: int) -> float | None:
     left: float = expected_values["remaining_capacity"]
     if sign > 0:
         left = expected_values["full_capacity"] - left
-    if current < IDLE or left > current * LONGEST_TIME:
+    if current < IDLE or left > current * MAX_TIME:
         return None
     time: float = left / current
     return time

@@ -198,7 +198,7 @@ async def test_last_full_charge_after_a_clock_change_is_not_in_the_future(
 
 STORED = {
     "last_full": "2026-01-01T00:00:00+00:00",
-    "used": 0.1,
+    "elapsed_fraction": 0.1,
     "elapsed": 1e6,
     "until": "2026-02-01T00:00:00+00:00",
     "months": 6,
@@ -223,10 +223,10 @@ def as_file(data: Any) -> str:
         as_file(STORED | {"last_full": 7}),
         as_file(STORED | {"last_full": "yesterday"}),
         as_file(STORED | {"until": "2026-13-01"}),
-        as_file(STORED | {"used": -1}),
-        as_file(STORED | {"used": "x"}),
-        as_file(STORED | {"used": 1e300}),
-        as_file(STORED | {"used": 1e-300}),
+        as_file(STORED | {"elapsed_fraction": -1}),
+        as_file(STORED | {"elapsed_fraction": "x"}),
+        as_file(STORED | {"elapsed_fraction": 1e300}),
+        as_file(STORED | {"elapsed_fraction": 1e-300}),
         as_file(STORED | {"elapsed": None}),
         as_file(STORED | {"elapsed": 1e300}),
         as_file(STORED | {"months": 7}),

@@ -1,4 +1,4 @@
-"""Adding and changing a bank."""
+"""Config flow of a bank: discovered or added by the user, and reconfigured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .discovery import CONF_MODEL, discovery_id, model_of
 
 
 class BankSteps(ConfigFlow):
-    """The steps that are about a bank; those of a battery are added to them."""
+    """Steps of the config flow that add or change a bank."""
 
     _discovered_model: str | None = None
 
@@ -45,7 +45,7 @@ class BankSteps(ConfigFlow):
     async def async_step_integration_discovery(
         self, discovery_info: DiscoveryInfoType
     ) -> ConfigFlowResult:
-        """Offer a bank of batteries of the same model."""
+        """Show a discovered bank: batteries of the same model."""
         model: str = discovery_info[CONF_MODEL]
         await self.async_set_unique_id(discovery_id(model))
         self._abort_if_unique_id_configured()
@@ -144,22 +144,25 @@ class BankSteps(ConfigFlow):
     async def _identify(
         self, choice: Sequence[VlrvConfigEntry], members: Collection[str]
     ) -> None:
-        """Take the unique ID of the offer, so that it is not made again, if it is free."""
+        """Set the unique ID of the model's discovery where it is free, else a new one.
+
+        A bank with it is not discovered again.
+        """
         if self.unique_id is None:
             model = next(
                 model_of(entry) for entry in choice if entry.unique_id in members
             )
-            taken = self._async_current_ids(include_ignore=False)
+            used = self._async_current_ids(include_ignore=False)
             unique_id = discovery_id(model)
             await self.async_set_unique_id(
-                f"bank_{ulid_now()}" if unique_id in taken else unique_id,
+                f"bank_{ulid_now()}" if unique_id in used else unique_id,
                 raise_on_progress=False,
             )
         self._abort_if_unique_id_configured()
 
 
 def _problem(choice: Sequence[VlrvConfigEntry], members: Collection[str]) -> str | None:
-    """Return the key of the text that tells why these cannot be a bank, if so."""
+    """Return the key of the error if `members` cannot be a bank, else None."""
     chosen = [entry for entry in choice if entry.unique_id in members]
     if len(chosen) < len(set(members)):
         return "members_changed"

@@ -1,4 +1,4 @@
-"""What a user can download about a bank; the redaction is that of a battery."""
+"""Diagnostics of a bank; `diagnostics.py` redacts them as those of a battery."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .coordinator import BankConfigEntry, BankCoordinator
 
 @callback
 def bank_report(hass: HomeAssistant, entry: BankConfigEntry) -> dict[str, Any]:
-    """Return all there is to know, also when the bank could not be set up.
+    """Return members and values of a bank, also if the bank could not be set up.
 
-    Members have numbers, so that they can be told apart without their addresses.
+    The members are numbered, because their addresses are secret.
     """
     members = members_of(entry)
     bank: BankCoordinator | None = getattr(entry, "runtime_data", None)

@@ -1,7 +1,7 @@
-"""Offering a bank by itself, when two batteries of the same model are there.
+"""Discover a bank: two or more batteries of the same model that are in no bank.
 
-Once: a user who deletes a bank does not want it. That is noted with each battery of the
-model, so a further one brings the offer back.
+A user who deletes a bank does not want it again. That is stored with each battery of the
+model, so that only a further battery leads to another discovery.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from ..entries import MIN_MEMBERS, async_batteries, async_free_batteries, member
 
 CONF_MODEL: Final = "model"
 CONF_DISMISSED: Final = "bank_dismissed"
-"""In the data of a battery: a bank of its model was deleted while it was there."""
+"""Key in a battery's data: a bank of its model was deleted while it was added."""
 
 
 def discovery_id(model: str) -> str:
-    """Return the unique ID of an offer: one for each model, so "ignore" is kept."""
+    """Return the unique ID of a discovery.
+
+    There is one for each model, so that Home Assistant remembers an ignored one.
+    """
     return f"bank_{model}"
 
 
@@ -35,7 +38,7 @@ def model_of(entry: VlrvConfigEntry) -> str:
 
 @callback
 def async_update_discovery(hass: HomeAssistant) -> None:
-    """Offer what can be a bank, and take back what cannot be one any more."""
+    """Start a discovery flow for each possible bank; end those that are not possible."""
     free = [entry for entry in async_free_batteries(hass) if not entry.disabled_by]
     models = Counter(map(model_of, free))
     new = {model_of(entry) for entry in free if not entry.data.get(CONF_DISMISSED)}
@@ -44,17 +47,17 @@ def async_update_discovery(hass: HomeAssistant) -> None:
         for model, count in models.items()
         if count >= MIN_MEMBERS and model in new
     }
-    settled = {entry.unique_id for entry in hass.config_entries.async_entries(DOMAIN)}
+    existing = {entry.unique_id for entry in hass.config_entries.async_entries(DOMAIN)}
     pending = {
         flow["context"].get("unique_id"): flow["flow_id"]
         for flow in hass.config_entries.flow.async_progress_by_handler(
             DOMAIN, match_context={"source": SOURCE_INTEGRATION_DISCOVERY}
         )
     }
-    # One that became an entry is about to end by itself.
-    for unique_id in pending.keys() - possible.keys() - settled:
+    # A flow whose entry exists is about to end by itself.
+    for unique_id in pending.keys() - possible.keys() - existing:
         hass.config_entries.flow.async_abort(pending[unique_id])
-    # The flow knows whether there is such a bank, or the offer was ignored.
+    # The flow ends by itself where the bank exists or its discovery is ignored.
     for unique_id in possible.keys() - pending.keys():
         discovery_flow.async_create_flow(
             hass,
@@ -66,7 +69,7 @@ def async_update_discovery(hass: HomeAssistant) -> None:
 
 @callback
 def async_dismiss(hass: HomeAssistant, bank: ConfigEntry[Any]) -> None:
-    """Note that a bank was deleted, with all batteries that could be in one like it."""
+    """Store with all batteries of the members' models that their bank was deleted."""
     batteries = async_batteries(hass)
     members = members_of(bank)
     models = {model_of(entry) for entry in batteries if entry.unique_id in members}

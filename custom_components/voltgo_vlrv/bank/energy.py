@@ -8,7 +8,6 @@ counts on from there.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-import logging
 from math import fsum
 from typing import Any, Final
 
@@ -17,20 +16,18 @@ from homeassistant.core import HomeAssistant, callback
 from ..history.energy import DIRECTIONS, SAVE_DELAY, Flow, TotalLimit, is_total
 from ..history.store import EntryStore
 
-_LOGGER = logging.getLogger(__name__)
-
 # kWh; sums of binary fractions may end this far below a zero.
 _ROUNDING: Final = 1e-6
 
 
 class BankEnergy:
-    """Two totals in kWh, stored across restarts."""
+    """Energy charged and discharged by a bank in kWh; stored across restarts."""
 
     def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
         """Start empty; `load` restores what was counted before."""
         self._section = store.section("energy", self._as_stored, SAVE_DELAY)
         self._hass = hass
-        # What may have been shown before a power cut.
+        # Totals never fall below it: as much may have been shown before a power cut.
         self._floor = dict.fromkeys(DIRECTIONS, 0.0)
         self._limits = {direction: TotalLimit() for direction in DIRECTIONS}
         self._seen: dict[str, Flow] = {}
@@ -48,7 +45,7 @@ class BankEnergy:
 
     @property
     def has_begun(self) -> bool:
-        """Return whether the initial total of a new bank is known."""
+        """Return whether a member has been counted, so that the totals are known."""
         return not self._is_new
 
     @property
@@ -58,9 +55,10 @@ class BankEnergy:
 
     @callback
     def update(self, members: Collection[str], counted: Mapping[str, Flow]) -> None:
-        """Take the counters of those members that are there.
+        """Update the totals from the counters of the members that are loaded.
 
-        A new bank begins with their sum.
+        `members` are the keys of all members, `counted` the totals in kWh of the loaded
+        ones by key. A new bank begins with the sum of its first members' totals.
         """
         for key in self._seen.keys() - set(members):
             self._rebase(key, None)
@@ -81,7 +79,10 @@ class BankEnergy:
         self._is_new = self._is_new and not counted
 
     def _rebase(self, key: str, flow: Flow | None) -> None:
-        """Let a member count from another value on without changing the total."""
+        """Adjust the offset so that the bank's total stays while a member's changes.
+
+        `flow` is the member's new total, None for a member that has left.
+        """
         seen = self._seen.pop(key, Flow(0.0, 0.0))
         begins = flow or Flow(0.0, 0.0)
         for direction in DIRECTIONS:
@@ -112,7 +113,7 @@ class BankEnergy:
             return
         before = self._offset, self._seen, self._floor
         self._offset, self._seen, self._floor = stored
-        # First each of them: there is no sum of numbers without limit.
+        # The members first: a sum with infinity or NaN may raise.
         counted = [total for flow in self._seen.values() for total in flow]
         if not all(map(is_total, counted)) or not all(
             is_total(self._sum(direction) + _ROUNDING) for direction in DIRECTIONS
@@ -123,7 +124,7 @@ class BankEnergy:
 
     @callback
     def close(self) -> None:
-        """Let the next save store exactly what is shown."""
+        """Store the totals without upper limits from now on: nothing is counted later."""
         self._limits = {}
 
     @callback
@@ -141,7 +142,10 @@ class BankEnergy:
 def _from_stored(
     stored: Any,
 ) -> tuple[dict[str, float], dict[str, Flow], dict[str, float]]:
-    """Return the offsets, the last totals of each member, and the limits."""
+    """Return offsets, last totals of each member, and upper limits, all in kWh.
+
+    Raises one of INVALID_DATA_ERRORS.
+    """
     limits = {
         direction: float(stored["limits"].get(direction, 0.0))
         for direction in DIRECTIONS

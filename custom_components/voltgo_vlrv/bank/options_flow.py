@@ -19,18 +19,18 @@ from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
 
 
 class BankOptionsFlow(OptionsFlowWithReload):
-    """Asks for the options of a bank."""
+    """Asks whether the bank has an inverter, and when it counts as low."""
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Go to the only form; its texts are apart from those of a battery."""
+        """Show the only form; its name is not that of a battery's, as its texts differ."""
         return await self.async_step_bank(user_input)
 
     async def async_step_bank(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the inverter and the threshold."""
+        """Ask for the inverter and the low-battery threshold in %."""
         options = self.config_entry.options
         if user_input is not None:
             return self.async_create_entry(data={**options, **user_input})

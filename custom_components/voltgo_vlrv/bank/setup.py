@@ -1,4 +1,4 @@
-"""Set up and unload a bank."""
+"""Set up, unload and remove a bank."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
 
 
 async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
-    """Set up a bank, whether its members are there or not."""
+    """Set up a bank, whether its members are loaded or not."""
     await async_load_translations(hass)
     bank = BankCoordinator(hass, entry)
     entry.runtime_data = bank
@@ -31,7 +31,7 @@ async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
     async def stop(_: Event) -> None:
         await _close(bank)
 
-    # Entries are not unloaded at the stop.
+    # Home Assistant does not unload entries when it stops.
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     async_update_discovery(hass)
@@ -42,18 +42,18 @@ async def async_unload_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool
     """Unload a bank; its members stay."""
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         return False
-    # Until now its members have recalculated it.
+    # After the platforms: until then, samples of the members still change the totals.
     await _close(entry.runtime_data)
     return True
 
 
 async def _close(bank: BankCoordinator) -> None:
-    """Save the exact totals."""
+    """Save the totals exactly as they are shown, instead of their upper limits."""
     bank.energy.close()
     await bank.store.async_close(force=True)
 
 
 async def async_remove_bank(hass: HomeAssistant, entry: BankConfigEntry) -> None:
-    """Delete what was stored for a bank, and do not offer it again."""
+    """Delete what was stored for a bank, and do not discover it again."""
     async_dismiss(hass, entry)
     await EntryStore(hass, entry.entry_id, "bank").async_remove()

@@ -1,4 +1,4 @@
-"""What everything needs that talks to one battery."""
+"""What each part receives that communicates with one battery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .operations import OperationLock
 
 @dataclass(frozen=True, slots=True)
 class BatteryAccess:
-    """The way to one battery: its entry, its connection, and one operation at a time."""
+    """Entry, client, connection and operation lock of one battery."""
 
     hass: HomeAssistant
     entry: ConfigEntry[Any]

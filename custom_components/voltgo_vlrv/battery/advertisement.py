@@ -12,10 +12,7 @@ from ..vlrv.text import clean_text
 
 
 class LastAdvertisement:
-    """Keep the last advertisement: a connected battery does not advertise.
-
-    What it holds is from before the connection.
-    """
+    """Holds the last advertisement, as a connected battery does not advertise."""
 
     def __init__(self, hass: HomeAssistant, address: str) -> None:
         """Start without an advertisement."""
@@ -28,13 +25,13 @@ class LastAdvertisement:
 
     @callback
     def update(self, info: bluetooth.BluetoothServiceInfoBleak) -> None:
-        """Take an advertisement that was just received."""
+        """Store an advertisement that was just received."""
         self._info = info
         self._rssi = info.rssi
 
     @callback
     def refresh(self) -> None:
-        """Take what Home Assistant has; it drops it some minutes after connecting."""
+        """Store Home Assistant's last one, which it drops minutes after a connection."""
         info = bluetooth.async_last_service_info(self._hass, self._address, True)
         self._info = info or self._info
         if info is not None:
@@ -42,9 +39,9 @@ class LastAdvertisement:
 
     @callback
     def set_adapter(self, adapter: bluetooth.BaseHaScanner | None) -> None:
-        """Take the strength at the adapter that has the connection.
+        """Store the signal strength at the adapter that has the connection.
 
-        Another adapter may receive the battery much better, or worse.
+        Other adapters may receive the battery much better or worse.
         """
         if adapter is None:
             return
@@ -68,6 +65,6 @@ class LastAdvertisement:
         if info is None or info.name == self._address:
             return None
         if info.raw and (name := parse_advertisement_data_bytes(info.raw)[0]):
-            # Home Assistant takes a shorter name for a cut one, and keeps the longer.
+            # Home Assistant keeps a longer name of before, as if the new one were cut.
             return clean_text(name)
         return clean_text(info.name)

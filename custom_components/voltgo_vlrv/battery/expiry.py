@@ -1,4 +1,4 @@
-"""When the last sample of a battery is no longer shown, with one timer for it."""
+"""Declares the last sample of a battery expired, with one timer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .poll_delegate import PollDelegate
 
 
 class SampleExpiry:
-    """Watch the age of the last sample, however long a poll takes."""
+    """Watches the age of the last sample, also during a poll that takes long."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class SampleExpiry:
 
     @callback
     def release(self) -> None:
-        """Let the sample stay as it is while the user has released the battery."""
+        """Stop the age of the sample while the user has released the battery."""
         self._freshness.release(self._hass.loop.time(), self._options.max_age)
         self.stop()
 

@@ -1,4 +1,4 @@
-"""Installing firmware: what must hold before, during and after a transfer."""
+"""Firmware installation: checks before, transfer, and confirmation after the restart."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from .operations import Operation
 BMS: Final = "bms"
 COMM: Final = "comm"
 
-# A battery that dies in the middle of it may be lost.
+# A battery that switches off during a transfer may be unusable afterwards.
 MIN_STATE_OF_CHARGE: Final = 30  # %
 MIN_SIGNAL: Final = -80  # dBm
-RESTART_STEP: Final = 5.0  # s between two looks whether it is back
+RESTART_STEP: Final = 5.0  # s between two attempts to connect after the restart
 
 
 _FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
@@ -42,7 +42,7 @@ _FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
 
 
 def _failure_text(failed: FirmwareFailure) -> str:
-    """Return the key of the text that tells an owner why a transfer stopped."""
+    """Return the key of the text that tells the user why a transfer stopped."""
     for failure, text in _FAILURES:
         if failure is failed:
             return text
@@ -50,7 +50,7 @@ def _failure_text(failed: FirmwareFailure) -> str:
 
 
 class FirmwareInstaller:
-    """Transfers firmware to one battery, one board at a time."""
+    """Installs firmware on one battery, one board at a time."""
 
     def __init__(
         self,
@@ -84,12 +84,12 @@ class FirmwareInstaller:
     ) -> None:
         """Transfer the uploaded file for a board; polling pauses meanwhile.
 
-        Raises HomeAssistantError, translated, when it is refused or fails.
+        Raises a translated HomeAssistantError if a check or the transfer fails.
         """
         async with AsyncExitStack() as stack:
             if self._operations.is_wanted(Operation.FIRMWARE):
                 raise self._error("firmware_in_progress")
-            # A change that has begun is confirmed first: that needs the battery.
+            # After a change of a setting that has begun and needs the connection, too.
             await stack.enter_async_context(self._operations.hold(Operation.FIRMWARE))
             self._finished.clear()
             stack.callback(self._finished.set)
@@ -103,7 +103,7 @@ class FirmwareInstaller:
             except VlrvError as err:
                 raise self._error("firmware_unreachable") from err
             await self._check()
-            # What was read some time ago proves nothing; not every battery tells.
+            # An older reading may be out of date; not every battery has an identity.
             with suppress(VlrvError):
                 await self._metadata.async_read_identity()
             before = self._info.info.firmware
@@ -118,31 +118,31 @@ class FirmwareInstaller:
                         code="–" if err.code is None else str(err.code),
                     ) from err
                 unconfirmed = err
-            # While a BMS tells its old version it may not have restarted yet.
+            # A BMS that reports its old version may not have restarted yet.
             is_new = component == BMS and before != image.version
             await self._await_restart(before if is_new else None)
-            is_told = component == BMS and bool(before or self._info.info.firmware)
-            if is_told:
+            is_reported = component == BMS and bool(before or self._info.info.firmware)
+            if is_reported:
                 self._compare(image, before)
-            # Without its answer only a version that is new tells that it was taken.
-            if unconfirmed and not (is_told and is_new):
+            # Without the battery's answer only a new version confirms the installation.
+            if unconfirmed and not (is_reported and is_new):
                 raise self._error("firmware_not_confirmed") from unconfirmed
-            if not is_told:
-                self._note_installed(image)
+            if not is_reported:
+                self._record_installed(image)
 
     async def async_finish(self) -> None:
-        """Wait for the end of a transfer and its restart, if there is one."""
+        """Wait until no transfer is running and no restart is awaited."""
         await self._finished.wait()
 
     async def _load(self, component: str) -> FirmwareImage:
-        """Return the uploaded file."""
+        """Return the uploaded file; raises HomeAssistantError without one."""
         options = self._entry.options
         if (image := await self.store.async_load(options, component)) is None:
             raise self._error("firmware_no_file")
         return image
 
     async def _check(self) -> None:
-        """Make sure that everything that a transfer needs is given."""
+        """Raise HomeAssistantError unless charge, faults, signal and MTU allow a transfer."""
         try:
             status = await self._client.read_status()
         except VlrvError as err:
@@ -170,17 +170,17 @@ class FirmwareInstaller:
             raise self._error("firmware_small_packets")
 
     async def _await_restart(self, old: str | None) -> None:
-        """Wait until the battery has restarted and tells who it is.
+        """Wait until the battery has restarted and its identity can be read.
 
-        As long as its version is `old`, another one is waited for, too: then it is back
-        at the end of the time if it answered last.
+        With `old`, wait until the version differs from it, for RESTART_LIMIT s at most.
+        Raises HomeAssistantError if the last attempt to read the identity failed.
         """
         loop = self._hass.loop
         self._on_restart()
         await self._client.disconnect()
         deadline = loop.time() + RESTART_LIMIT
         is_back = False
-        # A link that is closed, as when Home Assistant stops, does not come back.
+        # A connection that is closed, as when Home Assistant stops, is not restored.
         while loop.time() < deadline and not self._connection.is_closed:
             is_back = False
             await asyncio.sleep(RESTART_STEP)
@@ -195,8 +195,8 @@ class FirmwareInstaller:
         if not is_back:
             raise self._error("firmware_not_back", seconds=str(int(RESTART_LIMIT)))
 
-    def _note_installed(self, image: FirmwareImage) -> None:
-        """Keep in mind that a file needs no offer, where no version says so."""
+    def _record_installed(self, image: FirmwareImage) -> None:
+        """Store that a file is installed, where the battery does not report a version."""
         entry = self._entry
         self._hass.config_entries.async_update_entry(
             entry, options=with_installed_hash(entry.options, image)

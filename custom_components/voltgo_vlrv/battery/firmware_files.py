@@ -1,7 +1,7 @@
-"""The firmware files that an owner uploaded for one battery.
+"""The firmware files that the user uploaded for one battery.
 
-They lie in Home Assistant's own storage, so that an update of the integration keeps
-them. What is installed is checked against the checksum recorded at the upload.
+They are in Home Assistant's storage folder, so that an update of the integration does not
+delete them. Before an installation, a file is compared with the hash of its upload.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 from ..const import CONF_FIRMWARE, DOMAIN
 from ..vlrv.firmware import MAX_SIZE, FirmwareImage, ImageError, check_image
 
-_INSTALLED: Final = "installed"  # SHA-256; what an upload notes has none
+_INSTALLED: Final = "installed"  # SHA-256; the record of a new upload has none
 
 
 def stored_firmware(
@@ -56,10 +56,10 @@ def is_installed(record: Mapping[str, str]) -> bool:
 
 
 class FirmwareStore:
-    """Files of one config entry, one for each board at most."""
+    """Stores the firmware files of one config entry, at most one for each board."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        """Find the folder; nothing is read or made yet."""
+        """Determine the folder; nothing is read or created yet."""
         self._hass = hass
         self._folder = Path(hass.config.path(STORAGE_DIR, DOMAIN, entry_id))
 
@@ -67,9 +67,9 @@ class FirmwareStore:
         return self._folder / f"{component}.bin"
 
     async def async_save(self, image: FirmwareImage) -> None:
-        """Keep a file in place of the one before.
+        """Store a file in place of the earlier one for its board.
 
-        Raises OSError; then that one is still there, and nothing of the new one.
+        Raises OSError; the earlier file is then unchanged.
         """
 
         def save() -> None:
@@ -92,7 +92,7 @@ class FirmwareStore:
     async def async_load(
         self, options: Mapping[str, Any], component: str
     ) -> FirmwareImage | None:
-        """Return the file for a board, None when it is gone or no longer the same."""
+        """Return the file for a board, None if it is missing or was changed."""
         if (record := stored_firmware(options, component)) is None:
             return None
 
@@ -111,7 +111,7 @@ class FirmwareStore:
         return None if image is None else replace(image, version=record["version"])
 
     async def async_remove(self, component: str) -> None:
-        """Delete the file for a board; one that stays is not used without its record."""
+        """Delete the file for a board; never raises, as a file without record is not used."""
 
         def remove() -> None:
             with suppress(OSError):

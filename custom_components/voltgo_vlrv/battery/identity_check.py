@@ -1,4 +1,4 @@
-"""Whether a sample or an identity is that of the battery that an entry was made for."""
+"""Whether a sample or an identity belongs to the battery of an entry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..vlrv.identity import Identity
 from ..vlrv.registers import BatteryStatus
 from .info import BatteryInfo
 
-# A full capacity that is learned by the BMS falls by some percent over the years.
+# Share of the full capacity; the BMS lowers it by some percent over the years.
 MAX_CAPACITY_CHANGE: Final = 0.25
 
 _DATES: Final = ("%Y%m%d", "%y%m%d", "%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d")
@@ -33,8 +33,7 @@ def is_same_battery(info: BatteryInfo, status: BatteryStatus) -> bool:
 def has_other_serial(info: BatteryInfo, identity: Identity) -> bool:
     """Return whether the serial number is that of another battery.
 
-    One that is a date is no proof alone: many batteries are made on a day, and boards
-    are replaced.
+    A date does not count: batteries made on one day share it, and boards are replaced.
     """
     serials = (info.serial, identity.serial)
     return (

@@ -1,6 +1,6 @@
-"""What is known of a battery without asking it.
+"""What is known of a battery without reading it: model, equipment, thresholds.
 
-Kept in the config entry, so that the entities exist and keep their names when Home
+Stored in the config entry, so that the entities exist and keep their names when Home
 Assistant starts with the battery out of range.
 """
 
@@ -17,45 +17,47 @@ from ..vlrv.registers import BatteryStatus
 from ..vlrv.thresholds import CHARGE_UNDERTEMPERATURE
 
 DEFAULT_MANUFACTURER = "Voltgo"
-# Lithium iron phosphate must not be charged below this (°C); for batteries that do not
-# report a threshold of their own.
+# Charge threshold in °C of batteries that report none: lithium iron phosphate must not be
+# charged below it.
 TOO_COLD_TO_CHARGE: Final = 0.0
-# A threshold outside of these is none (°C): the registers are known from other boards.
+# A reported charge threshold outside of these (°C) is ignored: the meaning of the
+# registers is known from other boards only (B).
 MIN_CHARGE_THRESHOLD: Final = -20.0
 MAX_CHARGE_THRESHOLD: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class BatteryInfo:
-    """The battery's make and what is fitted in it.
+    """Model, equipment and thresholds of one battery.
 
-    Nothing is unlearned: a sensor that fails shows no value, but stays.
+    What was reported once is never removed: a sensor that fails shows no value, but its
+    entity stays.
     """
 
     name: str
-    """The Bluetooth name under which it was added; the owner may change it later."""
+    """The Bluetooth name with which it was added; the user may have changed it since."""
     cell_count: int
     """Cells in series."""
     full_capacity: float | None
-    """Ah when it was added."""
+    """Ah when it was added; None where the battery did not report it."""
     probes: tuple[int, ...] = ()
     """Numbers, 1 first, of the temperature probes that have shown a value."""
     ambient: bool = False
     """Whether the ambient sensor has shown a value that cannot mean "not fitted"."""
     heater: bool = False
-    """Whether it reports if its heater is allowed."""
+    """Whether its status says if heating is enabled."""
     status_count: int | None = None
-    """How many registers it has answered a status read with, at the most."""
+    """The most registers that it has answered a status read with; None if unknown."""
     board: str = ""
-    """The model text of the battery's electronics."""
+    """Model text of the electronics; empty like the next two if not reported."""
     firmware: str = ""
     serial: str = ""
     module_id: bool = False
-    """Whether it has told its module ID."""
+    """Whether it has reported its module ID."""
     can_protocols: tuple[str, ...] = ()
-    """The battery's codes of the protocols it offers on CAN."""
+    """The battery's codes of the inverter protocols that it supports on CAN."""
     rs485_protocols: tuple[str, ...] = ()
-    """The same on RS485."""
+    """The same for RS485."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Its thresholds by the keys of `vlrv.thresholds`; empty when it does not report any."""
 
@@ -63,7 +65,7 @@ class BatteryInfo:
     def from_probe(
         cls, name: str, status: BatteryStatus, identity: Identity | None
     ) -> Self:
-        """Return what a first reading shows."""
+        """Return what the first reading of a battery tells."""
         info = cls(
             name=name,
             cell_count=status.cell_count,
@@ -74,7 +76,7 @@ class BatteryInfo:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `as_data` stored, also where an older version stored less."""
+        """Return what `as_data` stored; raises TypeError without name, cells or capacity."""
         names = {item.name for item in fields(cls)}
         known: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
@@ -84,19 +86,19 @@ class BatteryInfo:
         return cls(**known)
 
     def as_data(self) -> dict[str, Any]:
-        """Return it for storage as JSON."""
+        """Return the information as JSON data for the config entry."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
         }
 
     def with_status(self, status: BatteryStatus) -> Self:
-        """Return what is known after a further reading, itself when nothing is new."""
+        """Return the information with what a sample adds, itself if that is nothing."""
         probes = self.probes
         for number, value in enumerate(status.probes, 1):
             if value is not None and number not in probes:
                 probes = tuple(sorted((*probes, number)))
-        # 0 is what the register reads without the sensor, too.
+        # The register reads 0 without the sensor, too.
         ambient = self.ambient or bool(status.ambient_temperature)
         heater = self.heater or status.heating_enabled is not None
         cell_count = max(self.cell_count, status.cell_count)
@@ -119,9 +121,9 @@ class BatteryInfo:
         )
 
     def with_identity(self, identity: Identity) -> Self:
-        """Return it with who the battery says it is, itself when it says nothing.
+        """Return the information with an identity, itself if the identity is empty.
 
-        Registers that a board does not serve, also while it starts, read zero.
+        It is empty where a board does not have these registers, and while it starts.
         """
         if not (identity.model or identity.firmware or identity.serial):
             return self
@@ -133,11 +135,11 @@ class BatteryInfo:
         )
 
     def too_cold_to_charge(self, status: BatteryStatus) -> bool | None:
-        """Return whether charging is blocked, or harmful, for cold.
+        """Return whether charging is blocked or harmful because of cold.
 
-        By the battery's own protection, or its coldest probe at the battery's own
-        threshold (register 91), at 0 °C where it reports none that can be true. None
-        without any probe.
+        True while the battery's protection is active, or its coldest probe is at or below
+        the battery's own threshold (register 91, B), or 0 °C where it reports no valid
+        one. None without any probe.
         """
         if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
             return True
@@ -147,7 +149,7 @@ class BatteryInfo:
     def charge_temperature_margin(self, status: BatteryStatus) -> float | None:
         """Return by how many °C the coldest probe is above the charge threshold.
 
-        None without any probe.
+        Negative below it; None without any probe.
         """
         if not (temperatures := status.temperatures):
             return None
@@ -164,7 +166,7 @@ class BatteryInfo:
 
     @property
     def manufacturer(self) -> str:
-        """Return the brand on the label, as far as the name tells."""
+        """Return the brand that the Bluetooth name tells, else the default."""
         return next(
             (
                 brand.manufacturer
@@ -176,7 +178,7 @@ class BatteryInfo:
 
     @property
     def model(self) -> str:
-        """Return the model of manual table 4-1, else what the electronics call it."""
+        """Return the model of manual table 4-1, else the model text of the electronics."""
         if self.manufacturer == DEFAULT_MANUFACTURER and (
             model := self.catalogue_entry
         ):
@@ -185,5 +187,5 @@ class BatteryInfo:
 
     @property
     def catalogue_entry(self) -> Model | None:
-        """Return the line of manual table 4-1 with these cells and this capacity."""
+        """Return the line of manual table 4-1 with this cell count and capacity, if any."""
         return find_model(self.cell_count, self.full_capacity)

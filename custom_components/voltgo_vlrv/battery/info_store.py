@@ -1,4 +1,4 @@
-"""Where the known information about a battery is kept: config entry and registry."""
+"""Stores what is known of a battery in its config entry and in the device registry."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .info import BatteryInfo
 
 
 class OtherBatteryError(ImplausibleError):
-    """The battery under the known address is not the one of the entry."""
+    """Raised when the battery under the known address is not that of the entry."""
 
     def __init__(self) -> None:
-        """Count as a sample that was dropped for this reason."""
+        """Initialize with the reason under which the sample is counted as rejected."""
         super().__init__(("other_battery",))
 
 
 class InfoStore:
-    """Hold what is known about one battery, and store what is new."""
+    """Holds the information about one battery, and stores what is new."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class InfoStore:
         entry: ConfigEntry[Any],
         on_change: CALLBACK_TYPE,
     ) -> None:
-        """Start with what the entry holds; `on_change` is called after each change."""
+        """Read the entry's data; `on_change` is called after each change."""
         self._hass = hass
         self._entry = entry
         self._on_change = on_change
@@ -50,7 +50,7 @@ class InfoStore:
 
     @property
     def device_info(self) -> DeviceInfo:
-        """Return the battery for the device registry."""
+        """Return the battery's device for the device registry."""
         address = self._entry.data[CONF_ADDRESS]
         info = self.info
         return DeviceInfo(
@@ -68,9 +68,9 @@ class InfoStore:
 
     @callback
     def check_status(self, status: BatteryStatus) -> None:
-        """Raise OtherBatteryError for a sample that is not of the known battery.
+        """Raise OtherBatteryError if a sample is not of the known battery.
 
-        Nothing is learned from it, and a repair issue asks the user what it is.
+        It is not stored, and a repair issue asks the user about it.
         """
         self._last_status = status
         same = is_same_battery(self.info, status)
@@ -81,7 +81,7 @@ class InfoStore:
 
     @callback
     def check_identity(self, identity: Identity) -> None:
-        """Raise OtherBatteryError for an identity that is not of the known battery."""
+        """Raise OtherBatteryError if an identity is not of the known battery."""
         other = has_other_serial(self.info, identity)
         self._other_identity = identity if other else None
         self._update_other_issue()
@@ -94,14 +94,14 @@ class InfoStore:
         return self._other_status is not None or self._other_identity is not None
 
     def other_battery(self) -> BatteryInfo | None:
-        """Return what is known about the other battery, None without a sample."""
+        """Return the information about the other battery, None without a sample of it."""
         if not self.has_other_battery or (status := self._last_status) is None:
             return None
         return BatteryInfo.from_probe(self.info.name, status, self._other_identity)
 
     @callback
     def accept_other(self) -> None:
-        """Take what differs for the same battery, as the user says that it is."""
+        """Store what differs: the user says that it is the same battery."""
         info = self.info
         if (status := self._other_status) is not None:
             info = replace(
@@ -124,7 +124,7 @@ class InfoStore:
 
     @callback
     def update(self, info: BatteryInfo) -> None:
-        """Store what is new, in the entry and in the device registry."""
+        """Store changed information in the entry and in the device registry."""
         if info == self.info:
             return
         self.info = info

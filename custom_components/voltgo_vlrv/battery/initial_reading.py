@@ -1,6 +1,6 @@
-"""The first reading of a battery, handed from the config flow to the entry it makes.
+"""The first reading of a battery, handed from the config flow to the new entry.
 
-So its values show the moment it is added, without a second connection.
+With it, the entities have values at once, without a second connection.
 """
 
 from __future__ import annotations
@@ -18,37 +18,41 @@ from ..vlrv.probe import ProbeResult
 from ..vlrv.registers import BatteryStatus
 
 
-class DatedProof(NamedTuple):
-    """What a battery showed, and when."""
+class InitialReading(NamedTuple):
+    """Values and identity of a battery, read by the config flow."""
 
     status: BatteryStatus
     identity: Identity | None
+    """None where the battery does not report it."""
     when: datetime
-    time: float  # on the event loop's clock
+    """UTC."""
+    time: float
+    """Loop time in s."""
 
 
-_PROOFS: HassKey[dict[str, DatedProof]] = HassKey(f"{DOMAIN}_proofs")
+# By address.
+_READINGS: HassKey[dict[str, InitialReading]] = HassKey(f"{DOMAIN}_initial_readings")
 
 
-def _is_fresh(hass: HomeAssistant, proof: DatedProof) -> bool:
-    return hass.loop.time() - proof.time <= MAX_AGE.total_seconds()
+def _is_fresh(hass: HomeAssistant, reading: InitialReading) -> bool:
+    return hass.loop.time() - reading.time <= MAX_AGE.total_seconds()
 
 
 @callback
 def store_initial_reading(
-    hass: HomeAssistant, address: str, proof: ProbeResult
+    hass: HomeAssistant, address: str, result: ProbeResult
 ) -> None:
-    """Keep the reading for a minute."""
-    proofs = hass.data.setdefault(_PROOFS, {})
-    for other in [key for key, value in proofs.items() if not _is_fresh(hass, value)]:
-        del proofs[other]
-    proofs[address] = DatedProof(
-        proof.status, proof.identity, dt_util.utcnow(), hass.loop.time()
+    """Store what a probe read, for MAX_AGE; delete readings that are older."""
+    readings = hass.data.setdefault(_READINGS, {})
+    for other in [key for key, value in readings.items() if not _is_fresh(hass, value)]:
+        del readings[other]
+    readings[address] = InitialReading(
+        result.status, result.identity, dt_util.utcnow(), hass.loop.time()
     )
 
 
 @callback
-def take_initial_reading(hass: HomeAssistant, address: str) -> DatedProof | None:
-    """Return the reading and forget it; None when there is none or it is too old."""
-    proof = hass.data.get(_PROOFS, {}).pop(address, None)
-    return proof if proof is not None and _is_fresh(hass, proof) else None
+def take_initial_reading(hass: HomeAssistant, address: str) -> InitialReading | None:
+    """Return the stored reading of a battery and delete it; None without a fresh one."""
+    reading = hass.data.get(_READINGS, {}).pop(address, None)
+    return reading if reading is not None and _is_fresh(hass, reading) else None

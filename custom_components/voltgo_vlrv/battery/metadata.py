@@ -1,7 +1,7 @@
-"""What a battery tells about itself besides its status, read after connecting.
+"""Reads identity, thresholds and settings of a battery after connecting.
 
-After it was disconnected it may have another firmware or other settings. Where it is
-disconnected between polls, now and then is enough, unless a change is pending.
+A battery that was disconnected may have other firmware or settings. One that is
+disconnected between polls is read once in METADATA_MAX_AGE, unless a change is pending.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class MetadataReader:
-    """Read identity, thresholds and settings of one battery in the background."""
+    """Reads the metadata of one battery in the background."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class MetadataReader:
         self._operations = access.operations
         self._info = info
         self._settings = settings
-        # Loop time of the last reading, None where it has to be read again.
+        # Loop time of the last reading in s; None to read again in any case.
         self._read_at: float | None = None
         self._is_wanted = False
         self._is_identity_known = False
@@ -47,7 +47,7 @@ class MetadataReader:
 
     @callback
     def identity_known(self) -> None:
-        """Leave the identity out of the next reading: it was read a moment ago."""
+        """Leave the identity out of the next reading, as the config flow has read it."""
         self._is_identity_known = True
 
     @callback
@@ -117,9 +117,9 @@ class MetadataReader:
             self._drops[read] = (count + 1, self._hass.loop.time())
 
     def _drops_connection(self, read: str) -> bool:
-        """Return whether a board disconnects when it is asked that.
+        """Return whether a read drops the connection of this board.
 
-        After a while it is tried again: another firmware may do better.
+        It is tried again after METADATA_MAX_AGE, as other firmware may support it.
         """
         count, when = self._drops.get(read, (0, 0.0))
         return (

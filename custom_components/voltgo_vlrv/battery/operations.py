@@ -1,4 +1,4 @@
-"""What is done to one battery at a time: changing a setting, firmware, reading metadata."""
+"""The operations of one battery that exclude each other, and the lock for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 
 class Operation(Enum):
-    """A conversation with the battery that no other one may interrupt."""
+    """A sequence of requests that no other operation may interrupt."""
 
     CHANGE = auto()
     """A setting is written and confirmed."""
@@ -20,7 +20,7 @@ class Operation(Enum):
 
 
 class OperationLock:
-    """Let one operation of a battery run at a time; polls are no operation."""
+    """Runs one operation of a battery at a time; a poll is not an operation."""
 
     def __init__(self) -> None:
         """Start without an operation."""
@@ -29,16 +29,16 @@ class OperationLock:
         self._wanted: list[Operation] = []
 
     def is_running(self, operation: Operation) -> bool:
-        """Return whether such an operation has begun and not ended."""
+        """Return whether such an operation is running."""
         return self._running is operation
 
     def is_wanted(self, operation: Operation) -> bool:
-        """Return whether such an operation is running or waits for its turn."""
+        """Return whether such an operation is running or waiting."""
         return operation in self._wanted
 
     @asynccontextmanager
     async def hold(self, operation: Operation) -> AsyncGenerator[None]:
-        """Run an operation in the block, after those that wait already."""
+        """Run an operation in the block, after all that were requested before."""
         self._wanted.append(operation)
         try:
             async with self._lock:

@@ -1,4 +1,4 @@
-"""What the coordinator of a battery needs from whatever uses its samples."""
+"""Protocol of what a battery's coordinator reports its polls to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..vlrv.registers import BatteryStatus
 
 
 class PollDelegate(Protocol):
-    """What uses the samples of one battery."""
+    """Receives the samples of one battery."""
 
     @property
     def is_polling_paused(self) -> bool:
-        """Return whether something else uses the battery, and polls have to wait."""
+        """Return whether polls have to wait, as during a firmware installation."""
 
     def check_sample(self, status: BatteryStatus) -> None:
         """Raise VlrvError for a sample that must not be used."""
@@ -27,7 +27,7 @@ class PollDelegate(Protocol):
         """
 
     def handle_disconnected(self) -> None:
-        """Handle that the battery is not connected: anything may happen to it."""
+        """Handle a missing connection: firmware and settings may change meanwhile."""
 
     def handle_forced_reconnect(self) -> None:
-        """Handle that a useless connection is about to be closed."""
+        """Handle a connection that is about to be closed because it does not work."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 from math import inf
 from typing import Final
 
-# Home Assistant takes an interval of zero for "do not poll any more".
+# For Home Assistant, an interval of zero means not to poll at all.
 MIN_DELAY: Final = 0.001  # s
 
 
@@ -15,9 +15,9 @@ def next_poll_delay(
 ) -> timedelta:
     """Return the time until battery `index` (0 first) of `count` is polled next.
 
-    Polls are spread over the interval, so that radio and processor are not wanted by
-    all batteries at once. The delay is the one to the battery's phase that is nearest
-    to a whole interval: half to one and a half intervals. `now` is loop time in s.
+    Each battery has its own phase in the interval, so that not all use radio and
+    processor at once. The delay to that phase is between half an interval and one and a
+    half. `now` is loop time in s.
     """
     if count < 2:
         return interval
@@ -28,7 +28,7 @@ def next_poll_delay(
 
 
 class PollSchedule:
-    """Keep one schedule of polls; times are the event loop's, in s."""
+    """The schedule of one battery's polls; times are loop time in s."""
 
     def __init__(self) -> None:
         """Start without a poll."""
@@ -53,5 +53,5 @@ class PollSchedule:
         return delay
 
     def drop_request(self) -> None:
-        """Drop what was requested: a poll begins, or none is wanted."""
+        """Discard the request: a poll begins, or there must be none."""
         self._requested_by = inf

@@ -1,8 +1,7 @@
-"""Changes of one battery's settings: sent once, confirmed by the battery, never assumed.
+"""Settings of one battery: sent once, confirmed by the battery, never assumed.
 
-The entities show what the battery reports. The manual wants the battery switched off and
-on after a change (6.1); until it reports the new value, the change is pending, and a
-repair issue says so.
+The entities show what the battery reports. A change needs a power cycle (manual 6.1): until
+the battery reports the new value, the change is pending, and a repair issue says so.
 """
 
 from __future__ import annotations
@@ -58,14 +57,14 @@ HEATER: Final = "heater"
 _GET: Final = {CAN: GET_CAN, RS485: GET_RS485}
 _SET: Final = {CAN: SET_CAN, RS485: SET_RS485}
 
-# A heater that obeys says so in its next status (design); three polls a second apart
-# would do, slow proxies need more.
+# s; a heater that accepts a command reports it in its next status (design). Three polls a
+# second apart are enough, slow proxies need more.
 HEATER_CONFIRM: Final = 10.0
 HEATER_STEP: Final = 1.0
 
 
 class LiveValues(Protocol):
-    """What polls the battery, and tells the entities."""
+    """Polls the battery and calls its entities."""
 
     data: BatteryStatus
     statistics: PollStatistics
@@ -81,10 +80,10 @@ class LiveValues(Protocol):
 
 
 class SettingsCoordinator:
-    """The settings of one battery, and how they are changed.
+    """Reads and changes the settings of one battery.
 
     They are read after connecting and after a change. Every change raises a translated
-    HomeAssistantError if the battery was not reached, refused, or did not confirm.
+    HomeAssistantError if the battery was not reached, refused it, or did not confirm it.
     """
 
     def __init__(
@@ -93,7 +92,7 @@ class SettingsCoordinator:
         advertisement: LastAdvertisement,
         live: LiveValues,
     ) -> None:
-        """Start with what is known from the entry: nothing but pending changes."""
+        """Start with the pending changes of the entry; nothing else is known."""
         self._hass = access.hass
         self._entry = access.entry
         self._client = access.client
@@ -101,18 +100,18 @@ class SettingsCoordinator:
         self._operations = access.operations
         self._advertisement = advertisement
         self._live = live
-        # What the battery reported last, to be shown; by setting, on which connection.
+        # Last reported values, and by setting the connection on which each was read.
         self.module_id: int | None = None
         self.protocols: dict[str, ProtocolList] = {}
         self._read_on: dict[str, int] = {}
         self._pending = PendingChanges(access.entry.data.get(CONF_PENDING, {}))
-        # Whether the battery may have received the change that is under way.
+        # Whether the battery may have received the change in progress.
         self._is_sent = False
         self._update_issue()
 
     @property
     def pending(self) -> dict[str, int | str]:
-        """Return the module ID, brand or name that waits for a power cycle, by setting."""
+        """Return the values that wait for a power cycle: module ID, brand or name by setting."""
         return self._pending.wanted
 
     @callback
@@ -121,9 +120,9 @@ class SettingsCoordinator:
         self._pending.handle_reconnect()
 
     async def async_read(self) -> None:
-        """Read what the battery reports, within an operation; no list is required.
+        """Read module ID and protocols, inside of an operation.
 
-        Raises VlrvError where the battery has no module ID.
+        Raises VlrvError if the module ID cannot be read; protocols may be missing.
         """
         await self._read_module_id()
         for setting in (CAN, RS485):
@@ -159,17 +158,17 @@ class SettingsCoordinator:
         return self._read_on.get(setting) == self._connection_number
 
     def codes(self, setting: str) -> tuple[str, ...]:
-        """Return the battery's codes for CAN or RS485, none when they are not known."""
+        """Return the battery's protocol codes for CAN or RS485, empty if not known."""
         protocols = self.protocols.get(setting)
         return () if protocols is None else protocols.names
 
     def protocol(self, setting: str) -> str | None:
-        """Return the brand that is set on CAN or RS485, None when it is not known."""
+        """Return the brand that is set for CAN or RS485, None if not known."""
         if not (protocols := self.protocols.get(setting)) or not protocols.names:
             return None
         return brand_names(protocols.names)[protocols.selected]
 
-    # --- changing -------------------------------------------------------------------
+    # --- changes --------------------------------------------------------------------
 
     async def async_set_module_id(self, module_id: int) -> None:
         """Set the module ID, 1-16."""
@@ -179,7 +178,7 @@ class SettingsCoordinator:
             await self._read_back(self._read_module_id())
 
     async def async_set_protocol(self, setting: str, brand: str) -> None:
-        """Set the inverter on CAN or RS485, by the brand shown for it."""
+        """Set the inverter protocol for CAN or RS485 by the brand that is shown for it."""
         async with self._change(setting):
             if not self._is_current(MODULE_ID):
                 await self._read_module_id()
@@ -200,7 +199,7 @@ class SettingsCoordinator:
             await self._read_back(self._read_protocols(setting))
             brands = brand_names(self.protocols[setting].names)
             if brands[index : index + 1] != (brand,):
-                # It was set from another list than the one there is now.
+                # The index belongs to another list than the battery has now.
                 self._pending.discard(setting)
                 raise ImplausibleError(("the list of protocols changed",))
 
@@ -215,14 +214,14 @@ class SettingsCoordinator:
             self._mark_pending(NAME, name)
 
     async def async_set_heater(self, enabled: bool) -> None:
-        """Allow or forbid the heater; done when the battery reports it so."""
+        """Enable or disable the heater; returns when the battery reports it."""
         async with self._change(HEATER):
             await self._check_heater()
             await self._write(set_heater(enabled))
             confirming = self._entry.async_create_background_task(
                 self._hass, self._await_heater(enabled), "confirm the heater"
             )
-            # Waited for, not cancelled: it is a poll like any other.
+            # Not cancelled at the timeout, because it polls for all entities.
             done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
             # An entry that is unloaded cancels it.
             if done and confirming.cancelled():
@@ -236,9 +235,9 @@ class SettingsCoordinator:
                 )
 
     async def _check_heater(self) -> None:
-        """Make sure that the battery reports its heater: only that confirms a command.
+        """Raise HomeAssistantError unless the battery reports its heater.
 
-        The command itself is inferred (C), and not for a board that knows no heater.
+        Only the report confirms the command, which is inferred (C).
         """
         status: BatteryStatus | None = self._live.data
         if status is None or status.heating_enabled is None:
@@ -252,7 +251,7 @@ class SettingsCoordinator:
         await self._client.write_setting(request)
 
     async def _await_heater(self, enabled: bool) -> bool:
-        """Poll until a status that was read from now on says so."""
+        """Poll until a new sample reports the heater as `enabled`; return whether it does."""
         live = self._live
         for _ in range(int(HEATER_CONFIRM / HEATER_STEP)):
             if self._connection.is_closed:
@@ -268,7 +267,7 @@ class SettingsCoordinator:
         return False
 
     async def _read_back(self, read: Awaitable[None]) -> None:
-        """Read a setting that was just confirmed; it counts also where that fails."""
+        """Read a setting that was just confirmed; a failure does not fail the change."""
         try:
             await read
         except VlrvError as err:
@@ -293,7 +292,7 @@ class SettingsCoordinator:
             except ReleasedError as err:
                 raise self._error("change_released", setting) from err
             except VlrvError as err:
-                # A release gives the attempt to connect up.
+                # A release ends an attempt to connect with this error.
                 is_released = self._connection.is_released
                 key = "change_released" if is_released else "change_unreachable"
                 raise self._error(key, setting) from err
@@ -301,7 +300,7 @@ class SettingsCoordinator:
                 yield
             except VlrvError as err:
                 if self._is_sent and isinstance(err, NoAnswerError):
-                    # The client has ended the link, see there; the polls need another.
+                    # The client has disconnected, see `write_setting`.
                     self._live.request_poll()
                 is_heater = setting == HEATER
                 key, more = failure_text(
@@ -365,7 +364,7 @@ class SettingsCoordinator:
 
     @callback
     def handle_renamed(self) -> None:
-        """Let the repair issue use the name that the user gave the battery."""
+        """Update the repair issue with the user's new name for the battery."""
         if self.pending:
             self._update_issue()
 

@@ -1,4 +1,4 @@
-"""What the user can know of a change of a setting that failed."""
+"""Texts for a change of a setting that failed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def failure_text(
     if isinstance(err, NotSentError):
         return "change_unreachable", {}
     if not is_sent:
-        # What had to be read before was not answered.
+        # The settings that are read before each change were not answered.
         return "change_not_sent", {}
     if is_heater:
-        # The switch shows at once what the battery does of itself.
+        # No power cycle is needed: the switch shows the heater's state at once.
         return "heater_unanswered", {}
     if isinstance(err, ConnectionLostError):
         return "change_connection_lost", {}

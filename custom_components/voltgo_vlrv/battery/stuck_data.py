@@ -1,4 +1,4 @@
-"""A battery, or what relays it, that repeats the same reply while a current flows."""
+"""Detects a battery or a proxy that repeats the same reply while a current flows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STUCK_SAMPLES: Final = 3
 
 
 class StuckDataDetector:
-    """Detect samples that stay the same; times are the event loop's, in s."""
+    """Detects samples that stay the same; times are loop time in s."""
 
     def __init__(self) -> None:
         """Start without a sample."""
@@ -20,7 +20,7 @@ class StuckDataDetector:
         self._same_since = 0.0
 
     def add(self, frame: bytes, current: float, now: float) -> bool:
-        """Take a status reply and its current in A; return whether the data is stuck."""
+        """Add a status reply and its current in A; return whether the data is stuck."""
         if not current or frame != self._last_frame:
             self._same_samples = 0
         self._last_frame = frame

@@ -1,4 +1,4 @@
-"""When a battery is connected to again after failed attempts and lost connections."""
+"""When to reconnect a battery after failed attempts and lost connections."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 
 from ..const import MAX_AGE, MAX_BACKOFF, POLL_INTERVAL
 
-# After so many short-lived connections in a row the battery is reconnected to at once.
+# Up to so many short-lived connections in a row, the battery is reconnected at once.
 MAX_SHORT_CONNECTIONS: Final = 3
 # A connection that lasted this long was not short-lived.
 STABLE_AFTER: Final = timedelta(minutes=1)
-# Without another loss for this long, short-lived connections are forgotten.
+# Without another loss for this long, short-lived connections no longer count.
 SHORT_CONNECTION_RESET: Final = 2 * MAX_BACKOFF
 # Attempts in a row without a free slot until there is a repair issue: a slot may become
 # free a moment after the first.
@@ -42,7 +42,7 @@ class ReconnectBackoff:
 
     @property
     def is_unstable(self) -> bool:
-        """Return whether too many connections in a row were lost soon."""
+        """Return whether more than MAX_SHORT_CONNECTIONS in a row were short-lived."""
         return self._short_connections > MAX_SHORT_CONNECTIONS
 
     @property
@@ -70,10 +70,10 @@ class ReconnectBackoff:
         self.attempt_ended = now
 
     def connected(self) -> bool:
-        """Record a connection; return whether earlier failures are over by that.
+        """Record a connection; return whether it ends the earlier failures.
 
-        Where connections are lost soon, or the battery did not reply on the last one, a
-        connection proves nothing yet.
+        It does not if connections are short-lived, or if the battery did not reply on
+        the last one.
         """
         self._slot_failures = 0
         if self.is_unstable or self._unresponsive_since is not None:
@@ -110,7 +110,7 @@ class ReconnectBackoff:
         return now - self._unresponsive_since >= MAX_AGE.total_seconds()
 
     def sample_received(self, now: float) -> None:
-        """Record a sample: the connection is of use."""
+        """Record a sample: the connection works."""
         self._failures = 0
         self.received_sample = True
         self._unresponsive_since = None
@@ -120,10 +120,10 @@ class ReconnectBackoff:
     def delay_while_unstable(
         self, interval: timedelta, max_age: timedelta
     ) -> timedelta:
-        """Return the delay after a connection that was lost soon.
+        """Return the delay after a short-lived connection.
 
-        With a sample from it the next one is due after `interval`, and in any case
-        before that sample is too old to be shown, which is after `max_age`.
+        If it delivered a sample, at least `interval`, and otherwise less than `max_age`,
+        so that the sample does not expire before the next one.
         """
         delay = exponential_backoff(self._short_connections - MAX_SHORT_CONNECTIONS)
         if not self.received_sample:
@@ -138,10 +138,10 @@ class ReconnectBackoff:
         *,
         failed: bool,
     ) -> timedelta:
-        """Return how long to wait after an advertisement; zero or less for now.
+        """Return the delay from an advertisement to the next poll; zero or less for now.
 
-        After an attempt that has `failed`, as long as that attempt took, 10 s at most:
-        the other batteries need the radio too.
+        If the last attempt has `failed`, as long as it took, 10 s at most, so that the
+        other batteries can use the radio.
         """
         if now - self._last_loss > SHORT_CONNECTION_RESET.total_seconds():
             self._short_connections = 0
@@ -155,7 +155,7 @@ class ReconnectBackoff:
         return delay - timedelta(seconds=now - self.attempt_ended)
 
     def reset(self) -> None:
-        """Forget all failures, as after a release."""
+        """Clear all counters, as after a release."""
         self._failures = self._slot_failures = self._short_connections = 0
         self._unresponsive_since = None
 

@@ -1,4 +1,4 @@
-"""Why a battery could not be reached or read, in the words of strings.json."""
+"""Why a battery could not be reached or read, by the keys of strings.json."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
 )
 
 
-# A battery that has not been received for this long does not advertise: an advertisement
-# comes each second or so, but an adapter receives none while it connects.
+# A battery without an advertisement for this long does not advertise. It sends about one
+# in a second, but an adapter receives none while it connects.
 ADVERTISING_WITHIN: Final = 30.0  # s
 
 
 class ReleasedError(VlrvError):
-    """The user has released the battery and not resumed."""
+    """Raised while the battery is released by the user."""
 
 
-# Kinds of unexpected errors that were logged, with what was done.
+# Unexpected errors that were logged: type and operation.
 _reported: set[tuple[type[Exception], str]] = set()
 
 
-def as_vlrv_error(err: Exception, doing: str) -> VlrvError:
+def as_vlrv_error(err: Exception, operation: str) -> VlrvError:
     """Return an error of a radio call as a VlrvError, an unexpected one as a lost connection.
 
     An unexpected error is a fault of the program: it is logged with its traceback, once
@@ -52,9 +52,9 @@ def as_vlrv_error(err: Exception, doing: str) -> VlrvError:
     """
     if isinstance(err, VlrvError):
         return err
-    if (key := (type(err), doing)) not in _reported:
+    if (key := (type(err), operation)) not in _reported:
         _reported.add(key)
-        _LOGGER.error("Unexpected error while %s", doing, exc_info=err)
+        _LOGGER.error("Unexpected error while %s", operation, exc_info=err)
     return ConnectionLostError(f"{type(err).__name__}: {err}")
 
 
@@ -62,8 +62,8 @@ def as_vlrv_error(err: Exception, doing: str) -> VlrvError:
 def error_reason(hass: HomeAssistant, address: str, err: VlrvError) -> str:
     """Return the key of the text that tells the user what happened.
 
-    The adapters' slots and what they have received lately decide, not the words of an
-    error: a stack says "no slot" or "not found" for many things.
+    Decided by the adapters' slots and advertisements, not by the text of an error: a
+    Bluetooth stack reports "no slot" or "not found" for many causes.
     """
     for kind, reason in _REASONS:
         if isinstance(err, kind):
@@ -79,15 +79,15 @@ def error_reason(hass: HomeAssistant, address: str, err: VlrvError) -> str:
     if info is None or not isinstance(err, NotReachableError):
         passive = bluetooth.async_address_present(hass, address, connectable=False)
         return "receive_only" if passive and info is None else "out_of_range"
-    # A battery that is connected to another device does not advertise, and some minutes
-    # go by until Home Assistant forgets it.
+    # A battery that is connected to another device does not advertise; Home Assistant
+    # keeps its last advertisement for some minutes.
     is_advertising = hass.loop.time() - info.time < ADVERTISING_WITHIN
     return "connect_failed" if is_advertising else "busy"
 
 
 @callback
 def error_detail(hass: HomeAssistant, address: str, err: VlrvError) -> dict[str, str]:
-    """Return what the text may name, for the screen: it may hold adapter addresses."""
+    """Return the placeholders of the text; for the screen only, as addresses may be in it."""
     return {
         "adapters": describe_adapters(hass, address),
         "detail": bluetooth.async_address_reachability_diagnostics(
@@ -99,9 +99,9 @@ def error_detail(hass: HomeAssistant, address: str, err: VlrvError) -> dict[str,
 
 @callback
 def describe_adapters(hass: HomeAssistant, address: str) -> str:
-    """Return who hears the battery, and how many of its connections each has in use."""
-    hearing = bluetooth.async_scanner_devices_by_address(hass, address, True)
-    return ", ".join(_describe(device.scanner) for device in hearing) or "–"
+    """Return the adapters in range, each with its used and available slots."""
+    in_range = bluetooth.async_scanner_devices_by_address(hass, address, True)
+    return ", ".join(_describe(device.scanner) for device in in_range) or "–"
 
 
 def _describe(scanner: bluetooth.BaseHaScanner) -> str:

@@ -1,9 +1,8 @@
 """The Bluetooth connection to one battery: acquired, shared, released, restored.
 
-A battery accepts one connection at a time, and a proxy has about three slots. So the
-battery is disconnected when the user releases it, and between polls where the mode or the
-slots require it; batteries connect one after the other; and one that cannot be reached is
-tried less and less often.
+A battery accepts one connection at a time, and a proxy has about three slots. Therefore a
+battery is disconnected while the user releases it, and between polls where the mode or the
+slots require it. Batteries connect one after the other, with growing delays after failures.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ from .timers import Timers
 
 # From a slot that became free to the attempt to take it.
 FREE_SLOT_DELAY: Final = timedelta(seconds=1)
-# How often it is looked whether a released battery is free at last.
+# Time between two checks whether a released battery is disconnected.
 DISCONNECTED_CHECK: Final = 2.0  # s
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ _DISCONNECTED: Final = "disconnected"
 
 
 class ConnectionDelegate(Protocol):
-    """What uses the connection: polls the battery and stores what must last."""
+    """Polls the battery over the connection, and stores the release state."""
 
     def request_poll(self, delay: timedelta = ...) -> None:
         """Poll after `delay` at the latest, by default as soon as possible."""
@@ -96,7 +95,7 @@ class ConnectionManager:
         options: BatteryOptions,
         delegate: ConnectionDelegate,
     ) -> None:
-        """Start with a connection that is wanted and not there yet."""
+        """Start disconnected; the first poll or advertisement connects."""
         self._hass = hass
         self._entry = entry
         self._client = client
@@ -118,7 +117,7 @@ class ConnectionManager:
 
     @property
     def mode(self) -> ConnectionMode:
-        """Return what the user has chosen."""
+        """Return the connection mode that the user has chosen."""
         return ConnectionMode.from_option(self._entry.options.get(CONF_CONNECTION))
 
     @property
@@ -192,7 +191,7 @@ class ConnectionManager:
         await self._session.async_connect()
 
     def check_wanted(self) -> None:
-        """Raise ReleasedError or NotReachableError if there must be no connection."""
+        """Raise ReleasedError or NotReachableError unless a connection is wanted."""
         if self.is_released:
             raise ReleasedError("released by the user")
         if self._closed:
@@ -226,14 +225,14 @@ class ConnectionManager:
 
     @callback
     def handle_sample(self) -> None:
-        """Handle a sample: the connection is of use."""
+        """Handle a sample: the connection works."""
         self._backoff.sample_received(self._hass.loop.time())
         self._reason = None
         self.report_status()
 
     @callback
     def handle_lost(self) -> None:
-        """Handle a lost connection; an unstable one is made less and less often."""
+        """Handle a lost connection; with growing delays while connections are unstable."""
         # The next advertisement is then reported as a change, and leads to a poll.
         bluetooth.async_clear_advertisement_history(self._hass, self._slots.address)
         retry_after: timedelta | None = None
@@ -264,7 +263,7 @@ class ConnectionManager:
             if is_lost:
                 self._backoff.connection_lost(now)
             delay = self._backoff.attempt_failed(no_slot=reason == "no_slot")
-            # A lost connection is most often back at once, with an advertisement.
+            # After a lost connection, the next advertisement most often reconnects.
             if self._backoff.is_repeated or not is_lost:
                 self._reason = reason
             self._delegate.connection_orphaned(self._slots.orphaned_on)
@@ -304,7 +303,7 @@ class ConnectionManager:
         if self.is_released:
             self._handle_release()
         else:
-            # Otherwise a start with a clock that is behind would release it again.
+            # Otherwise a restart with a clock that is behind would release it again.
             self._store_resumed()
 
     async def async_release(self, duration: timedelta | None = None) -> None:
@@ -314,7 +313,7 @@ class ConnectionManager:
 
     @callback
     def async_begin_release(self, duration: timedelta | None = None) -> None:
-        """Use the connection no more; `async_finish_release` has to follow."""
+        """Begin a release: no more use of the connection; `async_finish_release` follows."""
         self._delegate.connection_released()
         self._release.release(duration, dt_util.utcnow(), self._hass.loop.time())
         self._handle_release()
@@ -323,7 +322,7 @@ class ConnectionManager:
     async def async_finish_release(self) -> None:
         """Disconnect a battery that is released, and store that it is."""
         try:
-            # First: the user waits for it with the phone in hand.
+            # Before storing, because the user waits for it with the phone app.
             await self._client.disconnect()
         finally:
             # Also if the calling script is stopped meanwhile.
@@ -356,7 +355,7 @@ class ConnectionManager:
 
     @callback
     def _schedule_resume(self) -> None:
-        """Resume if the release is over by now, or look again in time."""
+        """Resume if the release has ended, else check again at its end."""
         remaining = self._release.remaining(dt_util.utcnow(), self._hass.loop.time())
         if not remaining:
             self.async_resume()

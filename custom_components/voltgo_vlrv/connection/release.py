@@ -15,8 +15,8 @@ MAX_CHECK_INTERVAL: Final = 60.0  # s
 class ReleaseState:
     """A release with its end, by the clock (UTC) and by loop time in s.
 
-    The clock of a computer without a battery for it is wrong until it is set, and loop
-    time stands still while a computer sleeps: whichever comes first ends the release.
+    The system clock may be wrong until it is set, and loop time stops while a computer
+    sleeps: the release ends when one of the two reaches its end.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class ReleaseState:
         self._ends_at = inf
 
     def release(self, duration: timedelta | None, now: datetime, time: float) -> None:
-        """Begin a release, or replace the present one; None for no end."""
+        """Begin a release for `duration`, None for no end, or replace the present one."""
         self.released = True
         self.until = None if duration is None else now + duration
         self._ends_at = inf if duration is None else time + duration.total_seconds()
@@ -39,10 +39,10 @@ class ReleaseState:
         self._ends_at = inf
 
     def restore(self, until: datetime | None, now: datetime, time: float) -> None:
-        """Restore a stored release; one that has ended meanwhile is over.
+        """Restore a stored release, unless it has ended meanwhile.
 
-        A clock that is behind must not hold the battery back for years: it lasts no
-        longer than MAX_RELEASE from now.
+        It ends after MAX_RELEASE at the latest, because a clock that is behind would
+        prolong it by years.
         """
         if until is None:
             self.release(None, now, time)

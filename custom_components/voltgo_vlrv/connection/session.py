@@ -1,4 +1,4 @@
-"""The users of a battery's connection: connect for the first, disconnect after the last."""
+"""Shares one connection: connects for its first user, disconnects after the last one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .state import ConnectionMode
 from .timers import Timers
 from .turns import Turn, async_turns
 
-# Without a free slot for this long, an adapter is full, and not just busy for a moment.
+# An adapter without a free slot for this long is full, and not only for a moment.
 ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
 _ADAPTER_FULL: Final = "adapter full"  # timer
 
 
 class SessionDelegate(Protocol):
-    """What decides whether there is to be a connection at all."""
+    """Decides whether a connection is wanted, and is told of it."""
 
     @property
     def mode(self) -> ConnectionMode:
@@ -35,17 +35,17 @@ class SessionDelegate(Protocol):
         """Return whether the user has released the battery."""
 
     def check_wanted(self) -> None:
-        """Raise VlrvError if there must be no connection."""
+        """Raise VlrvError unless a connection is wanted."""
 
     def handle_connected(self) -> None:
         """Handle a new connection."""
 
     def report_status(self) -> None:
-        """Tell the listeners if the status has changed."""
+        """Call the listeners if the status has changed."""
 
 
 class ConnectionSession:
-    """Shares one connection among its users, and its slot with other batteries."""
+    """Shares one connection among polls and operations, and its slot with other batteries."""
 
     def __init__(
         self,
@@ -81,9 +81,8 @@ class ConnectionSession:
         """Hold the connection while the block lasts; raises VlrvError without one.
 
         Waits up to `max_wait` s for an advertisement: after a lost connection there is
-        none for a moment.
-
-        The last user to leave disconnects, where the connection is shared.
+        none for a moment. At the end of the last block that holds a shared connection,
+        the battery is disconnected.
         """
         self._users += 1
         try:
@@ -159,7 +158,7 @@ class ConnectionSession:
         )
 
     async def _disconnect_if_unused(self) -> None:
-        # One after the other: once a battery has freed a slot, the others need not.
+        # One after the other: the others keep their slots once a battery has freed one.
         async with async_sharing_lock(self._hass):
             if not self._users:
                 await self._disconnect_if_shared()

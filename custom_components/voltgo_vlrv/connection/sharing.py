@@ -17,7 +17,7 @@ class SlotSharingPolicy:
     """Decides whether one battery frees its connection slot after use."""
 
     def __init__(self, mode: ConnectionMode) -> None:
-        """Start as `mode` says while nothing is known of the slots."""
+        """Start with what `mode` says, as the slots are not known yet."""
         self.is_sharing = mode is ConnectionMode.EACH_POLL
         """Whether the battery is disconnected between polls as planned."""
         self._shared_at = -inf

@@ -14,7 +14,7 @@ from homeassistant.util.hass_dict import HassKey
 from ..const import DOMAIN, POLL_INTERVAL
 from ..vlrv.errors import NoSlotError
 
-# Most often another battery of ours is about to free its slot.
+# Most often another battery of this integration is about to free its slot.
 SLOT_WAIT_TIMEOUT: Final = 5.0  # s
 # Advertisements come each second or so; proxies collect them for 0.2 s.
 ADAPTER_WAIT: Final = 2.0  # s
@@ -27,7 +27,7 @@ _SHARING_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_sharing_lock")
 
 @callback
 def async_sharing_lock(hass: HomeAssistant) -> asyncio.Lock:
-    """Return the lock that has batteries free their slots one after the other."""
+    """Return the lock with which batteries free their slots one after the other."""
     return hass.data.setdefault(_SHARING_LOCK, asyncio.Lock())
 
 
@@ -35,15 +35,15 @@ def async_sharing_lock(hass: HomeAssistant) -> asyncio.Lock:
 def async_clear_stale_advertisements(
     hass: HomeAssistant, address: str, attempt_started: float
 ) -> None:
-    """Have the next advertisement of a battery that was silent reported again.
+    """Clear the advertisement history of a battery that was not advertising.
 
-    Home Assistant reports only changed ones, for minutes, so that a battery would go
-    unnoticed when the phone app disconnects. One that advertises, and yet accepts no
-    connection, is no change. `attempt_started` is the loop time of the last attempt.
+    Its next advertisement is then reported, also if it is unchanged, as when the phone app
+    disconnects. Not for a battery that advertised around the last attempt and accepted no
+    connection. `attempt_started` is the loop time of that attempt in s.
     """
     info = bluetooth.async_last_service_info(hass, address, True)
-    silent_since = attempt_started - POLL_INTERVAL.total_seconds()
-    if info is not None and info.time < silent_since:
+    not_received_since = attempt_started - POLL_INTERVAL.total_seconds()
+    if info is not None and info.time < not_received_since:
         bluetooth.async_clear_advertisement_history(hass, address)
 
 
@@ -54,10 +54,10 @@ def adapter_name(adapter: bluetooth.BaseHaScanner) -> str:
 
 
 class SlotMonitor:
-    """Reads the connection slots that matter for one battery."""
+    """Reads the connection slots of the adapters that one battery may use."""
 
     def __init__(self, hass: HomeAssistant, address: str) -> None:
-        """Watch the adapters that receive advertisements of `address`."""
+        """Initialize for the battery with `address`."""
         self._hass = hass
         self.address = address
         self._changed = asyncio.Event()
@@ -115,7 +115,7 @@ class SlotMonitor:
         return None
 
     def look_for_orphan(self, now: float) -> None:
-        """Look after a failed attempt which adapter keeps a connection that we lost."""
+        """After a failed attempt, find the adapter that keeps a lost connection."""
         adapter = self.connected_adapter()
         if adapter is None:
             self._held_since = None
@@ -128,7 +128,7 @@ class SlotMonitor:
 
     @callback
     def forget_orphan(self) -> None:
-        """Handle a connection, or a release: what is held from now on is ours."""
+        """Handle a connection or a release: an adapter's connection is in use from now on."""
         self._held_since = self.orphaned_on = None
 
     def adapter_is_full(self) -> bool:
@@ -139,18 +139,18 @@ class SlotMonitor:
 
     @callback
     def handle_change(self) -> None:
-        """Have those who wait look again."""
+        """Wake all that wait for an advertisement or a slot."""
         self._changed.set()
 
     def _is_advertising(self) -> bool:
-        """Return whether Home Assistant has an advertisement to connect by."""
+        """Return whether Home Assistant has an advertisement that allows to connect."""
         device = bluetooth.async_ble_device_from_address(self._hass, self.address, True)
         return device is not None
 
     async def wait_in_range(
         self, max_wait: float, is_wanted: Callable[[], bool]
     ) -> None:
-        """Wait until there is an advertisement, for `max_wait` s at most."""
+        """Wait for an advertisement, `max_wait` s at most, while `is_wanted`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max_wait):
                 while not self._is_advertising() and is_wanted():
@@ -158,11 +158,11 @@ class SlotMonitor:
                     await self._changed.wait()
 
     async def wait_for_adapters(self) -> None:
-        """Wait until all adapters that may be in range had the time to receive it.
+        """Wait until the adapters that may be in range have received the battery.
 
-        The first advertisement after a long connection comes from whichever adapter is
-        quicker, which may be the one with the worst signal. The first time that may be
-        any adapter, then those that have received the battery before.
+        2 s at most. After a long connection, the first adapter to receive it may be the
+        one with the worst signal. Before the first connection all adapters may be in
+        range, later those that have received the battery before.
         """
         available = {
             scanner.source
@@ -170,22 +170,22 @@ class SlotMonitor:
             if scanner.connectable
         }
         expected = available if self._received_by is None else self._received_by
-        give_up_at = self._hass.loop.time() + ADAPTER_WAIT
+        deadline = self._hass.loop.time() + ADAPTER_WAIT
         while True:
             in_range = {adapter.source for adapter in self.adapters_in_range()}
             if (
                 not in_range
                 or expected & available <= in_range
-                or self._hass.loop.time() >= give_up_at
+                or self._hass.loop.time() >= deadline
             ):
                 break
             await asyncio.sleep(ADAPTER_WAIT_STEP)
         self._received_by = (self._received_by or set()) | in_range
 
     async def wait_for_slot(self, is_wanted: Callable[[], bool]) -> None:
-        """Wait until an adapter in range has a free slot, or none is wanted any more.
+        """Wait for a free slot of an adapter in range while `is_wanted`.
 
-        A failed attempt would take much longer, and delay the other batteries. Raises
+        A failed attempt would take longer and delay the other batteries. Raises
         NoSlotError after SLOT_WAIT_TIMEOUT.
         """
         with suppress(TimeoutError):

@@ -56,18 +56,18 @@ _FAILURE_STATES: Final = {
 }
 
 ADAPTER_REASONS: Final = frozenset({"no_slot", "no_bluetooth"})
-"""Reasons that lie with the adapter: any connection proves that they are over."""
+"""Reasons on the side of the adapters: any connection ends them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
-    """What listeners are told."""
+    """State of the connection, reason of a failure, and end of a release."""
 
     state: ConnectionState = ConnectionState.CONNECTING
     reason: str | None = None
-    """Why it is not connected or not answered: a key of `errors`, None if it is well."""
+    """Why the battery is not connected or not read: a key of `errors`; None without failure."""
     released_until: datetime | None = None
-    """When a release ends by itself."""
+    """When a release ends by itself, UTC."""
 
 
 def failure_state(reason: str) -> ConnectionState:

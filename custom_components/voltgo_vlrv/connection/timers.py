@@ -1,4 +1,4 @@
-"""Named timers that end together."""
+"""Named timers that are cancelled together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from homeassistant.helpers.event import async_call_later
 
 
 class Timers:
-    """Timers of one battery; none of them outlives Home Assistant's shutdown."""
+    """The timers of one battery; Home Assistant cancels them at its shutdown."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         """Start without any."""
@@ -22,7 +22,7 @@ class Timers:
 
     @callback
     def start(self, name: str, delay: float, action: CALLBACK_TYPE) -> None:
-        """Call `action` in `delay` s, instead of what the timer was set for."""
+        """Call `action` in `delay` s; replaces a timer of the same name."""
         if (cancel := self._running.pop(name, None)) is not None:
             cancel()
 

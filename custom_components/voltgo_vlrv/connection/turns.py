@@ -13,11 +13,11 @@ from homeassistant.util.hass_dict import HassKey
 from ..const import DOMAIN
 from ..vlrv.errors import NotReachableError
 
-# An attempt gives way to a working battery that waits after this long: a connection takes
-# 1-4 s over a proxy (A), an attempt without result up to 40 s.
+# An attempt that takes longer ends if a working battery waits: connecting takes 1-4 s over
+# a proxy (A), an attempt that fails up to 40 s.
 MAX_ATTEMPT: Final = 10.0  # s
 MAX_ATTEMPT_AFTER_FAILURE: Final = 5.0  # s
-# A battery that has failed before goes last, but waits no longer than this.
+# A battery whose last attempt failed has its turn last, but waits no longer than this.
 MAX_WAIT_AFTER_FAILURE: Final = 60.0  # s
 
 _TURNS: HassKey[dict[str, AdapterTurns]] = HassKey(f"{DOMAIN}_turns")
@@ -33,12 +33,13 @@ def async_turns(hass: HomeAssistant, adapter: str) -> AdapterTurns:
 
 
 class Turn:
-    """One attempt to connect, waiting or under way."""
+    """One attempt to connect, waiting or running."""
 
     def __init__(self, *, has_failed: bool, now: float, is_new: bool = False) -> None:
-        """Wait from `now` on; `has_failed` says that the last attempt did.
+        """Start waiting at `now` (loop time, s).
 
-        `is_new`: the battery is not added yet.
+        `has_failed` says that the battery's last attempt failed, `is_new` that it is not
+        added yet.
         """
         self.has_failed = has_failed
         self.goes_last = has_failed or is_new
@@ -48,14 +49,14 @@ class Turn:
         self._limit: asyncio.Timeout | None = None
 
     def rank(self, now: float) -> int:
-        """Return the place among those that wait: 0 comes first."""
+        """Return the rank among the waiting turns, 0 first."""
         if not self.goes_last:
             return 1
         return 0 if now - self.waiting_since >= MAX_WAIT_AFTER_FAILURE else 2
 
     @property
     def gives_way_at(self) -> float:
-        """Return when the attempt has to end if a working battery waits, in loop time."""
+        """Return the loop time (s) at which the attempt ends if a working battery waits."""
         return self.started + (
             MAX_ATTEMPT_AFTER_FAILURE if self.has_failed else MAX_ATTEMPT
         )
@@ -70,7 +71,7 @@ class Turn:
 
     @asynccontextmanager
     async def attempt(self) -> AsyncGenerator[None]:
-        """Connect in the block; raises NotReachableError if it has to give way."""
+        """Connect in the block; raises NotReachableError if another battery needs the turn."""
         try:
             async with asyncio.timeout(None) as limit:
                 with self._limited(limit):
@@ -79,13 +80,13 @@ class Turn:
             raise NotReachableError("gave way to another battery") from err
 
     def give_way(self, now: float) -> None:
-        """End the attempt, if it is under way."""
+        """End the attempt, if it is running."""
         if self._limit is not None:
             self._limit.reschedule(now)
 
 
 class AdapterTurns:
-    """Attempts over one adapter: more at a time get in each other's way on the radio."""
+    """The turns over one adapter, one at a time: attempts disturb each other on the radio."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start with no attempt."""
@@ -113,13 +114,13 @@ class AdapterTurns:
             self._update()
 
     def _update(self) -> None:
-        """Grant the next turn, or watch that the current one gives way in time."""
+        """Grant the next turn, and limit the current one if a working battery waits."""
         now = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._current is None and self._waiting:
-            # Among equals the first that came.
+            # Among equal ranks the one that has waited longest.
             turn = min(self._waiting, key=lambda each: each.rank(now))
             self._waiting.remove(turn)
             self._current = turn

@@ -1,4 +1,4 @@
-"""Everything that follows from the samples of one battery, in one file."""
+"""What is calculated from the samples of one battery and stored in one file."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ class BatteryHistory:
     async def async_close(self) -> None:
         """Save for the last time."""
         self.energy.close()
-        # Forced: limits and elapsed times are exact only now.
+        # With force: totals and elapsed times change although nothing is marked.
         await self.store.async_close(force=True)

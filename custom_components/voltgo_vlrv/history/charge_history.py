@@ -61,7 +61,7 @@ class StoredHistory(NamedTuple):
     """What a `ChargeHistory` stores over a restart."""
 
     last_full: datetime | None = None
-    used: float = 0.0
+    elapsed_fraction: float = 0.0
     """Fraction of the storage interval used up since then; 1 when recharging is due."""
     elapsed: float = 0.0
     """s since then, as far as counted."""
@@ -80,7 +80,9 @@ class StoredHistory(NamedTuple):
         )
         return (
             0 <= self.elapsed <= _CENTURY
-            and least * (1 - _ROUNDING) <= self.used <= most * (1 + _ROUNDING)
+            and least * (1 - _ROUNDING)
+            <= self.elapsed_fraction
+            <= most * (1 + _ROUNDING)
             and self.months in _MONTHS
             and self.full in (True, False, None)
         )
@@ -193,7 +195,9 @@ class ChargeHistory:
         """Return the used fraction, and the seconds it took."""
         stored = self._stored
         unseen = max(time - self._time, 0.0)
-        used = stored.used + self._used + _fraction_used(unseen, self._months)
+        used = (
+            stored.elapsed_fraction + self._used + _fraction_used(unseen, self._months)
+        )
         elapsed = stored.elapsed + self._elapsed + unseen
         # A time stored before the clock was set cannot be compared with now.
         if stored.until is not None and stored.until >= EARLIEST:

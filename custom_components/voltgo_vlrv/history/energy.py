@@ -7,15 +7,12 @@ a guess would stay in the statistics.
 
 from __future__ import annotations
 
-import logging
 from math import floor, isfinite
 from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
 
 from .store import EntryStore
-
-_LOGGER = logging.getLogger(__name__)
 
 WATT_SECONDS_PER_KWH: Final = 3_600_000.0
 
@@ -28,13 +25,11 @@ STEPS_PER_KWH: Final = 100
 # Binary fractions must not cost one step.
 _STEP_TOLERANCE: Final = 1e-6
 
-LARGEST_TOTAL: Final = 1_000_000.0
+MAX_TOTAL: Final = 1_000_000.0
 """kWh; two centuries of the largest battery at its full current."""
 
 SAVE_DELAY: Final = 300.0
 """s from a change to its saving. A power cut loses at most what flowed in this time."""
-
-_VERSION: Final = 1
 
 
 class Flow(NamedTuple):
@@ -104,7 +99,7 @@ class EnergyCounter:
         self._section = store.section("energy", self._as_stored, SAVE_DELAY)
         self._totals = dict.fromkeys(DIRECTIONS, 0.0)
         self._last: tuple[float, float] | None = None
-        # What may have been shown before a power cut.
+        # Totals never fall below it: as much may have been shown before a power cut.
         self._floor = dict.fromkeys(DIRECTIONS, 0.0)
         self._limits = {direction: TotalLimit() for direction in DIRECTIONS}
 
@@ -150,7 +145,7 @@ class EnergyCounter:
 
     @callback
     def close(self) -> None:
-        """Let the next save store exactly what is shown."""
+        """Store the totals without upper limits from now on: nothing is counted later."""
         self._limits = {}
 
     @callback
@@ -185,4 +180,4 @@ def totals_from_stored(stored: Any) -> tuple[dict[str, float], dict[str, float]]
 
 def is_total(value: float) -> bool:
     """Return whether a number of kWh can be a total."""
-    return isfinite(value) and 0 <= value <= LARGEST_TOTAL
+    return isfinite(value) and 0 <= value <= MAX_TOTAL

@@ -6,7 +6,6 @@ Both are known while the battery is out of range, because time passes anyway.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-import logging
 from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
@@ -17,8 +16,6 @@ from ..vlrv.registers import BatteryStatus
 from .charge_history import ChargeHistory, StoredHistory
 from .store import EntryStore, as_time
 
-_LOGGER = logging.getLogger(__name__)
-
 SAVE_DELAY: Final = 15 * 60.0
 """s from a change of "full" to its saving."""
 
@@ -26,7 +23,6 @@ FULL_STEP: Final = timedelta(hours=1)
 """Smallest change that is shown: a charger that keeps a battery full writes no rows."""
 DUE_STEP: Final = timedelta(days=1)
 
-_VERSION: Final = 1
 _CHARGING: Final = (OperatingState.CHARGING, OperatingState.CHARGE_LIMIT)
 
 
@@ -112,7 +108,7 @@ class ChargeMaintenance:
             "last_full": None
             if stored.last_full is None
             else stored.last_full.isoformat(),
-            "used": stored.used,
+            "elapsed_fraction": stored.elapsed_fraction,
             "elapsed": stored.elapsed,
             "until": None if stored.until is None else stored.until.isoformat(),
             "months": stored.months,
@@ -124,7 +120,7 @@ def _from_stored(stored: Any) -> StoredHistory:
     """Return what `_as_stored` stored; raises one of INVALID_DATA_ERRORS."""
     history = StoredHistory(
         as_time(stored["last_full"]),
-        float(stored["used"]),
+        float(stored["elapsed_fraction"]),
         float(stored["elapsed"]),
         as_time(stored["until"]),
         int(stored["months"]),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-import logging
 from struct import Struct
 import time
 from typing import Any, Final, NamedTuple
@@ -20,8 +19,6 @@ from homeassistant.core import HomeAssistant, callback
 from ..vlrv.registers import CURRENT_SCALE, STATUS_COUNTS, BatteryStatus, decode_status
 from ..vlrv.trace import isoformat
 from .store import EntryStore
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class ObservedRegister(NamedTuple):
@@ -64,7 +61,6 @@ SAVE_DELAY: Final = 900.0
 """s from a new value to its saving. Repeated values are saved with the next new one and
 at the stop, so that a quiet battery writes nothing to an SD card."""
 
-_VERSION: Final = 1
 _DATA_AT: Final = 3
 
 

@@ -25,9 +25,9 @@ EXCEPTION: Final = 0x80
 # Modbus allows 125 registers a reply; the longest frame of all is then 255 bytes.
 MAX_REGISTERS: Final = 125
 BUFFER_LIMIT: Final = 512
-_LONGEST_FRAME: Final = 5 + 0xFF
+_MAX_FRAME_SIZE: Final = 5 + 0xFF
 # What waits for its rest is shorter than the longest frame, so this keeps the limit.
-_SLICE: Final = BUFFER_LIMIT - _LONGEST_FRAME
+_SLICE: Final = BUFFER_LIMIT - _MAX_FRAME_SIZE
 
 FIRMWARE_REPLY_LENGTH: Final = {1: 7, 2: 7, 3: 9, 4: 7, 5: 7}
 """Sub-command -> bytes of the whole reply; 03 repeats the package number (C)."""
