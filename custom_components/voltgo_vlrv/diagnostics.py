@@ -16,13 +16,15 @@ from homeassistant.core import HomeAssistant, callback
 
 from .bank.diagnostics import bank_report
 from .battery.settings import NAME
-from .const import CONF_CURRENT_SCALE, CONF_INFO, CONF_PENDING
+from .const import CONF_INFO, CONF_PENDING
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_batteries, async_name, is_bank, members_of
+from .entry_values import as_mapping
 from .history.diagnostic_log import async_diagnostic_log
 from .history.energy import DIRECTIONS
+from .options import BatteryOptions
 from .redaction import Redactor
-from .vlrv.registers import CURRENT_SCALE, BatteryStatus
+from .vlrv.registers import BatteryStatus
 
 SECRET_KEYS: Final = frozenset(
     {CONF_ADDRESS, "password", "serial", "serial_number", "unique_id"}
@@ -48,9 +50,7 @@ async def async_get_config_entry_diagnostics(
         "bluetooth": _bluetooth(hass, entry.data[CONF_ADDRESS]),
         "battery": None if battery is None else _battery(battery),
         "trace": trace.as_dict(),
-        "observations": observations.as_dict(
-            int(entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
-        ),
+        "observations": observations.as_dict(BatteryOptions(entry).current_scale),
     }
     addresses = [entry.data[CONF_ADDRESS], entry.unique_id or ""]
     return _redacted(hass, report, [entry], addresses)
@@ -70,7 +70,9 @@ def _redacted(
         serial_numbers=[
             serial
             for entry in entries
-            if isinstance(serial := entry.data.get(CONF_INFO, {}).get("serial"), str)
+            if isinstance(
+                serial := as_mapping(entry.data.get(CONF_INFO)).get("serial"), str
+            )
         ],
         names=[
             name
@@ -87,8 +89,8 @@ def _names(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Iterator[object]:
     """Yield the names of a battery or a bank, present, former and pending ones."""
     yield entry.title
     yield async_name(hass, entry)
-    yield entry.data.get(CONF_INFO, {}).get("name")
-    yield entry.data.get(CONF_PENDING, {}).get(NAME)
+    yield as_mapping(entry.data.get(CONF_INFO)).get("name")
+    yield as_mapping(entry.data.get(CONF_PENDING)).get(NAME)
     if not is_bank(entry) and bluetooth.DOMAIN in hass.config.components:
         address = entry.data[CONF_ADDRESS]
         if info := bluetooth.async_last_service_info(hass, address, False):

@@ -13,6 +13,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 
 from .const import CONF_KIND, CONF_MEMBERS, DOMAIN, KIND_BANK
+from .entry_values import texts
 
 MIN_MEMBERS: Final = 2
 MAX_MEMBERS: Final = 16
@@ -26,7 +27,7 @@ def is_bank(entry: ConfigEntry[Any]) -> TypeGuard[ConfigEntry[Any]]:
 
 def members_of(bank: ConfigEntry[Any]) -> tuple[str, ...]:
     """Return the addresses of a bank's members."""
-    return tuple(bank.data[CONF_MEMBERS])
+    return texts(bank.data.get(CONF_MEMBERS))
 
 
 @callback

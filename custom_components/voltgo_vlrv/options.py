@@ -17,9 +17,14 @@ from .const import (
     ENERGY_GAP_INTERVALS,
     MAX_AGE,
     MAX_AGE_INTERVALS,
+    MAX_AGE_OPTION,
+    MAX_INTERVAL,
+    MIN_AGE_OPTION,
+    MIN_INTERVAL,
     POLL_INTERVAL,
 )
-from .vlrv.registers import CURRENT_SCALE
+from .entry_values import number_within
+from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
 
 
 class BatteryOptions:
@@ -32,13 +37,13 @@ class BatteryOptions:
     @property
     def interval(self) -> timedelta:
         """Return the time between two polls."""
-        seconds = self._entry.options.get(CONF_INTERVAL)
+        seconds = self._seconds(CONF_INTERVAL, MIN_INTERVAL, MAX_INTERVAL)
         return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
 
     @property
     def max_age(self) -> timedelta:
         """Return the age at which a sample expires."""
-        seconds = self._entry.options.get(CONF_MAX_AGE)
+        seconds = self._seconds(CONF_MAX_AGE, MIN_AGE_OPTION, MAX_AGE_OPTION)
         return self.live_age if seconds is None else timedelta(seconds=seconds)
 
     @property
@@ -49,12 +54,25 @@ class BatteryOptions:
     @property
     def low_battery(self) -> int:
         """Return the state of charge in % at which the battery counts as low."""
-        return int(self._entry.options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY))
+        return low_battery(self._entry)
 
     @property
     def current_scale(self) -> int:
         """Return the counts of the current register for 1 A, 10 or 100."""
-        return int(self._entry.options.get(CONF_CURRENT_SCALE, CURRENT_SCALE))
+        chosen = self._entry.options.get(CONF_CURRENT_SCALE)
+        known = {str(scale): scale for scale in CURRENT_SCALES}
+        return known.get(str(chosen), CURRENT_SCALE)
+
+    def _seconds(self, key: str, low: timedelta, high: timedelta) -> float | None:
+        return number_within(
+            self._entry.options.get(key), low.total_seconds(), high.total_seconds()
+        )
+
+
+def low_battery(entry: ConfigEntry[Any]) -> int:
+    """Return the state of charge in % at which a battery or a bank counts as low."""
+    percent = number_within(entry.options.get(CONF_LOW_BATTERY), 1, 99)
+    return DEFAULT_LOW_BATTERY if percent is None else int(percent)
 
 
 def energy_gap(interval: timedelta) -> timedelta:

@@ -27,7 +27,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.util.hass_dict import HassKey
 
-from .battery.firmware_files import FirmwareStore, firmware_record
+from .battery.firmware_files import FirmwareStore, firmware_record, stored_files
 from .connection import ConnectionMode
 from .const import (
     CONF_CONNECTION,
@@ -83,7 +83,7 @@ class VlrvOptionsFlow(OptionsFlow):
     ) -> ConfigFlowResult:
         """Show the menu; removing is possible while a file is stored."""
         steps = ["general", "firmware_upload"]
-        if self.config_entry.options.get(CONF_FIRMWARE):
+        if stored_files(self.config_entry.options):
             steps.append("firmware_remove")
         return self.async_show_menu(step_id="init", menu_options=steps)
 
@@ -284,7 +284,7 @@ class VlrvOptionsFlow(OptionsFlow):
         data = {
             **options,
             CONF_FIRMWARE: {
-                **options.get(CONF_FIRMWARE, {}),
+                **stored_files(options),
                 image.component.key: firmware_record(image),
             },
         }
@@ -296,7 +296,7 @@ class VlrvOptionsFlow(OptionsFlow):
     ) -> ConfigFlowResult:
         """Delete an uploaded file."""
         options = self.config_entry.options
-        stored = options.get(CONF_FIRMWARE, {})
+        stored = stored_files(options)
         if user_input is not None:
             component = user_input[CONF_COMPONENT]
             store = FirmwareStore(self.hass, self.config_entry.entry_id)

@@ -17,9 +17,9 @@ _PLATFORMS = """.sensor .binary_sensor .switch .select .text .button .event .upd
     .bank.sensor .bank.binary_sensor"""
 _PURE = """.connection.backoff .connection.sharing .connection.release
     .battery.pending_changes .battery.freshness .battery.stuck_data
-    .battery.poll_schedule .history.charge .history.runtime .history.charge_history
+    .battery.poll_schedule .entry_values .history.charge .history.runtime .history.charge_history
     .bank.aggregate .bank.current_share .bank.module_ids .bank.notices"""
-_BASE = "const entries issues localization options"
+_BASE = "const entries entry_values issues localization options"
 _ABOVE_BATTERY = f".coordinator .data .bank .entity .sensor_base {_PLATFORMS}"
 _ABOVE_HISTORY = f".battery {_ABOVE_BATTERY}"
 # Part, what it must not import, what of that it may import.

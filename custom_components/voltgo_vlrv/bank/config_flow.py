@@ -171,7 +171,7 @@ def _problem(choice: Sequence[VlrvConfigEntry], members: Collection[str]) -> str
     if len(chosen) > MAX_MEMBERS:
         return "too_many_members"
     cells = {
-        BatteryInfo.from_data(entry.data[CONF_INFO]).cell_count for entry in chosen
+        BatteryInfo.from_data(entry.data.get(CONF_INFO)).cell_count for entry in chosen
     }
     return "different_voltage" if len(cells) > 1 else None
 

@@ -23,10 +23,11 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from ..battery.hysteresis import ChargingState
-from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY, DOMAIN
+from ..const import CONF_INVERTER, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
+from ..options import low_battery
 from .aggregate import BankReading, MemberReading, read_bank
 from .current_share import CurrentTrend
 from .devices import async_update_devices, bank_device_info
@@ -77,7 +78,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
     @property
     def low_battery(self) -> int:
         """Return the state of charge in % at which the bank counts as low."""
-        return int(self.config_entry.options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY))
+        return low_battery(self.config_entry)
 
     @property
     def has_inverter(self) -> bool:

@@ -33,7 +33,7 @@ def discovery_id(model: str) -> str:
 
 def model_of(entry: VlrvConfigEntry) -> str:
     """Return the model of a battery, whether it is loaded or not."""
-    return BatteryInfo.from_data(entry.data[CONF_INFO]).model
+    return BatteryInfo.from_data(entry.data.get(CONF_INFO)).model
 
 
 @callback

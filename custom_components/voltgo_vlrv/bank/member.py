@@ -108,7 +108,7 @@ class BankMember:
             return self.battery.info
         if self.entry is None:
             return None
-        return BatteryInfo.from_data(self.entry.data[CONF_INFO])
+        return BatteryInfo.from_data(self.entry.data.get(CONF_INFO))
 
     @property
     def _pending_module_id(self) -> int | None:

@@ -18,8 +18,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from ..const import CONF_FIRMWARE, DOMAIN
+from ..entry_values import as_mapping
 from ..vlrv.firmware import MAX_SIZE, FirmwareImage, ImageError, check_image
 
+_RECORD_KEYS: Final = ("name", "version", "sha256")
 _INSTALLED: Final = "installed"  # SHA-256; the record of a new upload has none
 
 
@@ -27,8 +29,17 @@ def stored_firmware(
     options: Mapping[str, Any], component: str
 ) -> Mapping[str, str] | None:
     """Return the record of the stored file for a board, None if there is none."""
-    record: Mapping[str, str] | None = options.get(CONF_FIRMWARE, {}).get(component)
-    return record
+    return stored_files(options).get(component)
+
+
+def stored_files(options: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    """Return the valid records of stored files, by board."""
+    return {
+        component: record
+        for component, record in as_mapping(options.get(CONF_FIRMWARE)).items()
+        if isinstance(record, Mapping)
+        and all(isinstance(record.get(key), str) for key in _RECORD_KEYS)
+    }
 
 
 def firmware_record(image: FirmwareImage) -> dict[str, str]:
@@ -43,10 +54,12 @@ def with_installed_hash(
     component = image.component.key
     if (record := stored_firmware(options, component)) is None:
         return dict(options)
-    firmware = options[CONF_FIRMWARE]
     return {
         **options,
-        CONF_FIRMWARE: {**firmware, component: {**record, _INSTALLED: image.sha256}},
+        CONF_FIRMWARE: {
+            **stored_files(options),
+            component: {**record, _INSTALLED: image.sha256},
+        },
     }
 
 

@@ -18,9 +18,9 @@ _DATES: Final = ("%Y%m%d", "%y%m%d", "%Y-%m-%d", "%Y.%m.%d", "%Y/%m/%d")
 def is_same_battery(info: BatteryInfo, status: BatteryStatus) -> bool:
     """Return whether cell count and full capacity are those of the known battery.
 
-    A full capacity that is not known, or not reported, agrees with any.
+    One that is not known, or not reported, agrees with any.
     """
-    if status.cell_count != info.cell_count:
+    if info.cell_count and status.cell_count != info.cell_count:
         return False
     known, found = info.full_capacity, status.full_capacity
     return (

@@ -6,14 +6,15 @@ Assistant starts with the battery out of range.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
+from ..entry_values import as_mapping, is_number, number_within
 from ..vlrv.const import ADVERTISED_NAMES
 from ..vlrv.faults import Protections
 from ..vlrv.identity import Identity, Model, find_model
-from ..vlrv.registers import BatteryStatus
+from ..vlrv.registers import MAX_CELLS, BatteryStatus
 from ..vlrv.thresholds import CHARGE_UNDERTEMPERATURE
 
 DEFAULT_MANUFACTURER = "Voltgo"
@@ -24,6 +25,47 @@ TOO_COLD_TO_CHARGE: Final = 0.0
 # registers is known from other boards only (B).
 MIN_CHARGE_THRESHOLD: Final = -20.0
 MAX_CHARGE_THRESHOLD: Final = 15.0
+MAX_CAPACITY: Final = 6553.5
+"""Ah, the most that its register can hold."""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, tuple) and all(map(_is_text, value))
+
+
+# Which stored value of each field is valid.
+_IS_VALID: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "name": _is_text,
+    "cell_count": lambda value: _is_count(value) and value <= MAX_CELLS,
+    "full_capacity": lambda value: number_within(value, 0, MAX_CAPACITY) is not None,
+    "probes": lambda value: isinstance(value, tuple) and all(map(_is_count, value)),
+    "ambient": _is_bool,
+    "heater": _is_bool,
+    "status_count": _is_count,
+    "board": _is_text,
+    "firmware": _is_text,
+    "serial": _is_text,
+    "module_id": _is_bool,
+    "can_protocols": _are_texts,
+    "rs485_protocols": _are_texts,
+    "thresholds": lambda value: (
+        isinstance(value, Mapping)
+        and all(map(_is_text, value))
+        and all(map(is_number, value.values()))
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +117,16 @@ class BatteryInfo:
         return info if identity is None else info.with_identity(identity)
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `as_data` stored; raises TypeError without name, cells or capacity."""
-        names = {item.name for item in fields(cls)}
-        known: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in data.items()
-            if key in names
-        }
+    def from_data(cls, data: Any) -> Self:
+        """Return what `as_data` stored, as far as it is valid.
+
+        Without a valid number of cells it is 0, which any battery agrees with.
+        """
+        known: dict[str, Any] = {"name": "", "cell_count": 0, "full_capacity": None}
+        for key, stored in as_mapping(data).items():
+            value = tuple(stored) if isinstance(stored, list) else stored
+            if key in _IS_VALID and _IS_VALID[key](value):
+                known[key] = value
         return cls(**known)
 
     def as_data(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class InfoStore:
         self._hass = hass
         self._entry = entry
         self._on_change = on_change
-        self.info = BatteryInfo.from_data(entry.data[CONF_INFO])
+        self.info = BatteryInfo.from_data(entry.data.get(CONF_INFO))
         # What another battery under the same address has reported.
         self._other_status: BatteryStatus | None = None
         self._other_identity: Identity | None = None

@@ -7,16 +7,17 @@ the battery reports the new value, the change is pending, and a repair issue say
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 import logging
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from ..connection import ReleasedError
 from ..const import ADVERTISEMENT_WAIT, CONF_PENDING, DOMAIN
+from ..entry_values import as_mapping
 from ..issues import async_update_power_cycle_issue
 from ..localization import translations
 from ..vlrv.errors import (
@@ -63,6 +64,17 @@ HEATER_CONFIRM: Final = 10.0
 HEATER_STEP: Final = 1.0
 
 
+def _valid_changes(data: Mapping[str, Any]) -> dict[str, int | str]:
+    """Return the pending changes in an entry's data that this version knows."""
+    kinds = {MODULE_ID: int, CAN: str, RS485: str, NAME: str}
+    stored = as_mapping(data.get(CONF_PENDING))
+    return {
+        setting: stored[setting]
+        for setting, kind in kinds.items()
+        if isinstance(stored.get(setting), kind)
+    }
+
+
 class LiveValues(Protocol):
     """Polls the battery and calls its entities."""
 
@@ -104,7 +116,7 @@ class SettingsCoordinator:
         self.module_id: int | None = None
         self.protocols: dict[str, ProtocolList] = {}
         self._read_on: dict[str, int] = {}
-        self._pending = PendingChanges(access.entry.data.get(CONF_PENDING, {}))
+        self._pending = PendingChanges(_valid_changes(access.entry.data))
         # Whether the battery may have received the change in progress.
         self._is_sent = False
         self._update_issue()
