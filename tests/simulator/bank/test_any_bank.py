@@ -240,7 +240,7 @@ def test_equalising_does_not_swing_where_curve_is_steep(
         ]
         # Protections are not what is tested.
         for rule in ("cell_uv", "pack_uv"):
-            for level in ("protection", "release"):
+            for level in ("protection", "recovery"):
                 battery.thresholds[f"{rule}_{level}"] = 0.0
         for rule in ("cell_ov", "pack_ov", "charge_oc1", "discharge_oc1"):
             for level in ("_protection", "_recovery", ""):
