@@ -68,7 +68,7 @@ class BatteryManagementSystem(Cells):
         self._protections: set[str] = set()
         self._warnings: set[str] = set()
         self._overcurrent: dict[str, float] = {}
-        self._release: dict[str, float] = {}
+        self._recovery: dict[str, float] = {}
 
     # --- electricity ------------------------------------------------------------------
 
@@ -241,12 +241,12 @@ class BatteryManagementSystem(Cells):
             self.thresholds[f"{level}_delay"] - self._overcurrent.get(level, 0.0)
             for _, level in self._over(current)
         ]
-        return trips + list(self._release.values())
+        return trips + list(self._recovery.values())
 
     def _watch_current(self, current: float, step: float) -> None:
-        self._release = {name: left - step for name, left in self._release.items()}
-        for name in [name for name, left in self._release.items() if left <= EPSILON]:
-            del self._release[name]
+        self._recovery = {name: left - step for name, left in self._recovery.items()}
+        for name in [name for name, left in self._recovery.items() if left <= EPSILON]:
+            del self._recovery[name]
             self._protections.discard(name)
         over = list(self._over(current))
         self._overcurrent = {
@@ -255,10 +255,10 @@ class BatteryManagementSystem(Cells):
         for name, level in over:
             if self._overcurrent[level] >= self.thresholds[f"{level}_delay"] - EPSILON:
                 self._protections.add(name)
-                self._release[name] = self.thresholds[f"{name}_recovery"]
+                self._recovery[name] = self.thresholds[f"{name}_recovery"]
 
     def reset_protections(self) -> None:
         """Start without protections, as after a power cycle."""
         self._protections.clear()
         self._overcurrent.clear()
-        self._release.clear()
+        self._recovery.clear()

@@ -1,4 +1,4 @@
-"""Registers 45-104: where the battery warns, protects and releases.
+"""Registers 45-104: where the battery warns, protects and recovers.
 
 Grade B: decoded by another driver on two live EG4-LL packs, and read over Bluetooth from
 the older generation (A-). Not known to exist on the ZT generation, whose undefined
