@@ -18,6 +18,12 @@ DRIVING: Final = "A4:C1:37:00:00:03"
 WINTER: Final = "A4:C1:37:00:00:04"
 # Of manual table 4-1.
 MODELS: Final = {SOLAR: "VLRV2560A", DRIVING: "VLRV2560B", WINTER: "VLRV1280A"}
+# How each is reached, and how the name of its adapter begins.
+PATHS: Final = {
+    DRIVING: ("simulated adapter", "Simulated Bluetooth proxy"),
+    SOLAR: ("ESPHome proxy", "simulated-proxy"),
+    WINTER: ("BlueZ", "hci0"),
+}
 # Two in parallel, which are there once `add_bank` was called.
 PORT: Final = "A4:C1:37:00:00:11"
 STARBOARD: Final = "A4:C1:37:00:00:12"

@@ -15,6 +15,7 @@ from .batteries import (
     BANK_MODELS,
     DRIVING,
     MODELS,
+    PATHS,
     SIMULATOR,
     WINTER,
     add_battery,
@@ -31,7 +32,7 @@ from .batteries import (
     wait_for_poll,
 )
 from .battery_scenario import run_battery_scenario
-from .expected_values import LINK_SENSORS
+from .expected_values import LINK_SENSORS, LINK_STATUS
 from .output import print_line, table
 from .polling import check, now, together, wait_until
 from .recordings import load
@@ -79,6 +80,7 @@ async def _follow(api: HomeAssistant, entries: dict[str, Json]) -> int:
     await announce(api, recordings)
     compared += await _compare_with_truth(api)
     await _check_link_sensors(api)
+    await _check_paths(api)
     if not recordings:
         print_line("\nReplay: skipped, the recordings are not present")
     return compared + await replay(api, recordings)
@@ -243,6 +245,24 @@ async def _check_link_sensors(api: HomeAssistant) -> None:
     strength = int(shown["signal_strength"])
     check(-100 <= strength <= -20, f"the signal strength is {strength} dBm")
     print_line(f"\nLink: last update {age:.1f} s ago, signal strength {strength} dBm")
+
+
+async def _check_paths(api: HomeAssistant) -> None:
+    """Check that each battery is connected over another kind of adapter."""
+    states = await api.states()
+    rows = []
+    for address, (path, adapter) in PATHS.items():
+        device = await device_of(api, address)
+        entities = await entities_of(api, device)
+        state = states[entities[LINK_STATUS]["entity_id"]]
+        shown = state["attributes"].get("adapter", "")
+        check(
+            state["state"] == "connected" and shown.startswith(adapter),
+            f"{address} is {state['state']} over {shown!r}, not over {adapter!r}",
+        )
+        rows.append((device["name"], path, shown))
+    print_line("\nPaths: what each battery was read over")
+    print_line(table(("Battery", "Path", "Adapter shown"), rows))
 
 
 async def _lose_the_link(api: HomeAssistant) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import signal
 import socket
 import sys
+import tempfile
 from typing import Final
 
 from .folder import HOST, ROOT, STUBS
@@ -18,6 +19,10 @@ RESTART: Final = 100  # exit code with which Home Assistant asks to be started a
 STOP_TIMEOUT: Final = 30.0  # s
 LOG: Final = "home-assistant.log"
 CONSOLE: Final = "console.log"
+BUS_ADDRESS: Final = "DBUS_SYSTEM_BUS_ADDRESS"
+"""Environment variable with the address of the message bus."""
+BUS_TRANSPORT: Final = "unix:path="
+"""What the address of a socket's path begins with."""
 
 
 class DemoError(Exception):
@@ -47,12 +52,23 @@ def is_free(port: int) -> bool:
 @asynccontextmanager
 async def running(folder: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run Home Assistant."""
+    # The path of a socket is short, that of the folder may be long.
+    with tempfile.TemporaryDirectory(prefix="voltgo_bus_") as bus:
+        async with _running(folder, Path(bus, "socket")) as process:
+            yield process
+
+
+@asynccontextmanager
+async def _running(
+    folder: Path, bus: Path
+) -> AsyncGenerator[asyncio.subprocess.Process]:
     # Home Assistant puts uploads into one folder for the whole machine, and deletes it.
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = {
         **os.environ,
         "TMPDIR": str(temporary),
+        BUS_ADDRESS: f"{BUS_TRANSPORT}{bus}",
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(STUBS))),
     }
     # Without bytecode each start takes three times as long.
@@ -62,7 +78,7 @@ async def running(folder: Path) -> AsyncGenerator[asyncio.subprocess.Process]:
     with console:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "homeassistant", "--skip-pip", "--log-no-color"),
+            *("-m", f"{__package__}", "--skip-pip", "--log-no-color"),
             *("-c", str(folder)),
             env=environment,
             cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The simulated batteries, and the two adapters that receive them."""
+"""The simulated batteries, and the three adapters that receive them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any, Final
 from homeassistant.components import bluetooth
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import ServiceValidationError
 
 from .const import DOMAIN
 from simulator.adapter import Detach, VirtualAdapter
 from simulator.bank import ParallelBank, pair
 from simulator.battery import ReplayBattery, SimulatedBattery, preset
+from simulator.bluez.daemon import Bluez
+from simulator.e2e.local_adapter import bluez
 from simulator.esphome.api import HOST
 from simulator.esphome.node import EsphomeNode
 from simulator.gatt.peripheral import GattMedium, GattPeripheral
@@ -31,6 +34,8 @@ SIGNAL_STRENGTHS: Final = (-56, -67, -81)
 # The one that is reached over an ESPHome proxy, as by most owners.
 PROXY_PRESET: Final = "solar_charging"
 PROXY_NAME: Final = "simulated-proxy"
+# The one that is reached over BlueZ, as with an adapter of the computer itself.
+LOCAL_PRESET: Final = "winter"
 BANK_SIGNAL_STRENGTHS: Final = (-62, -64)
 
 
@@ -69,6 +74,9 @@ class SimulatedEnvironment:
             if name == PROXY_PRESET:
                 await self._add_over_proxy(battery, rssi)
                 continue
+            if name == LOCAL_PRESET and (local := bluez()) is not None:
+                await self._add_over_bluez(local, battery, rssi)
+                continue
             self._adapter.radio.rssi[battery.address] = rssi
             await self.add(battery)
 
@@ -76,11 +84,7 @@ class SimulatedEnvironment:
         """Put a battery on the air of an ESPHome proxy, and add that to Home Assistant."""
         proxy = self._proxy
         proxy.ble_scanner.rssi[battery.address] = rssi
-        peripheral = GattPeripheral(
-            proxy.medium, battery, advertising_interval=ADVERTISING_INTERVAL
-        )
-        self.peripherals[battery.address] = peripheral
-        await peripheral.start()
+        await self._add_gatt(proxy.medium, battery)
         await proxy.start()
         # Not awaited: it sets `esphome` up, with all that this depends on. An entry that
         # is there already learns of the new port.
@@ -92,6 +96,30 @@ class SimulatedEnvironment:
             ),
             "simulated ESPHome proxy",
         )
+
+    async def _add_over_bluez(self, local: Bluez, battery: Battery, rssi: int) -> None:
+        """Put a battery on the air of the local adapter, and set that up."""
+        local.rssi[battery.address] = rssi
+        await self._add_gatt(local.medium, battery)
+        self._hass.async_create_background_task(
+            self._add_local_adapter(), "simulated BlueZ"
+        )
+
+    async def _add_gatt(self, medium: GattMedium, battery: Battery) -> None:
+        peripheral = GattPeripheral(
+            medium, battery, advertising_interval=ADVERTISING_INTERVAL
+        )
+        self.peripherals[battery.address] = peripheral
+        await peripheral.start()
+
+    async def _add_local_adapter(self) -> None:
+        """Add the adapter to Home Assistant as a user does, unless it is there."""
+        flows = self._hass.config_entries.flow
+        result = await flows.async_init(
+            bluetooth.DOMAIN, context={"source": SOURCE_USER}
+        )
+        if result["type"] is FlowResultType.FORM:
+            await flows.async_configure(result["flow_id"], {})
 
     async def stop(self) -> None:
         """Switch everything off."""
