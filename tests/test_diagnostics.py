@@ -195,7 +195,7 @@ async def test_diagnostics_hours_later_contain_a_rare_fault(
         "not_connected",
         "connected",
     ]
-    assert events[0]["detail"] == "service 0x1006"
+    assert events[0]["detail"] == "service 0x1006, adapter proxy-01"
     assert events[1]["detail"] == "state_of_charge"
     assert int(events[1]["frame"][6 + 4 * 24 :][:4], 16) == 398
     # Called every five minutes in the end.

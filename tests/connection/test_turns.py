@@ -168,3 +168,33 @@ async def test_turn_that_gives_way_outside_of_its_attempt_goes_on(
         await asyncio.sleep(1)
     turn.give_way(asyncio.get_running_loop().time())
     assert not turn.granted.is_set()
+
+
+async def test_turn_attempt_that_is_ending_may_give_way_once_more(
+    fast_clock: FastClock,
+) -> None:
+    """It disconnects meanwhile, and other batteries begin to wait."""
+    attempts = Attempts()
+    loop = asyncio.get_running_loop()
+
+    async def slow() -> None:
+        async with attempts.turns.take(has_failed=True) as turn, turn.attempt():
+            try:
+                await asyncio.sleep(40.0)
+            finally:
+                await asyncio.sleep(3.0)
+
+    task = asyncio.create_task(slow())
+    await asyncio.sleep(0)
+    errors: list[object] = []
+    loop.set_exception_handler(lambda _loop, context: errors.append(context))
+    began = loop.time()
+    attempts.start("a", 1.0)
+    await asyncio.sleep(6.0)
+    attempts.start("b", 1.0)
+    await attempts.finish()
+    loop.set_exception_handler(None)
+    with pytest.raises(NotReachableError):
+        await task
+    assert errors == []
+    assert round(attempts.ended["b"] - began) == 10

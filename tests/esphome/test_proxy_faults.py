@@ -217,6 +217,49 @@ async def test_better_proxy_is_used(
     assert taken == ["near"] * 20
 
 
+async def test_better_proxy_is_back_connection_is_moved(
+    hass: HomeAssistant, bluetooth_env: EsphomeEnvironment
+) -> None:
+    """Half an hour after it was lost to the far proxy, and no reading is missed."""
+    near = await bluetooth_env.add_adapter(NEAR, "near")
+    far = await bluetooth_env.add_adapter(FAR, "far")
+    address = "A4:C1:37:00:00:02"
+    near.rssi[address], far.rssi[address] = -50, -88
+    found = await async_setup_watched(hass, bluetooth_env)
+    assert near.connections
+    await near.reboot(60)
+    await asyncio.sleep(5 * MINUTE)
+    assert far.connections
+    samples = found.watch.samples
+    failed = found.entry.runtime_data.statistics.failed_polls
+    await asyncio.sleep(40 * MINUTE)
+    assert [*near.connections] == [address]
+    assert found.watch.samples - samples >= 240
+    assert found.entry.runtime_data.statistics.failed_polls == failed
+    assert value(hass, address, "connection_status") == "connected"
+    requests = near.requests["BluetoothDeviceRequest"]
+    await asyncio.sleep(3600)
+    assert near.requests["BluetoothDeviceRequest"] == requests
+
+
+async def test_only_passive_proxy_in_range_is_told(
+    hass: HomeAssistant, bluetooth_env: EsphomeEnvironment
+) -> None:
+    """The battery is on the air, and nothing that can connect receives it."""
+    active = await bluetooth_env.add_adapter(NEAR, "active")
+    await bluetooth_env.add_adapter(FAR, "passive", connectable=False)
+    found = await async_setup_watched(hass, bluetooth_env)
+    address = found.peripheral.address
+    active.rssi[address] = None
+    found.peripheral.drop_connection()
+    # Home Assistant keeps what an adapter has received for some minutes.
+    await asyncio.sleep(10 * MINUTE)
+    assert value(hass, address, "connection_status") == "unreachable"
+    assert found.entry.runtime_data.coordinator.last_failure == "receive_only"
+    active.rssi[address] = -60
+    await found.wait_for_sample(30)
+
+
 async def test_signal_strength_is_that_of_the_connection(
     hass: HomeAssistant, bluetooth_env: EsphomeEnvironment
 ) -> None:

@@ -271,3 +271,19 @@ async def test_trace_passes_every_settings_frame_on(
     await asyncio.sleep(1)
     assert passed == [build_reply(bytes((0x10, 7, 1, 0)))] * 2
     await client.disconnect()
+
+
+def test_adapter_is_added_to_event_of_current_connection_once() -> None:
+    """It is reported again with each change of its slots."""
+    trace = Trace()
+    trace.record_adapter("nowhere")
+    for adapter in ("hci0", "proxy"):
+        trace.record_event(ConnectionEvent.CONNECTED, "service 0xfff0")
+        trace.record_event(ConnectionEvent.UNANSWERED)
+        trace.record_adapter(adapter)
+        trace.record_adapter(adapter)
+    assert [
+        entry["detail"]
+        for entry in trace.as_dict()["events"]
+        if entry["event"] == "connected"
+    ] == ["service 0xfff0, adapter hci0", "service 0xfff0, adapter proxy"]

@@ -146,6 +146,16 @@ class ConnectionManager:
         """Return whether the connection is closed for good."""
         return self._closed
 
+    @property
+    def interval(self) -> timedelta:
+        """Return the time between two polls."""
+        return self._options.interval
+
+    @callback
+    def request_poll(self, delay: timedelta) -> None:
+        """Poll after `delay` at the latest."""
+        self._delegate.request_poll(delay)
+
     def _state(self) -> ConnectionState:
         if self._closed:
             return ConnectionState.CLOSED
@@ -159,7 +169,7 @@ class ConnectionManager:
         # whose connections are lost after each sample is read in the same way.
         if self._session.is_shared or self._backoff.is_unstable:
             return ConnectionState.IDLE
-        if self._client.is_connected:
+        if self._client.is_connected or self._session.is_reconnecting:
             return ConnectionState.CONNECTED
         return ConnectionState.CONNECTING
 
@@ -233,8 +243,7 @@ class ConnectionManager:
     @callback
     def handle_lost(self) -> None:
         """Handle a lost connection; with growing delays while connections are unstable."""
-        # The next advertisement is then reported as a change, and leads to a poll.
-        bluetooth.async_clear_advertisement_history(self._hass, self._slots.address)
+        self._slots.expect_advertisement()  # it leads to a poll
         retry_after: timedelta | None = None
         if not self.is_released and not self._closed:
             self._backoff.connection_lost(self._hass.loop.time())
@@ -347,6 +356,7 @@ class ConnectionManager:
 
     def _handle_release(self) -> None:
         self._timers.cancel()
+        self._session.is_reconnecting = False
         self._slots.handle_change()  # a waiting attempt ends
         self._backoff.reset()
         self._reason = None

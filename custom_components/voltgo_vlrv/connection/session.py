@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final, Protocol
 
 from homeassistant.core import HomeAssistant, callback
@@ -12,6 +13,7 @@ from homeassistant.core import HomeAssistant, callback
 from ..vlrv.client import VlrvClient
 from ..vlrv.gatt import close_stale_connections
 from .backoff import ReconnectBackoff
+from .reconnect import AdapterMovePolicy
 from .sharing import SlotSharingPolicy
 from .slots import SlotMonitor, async_sharing_lock
 from .state import ConnectionMode
@@ -20,7 +22,15 @@ from .turns import Turn, async_turns
 
 # An adapter without a free slot for this long is full, and not only for a moment.
 ADAPTER_FULL_DEBOUNCE: Final = 10.0  # s
-_ADAPTER_FULL: Final = "adapter full"  # timer
+# Home Assistant restarts an adapter of this computer that has received nothing for 90 s,
+# and resets it when that does not help: all connections are lost then.
+MAX_SILENCE: Final = 60.0  # s
+# The next poll is as good, if it comes in time.
+SILENCE_POLL_DELAY: Final = timedelta(seconds=10)
+
+# Timers.
+_ADAPTER_FULL: Final = "adapter full"
+_SILENCE: Final = "silence"
 
 
 class SessionDelegate(Protocol):
@@ -33,6 +43,13 @@ class SessionDelegate(Protocol):
     @property
     def is_released(self) -> bool:
         """Return whether the user has released the battery."""
+
+    @property
+    def interval(self) -> timedelta:
+        """Return the time between two polls."""
+
+    def request_poll(self, delay: timedelta) -> None:
+        """Poll after `delay` at the latest."""
 
     def check_wanted(self) -> None:
         """Raise VlrvError unless a connection is wanted."""
@@ -65,6 +82,9 @@ class ConnectionSession:
         self._timers = timers
         self._delegate = delegate
         self._policy = SlotSharingPolicy(delegate.mode)
+        self._moves = AdapterMovePolicy()
+        self.is_reconnecting = False
+        """Whether a connection was closed only to be made again at once."""
         self._users = 0
         self._stale_closed = False
         # Lets one user at a time wait for adapter, turn and slot, and count the attempt;
@@ -96,6 +116,7 @@ class ConnectionSession:
             self._users -= 1
             if not self._users:
                 await self._disconnect_if_shared()
+                self._reconnect_if_due()
 
     async def async_connect(self) -> None:
         """Connect, unless connected; inside of `use`. Raises VlrvError."""
@@ -123,11 +144,14 @@ class ConnectionSession:
                 await close_stale_connections(self._slots.address)
             await self._slots.wait_for_slot(lambda: not self._delegate.is_released)
             self._delegate.check_wanted()  # it may have been released while waiting
+            self._record_signals()
             async with turn.attempt():
                 await self._client.connect()
         finally:
+            self.is_reconnecting = False
             self._backoff.end_attempt(loop.time())
         self._delegate.handle_connected()
+        self._watch_silence()
 
     async def _disconnect_if_shared(self) -> None:
         """Disconnect if the mode or the adapter's slots require it."""
@@ -139,6 +163,63 @@ class ConnectionSession:
             self._backoff.disconnected_on_purpose()
             await self._client.disconnect()
         self._delegate.report_status()
+
+    # --- connecting again on purpose --------------------------------------------------
+
+    def _record_signals(self) -> None:
+        now = self._hass.loop.time()
+        for adapter, rssi in self._slots.signals().items():
+            self._moves.record_signal(adapter, rssi, now)
+
+    @callback
+    def _watch_silence(self) -> None:
+        """Have a poll before the adapter has been silent for too long."""
+        silence = self._slots.local_silence()
+        if silence is None or not self._client.is_connected:
+            return
+        left = MAX_SILENCE - silence
+        if left <= 0:
+            # A reading has just come when the connection is closed, so none is late.
+            self._delegate.request_poll(SILENCE_POLL_DELAY)
+            left = MAX_SILENCE
+        self._timers.start(_SILENCE, left, self._watch_silence)
+
+    @callback
+    def _reconnect_if_due(self) -> None:
+        """Connect again after a use, if the adapter needs that or another is better."""
+        if not self._client.is_connected or self.is_shared:
+            return
+        silence = self._slots.local_silence()
+        is_silent = silence is not None and silence >= MAX_SILENCE
+        if is_silent or self._should_move():
+            self.is_reconnecting = True
+            self._hass.async_create_background_task(
+                self._reconnect(is_move=not is_silent),
+                f"{self._client.name} - connect again",
+            )
+
+    def _should_move(self) -> bool:
+        adapter = self._slots.connected_adapter()
+        if adapter is None or self._delegate.mode is not ConnectionMode.AUTOMATIC:
+            return False
+        self._record_signals()
+        return self._moves.should_move(
+            adapter.source,
+            self._slots.adapters_with_free_slot() - {adapter.source},
+            interval=self._delegate.interval,
+            now=self._hass.loop.time(),
+        )
+
+    async def _reconnect(self, *, is_move: bool) -> None:
+        """Close the connection; the next advertisement leads to a new one."""
+        if self._users:
+            self.is_reconnecting = False
+            return
+        if is_move:
+            self._moves.begin_move()
+        self._backoff.disconnected_on_purpose()
+        self._slots.expect_advertisement()
+        await self._client.disconnect()
 
     @callback
     def handle_adapter_full(self, source: str) -> None:

@@ -114,6 +114,40 @@ class SlotMonitor:
                 return scanner
         return None
 
+    def local_silence(self) -> float | None:
+        """Return for how long the adapter with the connection has received nothing, in s.
+
+        None unless it is an adapter of this computer: those are restarted, and later
+        reset, when they are silent.
+        """
+        adapter = self.connected_adapter()
+        if adapter is None or adapter.adapter_idx is None:
+            return None
+        return adapter.time_since_last_detection()
+
+    def signals(self) -> dict[str, int]:
+        """Return what the adapters in range have received the battery with, in dBm."""
+        return {
+            device.scanner.source: device.advertisement.rssi
+            for device in bluetooth.async_scanner_devices_by_address(
+                self._hass, self.address, True
+            )
+        }
+
+    def adapters_with_free_slot(self) -> set[str]:
+        """Return the sources of all adapters that may take one more connection."""
+        return {
+            scanner.source
+            for scanner in bluetooth.async_current_scanners(self._hass)
+            if scanner.connectable
+            and ((slots := scanner.get_allocations()) is None or slots.free)
+        }
+
+    @callback
+    def expect_advertisement(self) -> None:
+        """Have the next advertisement reported as a change."""
+        bluetooth.async_clear_advertisement_history(self._hass, self.address)
+
     def look_for_orphan(self, now: float) -> None:
         """After a failed attempt, find the adapter that keeps a lost connection."""
         adapter = self.connected_adapter()

@@ -80,8 +80,8 @@ class Turn:
             raise NotReachableError("gave way to another battery") from err
 
     def give_way(self, now: float) -> None:
-        """End the attempt, if it is running."""
-        if self._limit is not None:
+        """End the attempt, if it is running and not ending already."""
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(now)
 
 

@@ -113,6 +113,18 @@ class Trace:
                 return
         self._events.append(_Event(event, detail, frame, now, now))
 
+    def record_adapter(self, name: str) -> None:
+        """Add the name of the adapter to the event of the current connection.
+
+        It is often known only a moment after that.
+        """
+        addition = f", adapter {name}"
+        for entry in reversed(self._events):
+            if entry.event is ConnectionEvent.CONNECTED:
+                if not entry.detail.endswith(addition):
+                    entry.detail += addition
+                return
+
     def as_dict(self) -> dict[str, Any]:
         """Return all of it for a person, oldest first, times in UTC."""
         return {

@@ -115,9 +115,7 @@ class SimulatedEnvironment:
     async def _add_local_adapter(self) -> None:
         """Add the adapter to Home Assistant as a user does, unless it is there."""
         flows = self._hass.config_entries.flow
-        result = await flows.async_init(
-            bluetooth.DOMAIN, context={"source": SOURCE_USER}
-        )
+        result = await flows.async_init("bluetooth", context={"source": SOURCE_USER})
         if result["type"] is FlowResultType.FORM:
             await flows.async_configure(result["flow_id"], {})
 
