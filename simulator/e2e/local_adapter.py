@@ -31,11 +31,13 @@ def start_before_home_assistant() -> None:
     """Have BlueZ start with Home Assistant, in the same event loop."""
     set_up = bootstrap.async_setup_hass
 
-    async def async_setup_hass(config: RuntimeConfig) -> HomeAssistant | None:
+    async def async_setup_hass(
+        runtime_config: RuntimeConfig,
+    ) -> HomeAssistant | None:
         path = Path(os.environ[BUS_ADDRESS].removeprefix(BUS_TRANSPORT))
         daemon = Bluez(path, GattMedium())
         await daemon.start()
         _running.append(daemon)
-        return await set_up(config)
+        return await set_up(runtime_config)
 
     bootstrap.async_setup_hass = async_setup_hass
