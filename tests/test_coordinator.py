@@ -164,7 +164,7 @@ async def test_values_with_missed_polls_stay_for_a_minute(
     await asyncio.sleep(600)
     (line,) = log_lines(caplog, logging.INFO)
     assert pack.name in line
-    assert "does not answer" in line
+    assert "is not responding" in line
 
     peripheral.faults.clear()
     await wait_until(lambda: value(hass, pack.address, "voltage") == last, 60)

@@ -156,7 +156,7 @@ async def test_dashboard_with_disabled_cells_explains_them(
     (view,) = dashboard_config(hass)["views"]
     first, second, *_ = section(view, "Cells")
     assert first["type"] == "markdown"
-    assert first["content"].startswith("Cell voltages are switched off.")
+    assert first["content"].startswith("The cell voltage entities are disabled.")
     assert second["entity"] == entity_id(hass, pack.address, "cell_voltage_delta")
 
 

@@ -9,6 +9,4 @@ WORDS: list[str] = [
     "blueprints/automation/voltgo_vlrv/cold_charge_guard.yaml",
     "blueprints/automation/voltgo_vlrv/low_state_of_charge.yaml",
     "blueprints/automation/voltgo_vlrv/preheat_before_departure.yaml",
-    "custom_components/voltgo_vlrv/strings.json",
-    "custom_components/voltgo_vlrv/translations/en.json",
 ]

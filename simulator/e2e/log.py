@@ -27,9 +27,9 @@ def _without_places(record: str) -> str:
 def complaints(folder: Path, lost: Collection[str] = ()) -> list[str]:
     """Return the warnings and errors that name the integration or its simulator.
 
-    Of each battery in `lost`, one may say that it is not heard.
+    Of each battery in `lost`, one may say that it is not in range.
     """
-    excused = [f"Error requesting {name} data: {name} is not heard" for name in lost]
+    excused = [f"Error requesting {name} data: {name} is not in range" for name in lost]
     records: list[list[str]] = []
     text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
     for line in text.splitlines():

@@ -166,7 +166,7 @@ async def take_options(album: Album) -> None:
     """Show the form behind the gear."""
     await album.open(f"/config/integrations/integration/{DOMAIN}", height=TALL)
     await album.page.get_by_role("button", name="Configure").first.click()
-    await album.page.get_by_text("Interval, thresholds and current").click()
+    await album.page.get_by_text("General", exact=True).click()
     await album.page.get_by_role("spinbutton").first.wait_for()
     await album.take_dialog(IMAGES / "options.png")
 
@@ -264,7 +264,9 @@ async def take_bank(album: Album, api: HomeAssistant) -> None:
     page = album.page
     await album.open("/config/integrations/dashboard", "Discovered", height=TALL)
     await page.get_by_role("button", name="Add", exact=True).click()
-    await page.get_by_text("Batteries that are wired in parallel").wait_for()
+    await page.get_by_text(
+        "Show batteries that are connected in parallel as one"
+    ).wait_for()
     await page.get_by_role("textbox", name="Name").fill(BANK)
     # Of the same model, but not wired to them.
     other = (await simulated(api))[DRIVING]["name"]

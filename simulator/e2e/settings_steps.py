@@ -43,7 +43,7 @@ class SettingsSteps(StepLog):
             text = (await texts(self._api, "exceptions"))[
                 f"{NEEDS_MODULE_ID}.message"
             ].format(name=battery.name, setting="Inverter CAN protocol")
-            check("module ID is 1" in text, f"no explanation: {text}")
+            check("module ID 1" in text, f"no explanation: {text}")
             before = (await battery.state("can_protocol"))["state"]
             try:
                 await battery.act(

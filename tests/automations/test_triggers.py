@@ -396,4 +396,4 @@ async def test_trigger_on_an_unsuitable_entity_is_refused(
     assert caught.value.translation_domain == DOMAIN
     assert caught.value.translation_key == "wrong_target"
     assert chosen in str(caught.value)
-    assert "its device" in str(caught.value)
+    assert "the device or the area" in str(caught.value)

@@ -29,7 +29,7 @@ from custom_components.voltgo_vlrv.bank.notices import (
 )
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import discovered, settle, wait_for_poll, wait_until
+from tests.common import discovered, settle, value, wait_for_poll, wait_until
 
 # --- module IDs, plain ----------------------------------------------------------------------
 
@@ -195,8 +195,17 @@ async def test_isolation_issue_lasts_as_long_as_the_isolation(
     await asyncio.sleep(60)
     assert bank.issues == {}
     await asyncio.sleep(90)
+    charges = [
+        value(hass, battery.pack.address, "state_of_charge")
+        for battery in bank.batteries
+    ]
     assert bank.issues == {
-        "bank_isolated": {"bank": "House bank", "name": "ZT-12.8V100Ah-0002"}
+        "bank_isolated": {
+            "bank": "House bank",
+            "name": "ZT-12.8V100Ah-0002",
+            "charge": charges[1],
+            "others": charges[0],
+        }
     }
     (issue,) = (
         issue
@@ -262,6 +271,7 @@ def member(number: int, **changes: Any) -> MemberSnapshot:
             module_id=number,
             pending_module_id=None,
             isolated_for=None,
+            state_of_charge=50 + number,
         ),
         **changes,
     )
@@ -313,6 +323,28 @@ def test_issue_of_an_isolated_member_is_an_error_and_others_are_warnings() -> No
         "bank_too_small": "warning",
         "bank_module_ids": "warning",
     }
+
+
+@pytest.mark.parametrize(
+    ("charges", "expected"),
+    [
+        ((40, 62, 62), ("40", "62")),
+        ((40, 62, 55), ("40", "55–62")),
+        ((40, None, 55), ("40", "55")),
+        ((None, None, None), ("?", "?")),
+    ],
+)
+def test_issue_of_an_isolated_member_names_both_states_of_charge(
+    charges: tuple[int | None, ...], expected: tuple[str, str]
+) -> None:
+    """Connecting batteries is safe only where they match; an unknown one is no 0 %."""
+    trio = [
+        member(number, state_of_charge=charge)
+        for number, charge in enumerate(charges, 1)
+    ]
+    trio[0] = replace(trio[0], isolated_for=ISOLATED_FOR)
+    (notice,) = notices(snapshot(*trio))
+    assert (notice.placeholders["charge"], notice.placeholders["others"]) == expected
 
 
 def test_issue_of_mixed_members_leaves_out_an_unknown_capacity() -> None:

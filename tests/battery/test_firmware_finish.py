@@ -365,8 +365,8 @@ async def test_install_pressed_twice_is_refused_at_once(
     presses = [hass.async_create_task(install(hass, pack)) for _ in range(2)]
     told = await asyncio.gather(*presses, return_exceptions=True)
     assert sorted(getattr(error, "translation_key", "") for error in told) == [
-        "firmware_refused",
         "firmware_in_progress",
+        "firmware_refused",
     ]
     await asyncio.sleep(30)
     sent = [STEPS[frame[1]] for frame in firmware_frames(peripheral)]
@@ -402,8 +402,8 @@ async def test_release_notes_say_what_is_not_proven(
     entity = component.get_entity(entity_id(hass, pack.address, "bms_firmware", UPDATE))
     assert entity is not None
     notes = await entity.async_release_notes()
-    assert "No public recording" in notes
-    assert "30 %" in notes
+    assert "There is no public recording" in notes
+    assert "30%" in notes
 
 
 async def test_current_scale_option_divides_the_current(

@@ -283,15 +283,15 @@ def test_error_names_the_battery_and_the_setting(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "look"),
     [
-        ("change_connection_lost", "after the battery was switched off and on"),
-        ("change_not_confirmed", "after the battery was switched off and on"),
-        ("heater_unanswered", "when the values are live"),
+        ("change_connection_lost", "Turn the battery off and back on"),
+        ("change_not_confirmed", "Turn the battery off and back on"),
+        ("heater_unanswered", "when the values are up to date"),
     ],
 )
 def test_error_of_a_lost_answer_does_not_report_a_refusal(key: str, look: str) -> None:
     """The change may have been applied; the error says where that is shown."""
     message = STRINGS["exceptions"][key]["message"]
-    assert "is not known" in message
+    assert "It is not known" in message
     assert "not made" not in message
     assert look in message
 
@@ -302,4 +302,4 @@ def test_pending_issue_names_the_battery_and_the_settings() -> None:
         issue = STRINGS["issues"][key]
         assert "{name}" in issue["title"]
         assert "{settings}" in issue["description"]
-        assert "goes away by itself" in issue["description"]
+        assert "is resolved automatically" in issue["description"]

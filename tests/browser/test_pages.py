@@ -54,7 +54,7 @@ async def test_a_discovered_battery_is_added_and_shows_its_values(
     await user_session.goes_to_integrations()
     await user_session.adds(name)
     form = user_session.page.locator("dialog-data-entry-flow")
-    await expect(form).to_contain_text(f"Found {name}: {MODELS[DRIVING]}, ")
+    await expect(form).to_contain_text(f"Model: {MODELS[DRIVING]}")
     await user_session.clicks("Submit")
     await user_session.clicks("Skip and finish")
 
@@ -129,9 +129,7 @@ async def test_the_interval_is_changed_in_the_options(
     await user_session.logs_in()
     await user_session.goes_to_batteries()
     await user_session.opens_options(name)
-    interval = user_session.page.get_by_role(
-        "spinbutton", name="Read the battery every"
-    )
+    interval = user_session.page.get_by_role("spinbutton", name="Update interval")
     await expect(interval).to_have_value("10")
 
     await interval.fill("30")

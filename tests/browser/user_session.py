@@ -64,7 +64,7 @@ class UserSession:
         """Click the gear beside a battery, and choose the first form."""
         row = self.page.locator("ha-config-entry-row").filter(has_text=name)
         await row.get_by_role("button", name="Configure").click()
-        await self.page.get_by_text("Interval, thresholds and current").click()
+        await self.page.get_by_text("General", exact=True).click()
 
     async def goes_to_battery(self, name: str) -> None:
         """Open a battery's device page."""

@@ -198,7 +198,7 @@ async def test_firmware_small_packets_is_refused(
     await bluetooth_env.add_adapter()
     found = await async_setup_watched(hass, bluetooth_env, max_mtu=23)
     await upload(hass, found.entry, tmp_path)
-    with pytest.raises(HomeAssistantError, match="small packets"):
+    with pytest.raises(HomeAssistantError, match="small data packets"):
         await install(hass, found.peripheral.battery)
     assert firmware_frames(found.peripheral) == []
 

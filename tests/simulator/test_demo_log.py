@@ -12,9 +12,7 @@ from simulator.e2e.log import complaints
 from simulator.e2e.server import LOG
 
 PLACE = "(MainThread) [custom_components.voltgo_vlrv.coordinator]"
-LOST = (
-    f"2026-01-01 10:00:00.000 ERROR {PLACE} Error requesting A data: A is not heard: it"
-)
+LOST = f"2026-01-01 10:00:00.000 ERROR {PLACE} Error requesting A data: A is not in range. It"
 OTHER = LOST.replace(" A ", " B ")
 INFO = f"2026-01-01 10:00:00.000 INFO {PLACE} all is well"
 TRACEBACK = "Traceback (most recent call last):"

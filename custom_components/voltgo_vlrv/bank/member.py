@@ -117,6 +117,12 @@ class BankMember:
         value = self.battery.settings.pending.get(MODULE_ID)
         return value if isinstance(value, int) else None
 
+    @property
+    def _last_state_of_charge(self) -> int | None:
+        """Return the state of charge as last reported, in %, however long ago."""
+        status = None if self.battery is None else self.battery.coordinator.data
+        return None if status is None else status.state_of_charge
+
     def snapshot(self, isolated_for: float | None) -> MemberSnapshot:
         """Return what the repair issues of the bank need to know of the member."""
         return MemberSnapshot(
@@ -127,6 +133,7 @@ class BankMember:
             module_id=self.module_id,
             pending_module_id=self._pending_module_id,
             isolated_for=isolated_for,
+            state_of_charge=self._last_state_of_charge,
         )
 
     @callback

@@ -43,6 +43,8 @@ class MemberSnapshot:
     pending_module_id: int | None
     isolated_for: float | None
     """s, None for a member that is not isolated."""
+    state_of_charge: int | None
+    """%, as last reported; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,14 @@ def notices(bank: BankSnapshot) -> Iterator[Notice]:
             yield Notice(
                 f"bank_isolated_{bank.entry_id}_{member.entry_id}",
                 "bank_isolated",
-                {"bank": bank.title, "name": member.name},
+                {
+                    "bank": bank.title,
+                    "name": member.name,
+                    "charge": _charge([member]),
+                    "others": _charge(
+                        [other for other in bank.members if other is not member]
+                    ),
+                },
                 severity="error",
             )
     if len(bank.members) < MIN_MEMBERS:
@@ -90,6 +99,19 @@ def notices(bank: BankSnapshot) -> Iterator[Notice]:
             "bank_mixed",
             {"bank": bank.title, "batteries": "\n".join(kinds)},
         )
+
+
+def _charge(members: Sequence[MemberSnapshot]) -> str:
+    """Return the state of charge of members in %, as a range where they differ."""
+    known = [
+        member.state_of_charge
+        for member in members
+        if member.state_of_charge is not None
+    ]
+    if not known:
+        return "?"
+    low, high = min(known), max(known)
+    return f"{low}" if low == high else f"{low}–{high}"
 
 
 def _module_id_changes(members: Sequence[MemberSnapshot]) -> list[str]:
