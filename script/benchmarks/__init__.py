@@ -1,1 +1,1 @@
-"""What this integration costs; `script/bench` runs it."""
+"""Benchmarks of the integration's cost; `script/bench` runs them."""

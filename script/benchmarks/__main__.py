@@ -1,4 +1,4 @@
-"""Runs the benchmarks named on the command line, all of them when none is."""
+"""Runs the benchmarks that the command line names, all of them by default."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 
 from . import decode, integration
 
-# A benchmark prints what it found, its last line for machines, and returns whether
-# its targets are met. Its module's docstring says what it does.
+# A benchmark prints its results, the last line for machines, and returns whether its
+# targets are met. The docstring of its module is its help.
 BENCHMARKS: Final[Mapping[str, tuple[Callable[[], bool], str | None]]] = {
     "decode": (decode.run, decode.__doc__),
     "integration": (integration.run, integration.__doc__),
@@ -18,7 +18,7 @@ BENCHMARKS: Final[Mapping[str, tuple[Callable[[], bool], str | None]]] = {
 
 
 def main() -> int:
-    """Run what is asked for; 1 when a target is missed."""
+    """Run the benchmarks; return 1 if a target is missed, else 0."""
     parser = argparse.ArgumentParser(
         prog="script/bench",
         description="Subcommands, all of them when none is given:\n\n"

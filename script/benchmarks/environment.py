@@ -1,8 +1,8 @@
-"""A real Home Assistant with batteries on a virtual radio, and its time metered.
+"""A real Home Assistant with batteries on a virtual radio, and its processor time.
 
 Time is simulated, so a day passes as fast as the machine can. Between two jumps of the
-clock everything happens at one instant; whose instant it is, is told by the packets on
-the air. So the processor time of the event loop's thread is known for each poll, of the
+clock everything happens at one instant, and the packets of that instant tell which client
+polls. So the processor time of the event loop's thread is known for each poll, of the
 integration as of a bare client that runs beside it.
 """
 
@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from math import floor
 from pathlib import Path
-import selectors
-import time
 from typing import Final
 
 from bleak import BleakClient
@@ -35,9 +33,10 @@ from homeassistant.helpers.recorder import async_initialize_recorder
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.setup import async_setup_component
 
+from .meter import Meter
 from .workload import DAY, Samples, WorkloadBattery
 
-# Before Home Assistant looks for it in its folder.
+# Imported before Home Assistant looks for it in its own folder.
 import custom_components  # noqa: F401
 from custom_components.voltgo_vlrv.const import CONF_INTERVAL, DOMAIN
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
@@ -48,16 +47,15 @@ from simulator.peripheral import Peripheral
 from simulator.profiles import PROFILES
 from simulator.radio import RadioMedium
 
-OURS: Final = "ours"  # whose an instant is
+# The two clients.
+OURS: Final = "ours"
 BARE: Final = "bare"
 
 ADAPTER: Final = "02:00:00:00:00:01"
 # More than there are batteries: sharing slots is not measured.
 SLOTS: Final = 20
 LIMIT: Final = 4.0 * DAY
-BUSY_SLICE: Final = 0.001  # s, real
-BUSY_SLICES: Final = 5
-LOOK: Final = 0.1  # s, between two looks
+LOOK: Final = 0.1  # s between two checks
 ENABLING: Final = 31.0  # s; Home Assistant reloads what was enabled after 30
 # Of an L2CAP PDU: length, channel; then the operation of ATT.
 OPERATION: Final = 4
@@ -65,21 +63,8 @@ WRITES: Final = (0x12, 0x52)  # request, command
 
 
 @dataclass(slots=True)
-class Share:
-    """Processor time of one client's instants."""
-
-    instants: int = 0
-    nanoseconds: int = 0
-
-    @property
-    def milliseconds(self) -> float:
-        """Return the mean of an instant."""
-        return self.nanoseconds / max(1, self.instants) / 1e6
-
-
-@dataclass(slots=True)
 class Traffic:
-    """What went over the air from and to one battery."""
+    """Packets from and to one battery."""
 
     packets: int = 0
     size: int = 0
@@ -87,68 +72,8 @@ class Traffic:
     requests: int = 0
 
 
-class Meter(selectors.DefaultSelector):
-    """The selector of an event loop; measures the thread's processor time.
-
-    `client` names the client whose instant it is; empty: the simulation's own. While
-    `is_busy` says that another thread has work left, the selector waits for it before the
-    next instant begins.
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing used."""
-        super().__init__()
-        self.instant: Callable[[], int] = lambda: 0
-        self.is_busy: Callable[[], bool] = lambda: False
-        self.client = ""
-        self.shares: dict[str, Share] = {}
-        self._used = 0
-        self._number = 0
-        self._since = time.thread_time_ns()
-
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
-        """Add what the turn has used; then look for events."""
-        used = time.thread_time_ns() - self._since
-        if (number := self.instant()) != self._number:
-            # Only here, when the first turn of the next instant is over.
-            self._number = number
-            self._close()
-        self._used += used
-        events = super().select(timeout)
-        # Not for long: what the other thread does may need this one.
-        for _ in range(BUSY_SLICES):
-            if events or not self.is_busy():
-                break
-            events = super().select(BUSY_SLICE)
-        self._since = time.thread_time_ns()
-        return events
-
-    def assign(self, client: str) -> None:
-        """Assign the current instant to a client; RuntimeError if another has it."""
-        if self._number != self.instant():
-            self._number = self.instant()
-            self._close()
-        if self.client not in {"", client}:
-            raise RuntimeError(f"{client} and {self.client} at the same instant")
-        self.client = client
-
-    def _close(self) -> None:
-        share = self.shares.setdefault(self.client, Share())
-        share.instants += 1
-        share.nanoseconds += self._used
-        self.client = ""
-        self._used = 0
-
-    def take(self) -> dict[str, Share]:
-        """Return what was used since this was called last."""
-        shares, self.shares = self.shares, {}
-        return shares
-
-
 class MeteredMedium(RadioMedium):
-    """The medium, which counts and tells the meter who is on it."""
+    """Counts the packets, and assigns their instants to clients."""
 
     def __init__(self, meter: Meter) -> None:
         """Start without traffic."""
@@ -179,7 +104,7 @@ class MeteredMedium(RadioMedium):
 
 
 class BareClient:
-    """Bleak and nothing else: it sends the request and waits for the whole answer."""
+    """A client of bleak alone: sends the request and waits for the complete reply."""
 
     def __init__(self, address: str, interval: float) -> None:
         """Prepare; `interval` is in seconds, at `origin` or multiples from there."""
@@ -310,7 +235,7 @@ class BenchmarkEnvironment:
     async def add_entry(
         self, peripheral: Peripheral, interval: int, *, everything: bool = False
     ) -> VlrvConfigEntry:
-        """Add a discovered battery as a person does, and let it become quiet."""
+        """Add a discovered battery as a user does, and wait until it is settled."""
         flows = self.hass.config_entries.flow
         async with asyncio.timeout(30):
             while not (  # noqa: ASYNC110
@@ -337,7 +262,7 @@ class BenchmarkEnvironment:
         return entry
 
     async def become_quiet(self, interval: float) -> None:
-        """Wait until what follows a connection is over."""
+        """Wait until all reads after a connection are done."""
         await asyncio.sleep(3 * interval)
 
     @property
@@ -346,11 +271,11 @@ class BenchmarkEnvironment:
         return self.clock.now + self.clock.epoch
 
     def set_time(self, hour: int) -> None:
-        """Have the batteries go on with their day at that hour."""
+        """Continue the batteries' day at an hour."""
         self.midnight = self.clock.now - hour * 3600
 
     def take_traffic(self, client: str) -> Traffic:
-        """Return what went over the air since this was called last."""
+        """Return the traffic of a client's batteries since the last call."""
         total = Traffic()
         for address, traffic in self.medium.traffic.items():
             if self.medium.clients[address] == client:

@@ -1,7 +1,4 @@
-"""What is made of the measurements: costs, ratios, and whether the targets are met.
-
-Plain arithmetic, so that it can be tested without measuring anything.
-"""
+"""Costs and ratios from the measurements, and whether they meet the targets; pure."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class Net:
 
     @property
     def total(self) -> float:
-        """Return what the integration costs on top of a bare client."""
+        """Return the cost of the integration beyond that of a bare client."""
         return self.poll + self.other
 
 
@@ -51,7 +48,7 @@ def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:
     """Return the net cost from several runs of the same hours.
 
     `idle` is what `Hour.other` was in each run without the integration. The fastest
-    run of each hour counts: what else the machine does can only make it slower.
+    run of each hour counts, because other work of the machine only makes it slower.
     """
     hours = list(zip(*runs, strict=True))
     ours = fmean(min(hour.ours for hour in same) for same in hours)
@@ -61,14 +58,14 @@ def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:
 
 
 def rows_ratio(rows: int, entities: int, polls: int) -> float:
-    """Return the rows as part of one for every entity at every poll."""
+    """Return the rows as a share of one for each entity at each poll."""
     return rows / (entities * polls)
 
 
 def memory_per_battery(
     ours: tuple[float, float], bare: tuple[float, float], further: int
 ) -> float:
-    """Return what each further battery takes, net of a bare client on each.
+    """Return the memory of each further battery, net of a bare client on each.
 
     The pairs are the memory with one battery and with `further` more.
     """

@@ -1,10 +1,9 @@
-"""What a running integration costs: processor, database, air and memory.
+"""Cost of the running integration: processor, database, radio and memory.
 
 A simulated day of a battery with 16 cells, in a real Home Assistant with its recorder.
 A bare client asks the battery's twin for the same at the same interval, half an interval
-later, in the same environment: what the integration costs is what is on top of that. The day
-is lived through several times, each in a process of its own; of each hour the fastest
-counts.
+later, in the same environment; the cost of the integration is the difference. The day is
+simulated several times, each time in a new process; the fastest run of each hour counts.
 """
 
 from __future__ import annotations
@@ -28,15 +27,7 @@ from typing import Final
 from homeassistant.const import __version__
 
 from . import workload
-from .environment import (
-    BARE,
-    OURS,
-    BenchmarkEnvironment,
-    Meter,
-    Share,
-    open_environment,
-    run_metered,
-)
+from .environment import BARE, OURS, BenchmarkEnvironment, open_environment, run_metered
 from .footprint import (
     PEER,
     PEER_INTERVAL,
@@ -48,6 +39,7 @@ from .footprint import (
     net_cost,
     rows_ratio,
 )
+from .meter import Meter, Share
 from .rows import Rows, count_rows
 from .workload import Samples
 
@@ -63,7 +55,7 @@ BUSY_FROM: Final = 9  # o'clock: sun, clouds and loads
 BANKS: Final = ((1, 0, HOURS), (4, BUSY_FROM, 4), (16, BUSY_FROM, 1))
 
 FURTHER: Final = 15
-MEMORY_TIME: Final = 30 * 60.0  # s; all that is kept of the past is full by then
+MEMORY_TIME: Final = 30 * 60.0  # s; until then all bounded buffers are full
 MEBIBYTE: Final = 1 << 20
 
 CALIBRATION_LOOPS: Final = 20_000
@@ -74,8 +66,8 @@ DATABASE: Final = "home-assistant_v2.db"
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
-    """What some hours of polling have brought."""
+class Activity:
+    """What was polled, written and sent in some hours."""
 
     entities: int
     """Enabled ones, of all batteries."""
@@ -92,11 +84,11 @@ class Lived:
 
     @property
     def rows_ratio(self) -> float:
-        """Return the rows as part of one for every entity at every poll."""
+        """Return the rows as a share of one for each entity at each poll."""
         return rows_ratio(self.rows.written, self.entities, self.polls)
 
     def per_poll(self, count: int) -> float:
-        """Return one poll's part of a count."""
+        """Return a count for one poll of one battery."""
         return count / (self.polls * self.batteries)
 
 
@@ -104,26 +96,26 @@ class Lived:
 class DayRun:
     """A day of polls beside those of a bare client."""
 
-    lived: Lived
+    activity: Activity
     hours: list[Hour]
     idle: float
 
 
 @dataclass(frozen=True, slots=True)
-class BankRun:
+class BatteriesRun:
     """Several batteries for some hours, as shares of one core."""
 
-    lived: Lived
+    activity: Activity
     process: float
-    """Everything: recorder, virtual radio and simulated batteries, too."""
+    """The whole process, with recorder, virtual radio and simulated batteries."""
     loop: float
-    """The event loop's thread, with the latter two in it."""
+    """The thread of the event loop, with virtual radio and simulated batteries."""
 
 
-async def _live(
+async def _run_hours(
     environment: BenchmarkEnvironment, folder: Path, interval: int, hours: int
-) -> tuple[Lived, list[dict[str, Share]]]:
-    """Let hours pass; return what they brought, and what each of them has used."""
+) -> tuple[Activity, list[dict[str, Share]]]:
+    """Let hours pass; return their activity, and the time that each client used."""
     entries = environment.entries()
     entities = [entity for entry in entries for entity in environment.entities(entry)]
     await environment.flush()
@@ -142,11 +134,11 @@ async def _live(
     polls = hours * HOUR // interval
     for entry, count in zip(entries, before, strict=True):
         samples = entry.runtime_data.statistics.samples - count
-        # Where a poll falls on the edge there may be one more or less.
+        # One more or less where a poll falls on a border of the time.
         if abs(samples - polls) > 1:
             raise RuntimeError(f"{samples} samples where there should be {polls}")
     await environment.flush()
-    lived = Lived(
+    activity = Activity(
         entities=len(entities),
         polls=polls,
         batteries=len(entries),
@@ -156,16 +148,16 @@ async def _live(
         size=traffic.size,
         requests=traffic.requests,
     )
-    return lived, shares
+    return activity, shares
 
 
-def _other(shares: dict[str, Share], hours: int = 1) -> float:
-    """Return what was used at instants of neither client, in ms for each poll."""
+def _other_time(shares: dict[str, Share], hours: int = 1) -> float:
+    """Return the time used at instants of no client, in ms for each poll."""
     return shares[""].nanoseconds / 1e6 / (hours * HOUR / PEER_INTERVAL)
 
 
-def live_a_day(samples: Samples, everything: bool) -> DayRun:
-    """Live through the day, with the default entities or with all."""
+def run_day(samples: Samples, everything: bool) -> DayRun:
+    """Simulate the day, with the default entities or with `everything` enabled."""
 
     async def main(meter: Meter) -> DayRun:
         with _folder() as folder:
@@ -175,7 +167,7 @@ def live_a_day(samples: Samples, everything: bool) -> DayRun:
                 await asyncio.sleep(SETTLED)
                 meter.take()
                 await asyncio.sleep(IDLE_HOURS * HOUR)
-                idle = _other(meter.take(), IDLE_HOURS)
+                idle = _other_time(meter.take(), IDLE_HOURS)
                 battery = await environment.add_battery(0, OURS)
                 await environment.add_entry(
                     battery, PEER_INTERVAL, everything=everything
@@ -183,7 +175,9 @@ def live_a_day(samples: Samples, everything: bool) -> DayRun:
                 client.origin = battery.writes[-1].time + PEER_INTERVAL / 2
                 await asyncio.sleep(SETTLED)
                 environment.set_time(0)
-                lived, shares = await _live(environment, folder, PEER_INTERVAL, HOURS)
+                activity, shares = await _run_hours(
+                    environment, folder, PEER_INTERVAL, HOURS
+                )
         hours = []
         for share in shares:
             polls = HOUR // PEER_INTERVAL
@@ -192,19 +186,23 @@ def live_a_day(samples: Samples, everything: bool) -> DayRun:
             ):
                 raise RuntimeError(f"not {polls} polls of each in an hour: {share}")
             hours.append(
-                Hour(share[OURS].milliseconds, share[BARE].milliseconds, _other(share))
+                Hour(
+                    share[OURS].milliseconds,
+                    share[BARE].milliseconds,
+                    _other_time(share),
+                )
             )
-        return DayRun(lived, hours, idle)
+        return DayRun(activity, hours, idle)
 
     return run_metered(main)
 
 
-def live_with_a_bank(
+def run_batteries(
     samples: Samples, batteries: int, begin: int, hours: int
-) -> BankRun:
-    """Live with several batteries for some hours from `begin` o'clock on."""
+) -> BatteriesRun:
+    """Simulate several batteries for `hours` h from `begin` o'clock on."""
 
-    async def main(meter: Meter) -> BankRun:
+    async def main(meter: Meter) -> BatteriesRun:
         with _folder() as folder:
             async with open_environment(meter, folder, samples) as environment:
                 for number in range(batteries):
@@ -213,20 +211,22 @@ def live_with_a_bank(
                 await asyncio.sleep(SETTLED)
                 environment.set_time(begin)
                 process, loop = time.process_time(), time.thread_time()
-                lived, _shares = await _live(environment, folder, INTERVAL, hours)
+                activity, _shares = await _run_hours(
+                    environment, folder, INTERVAL, hours
+                )
                 process = time.process_time() - process
                 loop = time.thread_time() - loop
-        return BankRun(lived, process / (hours * HOUR), loop / (hours * HOUR))
+        return BatteriesRun(activity, process / (hours * HOUR), loop / (hours * HOUR))
 
     return run_metered(main)
 
 
-def remember(samples: Samples, bare: bool, traced: bool) -> tuple[float, float]:
+def measure_memory(samples: Samples, bare: bool, traced: bool) -> tuple[float, float]:
     """Return the memory in MiB with one battery, and with all.
 
-    What Python objects take where that is traced, else what the process does, which
-    includes what its allocator keeps for later. Without the recorder, whose caches grow
-    with the time that passes.
+    `bare` measures bare clients instead of entries. With `traced`, the memory of Python
+    objects, else that of the process with what its allocator reserves. Without the
+    recorder, whose caches grow over time.
     """
 
     async def main(meter: Meter) -> tuple[float, float]:
@@ -261,7 +261,7 @@ def remember(samples: Samples, bare: bool, traced: bool) -> tuple[float, float]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    # What Home Assistant warns of is known, and no finding.
+    # Home Assistant's warnings are known here.
     logging.getLogger().setLevel(logging.ERROR)
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         yield Path(name)
@@ -289,29 +289,29 @@ def _calibrate() -> float:
     return best * 1000
 
 
-def _alone[**ParametersT, ResultT](
+def _in_new_process[**ParametersT, ResultT](
     call: Callable[ParametersT, ResultT],
     *args: ParametersT.args,
     **kwargs: ParametersT.kwargs,
 ) -> ResultT:
-    """Do it in a process of its own."""
+    """Call a function in a new process and return its result."""
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         return pool.submit(call, *args, **kwargs).result()
 
 
-def _print_poll(name: str, net: Net, lived: Lived) -> None:
+def _print_poll(name: str, net: Net, activity: Activity) -> None:
     print(
         f"  {name:<17}{net.total:6.3f} ms net a poll: {net.poll:.3f} at the poll and "
-        f"{net.other:.3f} between polls; {lived.entities} entities"
+        f"{net.other:.3f} between polls; {activity.entities} entities"
     )
 
 
-def _print_rows(name: str, lived: Lived) -> None:
+def _print_rows(name: str, activity: Activity) -> None:
     print(
-        f"  {name:<17}{lived.rows.written:6} rows a day from {lived.changes} state "
-        f"changes, {lived.rows.unchanged} of them with an unchanged state; "
-        f"{100 * lived.rows_ratio:.1f} % of one for each of {lived.entities} entities "
-        f"at each of {lived.polls} polls"
+        f"  {name:<17}{activity.rows.written:6} rows a day from {activity.changes} state "
+        f"changes, {activity.rows.unchanged} of them with an unchanged state; "
+        f"{100 * activity.rows_ratio:.1f} % of one for each of {activity.entities} entities "
+        f"at each of {activity.polls} polls"
     )
 
 
@@ -324,7 +324,7 @@ def run() -> bool:
     )
     print(f"  calibration      {_calibrate():6.3f} ms for a fixed piece of Python")
     defaults, everything = (
-        [_alone(live_a_day, samples, wanted) for _ in range(RUNS)]
+        [_in_new_process(run_day, samples, wanted) for _ in range(RUNS)]
         for wanted in (False, True)
     )
     nets = [
@@ -338,18 +338,18 @@ def run() -> bool:
         f"  bare client      {nets[0].bare:6.3f} ms a poll, virtual radio and simulated "
         "battery included"
     )
-    _print_poll("default entities", nets[0], defaults[0].lived)
-    _print_poll("all entities", nets[1], everything[0].lived)
+    _print_poll("default entities", nets[0], defaults[0].activity)
+    _print_poll("all entities", nets[1], everything[0].activity)
 
-    banks = [_alone(live_with_a_bank, samples, *bank) for bank in BANKS]
+    banks = [_in_new_process(run_batteries, samples, *bank) for bank in BANKS]
     print("database:")
-    _print_rows(f"default, {PEER_INTERVAL} s", defaults[0].lived)
-    _print_rows(f"all, {PEER_INTERVAL} s", everything[0].lived)
-    _print_rows(f"default, {INTERVAL} s", banks[0].lived)
+    _print_rows(f"default, {PEER_INTERVAL} s", defaults[0].activity)
+    _print_rows(f"all, {PEER_INTERVAL} s", everything[0].activity)
+    _print_rows(f"default, {INTERVAL} s", banks[0].activity)
 
-    days = [defaults[0].lived, everything[0].lived, banks[0].lived]
-    requests = [lived.per_poll(lived.requests) for lived in days]
-    print("air:")
+    days = [defaults[0].activity, everything[0].activity, banks[0].activity]
+    requests = [activity.per_poll(activity.requests) for activity in days]
+    print("radio:")
     print(
         f"  a poll           {max(requests):6.3f} requests, "
         f"{days[0].per_poll(days[0].packets):.3f} packets, "
@@ -370,8 +370,8 @@ def run() -> bool:
     print("memory, net of a bare client with each battery, without the recorder:")
     further, resident = (
         memory_per_battery(
-            _alone(remember, samples, False, traced),
-            _alone(remember, samples, True, traced),
+            _in_new_process(measure_memory, samples, False, traced),
+            _in_new_process(measure_memory, samples, True, traced),
             FURTHER,
         )
         for traced in (True, False)
@@ -384,8 +384,8 @@ def run() -> bool:
     found = Footprint(
         poll_ms_default=nets[0].total,
         poll_ms_all=nets[1].total,
-        rows_ratio=max(lived.rows_ratio for lived in days),
-        unchanged_rows=sum(lived.rows.unchanged for lived in days),
+        rows_ratio=max(activity.rows_ratio for activity in days),
+        unchanged_rows=sum(activity.rows.unchanged for activity in days),
         core_share_16=banks[-1].process,
         requests_per_poll=max(requests),
         mib_per_battery=further,
