@@ -241,7 +241,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 if self.statistics.record_no_answer():
                     await self._force_reconnect()
                 raise
-            self._delegate.check_sample(status)
+            await self._delegate.async_check_sample(status)
             self._handle_sample(status, dt_util.utcnow(), self.hass.loop.time())
             self._connection.handle_sample()
             self._expiry.schedule()

@@ -19,6 +19,7 @@ from .battery.access import BatteryAccess
 from .battery.advertisement import LastAdvertisement
 from .battery.firmware import FirmwareInstaller
 from .battery.hysteresis import ChargeStates
+from .battery.identity_guard import IdentityGuard
 from .battery.info import BatteryInfo
 from .battery.info_store import InfoStore, OtherBatteryError
 from .battery.initial_reading import take_initial_reading
@@ -75,8 +76,9 @@ class VlrvData:
         )
         self.advertisement = LastAdvertisement(hass, self.address)
         self.connection = ConnectionManager(hass, entry, self.client, options, self)
+        self._guard = IdentityGuard(self.client, self._info)
         access = BatteryAccess(
-            hass, entry, self.client, self.connection, OperationLock()
+            hass, entry, self.client, self.connection, OperationLock(), self._guard
         )
         self.coordinator = VlrvCoordinator(access, self, options, self._info)
         self._apply_options()
@@ -95,7 +97,6 @@ class VlrvData:
         self.firmware = FirmwareInstaller(
             access,
             self._info,
-            self._metadata,
             self.advertisement,
             self.handle_disconnected,
         )
@@ -148,6 +149,7 @@ class VlrvData:
         if (reading := take_initial_reading(hass, self.address)) is not None:
             if reading.identity is not None:
                 self._metadata.identity_known()
+                self._guard.handle_identity_known()
             self.coordinator.async_take_initial(
                 reading.status, reading.when, reading.time
             )
@@ -321,11 +323,14 @@ class VlrvData:
         """Return whether firmware is being installed, which uses the connection itself."""
         return self.firmware.is_running
 
-    @callback
-    def check_sample(self, status: BatteryStatus) -> None:
-        """Raise OtherBatteryError for a sample of another battery."""
+    async def async_check_sample(self, status: BatteryStatus) -> None:
+        """Raise OtherBatteryError for a sample of another battery.
+
+        Raises ConnectionLostError, as the serial number may have to be read first.
+        """
         try:
-            self._info.check_status(status)
+            self._guard.check_status(status)
+            await self._guard.async_check_serial()
         except OtherBatteryError:
             # The identity may show the known battery again, or more of the other one.
             self._metadata.handle_sample()
@@ -346,6 +351,7 @@ class VlrvData:
     def handle_disconnected(self) -> None:
         """Handle a missing connection: firmware and settings may change meanwhile."""
         self._was_disconnected = True
+        self._guard.handle_disconnected()
         self._metadata.invalidate()
 
     @callback

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from homeassistant.components.repairs import (
     DOMAIN as REPAIRS_DOMAIN,
     repairs_flow_manager,
@@ -13,8 +15,15 @@ from homeassistant.components.repairs import (
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 
+from custom_components.voltgo_vlrv.battery.change_budget import (
+    MAX_CHANGES,
+    REFILL,
+    ChangeBudget,
+)
+from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import CONF_INFO, DOMAIN
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, issues, wait_until
@@ -118,3 +127,78 @@ async def test_other_battery_that_is_accepted_starts_empty(
     shown = harness.shown("energy_discharged")
     assert shown is not None
     assert float(shown) < 1
+
+
+async def test_setting_of_another_battery_is_not_written(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """While the question is open, nothing is sent to a battery that may be foreign."""
+    harness = await async_exchange(hass, bluetooth_env)
+    with pytest.raises(HomeAssistantError) as raised:
+        await harness.entry.runtime_data.settings.async_set_name("Solar")
+    assert raised.value.translation_key == "change_other_battery"
+    assert harness.changes == []
+    await async_answer(hass, "ignore")
+    await harness.entry.runtime_data.settings.async_set_name("Solar")
+    assert len(harness.changes) == 1
+
+
+async def async_lose_connection(harness: BatteryHarness) -> None:
+    """Lose the connection, as when the battery is out of range for a moment."""
+    harness.peripheral.drop_connection()
+    await wait_until(lambda: not harness.is_connected)
+
+
+async def test_serial_number_of_another_battery_is_read_before_its_first_sample(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """One of the same kind differs in nothing else, and must not be written to."""
+    pack = battery("driving_load", serial="VG21A00017")
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    await harness.wait_connected()
+    statistics = harness.entry.runtime_data.statistics
+    await async_lose_connection(harness)
+    samples = statistics.samples
+    pack.identity.serial = "VG21A00018"
+    with pytest.raises(HomeAssistantError) as raised:
+        await harness.entry.runtime_data.settings.async_set_name("Solar")
+    assert raised.value.translation_key == "change_other_battery"
+    await wait_until(lambda: issues(hass, "other_battery"), 60)
+    await asyncio.sleep(60)
+    assert statistics.samples == samples
+    assert harness.changes == []
+    (issue,) = issues(hass, "other_battery")
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["found"].endswith("VG21A00018")
+    # The known battery is back.
+    await async_lose_connection(harness)
+    pack.identity.serial = "VG21A00017"
+    await wait_until(lambda: statistics.samples > samples, 60)
+    assert not issues(hass, "other_battery")
+
+
+# --- storage --------------------------------------------------------------------------
+
+
+def test_change_budget_allows_some_changes_at_once_and_then_one_an_hour() -> None:
+    """Each change is written to three registries."""
+    budget = ChangeBudget()
+    assert sum(budget.take(100.0) for _ in range(50)) == MAX_CHANGES
+    assert not budget.take(100.0 + REFILL / 2)
+    assert budget.take(100.0 + REFILL)
+    day = sum(budget.take(100.0 + REFILL + 60 * minute) for minute in range(1440))
+    assert day <= 24
+
+
+async def test_identity_that_changes_with_each_connection_is_stored_some_times_only(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A hostile battery must not wear out a memory card."""
+    harness = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
+    store = harness.entry.runtime_data._info
+    versions = set()
+    for number in range(50):
+        info = replace(store.info, firmware=f"Z01T{number}")
+        store.update(info)
+        versions.add(BatteryInfo.from_data(harness.entry.data[CONF_INFO]).firmware)
+    assert 2 < len(versions) <= MAX_CHANGES + 1

@@ -10,15 +10,17 @@ from homeassistant.core import HomeAssistant
 
 from ..connection import ConnectionManager
 from ..vlrv.client import VlrvClient
+from .identity_guard import IdentityGuard
 from .operations import OperationLock
 
 
 @dataclass(frozen=True, slots=True)
 class BatteryAccess:
-    """Entry, client, connection and operation lock of one battery."""
+    """Entry, client, connection, operation lock and identity guard of one battery."""
 
     hass: HomeAssistant
     entry: ConfigEntry[Any]
     client: VlrvClient
     connection: ConnectionManager
     operations: OperationLock
+    guard: IdentityGuard

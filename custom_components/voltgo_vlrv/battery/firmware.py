@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
+import logging
 from typing import Final
 
 from homeassistant.core import CALLBACK_TYPE
@@ -18,9 +19,10 @@ from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
 from .firmware_files import FirmwareStore, with_installed_hash
-from .info_store import InfoStore
-from .metadata import MetadataReader
+from .info_store import InfoStore, OtherBatteryError
 from .operations import Operation
+
+_LOGGER = logging.getLogger(__name__)
 
 BMS: Final = "bms"
 COMM: Final = "comm"
@@ -56,7 +58,6 @@ class FirmwareInstaller:
         self,
         access: BatteryAccess,
         info: InfoStore,
-        metadata: MetadataReader,
         advertisement: LastAdvertisement,
         on_restart: CALLBACK_TYPE,
     ) -> None:
@@ -66,8 +67,8 @@ class FirmwareInstaller:
         self._client = access.client
         self._connection = access.connection
         self._operations = access.operations
+        self._guard = access.guard
         self._info = info
-        self._metadata = metadata
         self._advertisement = advertisement
         self._on_restart = on_restart
         self._finished = asyncio.Event()
@@ -104,8 +105,12 @@ class FirmwareInstaller:
                 raise self._error("firmware_unreachable") from err
             await self._check()
             # An older reading may be out of date; not every battery has an identity.
-            with suppress(VlrvError):
-                await self._metadata.async_read_identity()
+            try:
+                await self._guard.async_read_identity()
+            except OtherBatteryError as err:
+                raise self._error("firmware_other_battery") from err
+            except VlrvError as err:
+                _LOGGER.debug("%s: no identity: %s", self._client.name, err)
             before = self._info.info.firmware
             unconfirmed: FirmwareError | None = None
             try:
@@ -144,7 +149,10 @@ class FirmwareInstaller:
     async def _check(self) -> None:
         """Raise HomeAssistantError unless charge, faults, signal and MTU allow a transfer."""
         try:
+            await self._guard.async_check_battery()
             status = await self._client.read_status()
+        except OtherBatteryError as err:
+            raise self._error("firmware_other_battery") from err
         except VlrvError as err:
             raise self._error("firmware_unreachable") from err
         if status.state_of_charge < MIN_STATE_OF_CHARGE:
@@ -186,7 +194,7 @@ class FirmwareInstaller:
             await asyncio.sleep(RESTART_STEP)
             try:
                 await self._connection.async_connect()
-                await self._metadata.async_read_identity()
+                await self._guard.async_read_identity()
             except VlrvError:
                 continue
             is_back = True

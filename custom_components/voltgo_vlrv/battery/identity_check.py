@@ -36,11 +36,12 @@ def has_other_serial(info: BatteryInfo, identity: Identity) -> bool:
     A date does not count: batteries made on one day share it, and boards are replaced.
     """
     serials = (info.serial, identity.serial)
-    return (
-        all(serials)
-        and serials[0] != serials[1]
-        and not any(_is_date(serial) for serial in serials)
-    )
+    return serials[0] != serials[1] and all(is_proof(serial) for serial in serials)
+
+
+def is_proof(serial: str) -> bool:
+    """Return whether a serial number can prove which battery it is; see above."""
+    return bool(serial) and not _is_date(serial)
 
 
 def _is_date(serial: str) -> bool:

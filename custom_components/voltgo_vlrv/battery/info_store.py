@@ -16,6 +16,7 @@ from ..issues import async_update_other_battery_issue
 from ..vlrv.errors import ImplausibleError
 from ..vlrv.identity import Identity
 from ..vlrv.registers import BatteryStatus
+from .change_budget import ChangeBudget
 from .identity_check import has_other_serial, is_same_battery
 from .info import BatteryInfo
 
@@ -47,6 +48,8 @@ class InfoStore:
         self._other_identity: Identity | None = None
         self._last_status: BatteryStatus | None = None
         self._reported: tuple[str, str] | None = None
+        self._budget = ChangeBudget()
+        self._issue_budget = ChangeBudget()
 
     @property
     def device_info(self) -> DeviceInfo:
@@ -111,21 +114,28 @@ class InfoStore:
             info = info.with_identity(identity)
         self._other_status = self._other_identity = None
         self._update_other_issue()
-        self.update(info)
+        self.update(info, by_user=True)
 
     def _update_other_issue(self) -> None:
         found = self.other_battery()
         issue = None if found is None else (self.info.summary, found.summary)
-        if issue != self._reported:
+        if issue == self._reported:
+            return
+        if issue is None or self._issue_budget.take(self._hass.loop.time()):
             self._reported = issue
             async_update_other_battery_issue(self._hass, self._entry, issue)
 
     # --- what is new ------------------------------------------------------------------
 
     @callback
-    def update(self, info: BatteryInfo) -> None:
-        """Store changed information in the entry and in the device registry."""
+    def update(self, info: BatteryInfo, *, by_user: bool = False) -> None:
+        """Store changed information in the entry and in the device registry.
+
+        Ignored from a battery that reports something new too often.
+        """
         if info == self.info:
+            return
+        if not by_user and not self._budget.take(self._hass.loop.time()):
             return
         self.info = info
         self._hass.config_entries.async_update_entry(

@@ -36,6 +36,7 @@ class MetadataReader:
         self._client = access.client
         self._connection = access.connection
         self._operations = access.operations
+        self._guard = access.guard
         self._info = info
         self._settings = settings
         # Loop time of the last reading in s; None to read again in any case.
@@ -79,14 +80,14 @@ class MetadataReader:
     async def _async_read(self) -> None:
         """Read identity, thresholds and settings, as far as the battery has them."""
         reads = [
-            self.async_read_identity,
+            self._guard.async_read_identity,
             self._read_thresholds,
             self._read_settings,
             self._client.probe_status_length,
         ]
-        if self._is_identity_known:
+        if self._is_identity_known or self._guard.is_identity_read:
             self._is_identity_known = False
-            reads.remove(self.async_read_identity)
+            reads.remove(self._guard.async_read_identity)
         try:
             async with self._connection.use():
                 for read in reads:
@@ -126,12 +127,6 @@ class MetadataReader:
             count >= MAX_DROPS_PER_READ
             and self._hass.loop.time() - when < METADATA_MAX_AGE.total_seconds()
         )
-
-    async def async_read_identity(self) -> None:
-        """Read model, firmware and serial number, and store them; raises VlrvError."""
-        identity = await self._client.read_identity()
-        self._info.check_identity(identity)
-        self._info.update(self._info.info.with_identity(identity))
 
     async def _read_thresholds(self) -> None:
         thresholds = await self._client.read_thresholds()

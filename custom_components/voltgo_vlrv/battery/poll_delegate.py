@@ -15,7 +15,7 @@ class PollDelegate(Protocol):
     def is_polling_paused(self) -> bool:
         """Return whether polls have to wait, as during a firmware installation."""
 
-    def check_sample(self, status: BatteryStatus) -> None:
+    async def async_check_sample(self, status: BatteryStatus) -> None:
         """Raise VlrvError for a sample that must not be used."""
 
     def handle_sample(

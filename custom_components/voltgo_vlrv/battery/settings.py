@@ -24,6 +24,7 @@ from ..vlrv.errors import (
     ConnectionLostError,
     ImplausibleError,
     NoAnswerError,
+    NotSentError,
     VlrvError,
 )
 from ..vlrv.registers import BatteryStatus
@@ -42,6 +43,7 @@ from ..vlrv.settings import (
 )
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
+from .info_store import OtherBatteryError
 from .operations import Operation
 from .pending_changes import PendingChanges
 from .settings_errors import failure_text
@@ -110,6 +112,7 @@ class SettingsCoordinator:
         self._client = access.client
         self._connection = access.connection
         self._operations = access.operations
+        self._guard = access.guard
         self._advertisement = advertisement
         self._live = live
         # Last reported values, and by setting the connection on which each was read.
@@ -258,7 +261,9 @@ class SettingsCoordinator:
             raise self._error("heater_not_reported", HEATER)
 
     async def _write(self, request: bytes) -> None:
-        """Send the change, once."""
+        """Send the change, once, and only on a connection to the known battery."""
+        if not self._guard.is_checked:
+            raise NotSentError("this is another connection")
         self._is_sent = True
         await self._client.write_setting(request)
 
@@ -309,7 +314,10 @@ class SettingsCoordinator:
                 key = "change_released" if is_released else "change_unreachable"
                 raise self._error(key, setting) from err
             try:
+                await self._guard.async_check_battery()
                 yield
+            except OtherBatteryError as err:
+                raise self._error("change_other_battery", setting) from err
             except VlrvError as err:
                 if self._is_sent and isinstance(err, NoAnswerError):
                     # The client has disconnected, see `write_setting`.
