@@ -85,15 +85,9 @@ class VlrvData:
         self._options_applied = (dict(entry.options), entry.title)
         self._was_disconnected = False
         self.settings = SettingsCoordinator(
-            access,
-            self.advertisement,
-            self.coordinator,
+            access, self.advertisement, self.coordinator
         )
-        self._metadata = MetadataReader(
-            access,
-            self._info,
-            self.settings,
-        )
+        self._metadata = MetadataReader(access, self._info, self.settings)
         self.firmware = FirmwareInstaller(
             access,
             self._info,

@@ -15,7 +15,7 @@ from .known import IMPORTS
 _ROOT = ".".join(INTEGRATION.parts)
 _PLATFORMS = """.sensor .binary_sensor .switch .select .text .button .event .update
     .bank.sensor .bank.binary_sensor"""
-_PURE = """.connection.backoff .connection.sharing .connection.release
+_PURE = """.connection.state .connection.backoff .connection.sharing .connection.release
     .connection.reconnect .battery.change_budget
     .battery.pending_changes .battery.freshness .battery.stuck_data
     .battery.poll_schedule .entry_values .history.charge .history.runtime .history.charge_history

@@ -35,13 +35,7 @@ from .errors import ReleasedError, error_reason
 from .release import MAX_CHECK_INTERVAL, ReleaseState
 from .session import ConnectionSession
 from .slots import SlotMonitor, async_clear_stale_advertisements
-from .state import (
-    ADAPTER_REASONS,
-    ConnectionMode,
-    ConnectionState,
-    ConnectionStatus,
-    failure_state,
-)
+from .state import ADAPTER_REASONS, ConnectionMode, ConnectionStatus, connection_state
 from .timers import Timers
 
 # From a slot that became free to the attempt to take it.
@@ -123,7 +117,15 @@ class ConnectionManager:
     @property
     def status(self) -> ConnectionStatus:
         """Return state, reason of a failure, and end of a release."""
-        return ConnectionStatus(self._state(), self._reason, self._release.until)
+        state = connection_state(
+            self._reason,
+            is_closed=self._closed,
+            is_released=self.is_released,
+            is_connected=self._client.is_connected or self._session.is_reconnecting,
+            is_disconnecting=self._client.is_disconnecting,
+            is_intermittent=self._session.is_shared or self._backoff.is_unstable,
+        )
+        return ConnectionStatus(state, self._reason, self._release.until)
 
     def error_reason(self, err: VlrvError) -> str:
         """Return the key of the text that tells the user what happened."""
@@ -156,23 +158,6 @@ class ConnectionManager:
         """Poll after `delay` at the latest."""
         self._delegate.request_poll(delay)
 
-    def _state(self) -> ConnectionState:
-        if self._closed:
-            return ConnectionState.CLOSED
-        if self.is_released:
-            # Until the connection is gone no other device can connect.
-            is_held = self._client.is_connected or self._client.is_disconnecting
-            return ConnectionState.CONNECTED if is_held else ConnectionState.RELEASED
-        if self._reason is not None:
-            return failure_state(self._reason)
-        # Also during a poll: its connection would be a database row each time. A battery
-        # whose connections are lost after each sample is read in the same way.
-        if self._session.is_shared or self._backoff.is_unstable:
-            return ConnectionState.IDLE
-        if self._client.is_connected or self._session.is_reconnecting:
-            return ConnectionState.CONNECTED
-        return ConnectionState.CONNECTING
-
     @callback
     def async_add_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
         """Call `listener` whenever the status changes."""
@@ -190,10 +175,7 @@ class ConnectionManager:
     # --- connecting -------------------------------------------------------------------
 
     def use(self, *, max_wait: float = 0.0) -> AbstractAsyncContextManager[None]:
-        """Hold the connection while the block lasts; raises VlrvError without one.
-
-        Waits up to `max_wait` s for an advertisement if there is none.
-        """
+        """Hold the connection while the block lasts; see `ConnectionSession.use`."""
         return self._session.use(max_wait)
 
     async def async_connect(self) -> None:
@@ -258,10 +240,7 @@ class ConnectionManager:
 
     @callback
     def handle_poll_failed(self, err: VlrvError) -> timedelta:
-        """Handle a failed poll; return the delay until the next one.
-
-        While connected, the poll interval applies, capped at 10 s.
-        """
+        """Handle a failed poll; return the delay: while connected, 10 s at most."""
         now = self._hass.loop.time()
         if isinstance(err, NotReachableError):
             self._slots.look_for_orphan(now)

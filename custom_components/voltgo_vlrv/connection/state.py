@@ -70,6 +70,30 @@ class ConnectionStatus:
     """When a release ends by itself, UTC."""
 
 
-def failure_state(reason: str) -> ConnectionState:
-    """Return the state that a reason of `errors` leads to."""
-    return _FAILURE_STATES.get(reason, ConnectionState.UNREACHABLE)
+def connection_state(
+    reason: str | None,
+    *,
+    is_closed: bool,
+    is_released: bool,
+    is_connected: bool,
+    is_disconnecting: bool,
+    is_intermittent: bool,
+) -> ConnectionState:
+    """Return the state of a connection.
+
+    `reason` is the key of a failure, None without one. `is_disconnecting` says that a
+    connection that is to end is still held, `is_intermittent` that the battery is
+    connected for single polls only: its slot is shared, or each connection is lost soon.
+    """
+    if is_closed:
+        return ConnectionState.CLOSED
+    if is_released:
+        # Until the connection is gone no other device can connect.
+        is_held = is_connected or is_disconnecting
+        return ConnectionState.CONNECTED if is_held else ConnectionState.RELEASED
+    if reason is not None:
+        return _FAILURE_STATES.get(reason, ConnectionState.UNREACHABLE)
+    if is_intermittent:
+        # Also during a poll: its connection would be a database row each time.
+        return ConnectionState.IDLE
+    return ConnectionState.CONNECTED if is_connected else ConnectionState.CONNECTING
