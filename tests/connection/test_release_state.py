@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import inf
+import time
 
-from custom_components.voltgo_vlrv.connection.release import ReleaseState
+import pytest
+
+from custom_components.voltgo_vlrv.connection.release import ReleaseState, time_asleep
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -20,6 +23,7 @@ def test_release_with_duration_has_an_end() -> None:
     assert state.until == NOW + HOUR
     assert state.remaining(NOW + HOUR / 4, 1000.0) == 2700.0
     assert state.remaining(NOW + 2 * HOUR, 7300.0) == 0
+    assert not state.follow_clock(NOW + HOUR / 4, 1000.0)
 
 
 def test_release_without_duration_has_no_end() -> None:
@@ -86,8 +90,28 @@ def test_clock_set_back_during_a_release_does_not_lengthen_it() -> None:
     assert state.remaining(LONG_AGO, 3600.0) == 0
 
 
-def test_computer_that_slept_ends_a_release_by_the_clock() -> None:
-    """Loop time stood still meanwhile."""
+def test_clock_set_forward_during_a_release_does_not_end_it() -> None:
+    """A release after a start in 1971 lasts as long as it should, and shows its end."""
     state = ReleaseState()
-    state.release(HOUR, NOW, 0.0)
-    assert state.remaining(NOW + 2 * HOUR, 60.0) == 0
+    state.release(HOUR, LONG_AGO, 100.0)
+    assert state.remaining(NOW, 220.0) == 3480.0
+    assert state.follow_clock(NOW, 220.0)
+    assert state.until == NOW + HOUR - timedelta(minutes=2)
+    assert not state.follow_clock(NOW + timedelta(minutes=1), 281.0)
+    assert state.remaining(NOW + HOUR, 3700.0) == 0
+
+
+def test_computer_that_slept_ends_a_release_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Loop time stood still meanwhile; the time since the computer started did not."""
+    clocks = {"CLOCK_BOOTTIME": 7300.0, "CLOCK_MONOTONIC": 100.0}
+    for number, name in enumerate(clocks):
+        monkeypatch.setattr(time, name, number, raising=False)
+    monkeypatch.setattr(time, "clock_gettime", [*clocks.values()].__getitem__)
+    assert time_asleep() == 7200.0
+    state = ReleaseState()
+    state.release(HOUR, NOW, 100.0)
+    assert state.remaining(NOW + 2 * HOUR, 100.0 + time_asleep()) == 0
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    assert time_asleep() == 0

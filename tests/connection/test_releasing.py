@@ -246,6 +246,27 @@ async def test_release_that_ended_while_off_is_not_restored(
     assert one.status == "connected"
 
 
+async def test_release_while_the_clock_is_set_lasts_as_long_as_it_should(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, fast_clock: FastClock
+) -> None:
+    """As after a start without a clock battery; the end that is shown follows."""
+    one = await async_setup_battery(hass, bluetooth_env)
+    fast_clock.epoch -= 365 * DAY
+    await one.release(duration={"minutes": 15})
+    await asyncio.sleep(2 * MINUTE)
+    fast_clock.epoch += 365 * DAY
+    await asyncio.sleep(2 * MINUTE)
+    assert one.status == "released"
+    state = hass.states.get(one.entity_id("connection_status"))
+    assert state is not None
+    ends = dt_util.parse_datetime(state.attributes["released_until"])
+    assert ends is not None
+    left = (ends - dt_util.utcnow()).total_seconds()
+    assert left == pytest.approx(11 * MINUTE, abs=5)
+    await asyncio.sleep(left + 5)
+    assert one.status != "released"
+
+
 # --- several at once --------------------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ from ..vlrv.errors import (
 )
 from .backoff import ReconnectBackoff
 from .errors import ReleasedError, error_reason
-from .release import MAX_CHECK_INTERVAL, ReleaseState
+from .release import MAX_CHECK_INTERVAL, ReleaseState, time_asleep
 from .session import ConnectionSession
 from .slots import SlotMonitor, async_clear_stale_advertisements
 from .state import ADAPTER_REASONS, ConnectionMode, ConnectionStatus, connection_state
@@ -287,12 +287,12 @@ class ConnectionManager:
     @callback
     def async_restore(self, until: datetime | None) -> None:
         """Restore a release as it was before a restart; None for no end."""
-        self._release.restore(until, dt_util.utcnow(), self._hass.loop.time())
+        self._release.restore(until, *self._now())
         if self.is_released:
             self._handle_release()
         else:
             # Otherwise a restart with a clock that is behind would release it again.
-            self._store_resumed()
+            self._store_release()
 
     async def async_release(self, duration: timedelta | None = None) -> None:
         """Release the battery until `async_resume`, or for `duration`."""
@@ -303,7 +303,7 @@ class ConnectionManager:
     def async_begin_release(self, duration: timedelta | None = None) -> None:
         """Begin a release: no more use of the connection; `async_finish_release` follows."""
         self._delegate.connection_released()
-        self._release.release(duration, dt_util.utcnow(), self._hass.loop.time())
+        self._release.release(duration, *self._now())
         self._handle_release()
         self.report_status()
 
@@ -345,7 +345,10 @@ class ConnectionManager:
     @callback
     def _schedule_resume(self) -> None:
         """Resume if the release has ended, else check again at its end."""
-        remaining = self._release.remaining(dt_util.utcnow(), self._hass.loop.time())
+        if self._release.follow_clock(*self._now()):
+            self.report_status()
+            self._store_release()
+        remaining = self._release.remaining(*self._now())
         if not remaining:
             self.async_resume()
         elif remaining < inf:
@@ -362,10 +365,16 @@ class ConnectionManager:
         self._release.resume()
         self._delegate.connection_resumed()
         self.report_status()
-        self._store_resumed()
+        self._store_release()
 
-    def _store_resumed(self) -> None:
-        self._hass.async_create_task(self._delegate.async_store_release(False, None))
+    def _now(self) -> tuple[datetime, float]:
+        """Return system clock and steady time, as `ReleaseState` needs them."""
+        return dt_util.utcnow(), self._hass.loop.time() + time_asleep()
+
+    def _store_release(self) -> None:
+        self._hass.async_create_task(
+            self._delegate.async_store_release(self.is_released, self._release.until)
+        )
 
     async def async_close(self) -> None:
         """Disconnect for good."""

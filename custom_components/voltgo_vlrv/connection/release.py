@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from math import inf
+import time
 from typing import Final
 
 from ..const import MAX_RELEASE
@@ -12,11 +13,27 @@ from ..const import MAX_RELEASE
 MAX_CHECK_INTERVAL: Final = 60.0  # s
 
 
-class ReleaseState:
-    """A release with its end, by the clock (UTC) and by loop time in s.
+# A difference above this between both clocks means that the system clock was set.
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 
-    The system clock may be wrong until it is set, and loop time stops while a computer
-    sleeps: the release ends when one of the two reaches its end.
+
+def time_asleep() -> float:
+    """Return for how many s the computer has slept; 0 where it cannot tell.
+
+    The event loop's time leaves these out, and the system clock may be set.
+    """
+    if (boot_time := getattr(time, "CLOCK_BOOTTIME", None)) is None:
+        return 0.0
+    asleep = time.clock_gettime(boot_time) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    return round(asleep, 1)
+
+
+class ReleaseState:
+    """A release with its end, by the system clock (UTC) and by steady time in s.
+
+    The system clock of a computer without a battery for it is wrong until it is set, so
+    a release ends by steady time, which nothing sets and which goes on while the computer
+    sleeps. Only what is left of it after a restart ends by the system clock.
     """
 
     def __init__(self) -> None:
@@ -25,12 +42,14 @@ class ReleaseState:
         self.until: datetime | None = None
         """When it ends by itself; None if it does not, or there is none."""
         self._ends_at = inf
+        self._is_restored = False
 
     def release(self, duration: timedelta | None, now: datetime, time: float) -> None:
         """Begin a release for `duration`, None for no end, or replace the present one."""
         self.released = True
         self.until = None if duration is None else now + duration
         self._ends_at = inf if duration is None else time + duration.total_seconds()
+        self._is_restored = False
 
     def resume(self) -> None:
         """End the release."""
@@ -49,6 +68,7 @@ class ReleaseState:
         elif until > now:
             self.release(min(until - now, MAX_RELEASE), now, time)
             self.until = until
+            self._is_restored = True
         else:
             self.resume()
 
@@ -56,5 +76,17 @@ class ReleaseState:
         """Return for how many s the release lasts: 0 if it is over, inf without an end."""
         if self.until is None:
             return inf
-        by_clock = (self.until - now).total_seconds()
-        return max(min(by_clock, self._ends_at - time), 0.0)
+        remaining = self._ends_at - time
+        if self._is_restored:
+            remaining = min(remaining, (self.until - now).total_seconds())
+        return max(remaining, 0.0)
+
+    def follow_clock(self, now: datetime, time: float) -> bool:
+        """Correct `until` after the system clock was set; return whether that was so."""
+        if self.until is None or self._is_restored:
+            return False
+        until = now + timedelta(seconds=self._ends_at - time)
+        if abs(until - self.until) <= CLOCK_TOLERANCE:
+            return False
+        self.until = until
+        return True
