@@ -20,11 +20,10 @@ from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,
-    SAVE_DELAY,
-    Flow,
     in_steps,
 )
 from custom_components.voltgo_vlrv.history.store import EntryStore
+from custom_components.voltgo_vlrv.history.totals import SAVE_DELAY, Flow
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, settle
 from tests.harness import BatteryHarness

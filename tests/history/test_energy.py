@@ -19,12 +19,14 @@ from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,
-    SAVE_DELAY,
     EnergyCounter,
+)
+from custom_components.voltgo_vlrv.history.store import EntryStore
+from custom_components.voltgo_vlrv.history.totals import (
+    SAVE_DELAY,
     TotalLimit,
     flow_between,
 )
-from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.vlrv.registers import decode_status
 from simulator.battery import SimulatedBattery, preset
 from tests.bluetooth_env import BluetoothEnvironment

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 
-from ..history.energy import DIRECTIONS, SAVE_DELAY, Flow, TotalLimit, is_total
+from ..history.energy import DIRECTIONS, is_total
 from ..history.store import EntryStore
+from ..history.totals import SAVE_DELAY, Flow, TotalLimit
 
 # kWh; sums of binary fractions may end this far below a zero.
 _ROUNDING: Final = 1e-6

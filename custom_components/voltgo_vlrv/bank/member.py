@@ -15,7 +15,8 @@ from ..battery.settings import MODULE_ID
 from ..const import CONF_INFO
 from ..data import VlrvConfigEntry, VlrvData
 from ..history.charge import charge_of
-from ..history.energy import CHARGED, DISCHARGED, Flow
+from ..history.energy import CHARGED, DISCHARGED
+from ..history.totals import Flow
 from ..vlrv.faults import Protections
 from ..vlrv.registers import BatteryStatus
 from .aggregate import MemberReading

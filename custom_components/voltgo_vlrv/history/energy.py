@@ -8,13 +8,13 @@ a guess would stay in the statistics.
 from __future__ import annotations
 
 from math import floor, isfinite
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant, callback
 
 from .store import EntryStore
+from .totals import SAVE_DELAY, TotalLimit, flow_between
 
-WATT_SECONDS_PER_KWH: Final = 3_600_000.0
 
 CHARGED: Final = "charged"
 DISCHARGED: Final = "discharged"
@@ -28,66 +28,10 @@ _STEP_TOLERANCE: Final = 1e-6
 MAX_TOTAL: Final = 1_000_000.0
 """kWh; two centuries of the largest battery at its full current."""
 
-SAVE_DELAY: Final = 300.0
-"""s from a change to its saving. A power cut loses at most what flowed in this time."""
-
-
-class Flow(NamedTuple):
-    """Energy in kWh, both 0 or more."""
-
-    charged: float
-    discharged: float
-
-
-def flow_between(seconds: float, before: float, after: float) -> Flow:
-    """Return the energy that flows while the power changes linearly in `seconds`.
-
-    Powers are in W, + charging. Where the sign changes, each part counts for its own
-    direction.
-    """
-    if before * after >= 0:
-        energy = (before + after) / 2 * seconds / WATT_SECONDS_PER_KWH
-        return Flow(max(energy, 0.0), max(-energy, 0.0))
-    # Rounding can put the crossing beyond the end.
-    crossing = min(seconds * before / (before - after), seconds)
-    first = before / 2 * crossing / WATT_SECONDS_PER_KWH
-    second = after / 2 * (seconds - crossing) / WATT_SECONDS_PER_KWH
-    return Flow(max(first, second), max(-first, -second))
-
 
 def in_steps(total: float) -> float:
     """Return a total in kWh, rounded down to the step that is shown."""
     return floor(total * STEPS_PER_KWH + _STEP_TOLERANCE) / STEPS_PER_KWH
-
-
-class TotalLimit:
-    """Upper limit of what a total can have shown when the power is cut, in kWh; pure.
-
-    The file is behind what is shown. A total that falls would count as a reset of the
-    meter, and the statistics would add all of it again. So the file also holds a limit,
-    is saved at once when the total passes it, and after a power cut the total waits
-    there until counting has caught up.
-    """
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.value = 0.0
-        self._saved: tuple[float, float] | None = None
-
-    def is_beyond(self, total: float) -> bool:
-        """Return whether the limit in the file no longer covers a total."""
-        return total > self.value
-
-    def update(self, total: float, time: float) -> None:
-        """Raise the limit for a save at monotonic time `time` in s.
-
-        By as much as flows until the next save at the rate since the last one.
-        """
-        rate = 0.0
-        if self._saved is not None and time > self._saved[1]:
-            rate = (total - self._saved[0]) / (time - self._saved[1])
-        self.value = max(self.value, total + max(rate, 0.0) * SAVE_DELAY)
-        self._saved = (total, time)
 
 
 class EnergyCounter:
