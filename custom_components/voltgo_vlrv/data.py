@@ -280,7 +280,7 @@ class VlrvData:
     @callback
     def connection_resumed(self) -> None:
         """Poll again after a release."""
-        self.history.energy.interrupt()
+        self.history.interrupt()
         self.coordinator.handle_resume()
 
     @callback

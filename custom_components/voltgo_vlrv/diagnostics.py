@@ -148,6 +148,7 @@ def _battery(battery: VlrvData) -> dict[str, Any]:
             "recharge_due": battery.history.maintenance.recharge_due,
             "elapsed_fraction": battery.history.maintenance.elapsed_fraction,
         },
+        "care": battery.history.care.as_stored(),
     }
 
 

@@ -22,6 +22,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.sensor import async_add_bank_sensors
 from .battery.info import BatteryInfo
+from .care_sensor import async_add_care_sensors
 from .connection import ConnectionState
 from .connection.state import SHOWN_STATES
 from .coordinator import VlrvCoordinator
@@ -353,6 +354,7 @@ async def async_setup_entry(
     async_add_entities(
         VlrvMaintenanceSensor(battery, sensor) for sensor in MAINTENANCE_SENSORS
     )
+    async_add_care_sensors(battery, async_add_entities)
 
 
 class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

@@ -16,7 +16,21 @@ LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
 # Always on; what it should be is known to the step that changes the connection.
 LINK_STATUS: Final = "connection_status"
 # Of the past: what a battery is now does not tell when it was full.
-HISTORY_SENSORS: Final = frozenset({"last_full_charge", "recharge_due"})
+HISTORY_SENSORS: Final = frozenset(
+    {
+        "last_full_charge",
+        "recharge_due",
+        "full_charge_cell_voltage_delta",
+        "charge_discharged",
+        "equivalent_full_cycles",
+        "protection_trips",
+        "lowest_state_of_charge_recorded",
+        "highest_cell_voltage_recorded",
+        "lowest_cell_voltage_recorded",
+        "highest_temperature_recorded",
+        "lowest_temperature_recorded",
+    }
+)
 # Counted from when a battery was added; its own meters count from when it was made.
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 

@@ -123,6 +123,41 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "cell_4": (
         "Cell 4 voltage", "V", SensorDeviceClass.VOLTAGE, MEASUREMENT, DIAGNOSTIC, True,
     ),
+    "full_charge_cell_voltage_delta": (
+        "Cell voltage difference at full charge", "mV", SensorDeviceClass.VOLTAGE,
+        MEASUREMENT, DIAGNOSTIC, False,
+    ),
+    "charge_discharged": (
+        "Charge discharged", "Ah", None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC,
+        False,
+    ),
+    "equivalent_full_cycles": (
+        "Equivalent full cycles", None, None, SensorStateClass.TOTAL_INCREASING,
+        DIAGNOSTIC, False,
+    ),
+    "protection_trips": (
+        "Protection trips", None, None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC,
+        False,
+    ),
+    "lowest_state_of_charge_recorded": (
+        "Lowest state of charge recorded", "%", None, None, DIAGNOSTIC, False,
+    ),
+    "highest_cell_voltage_recorded": (
+        "Highest cell voltage recorded", "V", SensorDeviceClass.VOLTAGE, None,
+        DIAGNOSTIC, False,
+    ),
+    "lowest_cell_voltage_recorded": (
+        "Lowest cell voltage recorded", "V", SensorDeviceClass.VOLTAGE, None,
+        DIAGNOSTIC, False,
+    ),
+    "highest_temperature_recorded": (
+        "Highest temperature recorded", "°C", SensorDeviceClass.TEMPERATURE, None,
+        DIAGNOSTIC, False,
+    ),
+    "lowest_temperature_recorded": (
+        "Lowest temperature recorded", "°C", SensorDeviceClass.TEMPERATURE, None,
+        DIAGNOSTIC, False,
+    ),
     "connection_status": ("Connection status", None, SensorDeviceClass.ENUM, None, DIAGNOSTIC, True),
     "last_update": (
         "Last update", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,

@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from ..options import energy_gap
 from ..vlrv.registers import BatteryStatus
+from .care import BatteryCare
 from .charge import charge_of
 from .energy import EnergyCounter
 from .last_status import LastStatus, StoredStatus
@@ -17,7 +18,7 @@ from .store import EntryStore
 
 
 class BatteryHistory:
-    """Energy, run time, charge maintenance and last status of one battery."""
+    """Energy, run time, charge maintenance, care and last status of one battery."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` restores what was stored."""
@@ -25,6 +26,7 @@ class BatteryHistory:
         self.energy = EnergyCounter(hass, self.store)
         self.runtime = Runtime()
         self.maintenance = ChargeMaintenance(hass, self.store)
+        self.care = BatteryCare(hass, self.store)
         self.last_status = LastStatus(self.store)
 
     async def async_load(self) -> StoredStatus:
@@ -32,6 +34,7 @@ class BatteryHistory:
         await self.store.async_load()
         self.energy.load()
         self.maintenance.load()
+        self.care.load()
         return self.last_status.load()
 
     @callback
@@ -49,18 +52,23 @@ class BatteryHistory:
         one of it and of the interval before this sample.
         """
         self.last_status.record_sample(status.frame, when)
-        self.energy.add(
-            time,
-            status.voltage * status.current,
-            energy_gap(previous_interval).total_seconds(),
-        )
+        longest = energy_gap(previous_interval).total_seconds()
+        self.energy.add(time, status.voltage * status.current, longest)
         self.maintenance.add(status, time)
+        self.care.add(status, when, time, longest)
         self.runtime.add(
             time, status.current, charge_of(status), interval.total_seconds()
         )
 
+    @callback
+    def interrupt(self) -> None:
+        """Count nothing until the next sample, because what flows is unknown."""
+        self.energy.interrupt()
+        self.care.interrupt()
+
     async def async_close(self) -> None:
         """Save for the last time."""
         self.energy.close()
+        self.care.close()
         # With force: totals and elapsed times change although nothing is marked.
         await self.store.async_close(force=True)

@@ -15,7 +15,6 @@ from homeassistant.core import HomeAssistant, callback
 from .store import EntryStore
 from .totals import SAVE_DELAY, TotalLimit, flow_between
 
-
 CHARGED: Final = "charged"
 DISCHARGED: Final = "discharged"
 DIRECTIONS: Final = (CHARGED, DISCHARGED)

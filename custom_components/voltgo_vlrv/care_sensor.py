@@ -1,0 +1,184 @@
+"""Sensors of what a battery has been through: totals, extremes, full charges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from math import floor
+from typing import Final, NamedTuple, override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import (
+    PERCENTAGE,
+    EntityCategory,
+    UnitOfElectricPotential,
+    UnitOfTemperature,
+)
+from homeassistant.core import callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .coordinator import VlrvCoordinator
+from .data import VlrvData
+from .entity import VlrvEntity
+from .history.care import BatteryCare
+from .history.lifetime import (
+    CYCLES,
+    DISCHARGED,
+    HIGHEST_CELL_VOLTAGE,
+    HIGHEST_TEMPERATURE,
+    LOWEST_CELL_VOLTAGE,
+    LOWEST_STATE_OF_CHARGE,
+    LOWEST_TEMPERATURE,
+)
+from .sensor_base import AMPERE_HOURS, VlrvBaseSensor
+
+# Binary fractions must not cost one step.
+_STEP_TOLERANCE: Final = 1e-6
+_CYCLE_STEPS: Final = 10
+
+
+class Dated(NamedTuple):
+    """A value, and the time that belongs to it."""
+
+    value: float | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CareSensorDescription(SensorEntityDescription):
+    """A sensor of a `BatteryCare`, which has a time as the attribute `time_attribute`."""
+
+    entity_category: EntityCategory | None = EntityCategory.DIAGNOSTIC
+    entity_registry_enabled_default: bool = False
+    time_attribute: str
+    value_fn: Callable[[BatteryCare], Dated]
+
+
+def _total(care: BatteryCare, key: str, steps: int) -> Dated:
+    value = floor(care.total(key) * steps + _STEP_TOLERANCE) / steps
+    return Dated(value, care.since)
+
+
+def _extreme(
+    key: str,
+    unit: str,
+    device_class: SensorDeviceClass | None = None,
+    divisor: int = 1,
+) -> CareSensorDescription:
+    def value(care: BatteryCare) -> Dated:
+        extreme = care.extreme(key)
+        if extreme is None:
+            return Dated(None, None)
+        return Dated(extreme.value / divisor, extreme.at)
+
+    return CareSensorDescription(
+        key=f"{key}_recorded",
+        translation_key=f"{key}_recorded",
+        device_class=device_class,
+        native_unit_of_measurement=unit,
+        suggested_display_precision=0 if divisor == 1 else 3,
+        time_attribute="recorded_at",
+        value_fn=value,
+    )
+
+
+def _cell_difference(care: BatteryCare) -> Dated:
+    last = care.last_full_charge
+    return Dated(None, None) if last is None else Dated(last.difference, last.at)
+
+
+CARE_SENSORS: Final = (
+    CareSensorDescription(
+        key="charge_discharged",
+        translation_key="charge_discharged",
+        native_unit_of_measurement=AMPERE_HOURS,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=0,
+        time_attribute="counted_since",
+        value_fn=lambda care: _total(care, DISCHARGED, 1),
+    ),
+    CareSensorDescription(
+        key="equivalent_full_cycles",
+        translation_key="equivalent_full_cycles",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        suggested_display_precision=1,
+        time_attribute="counted_since",
+        value_fn=lambda care: _total(care, CYCLES, _CYCLE_STEPS),
+    ),
+    CareSensorDescription(
+        key="protection_trips",
+        translation_key="protection_trips",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        time_attribute="last_trip",
+        value_fn=lambda care: Dated(care.trips.count, care.trips.last),
+    ),
+    _extreme(LOWEST_STATE_OF_CHARGE, PERCENTAGE),
+    _extreme(
+        HIGHEST_CELL_VOLTAGE,
+        UnitOfElectricPotential.VOLT,
+        SensorDeviceClass.VOLTAGE,
+        1000,
+    ),
+    _extreme(
+        LOWEST_CELL_VOLTAGE,
+        UnitOfElectricPotential.VOLT,
+        SensorDeviceClass.VOLTAGE,
+        1000,
+    ),
+    _extreme(
+        HIGHEST_TEMPERATURE, UnitOfTemperature.CELSIUS, SensorDeviceClass.TEMPERATURE
+    ),
+    _extreme(
+        LOWEST_TEMPERATURE, UnitOfTemperature.CELSIUS, SensorDeviceClass.TEMPERATURE
+    ),
+    CareSensorDescription(
+        key="full_charge_cell_voltage_delta",
+        translation_key="full_charge_cell_voltage_delta",
+        device_class=SensorDeviceClass.VOLTAGE,
+        native_unit_of_measurement=UnitOfElectricPotential.MILLIVOLT,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        time_attribute="measured_at",
+        value_fn=_cell_difference,
+    ),
+)
+
+
+@callback
+def async_add_care_sensors(
+    battery: VlrvData, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the sensors of what a battery has been through."""
+    async_add_entities(VlrvCareSensor(battery, sensor) for sensor in CARE_SENSORS)
+
+
+class VlrvCareSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """A value of the past, which stays valid while the battery is unavailable."""
+
+    entity_description: CareSensorDescription
+    _at: datetime | None = None
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: the past does not depend on the connection."""
+        return True
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str | None]:
+        """Return the time that belongs to the value; None where it is not known."""
+        at = None if self._at is None else self._at.isoformat()
+        return {self.entity_description.time_attribute: at}
+
+    @override
+    def _update_attrs(self) -> bool:
+        before = self._at
+        shown = self.entity_description.value_fn(self.battery.history.care)
+        self._at = shown.at
+        return self._set_value(shown.value) or self._at != before

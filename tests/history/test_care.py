@@ -1,0 +1,131 @@
+"""What a battery is worth over years, in Home Assistant."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+
+from custom_components.voltgo_vlrv.care_sensor import CARE_SENSORS
+from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
+from custom_components.voltgo_vlrv.history.care import BatteryCare
+from custom_components.voltgo_vlrv.history.lifetime import DISCHARGED, TOTALS
+from custom_components.voltgo_vlrv.history.store import EntryStore
+from custom_components.voltgo_vlrv.history.totals import SAVE_DELAY
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import battery, enable_all, value, wait_until
+from tests.harness import async_setup_battery
+from tests.vlrv.samples import status
+
+ENTRY = "01TEST"
+NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
+GAP = 300.0
+
+pytestmark = pytest.mark.usefixtures("fast_clock")
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Replace no storage: how a file is read and written is what counts here."""
+    return {}
+
+
+def stored_file(hass: HomeAssistant) -> Path:
+    """Return where the entry is stored."""
+    return Path(hass.config.path(".storage", f"voltgo_vlrv.{ENTRY}"))
+
+
+async def loaded(hass: HomeAssistant) -> tuple[EntryStore, BatteryCare]:
+    """Return the care of a battery as it is stored."""
+    store = EntryStore(hass, ENTRY)
+    care = BatteryCare(hass, store)
+    await store.async_load()
+    care.load()
+    return store, care
+
+
+def read(hass: HomeAssistant, care: BatteryCare, **changes: Any) -> None:
+    """Read the battery now."""
+    time = hass.loop.time()
+    care.add(status(**changes), NOW + timedelta(seconds=time), time, GAP)
+
+
+async def test_care_totals_after_a_power_cut_do_not_fall(hass: HomeAssistant) -> None:
+    """Statistics would take a fall for a reset of the meter."""
+    store, care = await loaded(hass)
+    for _ in range(40):
+        read(hass, care, current=-80.0)
+        await asyncio.sleep(60)
+    before = {key: care.total(key) for key in TOTALS}
+    assert before[DISCHARGED] == pytest.approx(80 * 39 / 60, rel=0.01)
+    # Without a stop: the file is as the power cut left it.
+    _, after = await loaded(hass)
+    for key in TOTALS:
+        assert before[key] <= after.total(key) <= before[key] * 1.15
+    await store.async_remove()
+
+
+async def test_trip_is_saved_at_once(hass: HomeAssistant) -> None:
+    """A battery that protects itself often takes the power away."""
+    store, care = await loaded(hass)
+    read(hass, care)
+    await asyncio.sleep(SAVE_DELAY + 1)
+    read(hass, care, protection=0x0008, operating_state=4)
+    await asyncio.sleep(1)
+    _, after = await loaded(hass)
+    assert after.trips.count == 1
+    assert after.lifetime.trips["cell_uvp"].count == 1
+    await store.async_remove()
+
+
+async def test_care_with_a_damaged_section_keeps_the_others(
+    hass: HomeAssistant,
+) -> None:
+    """Each is read by itself."""
+    store, care = await loaded(hass)
+    read(hass, care, current=-80.0)
+    await store.async_close(force=True)
+    path = stored_file(hass)
+    content = json.loads(await hass.async_add_executor_job(path.read_text))
+    content["data"]["full_charges"] = {"readings": 7}
+    await hass.async_add_executor_job(path.write_text, json.dumps(content))
+    _, after = await loaded(hass)
+    assert after.lifetime.extremes == care.lifetime.extremes
+    assert after.full_charges.last is None
+    content["data"]["lifetime"]["limits"] = {DISCHARGED: float("nan")}
+    await hass.async_add_executor_job(path.write_text, json.dumps(content))
+    _, after = await loaded(hass)
+    assert after.lifetime.extremes == {}
+    await store.async_remove()
+
+
+async def test_care_sensors_show_what_was_read_and_when(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """A trip counts, the extremes are those of the samples, and the download has all."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    await enable_all(hass, pack.address)
+    await wait_until(
+        lambda: value(hass, pack.address, "protection_trips") is not None, 60
+    )
+    assert value(hass, pack.address, "protection_trips") == "0"
+    lowest = pack.expected_values()["lowest_cell_voltage"]
+    pack.demand_current = -300.0
+    await wait_until(lambda: value(hass, pack.address, "protection_trips") == "1", 120)
+    pack.demand_current = 0.0
+    recorded = value(hass, pack.address, "lowest_cell_voltage_recorded")
+    assert float(recorded or "nan") <= lowest
+    assert value(hass, pack.address, "full_charge_cell_voltage_delta") == "unknown"
+    for sensor in CARE_SENSORS:
+        assert value(hass, pack.address, sensor.key) is not None
+    report = await async_get_config_entry_diagnostics(hass, entry)
+    lifetime = report["battery"]["care"]["lifetime"]
+    assert lifetime["any_trip"]["count"] == 1
+    assert lifetime["trips"]
