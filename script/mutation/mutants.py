@@ -120,18 +120,15 @@ def _in_classes(
 def _last_line(statement: Any, positions: Any) -> int:
     """Return the last line of a statement, or of the head of a compound one."""
     body = getattr(statement, "body", None)
-    if isinstance(body, cst.BaseSuite):
-        return max(
-            [positions[statement].start.line]
-            + [
-                positions[child].end.line
-                for child in statement.children
-                if child is not body
-                and isinstance(child, cst.BaseExpression | cst.WithItem)
-            ]
-        )
-    end: int = positions[statement].end.line
-    return end
+    if not isinstance(body, cst.BaseSuite):
+        return int(positions[statement].end.line)
+    head = [
+        child
+        for child in statement.children
+        if isinstance(child, cst.BaseExpression | cst.WithItem)
+    ]
+    ends: list[int] = [positions[child].end.line for child in head]
+    return max([positions[statement].start.line, *ends])
 
 
 def _changes(node: Any, statement: Any) -> Iterator[tuple[Any, Any, Any]]:

@@ -68,9 +68,8 @@ def in_child[T](work: Callable[[], T], max_wait: float) -> T | None:
             null = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
                 os.dup2(null, stream)
-            result = pickle.dumps(work())
             with os.fdopen(writing, "wb") as pipe:
-                pipe.write(result)
+                pipe.write(pickle.dumps(work()))
         os._exit(0)
     os.close(writing)
     end = monotonic() + max_wait
@@ -250,6 +249,7 @@ def run_imported_again(mutant: Mutant, tests: list[str]) -> bool:
         code: CodeType = compile(mutant.source, loader.path, "exec", dont_inherit=True)
         return code
 
-    SourceFileLoader.get_code = get_changed_code  # type: ignore[method-assign]
+    loaders: Any = SourceFileLoader
+    loaders.get_code = get_changed_code
     _forget_imports()
     return pytest.main([*tests, "-x", *OPTIONS]) != 0
