@@ -43,9 +43,8 @@ def _fault(fault: Fault) -> VlrvBinarySensorDescription:
         translation_key=fault.key,
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
-        # "Problem", "Active faults" and the event cover all of them; thirteen more
-        # entities would crowd the device page.
-        entity_registry_enabled_default=False,
+        # An automation names one of the manual's; it hardly ever changes.
+        entity_registry_enabled_default=bool(fault.manual),
         value_fn=lambda status, _battery, _previous: bool(
             status.protections & fault.mask
         ),
@@ -102,14 +101,12 @@ BINARY_SENSORS: Final = (
         key="full_charge",
         translation_key="full_charge",
         entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
         value_fn=lambda status, _battery, _previous: status.is_full,
     ),
     VlrvBinarySensorDescription(
         key="full_discharge",
         translation_key="full_discharge",
         entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
         value_fn=lambda status, _battery, _previous: status.is_discharged,
     ),
     VlrvBinarySensorDescription(

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .data import VlrvConfigEntry
-from .entity import VlrvEntity
+from .entity import VlrvEntity, keep_on_new_entity_id
 from .vlrv.faults import FAULTS, UNKNOWN_BIT, active_faults
 
 # Events are derived from the coordinator's data; no request is sent.
@@ -44,8 +44,8 @@ async def async_setup_entry(
 class VlrvProtectionEvent(VlrvEntity, EventEntity):
     """Fires once for each protection that trips or clears between two samples.
 
-    Protections that are active in the first sample ever have not just tripped. After a
-    restart, the first sample is compared with the stored one.
+    After a restart, the first sample is compared with the stored one. Protections that
+    are active when the battery is added, before any event, are reported as tripped.
     """
 
     _active: frozenset[str] | None = None
@@ -55,6 +55,15 @@ class VlrvProtectionEvent(VlrvEntity, EventEntity):
     def available(self) -> bool:
         """Return True: the last event stays valid while the battery is unavailable."""
         return True
+
+    async_entity_id_changed = keep_on_new_entity_id
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Subscribe; without an earlier event, report active protections next."""
+        await super().async_added_to_hass()
+        if self.state is None:
+            self._active = frozenset()
 
     @override
     def _update_attrs(self) -> bool:
@@ -72,9 +81,10 @@ class VlrvProtectionEvent(VlrvEntity, EventEntity):
         self._active = active = active_faults(self.coordinator.data.protections)
         if active == previous:
             return
+        # The last event stays shown: one that is active, rather than one that is over.
         for keys, direction in (
-            (active - previous, TRIPPED),
             (previous - active, CLEARED),
+            (active - previous, TRIPPED),
         ):
             for key in sorted(keys):
                 if key.startswith(UNKNOWN_BIT):

@@ -204,10 +204,12 @@ RAW_REGISTERS: Final = (
 )
 
 ACTIVE_FAULTS: Final = SensorEntityDescription(
-    key="active_faults",
-    translation_key="active_faults",
-    entity_category=EntityCategory.DIAGNOSTIC,
+    key="active_faults", translation_key="active_faults"
 )
+# The state is a text in the system language, which icons.json cannot name.
+NO_FAULT_ICON: Final = "mdi:shield-check"
+FAULT_ICON: Final = "mdi:shield-alert"
+
 
 CONNECTION_SENSORS: Final[tuple[ValueSensorDescription[VlrvData], ...]] = (
     ValueSensorDescription(
@@ -380,6 +382,14 @@ class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """The active faults as text, with the keys of the protections for conditions."""
 
     _shown: tuple[frozenset[str], int, bool] | None = None
+
+    @property
+    @override
+    def icon(self) -> str | None:
+        """Return a tick only where it is known that there is no fault."""
+        if self._shown is None:
+            return None
+        return FAULT_ICON if any(self._shown) else NO_FAULT_ICON
 
     @property
     @override

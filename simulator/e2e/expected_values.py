@@ -79,6 +79,8 @@ FAULTS: Final = {
     ),
     "low_capacity": Fault("low_capacity", "Low capacity protection"),
 }
+# Protections without a row in that table.
+NOT_IN_THE_MANUAL: Final = frozenset({"mos_ot", "ambient_temperature", "low_capacity"})
 # Has no binary sensor of its own: it is what "full discharge" stands for.
 LOW_CAPACITY: Final = "low_capacity"
 NO_FAULTS: Final = "None"

@@ -14,6 +14,7 @@ from homeassistant.const import EVENT_STATE_CHANGED, EntityCategory
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 
+from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.vlrv.faults import FAULTS
 from simulator.battery import SimulatedBattery
 from tests.bluetooth_env import BluetoothEnvironment
@@ -49,6 +50,13 @@ def binary(hass: HomeAssistant, pack: SimulatedBattery, key: str) -> str:
     state = value(hass, pack.address, key, "binary_sensor")
     assert state is not None, key
     return state
+
+
+def icon(hass: HomeAssistant, pack: SimulatedBattery) -> str | None:
+    """Return the icon of the active faults."""
+    state = hass.states.get(entity_id(hass, pack.address, "active_faults"))
+    assert state is not None
+    return state.attributes.get("icon")
 
 
 def events(hass: HomeAssistant, pack: SimulatedBattery) -> list[dict[str, Any]]:
@@ -170,6 +178,7 @@ async def test_protection_by_the_physics_trips_and_clears(  # noqa: PLR0917
     assert binary(hass, pack, key) == "off"
     assert binary(hass, pack, "problem") == "off"
     assert value(hass, pack.address, "active_faults") == "None"
+    assert icon(hass, pack) == "mdi:shield-check"
 
     name = hass.states.get(entity_id(hass, pack.address, key, "binary_sensor"))
     assert name is not None
@@ -181,6 +190,7 @@ async def test_protection_by_the_physics_trips_and_clears(  # noqa: PLR0917
     faults = value(hass, pack.address, "active_faults")
     assert faults is not None
     assert words in faults
+    assert icon(hass, pack) == "mdi:shield-alert"
     assert {"event_type": f"{key}_tripped"} in fired
 
     clear(pack)
@@ -214,15 +224,24 @@ async def test_full_and_empty_follow_the_charge(  # noqa: PLR0917
     await live(pack, lambda: binary(hass, pack, key) == "off")
 
 
-async def test_event_with_a_protection_active_at_the_start_does_not_fire(
+async def test_event_with_a_protection_active_when_added_fires_once(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The sensors show it at once."""
+    """The sensors show it at once, and a reload tells nothing new."""
     pack = battery("winter")
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
+    await asyncio.sleep(POLL_INTERVAL + 1)
     entity = hass.states.get(entity_id(hass, pack.address, "protection", "event"))
     assert entity is not None
-    assert entity.state == "unknown"
+    assert entity.attributes["event_type"] == "charge_utp_tripped"
+    fired = events(hass, pack)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await asyncio.sleep(2 * POLL_INTERVAL)
+    restored = hass.states.get(entity.entity_id)
+    assert restored is not None
+    assert restored.state == entity.state
+    assert {"event_type": "charge_utp_cleared"} not in fired
     assert binary(hass, pack, "charge_utp") == "on"
     assert binary(hass, pack, "too_cold_to_charge") == "on"
     assert binary(hass, pack, "charging") == "off"
@@ -271,9 +290,9 @@ async def test_unknown_bits_are_shown_as_unknown(
     assert fired == [
         {"event_type": "charge_utp_tripped"},
         {"event_type": "unknown_bit_tripped", "bit": 15},
-        {"event_type": "unknown_bit_tripped", "bit": 14},
         {"event_type": "charge_utp_cleared"},
         {"event_type": "unknown_bit_cleared", "bit": 15},
+        {"event_type": "unknown_bit_tripped", "bit": 14},
     ]
 
 
@@ -496,11 +515,12 @@ async def test_faults_of_the_manual_have_binary_sensors(
 ) -> None:
     """Eleven problems and two states, as diagnostics."""
     pack = battery("idle")
-    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
+    await async_setup_battery(hass, bluetooth_env, pack)
     registry = er.async_get(hass)
     for key in TABLE_6_1:
         entity = registry.async_get(entity_id(hass, pack.address, key, "binary_sensor"))
         assert entity is not None
+        assert entity.disabled_by is None
         assert entity.entity_category is EntityCategory.DIAGNOSTIC
         assert entity.original_device_class == (
             None if key.startswith("full") else BinarySensorDeviceClass.PROBLEM
