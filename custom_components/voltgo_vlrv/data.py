@@ -12,7 +12,6 @@ from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_ADDRESS, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 
 from .battery.access import BatteryAccess
@@ -29,16 +28,14 @@ from .battery.settings import SettingsCoordinator
 from .battery.statistics import PollStatistics
 from .connection import ConnectionManager
 from .connection.slots import adapter_name
-from .const import DOMAIN
 from .coordinator import VlrvCoordinator
 from .entries import async_name, may_rename
 from .history.battery_history import BatteryHistory
 from .history.diagnostic_log import async_diagnostic_log
 from .issues import (
-    async_clear_slot_issue,
-    async_raise_slot_issue,
     async_update_orphan_issue,
     async_update_other_battery_issue,
+    async_update_slot_issue,
     async_watch_competing_entries,
 )
 from .options import BatteryOptions
@@ -286,10 +283,7 @@ class VlrvData:
     @callback
     def slots_exhausted(self, exhausted: bool) -> None:
         """Tell the user that there is no slot for the battery, or no longer."""
-        if exhausted:
-            async_raise_slot_issue(self._hass, self._entry)
-        else:
-            async_clear_slot_issue(self._hass, self._entry)
+        async_update_slot_issue(self._hass, self._entry, exhausted)
 
     @callback
     def connection_orphaned(self, adapter: bluetooth.BaseHaScanner | None) -> None:
@@ -302,13 +296,7 @@ class VlrvData:
         Raises HomeAssistantError for a release that is not stored: the next restart
         would end it.
         """
-        last_status = self.history.last_status
-        if not await last_status.async_record_release(released, until) and released:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key="release_not_stored",
-                translation_placeholders={"name": self.coordinator.name},
-            )
+        await self.history.async_store_release(released, until, self.coordinator.name)
 
     # --- delegate of the polls ------------------------------------------------------
 

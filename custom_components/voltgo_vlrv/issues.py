@@ -121,8 +121,13 @@ def _slot_issue(entry: ConfigEntry) -> str:
 
 
 @callback
-def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Report that no adapter in range of the battery has a free connection slot."""
+def async_update_slot_issue(
+    hass: HomeAssistant, entry: ConfigEntry, exhausted: bool
+) -> None:
+    """Report that no adapter in range has a free slot; clear the report if one has."""
+    if not exhausted:
+        ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
+        return
     async_create_issue(
         hass,
         entry,
@@ -136,12 +141,6 @@ def async_raise_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
             ),
         },
     )
-
-
-@callback
-def async_clear_slot_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Delete the repair issue about connection slots."""
-    ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
 
 
 @callback

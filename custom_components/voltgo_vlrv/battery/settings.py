@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 import logging
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -43,11 +43,12 @@ from ..vlrv.settings import (
 )
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
+from .heater import HEATER_CONFIRM, async_heater_reported
 from .info_store import OtherBatteryError
+from .live_values import LiveValues
 from .operations import Operation
 from .pending_changes import PendingChanges
 from .settings_errors import failure_text
-from .statistics import PollStatistics
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,11 +61,6 @@ HEATER: Final = "heater"
 _GET: Final = {CAN: GET_CAN, RS485: GET_RS485}
 _SET: Final = {CAN: SET_CAN, RS485: SET_RS485}
 
-# s; a heater that accepts a command reports it in its next status (design). Three polls a
-# second apart are enough, slow proxies need more.
-HEATER_CONFIRM: Final = 10.0
-HEATER_STEP: Final = 1.0
-
 
 def _valid_changes(data: Mapping[str, Any]) -> dict[str, int | str]:
     """Return the pending changes in an entry's data that this version knows."""
@@ -75,22 +71,6 @@ def _valid_changes(data: Mapping[str, Any]) -> dict[str, int | str]:
         for setting, kind in kinds.items()
         if isinstance(stored.get(setting), kind)
     }
-
-
-class LiveValues(Protocol):
-    """Polls the battery and calls its entities."""
-
-    data: BatteryStatus
-    statistics: PollStatistics
-
-    async def async_refresh(self) -> None:
-        """Poll now."""
-
-    def request_poll(self) -> None:
-        """Poll in the background, as soon as possible."""
-
-    def async_update_listeners(self) -> None:
-        """Call the entities."""
 
 
 class SettingsCoordinator:
@@ -234,7 +214,9 @@ class SettingsCoordinator:
             await self._check_heater()
             await self._write(set_heater(enabled))
             confirming = self._entry.async_create_background_task(
-                self._hass, self._await_heater(enabled), "confirm the heater"
+                self._hass,
+                async_heater_reported(self._live, self._connection, enabled),
+                "confirm the heater",
             )
             # Not cancelled at the timeout, because it polls for all entities.
             done, _ = await asyncio.wait({confirming}, timeout=HEATER_CONFIRM)
@@ -266,22 +248,6 @@ class SettingsCoordinator:
             raise NotSentError("this is another connection")
         self._is_sent = True
         await self._client.write_setting(request)
-
-    async def _await_heater(self, enabled: bool) -> bool:
-        """Poll until a new sample reports the heater as `enabled`; return whether it does."""
-        live = self._live
-        for _ in range(int(HEATER_CONFIRM / HEATER_STEP)):
-            if self._connection.is_closed:
-                break  # Home Assistant stops, and polls no more
-            samples = live.statistics.samples
-            await live.async_refresh()
-            if (
-                live.statistics.samples > samples
-                and live.data.heating_enabled is enabled
-            ):
-                return True
-            await asyncio.sleep(HEATER_STEP)
-        return False
 
     async def _read_back(self, read: Awaitable[None]) -> None:
         """Read a setting that was just confirmed; a failure does not fail the change."""

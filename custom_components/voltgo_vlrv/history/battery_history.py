@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 
+from ..const import DOMAIN
 from ..options import energy_gap
 from ..vlrv.registers import BatteryStatus
 from .care import BatteryCare
@@ -65,6 +67,22 @@ class BatteryHistory:
         """Count nothing until the next sample, because what flows is unknown."""
         self.energy.interrupt()
         self.care.interrupt()
+
+    async def async_store_release(
+        self, released: bool, until: datetime | None, name: str
+    ) -> None:
+        """Save at once whether the battery is released, and until when (UTC).
+
+        Raises HomeAssistantError, which shows `name`, for a release that is not stored:
+        the next restart would end it.
+        """
+        stored = await self.last_status.async_record_release(released, until)
+        if released and not stored:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="release_not_stored",
+                translation_placeholders={"name": name},
+            )
 
     async def async_close(self) -> None:
         """Save for the last time."""
