@@ -322,3 +322,18 @@ async def test_heater_switched_on_by_the_user_stays_on(
     )
     await asyncio.sleep(HOUR)
     assert heats(rv)
+
+
+async def test_heater_with_thermometers_in_fahrenheit_compares_in_that_unit(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """Left empty, "Only when colder than" is 50 °F there; the first unit counts."""
+    name = "sensor.beside_it"
+    rv.hass.states.async_set(name, "51", {"unit_of_measurement": "°F"})
+    await set_date(rv, soon(1))
+    await automate(rv, departure=DATE, temperatures=[name])
+    await asyncio.sleep(2 * SOON)
+    assert not heats(rv)
+    rv.hass.states.async_set(name, "49", {"unit_of_measurement": "°F"})
+    await asyncio.sleep(2 * SOON)
+    assert heats(rv)

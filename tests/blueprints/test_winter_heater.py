@@ -11,6 +11,7 @@ import pytest
 
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.util import dt as dt_util
+from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
 
 from .harness import HOUR, MINUTE, SOON, BatteryScenarioHarness
 from tests.bluetooth_env import BluetoothEnvironment
@@ -90,6 +91,42 @@ async def test_heater_is_on_below_and_off_above_its_temperatures(
     await set_to(rv, **WARM)
     await asyncio.sleep(SOON)
     assert not heats(rv)
+
+
+@pytest.fixture
+async def rv_in_fahrenheit(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, quiet: None
+) -> AsyncGenerator[BatteryScenarioHarness]:
+    """Return an RV whose Home Assistant shows °F."""
+    hass.config.units = US_CUSTOMARY_SYSTEM
+    rv = await BatteryScenarioHarness.with_battery(
+        hass, bluetooth_env, battery("idle", state_of_charge=60, temperature=12)
+    )
+    yield rv
+    await rv.close()
+
+
+async def test_heater_in_a_house_with_fahrenheit_follows_that_unit(
+    rv_in_fahrenheit: BatteryScenarioHarness,
+) -> None:
+    """What is left empty means the same temperatures, and so does another thermometer."""
+    rv = rv_in_fahrenheit
+    in_celsius = "sensor.beside_it"
+    rv.hass.states.async_set(in_celsius, "12", {"unit_of_measurement": "°C"})
+    await automate(rv, temperatures=[rv.entity("min_cell_temperature"), in_celsius])
+    await set_to(rv, **BETWEEN)
+    assert rv.shows("min_cell_temperature") == "46.4"
+    await asyncio.sleep(2 * SOON)
+    assert not heats(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await set_to(rv, **WARM)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+    rv.hass.states.async_set(in_celsius, "4", {"unit_of_measurement": "°C"})
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert heats(rv)
 
 
 async def test_heater_after_switching_keeps_its_state_for_a_while(
