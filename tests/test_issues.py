@@ -11,9 +11,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+from script.validate.files import anchors
 
 from custom_components.voltgo_vlrv import issues
 from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.translation_check import load_strings
 
 
 @pytest.fixture
@@ -44,6 +46,10 @@ async def test_issue_on_this_version_is_registered(
     issue = ir.async_get(hass).async_get_issue(DOMAIN, "no_slot_1")
     assert issue is not None
     assert issue.translation_key == "no_slot"
+    assert issue.learn_more_url is not None
+    assert issue.learn_more_url.endswith(
+        "/docs/troubleshooting.md#no-free-bluetooth-connection"
+    )
     assert getattr(issue, "config_entry_id", entry.entry_id) == entry.entry_id
 
 
@@ -117,3 +123,10 @@ async def test_competing_integration_issue_with_markup_in_a_title_shows_plain_te
     assert issue.translation_placeholders["entry"] == "JBDbrBMS"
     stop()
     assert not ir.async_get(hass).issues
+
+
+def test_every_issue_leads_to_a_heading_that_exists() -> None:
+    """A link to a page without the heading ends at its top."""
+    assert issues.HEADINGS.keys() == load_strings()["issues"].keys()
+    found = anchors(Path("docs/troubleshooting.md"))
+    assert {key: a for key, a in issues.HEADINGS.items() if a not in found} == {}

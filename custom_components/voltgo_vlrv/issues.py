@@ -34,6 +34,23 @@ ORPHANED: Final = "orphaned_"
 # Integrations that recognize these batteries as another brand's and connect to them.
 COMPETING_INTEGRATIONS: Final = frozenset({"bms_ble"})
 
+_PAGE: Final = (
+    "https://github.com/voltgo-vlrv/voltgo_vlrv/blob/main/docs/troubleshooting.md"
+)
+HEADINGS: Final[Mapping[str, str]] = {
+    "bank_isolated": "a-battery-disconnected-itself-from-the-bank",
+    "bank_mixed": "the-bank-contains-different-batteries",
+    "bank_module_ids": "module-ids-need-to-be-changed",
+    "bank_too_small": "the-bank-has-fewer-than-two-batteries",
+    "competing_integration": "another-integration-also-connects-to-the-battery",
+    "no_slot": "no-free-bluetooth-connection",
+    "orphaned": "a-lost-connection-is-still-held",
+    "other_battery": "a-different-battery-responds",
+    "power_cycle": "new-settings-wait-until-the-battery-was-turned-off-and-on",
+    "power_cycle_without_effect": "new-settings-were-not-applied",
+}
+"""The anchor of each repair issue on the page about troubleshooting."""
+
 # Since Home Assistant 2026.11 an issue can name its config entry, by which the user
 # interface groups issues.
 _ACCEPTS_CONFIG_ENTRY: Final = (
@@ -69,6 +86,7 @@ def async_create_issue(
         DOMAIN,
         issue_id,
         is_fixable=is_fixable,
+        learn_more_url=f"{_PAGE}#{HEADINGS[translation_key]}",
         severity=severity,
         translation_key=translation_key,
         translation_placeholders=dict(translation_placeholders),
@@ -194,11 +212,10 @@ def async_update_power_cycle_issue(
     if not changes:
         ir.async_delete_issue(hass, DOMAIN, issue_id)
         return
-    ir.async_create_issue(
+    async_create_issue(
         hass,
-        DOMAIN,
+        entry,
         issue_id,
-        is_fixable=False,
         severity=ir.IssueSeverity.WARNING,
         translation_key=(
             "power_cycle_without_effect" if is_not_applied else "power_cycle"

@@ -3,8 +3,6 @@
 IMPORTS: list[str] = []
 SIZES: list[str] = []
 WORDS: list[str] = [
-    "CHANGELOG.md",
-    "README.md",
     "blueprints/automation/voltgo_vlrv/cell_imbalance.yaml",
     "blueprints/automation/voltgo_vlrv/cold_charge_guard.yaml",
     "blueprints/automation/voltgo_vlrv/low_state_of_charge.yaml",

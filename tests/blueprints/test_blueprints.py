@@ -118,10 +118,9 @@ async def test_forms_of_blueprints_offer_the_entities_of_a_battery(
     assert looked_at == 11
 
 
-def test_readme_has_a_button_for_each_blueprint() -> None:
+def test_page_has_a_button_for_each_blueprint() -> None:
     """Each with a button whose address leads to the file."""
-    readme = (ROOT / "README.md").read_text()
-    links = IMPORT.findall(readme)
+    links = IMPORT.findall((ROOT / "docs" / "automations.md").read_text())
     offered = set()
     for badge, link in links:
         assert badge == BADGE

@@ -1,4 +1,4 @@
-"""The README names what is on the screen, in the words of the screen."""
+"""The pages for owners name what is on the screen, in the words of the screen."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from script.validate.common import INTEGRATION, load_json
 
 from custom_components.voltgo_vlrv.vlrv.identity import MODELS
 
-# The README describes these in groups: each protection, cell, sensor and threshold.
+PAGES: Final = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
+# The pages describe these in groups: each protection, cell, sensor and threshold.
 GROUPED: Final = re.compile(
-    r".*\{|(?!Any).* protection$|Limit: |(Highest|Lowest) (cell voltage|temperature)$"
+    r".*\{|.* protection$|Limit: |(Highest|Lowest) (cell voltage|temperature)$"
     r"|Lowest state of health$"
 )
 
 
 def shown_names(section: str) -> Iterator[str]:
-    """Yield the names in a section of strings.json that the README has to have."""
+    """Yield the names in a section of strings.json that the pages have to have."""
     texts: dict[str, Any] = load_json(INTEGRATION / "strings.json")[section]
     match section:
         case "entity":
@@ -40,13 +41,20 @@ def shown_names(section: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     "section", ["services", "triggers", "conditions", "entity", "config", "options"]
 )
-def test_readme_names_everything_that_is_shown(section: str) -> None:
+def test_pages_name_everything_that_is_shown(section: str) -> None:
     """A search for a word on the screen finds it."""
-    readme = Path("README.md").read_text()
-    assert {name for name in shown_names(section) if name not in readme} == set()
+    pages = "".join(page.read_text() for page in PAGES)
+    assert {name for name in shown_names(section) if name not in pages} == set()
 
 
 def test_readme_names_every_model() -> None:
     """The name on the label tells an owner whether the battery is supported."""
     readme = Path("README.md").read_text()
     assert {model.name for model in MODELS if model.name not in readme} == set()
+
+
+def test_readme_is_as_short_as_that_of_other_integrations() -> None:
+    """What an owner needs at first; the rest is on pages by topic."""
+    readme = Path("README.md").read_text()
+    assert readme.count("\n") <= 150
+    assert len(readme.encode()) <= 9 * 1024
