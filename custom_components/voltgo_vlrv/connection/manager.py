@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 import logging
-from math import inf
 from typing import Any, Final, Protocol
 
 from habluetooth import HaBluetoothSlotAllocations
@@ -19,7 +18,6 @@ from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_ADDRESS
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.util import dt as dt_util
 
 from ..const import CONF_CONNECTION, POLL_INTERVAL
 from ..options import BatteryOptions
@@ -32,10 +30,10 @@ from ..vlrv.errors import (
 )
 from .backoff import ReconnectBackoff
 from .errors import ReleasedError, error_reason
-from .release import MAX_CHECK_INTERVAL, ReleaseState, time_asleep
 from .session import ConnectionSession
 from .slots import SlotMonitor, async_clear_stale_advertisements
 from .state import ADAPTER_REASONS, ConnectionMode, ConnectionStatus, connection_state
+from .timed_release import TimedRelease
 from .timers import Timers
 
 # From a slot that became free to the attempt to take it.
@@ -46,7 +44,6 @@ DISCONNECTED_CHECK: Final = 2.0  # s
 _LOGGER = logging.getLogger(__name__)
 
 # Timers.
-_RESUME: Final = "resume"
 _DISCONNECTED: Final = "disconnected"
 
 
@@ -96,8 +93,13 @@ class ConnectionManager:
         self._options = options
         self._delegate = delegate
         self._backoff = ReconnectBackoff()
-        self._release = ReleaseState()
         self._timers = Timers(hass)
+        self._release = TimedRelease(
+            hass,
+            self._timers,
+            on_end=self.async_resume,
+            on_clock_set=self._handle_clock_set,
+        )
         self._slots = SlotMonitor(hass, entry.data[CONF_ADDRESS])
         self._session = ConnectionSession(
             hass, client, self._slots, self._backoff, timers=self._timers, delegate=self
@@ -287,7 +289,7 @@ class ConnectionManager:
     @callback
     def async_restore(self, until: datetime | None) -> None:
         """Restore a release as it was before a restart; None for no end."""
-        self._release.restore(until, *self._now())
+        self._release.restore(until)
         if self.is_released:
             self._handle_release()
         else:
@@ -303,7 +305,7 @@ class ConnectionManager:
     def async_begin_release(self, duration: timedelta | None = None) -> None:
         """Begin a release: no more use of the connection; `async_finish_release` follows."""
         self._delegate.connection_released()
-        self._release.release(duration, *self._now())
+        self._release.release(duration)
         self._handle_release()
         self.report_status()
 
@@ -340,21 +342,12 @@ class ConnectionManager:
         self._backoff.reset()
         self._reason = None
         self._clear_problems()
-        self._schedule_resume()
+        self._release.schedule_end()
 
     @callback
-    def _schedule_resume(self) -> None:
-        """Resume if the release has ended, else check again at its end."""
-        if self._release.follow_clock(*self._now()):
-            self.report_status()
-            self._store_release()
-        remaining = self._release.remaining(*self._now())
-        if not remaining:
-            self.async_resume()
-        elif remaining < inf:
-            self._timers.start(
-                _RESUME, min(remaining, MAX_CHECK_INTERVAL), self._schedule_resume
-            )
+    def _handle_clock_set(self) -> None:
+        self.report_status()
+        self._store_release()
 
     @callback
     def async_resume(self) -> None:
@@ -366,10 +359,6 @@ class ConnectionManager:
         self._delegate.connection_resumed()
         self.report_status()
         self._store_release()
-
-    def _now(self) -> tuple[datetime, float]:
-        """Return system clock and steady time, as `ReleaseState` needs them."""
-        return dt_util.utcnow(), self._hass.loop.time() + time_asleep()
 
     def _store_release(self) -> None:
         self._hass.async_create_task(
