@@ -63,7 +63,7 @@ class VlrvBaseEntity[CoordinatorT: DeviceCoordinator](
     attribution = None
     entity_registry_visible_default = True
     force_update = False
-    icon = None
+    icon: str | None = None
     should_poll = False
 
     _attr_has_entity_name = True

@@ -385,14 +385,6 @@ class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
     @property
     @override
-    def icon(self) -> str | None:
-        """Return a tick only where it is known that there is no fault."""
-        if self._shown is None:
-            return None
-        return FAULT_ICON if any(self._shown) else NO_FAULT_ICON
-
-    @property
-    @override
     def extra_state_attributes(self) -> dict[str, list[str]]:
         """Return the keys of the protections."""
         return {} if self._shown is None else {PROTECTIONS: sorted(self._shown[0])}
@@ -405,9 +397,11 @@ class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
             return False
         self._shown = shown
         if shown is None:
+            self.icon = None
             self._set_value(None)
         else:
             active, errors, in_protection = shown
+            self.icon = FAULT_ICON if any(shown) else NO_FAULT_ICON
             self._set_value(
                 fault_list(
                     translations(self.coordinator.hass).faults,
