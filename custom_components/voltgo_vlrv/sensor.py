@@ -80,7 +80,10 @@ def _energy_capacity(status: BatteryStatus) -> int | None:
 
 
 def _state(status: BatteryStatus) -> str | None:
-    state = status.operating_state
+    # An unknown code may have the bit of a protection.
+    state = (
+        OperatingState.PROTECTION if status.in_protection else status.operating_state
+    )
     return None if state is None else state.name.lower()
 
 
@@ -94,8 +97,6 @@ SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
         translation_key="operating_state",
         device_class=SensorDeviceClass.ENUM,
         options=[state.name.lower() for state in OperatingState],
-        # "Charging", "Problem" and the current show most of it.
-        entity_registry_enabled_default=False,
         value_fn=_state,
     ),
     measurement(
@@ -103,7 +104,6 @@ SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
         lambda status: status.remaining_capacity,
         AMPERE_HOURS,
         precision=0,
-        enabled=False,
     ),
     stored_energy_sensor(_stored_energy),
     energy_capacity_sensor(_energy_capacity),

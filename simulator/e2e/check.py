@@ -226,7 +226,8 @@ def _check_device(address: str, device: Json, battery: Json) -> None:
         "manufacturer": MANUFACTURER,
         "model": MODELS[address],
         "model_id": expected_values["model"],
-        "serial_number": expected_values["serial"],
+        # What these batteries report as their serial number is a date.
+        "serial_number": None,
         "sw_version": expected_values["firmware"],
         "connections": [["bluetooth", address]],
     }

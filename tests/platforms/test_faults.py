@@ -301,6 +301,7 @@ async def test_unknown_bits_are_shown_as_unknown(
     [
         ({"error": 0x0022}, "Error 0022"),
         ({"operating_state": 4}, "Unnamed protection"),
+        ({"operating_state": 6}, "Unnamed protection"),  # a code of no known state
         (
             {"protection": 0x0400, "error": 0x0001, "operating_state": 4},
             "Charge under-temperature protection, Error 0001",
@@ -321,6 +322,10 @@ async def test_active_faults_while_problem_is_on_name_it(
     await asyncio.sleep(POLL_INTERVAL + 1)
     assert binary(hass, pack, "problem") == "on"
     assert value(hass, pack.address, "active_faults") == text
+    protection = change.get("operating_state", 0) & 4
+    assert value(hass, pack.address, "operating_state") == (
+        "protection" if protection else "standby"
+    )
 
 
 async def test_active_faults_with_too_many_faults_are_cut(

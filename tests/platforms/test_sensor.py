@@ -53,10 +53,10 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         SensorStateClass.TOTAL_INCREASING, None, True,
     ),
     "operating_state": (
-        "Operating state", None, SensorDeviceClass.ENUM, None, None, False,
+        "Status", None, SensorDeviceClass.ENUM, None, None, True,
     ),
     "remaining_capacity": (
-        "Remaining capacity", "Ah", None, MEASUREMENT, None, False,
+        "Remaining capacity", "Ah", None, MEASUREMENT, None, True,
     ),
     "stored_energy": (
         "Stored energy", "Wh", SensorDeviceClass.ENERGY_STORAGE, MEASUREMENT, None, True,

@@ -17,7 +17,7 @@ from ..vlrv.errors import ImplausibleError
 from ..vlrv.identity import Identity
 from ..vlrv.registers import BatteryStatus
 from .change_budget import ChangeBudget
-from .identity_check import has_other_serial, is_same_battery
+from .identity_check import has_other_serial, is_proof, is_same_battery
 from .info import BatteryInfo
 
 
@@ -63,9 +63,14 @@ class InfoStore:
             manufacturer=info.manufacturer,
             model=info.model,
             model_id=info.board or None,
-            serial_number=info.serial or None,
+            serial_number=self._serial_number,
             sw_version=info.firmware or None,
         )
+
+    @property
+    def _serial_number(self) -> str | None:
+        """Return the serial number, None where it is the date of production."""
+        return self.info.serial if is_proof(self.info.serial) else None
 
     # --- another battery under the known address --------------------------------------
 
@@ -147,7 +152,7 @@ class InfoStore:
                 device.id,
                 model=info.model,
                 model_id=info.board or None,
-                serial_number=info.serial or None,
+                serial_number=self._serial_number,
                 sw_version=info.firmware or None,
             )
         self._on_change()
