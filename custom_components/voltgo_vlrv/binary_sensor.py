@@ -15,6 +15,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.binary_sensor import async_add_bank_binary_sensors
+from .battery.permission import may_charge, may_discharge
 from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
@@ -90,6 +91,21 @@ BINARY_SENSORS: Final = (
         value_fn=lambda status, battery, _previous: battery.charge_states.too_cold(
             status, battery.info
         ),
+    ),
+    # No device class fits; both are for automations.
+    VlrvBinarySensorDescription(
+        key="charging_allowed",
+        translation_key="charging_allowed",
+        entity_registry_enabled_default=False,
+        value_fn=lambda status, battery, _previous: may_charge(
+            status, too_cold=battery.charge_states.too_cold(status, battery.info)
+        ),
+    ),
+    VlrvBinarySensorDescription(
+        key="discharging_allowed",
+        translation_key="discharging_allowed",
+        entity_registry_enabled_default=False,
+        value_fn=lambda status, _battery, _previous: may_discharge(status),
     ),
     VlrvBinarySensorDescription(
         key="heating",

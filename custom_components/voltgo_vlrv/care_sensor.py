@@ -1,8 +1,8 @@
-"""Sensors of what a battery has been through: totals, extremes, full charges."""
+"""Sensors of what a battery has been through, and how near it is to its limits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from math import floor
@@ -22,9 +22,17 @@ from homeassistant.const import (
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .battery.info import BatteryInfo
+from .battery.margins import (
+    CHARGE_VOLTAGE,
+    DISCHARGE_VOLTAGE,
+    MARGIN_THRESHOLDS,
+    known_margins,
+    margin,
+)
 from .coordinator import VlrvCoordinator
-from .data import VlrvData
-from .entity import VlrvEntity
+from .data import VlrvConfigEntry
+from .entity import VlrvEntity, async_add_supported_entities
 from .history.care import BatteryCare
 from .history.lifetime import (
     CYCLES,
@@ -36,6 +44,7 @@ from .history.lifetime import (
     LOWEST_TEMPERATURE,
 )
 from .sensor_base import AMPERE_HOURS, VlrvBaseSensor
+from .vlrv.registers import BatteryStatus
 
 # Binary fractions must not cost one step.
 _STEP_TOLERANCE: Final = 1e-6
@@ -149,12 +158,63 @@ CARE_SENSORS: Final = (
 )
 
 
+def _margin(key: str) -> SensorEntityDescription:
+    is_voltage = key in {CHARGE_VOLTAGE, DISCHARGE_VOLTAGE}
+    return SensorEntityDescription(
+        key=key,
+        translation_key=key,
+        # A difference of 10 °C is one of 18 °F.
+        device_class=(
+            SensorDeviceClass.VOLTAGE
+            if is_voltage
+            else SensorDeviceClass.TEMPERATURE_DELTA
+        ),
+        native_unit_of_measurement=(
+            UnitOfElectricPotential.VOLT if is_voltage else UnitOfTemperature.CELSIUS
+        ),
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=2 if is_voltage else 0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+    )
+
+
+MARGIN_SENSORS: Final = tuple(map(_margin, MARGIN_THRESHOLDS))
+
+
+def margin_descriptions(info: BatteryInfo) -> Iterator[SensorEntityDescription]:
+    """Yield a sensor for each margin to a threshold that the battery reports."""
+    known = known_margins(info.thresholds)
+    yield from (sensor for sensor in MARGIN_SENSORS if sensor.key in known)
+
+
 @callback
 def async_add_care_sensors(
-    battery: VlrvData, async_add_entities: AddConfigEntryEntitiesCallback
+    entry: VlrvConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the sensors of what a battery has been through."""
+    """Add the sensors, and those of margins once the battery reports thresholds."""
+    battery = entry.runtime_data
     async_add_entities(VlrvCareSensor(battery, sensor) for sensor in CARE_SENSORS)
+    async_add_supported_entities(
+        entry,
+        async_add_entities,
+        margin_descriptions,
+        lambda description: VlrvMarginSensor(battery, description),
+    )
+
+
+class VlrvMarginSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """How far the battery is from cutting itself off."""
+
+    @override
+    def _update_attrs(self) -> bool:
+        status: BatteryStatus | None = self.coordinator.data
+        key = self.entity_description.key
+        return self._set_value(
+            None
+            if status is None
+            else margin(key, status, self.battery.info.thresholds)
+        )
 
 
 class VlrvCareSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

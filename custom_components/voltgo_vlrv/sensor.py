@@ -356,7 +356,7 @@ async def async_setup_entry(
     async_add_entities(
         VlrvMaintenanceSensor(battery, sensor) for sensor in MAINTENANCE_SENSORS
     )
-    async_add_care_sensors(battery, async_add_entities)
+    async_add_care_sensors(entry, async_add_entities)
 
 
 class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

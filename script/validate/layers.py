@@ -16,7 +16,7 @@ _ROOT = ".".join(INTEGRATION.parts)
 _PLATFORMS = """.sensor .binary_sensor .switch .select .text .button .event .update
     .bank.sensor .bank.binary_sensor"""
 _PURE = """.connection.state .connection.backoff .connection.sharing .connection.release
-    .connection.reconnect .battery.change_budget
+    .connection.reconnect .battery.change_budget .battery.permission .battery.margins
     .battery.pending_changes .battery.freshness .battery.stuck_data
     .battery.poll_schedule .entry_values .history.charge .history.runtime .history.charge_history
     .history.totals .history.lifetime .history.full_charges

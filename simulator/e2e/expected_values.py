@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
 from .api import UNKNOWN, Json
+from simulator.battery.protections import CHARGE_BLOCKERS, DISCHARGE_BLOCKERS
 
 # Half of the last digit of a sensor whose true value has more digits.
 HALF_A_MILLIVOLT: Final = 0.0005
@@ -83,6 +84,9 @@ FAULTS: Final = {
 NOT_IN_THE_MANUAL: Final = frozenset({"mos_ot", "ambient_temperature", "low_capacity"})
 # Has no binary sensor of its own: it is what "full discharge" stands for.
 LOW_CAPACITY: Final = "low_capacity"
+# What they end is not known: other documents have other protections in their place.
+UNCLEAR: Final = frozenset({"mos_ot", "ambient_temperature"})
+CHARGE_LIMIT: Final = "charge_limit"
 NO_FAULTS: Final = "None"
 UNNAMED: Final = "Unnamed protection"
 LOW_BATTERY: Final = 20  # %, the default
@@ -189,6 +193,12 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
         or (min(probes) <= FREEZING if probes else None),
         "heater": expected_values.get("heating_enabled"),
     }
+    shown["charging_allowed"] = (
+        False if shown["too_cold_to_charge"] else _may_charge(expected_values)
+    )
+    shown["discharging_allowed"] = _is_allowed(
+        expected_values, DISCHARGE_BLOCKERS | {LOW_CAPACITY}, -1
+    )
     if "firmware" in expected_values:
         shown["bms_firmware"] = expected_values["firmware"]
         # The communication board tells its version over no known register.
@@ -199,6 +209,33 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
     if "module_id" in expected_values:
         shown["module_id"] = str(expected_values["module_id"])
     return shown
+
+
+def _may_charge(expected_values: Mapping[str, Any]) -> bool | None:
+    """Return whether it may be charged, where it is not too cold for that."""
+    if (
+        expected_values["operating_state"] == CHARGE_LIMIT
+        and expected_values["current"] <= 0
+    ):
+        # A limit may leave some current, but not when it is full.
+        return False if expected_values["state_of_charge"] == 100 else None
+    return _is_allowed(expected_values, CHARGE_BLOCKERS, 1)
+
+
+def _is_allowed(
+    expected_values: Mapping[str, Any], blockers: Collection[str], sign: int
+) -> bool | None:
+    """Return whether a current of this sign may flow; None where nothing tells."""
+    if sign * expected_values["current"] > 0:
+        return True
+    protections = set(expected_values["protections"])
+    state = expected_values["operating_state"]
+    if protections & set(blockers) - UNCLEAR:
+        return False
+    is_unnamed = state == "protection" and not protections
+    if protections & UNCLEAR or expected_values["error_code"] or is_unnamed:
+        return None
+    return None if state is None else True
 
 
 def _nominal_voltage(expected_values: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
 from .harness import async_setup_bank, packs
-from custom_components.voltgo_vlrv.bank.member import ends_only_charging
+from custom_components.voltgo_vlrv.battery.permission import ends_only_charging
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, issues, settle, wait_for_poll
 from tests.vlrv.samples import status

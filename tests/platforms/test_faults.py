@@ -503,6 +503,16 @@ async def test_thresholds_that_are_reported_become_disabled_sensors(
     assert (
         value(hass, pack.address, "threshold_discharge_overcurrent_1_delay") == "10.0"
     )
+    coldest = float(value(hass, pack.address, "min_cell_temperature") or "nan")
+    for key, margin in (
+        ("charge_temperature_margin", coldest),
+        ("discharge_temperature_margin", coldest + 20),
+        ("charge_voltage_margin", 3.9 - max(pack.reported().cell_voltages)),
+    ):
+        shown = float(value(hass, pack.address, key) or "nan")
+        assert shown == pytest.approx(margin, abs=0.01), key
+    for key in ("charging_allowed", "discharging_allowed"):
+        assert binary(hass, pack, key) == "on"
 
 
 async def test_thresholds_that_are_zero_become_no_sensors(
@@ -512,7 +522,7 @@ async def test_thresholds_that_are_zero_become_no_sensors(
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     entities = er.async_get(hass).entities
-    assert not [key for key in entities if "limit" in key]
+    assert not [key for key in entities if "threshold" in key or "margin" in key]
 
 
 async def test_faults_of_the_manual_have_binary_sensors(

@@ -11,24 +11,19 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, callback
 
 from ..battery.info import BatteryInfo
+from ..battery.permission import ends_only_charging
 from ..battery.settings import MODULE_ID
 from ..const import CONF_INFO
 from ..data import VlrvConfigEntry, VlrvData
 from ..history.charge import charge_of
 from ..history.energy import CHARGED, DISCHARGED
 from ..history.totals import Flow
-from ..vlrv.faults import Protections
 from ..vlrv.registers import BatteryStatus
 from .aggregate import MemberReading
 from .notices import MemberSnapshot
 
 MISSING_GRACE_PERIOD: Final = 60.0
 """s before a member that could not be read counts as missing; many take turns."""
-
-NEARLY_FULL_CELL: Final = 3400
-"""mV; only a cell above it can have caused an overvoltage protection."""
-MAX_COLD: Final = 10
-"""°C; only a colder probe can have caused an undertemperature protection."""
 
 # An entry in one of these states may be about to be set up.
 _STARTING: Final = frozenset(
@@ -244,21 +239,6 @@ def _member_reading(
         too_cold=too_cold,
         ends_only_charging=ends_only_charging(status),
     )
-
-
-def ends_only_charging(status: BatteryStatus) -> bool:
-    """Return whether the active protections end charging and leave discharging possible.
-
-    The order of the bits is not proven (B; the manual's order would be another): where
-    the two orders differ, a measured value has to confirm the protection. A state of
-    protection that no bit explains is not taken for harmless.
-    """
-    harmless = Protections.CHARGE_OVERCURRENT | Protections.CHARGE_OVERTEMPERATURE
-    if max(status.cells) >= NEARLY_FULL_CELL:
-        harmless |= Protections.CELL_OVERVOLTAGE | Protections.PACK_OVERVOLTAGE
-    if min(status.temperatures, default=MAX_COLD + 1) <= MAX_COLD:
-        harmless |= Protections.CHARGE_UNDERTEMPERATURE
-    return bool(status.protections) and not int(status.protections) & ~int(harmless)
 
 
 def are_simultaneous(members: Iterable[BankMember]) -> bool:
