@@ -27,7 +27,6 @@ from .battery.operations import OperationLock
 from .battery.settings import SettingsCoordinator
 from .battery.statistics import PollStatistics
 from .connection import ConnectionManager
-from .connection.slots import adapter_name
 from .coordinator import VlrvCoordinator
 from .entries import async_name, may_rename
 from .history.battery_history import BatteryHistory
@@ -229,15 +228,8 @@ class VlrvData:
     @callback
     def _handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
         if self.address in allocations.allocated:
-            self._take_adapter()
+            self.advertisement.set_adapter(self.connection.adapter)
         self.connection.handle_allocations(allocations)
-
-    def _take_adapter(self) -> None:
-        """Take which adapter has the connection, or is just making it."""
-        adapter = self.connection.adapter
-        self.advertisement.set_adapter(adapter)
-        if adapter is not None and self.client.is_connected:
-            self.log.trace.record_adapter(adapter_name(adapter))
 
     @callback
     def _handle_settings_frame(self, frame: bytes) -> None:
@@ -254,7 +246,7 @@ class VlrvData:
     def connection_established(self) -> None:
         """Handle a new connection."""
         self.advertisement.refresh()
-        self._take_adapter()
+        self.advertisement.set_adapter(self.connection.adapter)
         self.statistics.reconnects = self.client.counters.connects - 1
         self._metadata.handle_connected()
         if self._was_disconnected:

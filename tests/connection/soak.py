@@ -22,6 +22,7 @@ from homeassistant.core import HomeAssistant
 from .watch import Watch, WatchedBattery, watched
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
+from custom_components.voltgo_vlrv.vlrv.trace import KEPT, ConnectionEvent
 from simulator.faults import FOREVER
 from simulator.peripheral import Peripheral
 from tests.bluetooth_env import BluetoothEnvironment
@@ -171,6 +172,7 @@ class Soak:
                 # Only what is made from now on is seen: so all connections are made again.
                 for pack in self._packs:
                     await self._reload(pack)
+                self._fill_traces()
             if memory and done >= SETTLED and settled is None:
                 settled = _allocated()
             await asyncio.sleep(self._random.expovariate(1 / BETWEEN_EVENTS))
@@ -184,6 +186,16 @@ class Soak:
             tracemalloc.stop()
         await self._leave()
         return self.report
+
+    def _fill_traces(self) -> None:
+        """Fill what keeps the last events: it would grow up to its bound for hours."""
+        for entry in self._entries:
+            trace = entry.runtime_data.client.trace
+            for number in range(KEPT):
+                trace.record_event(
+                    ConnectionEvent.NOT_CONNECTED,
+                    f"NotReachableError: no adapter receives the battery {number}",
+                )
 
     async def _begin(self, interval: float) -> None:
         for number in range(1, BATTERIES + 1):

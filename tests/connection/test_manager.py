@@ -25,6 +25,7 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
     NoAnswerError,
     NotReachableError,
 )
+from custom_components.voltgo_vlrv.vlrv.trace import Trace
 from tests.bluetooth_env import BluetoothEnvironment
 
 ADDRESS = "A4:C1:37:00:00:01"
@@ -40,6 +41,7 @@ class Client:
         """Start without a connection."""
         self.is_connected = False
         self.counters = SimpleNamespace(connects=0)
+        self.trace = Trace()
 
     async def connect(self) -> None:
         """Connect."""
@@ -152,7 +154,9 @@ async def test_adapter_full_disconnects_only_its_own_connections(
 ) -> None:
     """Freeing a slot on another adapter would help no battery."""
     await one.connect()
-    adapter = SimpleNamespace(source="mine", get_allocations=lambda: allocations("", 0))
+    adapter = SimpleNamespace(
+        source="mine", name="mine", get_allocations=lambda: allocations("", 0)
+    )
     monkeypatch.setattr(SlotMonitor, "connected_adapter", lambda _: adapter)
     one.manager.handle_allocations(allocations(source, 0))
     await asyncio.sleep(20)

@@ -77,10 +77,10 @@ DIFFERENCES: Final[dict[str, dict[str, str]]] = {
         "test_release_while_connecting_cancels_the_attempt": _SLOT,
     },
     "flows/test_discovery_flow.py": {
-        "test_a_name_that_comes_after_the_discovery_is_still_taken": _NAME
+        "test_flow_with_a_late_scan_response_takes_the_name": _NAME
     },
     "flows/test_manual_flow.py": {
-        "test_the_screen_says_why_and_a_second_try_succeeds[fail_slots-no_slot]": _SLOT
+        "test_manual_flow_after_a_failure_shows_the_reason_and_can_be_repeated[fail_slots-no_slot]": _SLOT
     },
     "test_coordinator.py": {
         "test_stop_while_a_connection_attempt_hangs_does_not_wait": _SLOT

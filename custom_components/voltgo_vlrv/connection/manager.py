@@ -90,8 +90,9 @@ class ConnectionManager:
         self._hass = hass
         self._entry = entry
         self._client = client
-        self._options = options
+        self.options = options
         self._delegate = delegate
+        self.request_poll = delegate.request_poll
         self._backoff = ReconnectBackoff()
         self._timers = Timers(hass)
         self._release = TimedRelease(
@@ -150,16 +151,6 @@ class ConnectionManager:
         """Return whether the connection is closed for good."""
         return self._closed
 
-    @property
-    def interval(self) -> timedelta:
-        """Return the time between two polls."""
-        return self._options.interval
-
-    @callback
-    def request_poll(self, delay: timedelta) -> None:
-        """Poll after `delay` at the latest."""
-        self._delegate.request_poll(delay)
-
     @callback
     def async_add_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
         """Call `listener` whenever the status changes."""
@@ -203,12 +194,12 @@ class ConnectionManager:
     @callback
     def handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
         """Handle a change of an adapter's connection slots."""
+        self._session.handle_allocations(allocations)
         if not allocations.free:
-            self._session.handle_adapter_full(allocations.source)
             return
         self._slots.handle_change()
         if self._reason == "no_slot" and not self.is_released:
-            self._delegate.request_poll(FREE_SLOT_DELAY)
+            self.request_poll(FREE_SLOT_DELAY)
 
     def _clear_problems(self) -> None:
         self._slots.forget_orphan()
@@ -235,7 +226,7 @@ class ConnectionManager:
                 if not self._backoff.received_sample:
                     self._reason = "connection_lost"
                 retry_after = self._backoff.delay_while_unstable(
-                    self._options.interval, self._options.max_age
+                    self.options.interval, self.options.max_age
                 )
         self._delegate.connection_lost(retry_after)
         self.report_status()
@@ -247,7 +238,7 @@ class ConnectionManager:
         if isinstance(err, NotReachableError):
             self._slots.look_for_orphan(now)
         reason = self.error_reason(err)
-        delay = min(self._options.interval, POLL_INTERVAL)
+        delay = min(self.options.interval, POLL_INTERVAL)
         if isinstance(err, (NotReachableError, ConnectionLostError, NotVlrvError)):
             is_lost = isinstance(err, ConnectionLostError)
             if is_lost:
@@ -275,11 +266,11 @@ class ConnectionManager:
         has_failed = self._reason is not None
         if self._session.is_shared and not has_failed:
             return  # its next poll is due in time
-        self._delegate.request_poll(
+        self.request_poll(
             self._backoff.delay_after_advertisement(
                 self._hass.loop.time(),
-                self._options.interval,
-                self._options.max_age,
+                self.options.interval,
+                self.options.max_age,
                 failed=has_failed,
             )
         )
@@ -337,8 +328,7 @@ class ConnectionManager:
 
     def _handle_release(self) -> None:
         self._timers.cancel()
-        self._session.is_reconnecting = False
-        self._slots.handle_change()  # a waiting attempt ends
+        self._session.handle_release()
         self._backoff.reset()
         self._reason = None
         self._clear_problems()

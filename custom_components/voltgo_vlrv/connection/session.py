@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final, Protocol
 
+from habluetooth import HaBluetoothSlotAllocations
+
 from homeassistant.core import HomeAssistant, callback
 
+from ..options import BatteryOptions
 from ..vlrv.client import VlrvClient
 from ..vlrv.gatt import close_stale_connections
 from .backoff import ReconnectBackoff
 from .reconnect import AdapterMovePolicy
 from .sharing import SlotSharingPolicy
-from .slots import SlotMonitor, async_sharing_lock
+from .slots import SlotMonitor, adapter_name, async_sharing_lock
 from .state import ConnectionMode
 from .timers import Timers
 from .turns import Turn, async_turns
@@ -36,6 +39,8 @@ _SILENCE: Final = "silence"
 class SessionDelegate(Protocol):
     """Decides whether a connection is wanted, and is told of it."""
 
+    options: BatteryOptions
+
     @property
     def mode(self) -> ConnectionMode:
         """Return when the user wants the battery to be connected."""
@@ -43,10 +48,6 @@ class SessionDelegate(Protocol):
     @property
     def is_released(self) -> bool:
         """Return whether the user has released the battery."""
-
-    @property
-    def interval(self) -> timedelta:
-        """Return the time between two polls."""
 
     def request_poll(self, delay: timedelta) -> None:
         """Poll after `delay` at the latest."""
@@ -151,7 +152,28 @@ class ConnectionSession:
             self.is_reconnecting = False
             self._backoff.end_attempt(loop.time())
         self._delegate.handle_connected()
+        self._record_adapter()
         self._watch_silence()
+
+    @callback
+    def handle_release(self) -> None:
+        """End what was about to connect."""
+        self.is_reconnecting = False
+        self._slots.handle_change()
+
+    @callback
+    def handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
+        """Handle a change of an adapter's connection slots."""
+        self._record_adapter()
+        if not allocations.free:
+            self._handle_adapter_full(allocations.source)
+
+    def _record_adapter(self) -> None:
+        """Name the adapter in the trace as soon as it reports the connection."""
+        if self._client.is_connected:
+            adapter = self._slots.connected_adapter()
+            if adapter is not None:
+                self._client.trace.record_adapter(adapter_name(adapter))
 
     async def _disconnect_if_shared(self) -> None:
         """Disconnect if the mode or the adapter's slots require it."""
@@ -206,7 +228,7 @@ class ConnectionSession:
         return self._moves.should_move(
             adapter.source,
             self._slots.adapters_with_free_slot() - {adapter.source},
-            interval=self._delegate.interval,
+            interval=self._delegate.options.interval,
             now=self._hass.loop.time(),
         )
 
@@ -222,7 +244,7 @@ class ConnectionSession:
         await self._client.disconnect()
 
     @callback
-    def handle_adapter_full(self, source: str) -> None:
+    def _handle_adapter_full(self, source: str) -> None:
         """Disconnect before the next poll if the connection's adapter stays full."""
         if not self._client.is_connected or _ADAPTER_FULL in self._timers:
             return
