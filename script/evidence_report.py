@@ -1,7 +1,7 @@
 """Which open question of the protocol recorded frames answer; run by `script/evidence`.
 
 Each question is a function from the evidence of all files to findings. It states what
-was seen, never what it means: that stays with the person who changes the table.
+was seen, never what it means: that is up to the developer who changes the table.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A Voltgo VLRV battery that is not there: for tests, the demo and the benchmark."""
+"""Simulated Voltgo VLRV batteries for tests, the demo and the benchmark."""

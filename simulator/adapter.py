@@ -99,7 +99,7 @@ class VirtualAdapter:
         mode: Literal["active", "passive", "auto"] = "active",
         faults: ConnectionFaults | None = None,
     ) -> None:
-        """Join the air, still switched off; needs habluetooth's manager set up."""
+        """Join the medium, still switched off; needs habluetooth's manager set up."""
         self.source = source
         self.name = name
         self.slots = slots
@@ -132,7 +132,7 @@ class VirtualAdapter:
         """Register the scanner with the stack and scan; return how to undo that."""
         unregister = register(self.scanner)
         unload = self.scanner.async_setup()
-        # Last: what is heard before goes nowhere.
+        # Last: an advertisement before that would be dropped.
         await self.start()
 
         async def detach() -> None:
@@ -184,7 +184,7 @@ class VirtualAdapter:
         self._publish_allocations()
 
     def free_slot(self, client: VirtualClient) -> None:
-        """Give a connection slot back, if the client has one."""
+        """Free the connection slot of a client, if it has one."""
         if self.connections.get(client.address) is client:
             del self.connections[client.address]
             self._publish_allocations()
@@ -194,7 +194,7 @@ class VirtualAdapter:
 
 
 class VirtualScanner(BaseHaRemoteScanner):
-    """Feeds what the radio hears to Home Assistant."""
+    """Passes the advertisements that the radio receives to Home Assistant."""
 
     def __init__(
         self,
@@ -206,8 +206,8 @@ class VirtualScanner(BaseHaRemoteScanner):
         super().__init__(adapter.source, adapter.name, connector, True, mode, None)
         self._adapter = adapter
 
-    # Of adapters that hear a battery equally well, Home Assistant takes the one that
-    # comes first in a set. This makes it the same one each time.
+    # Of adapters that receive a battery equally well, Home Assistant selects the first in
+    # a set. With this hash it is the same one in each run.
 
     def __hash__(self) -> int:
         """Return a number that is the same in each run."""

@@ -1,4 +1,4 @@
-"""Batteries in parallel that share one current, and what happens to them."""
+"""Batteries in parallel that share one current, and their faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ type BankValue = (
 class ParallelBank:
     """Two to sixteen batteries in parallel, which from now on belong to it.
 
-    `demand_current` (A: what a charger offers, or with a minus a load draws) and
+    `demand_current` (A: positive from a charger, negative into a load) and
     `charger_voltage` (V, where a charger begins to taper) are those of the whole bank,
     and take effect at once; call `update` first, as they count from the last one on.
     The bank sets those of its batteries: what the bus asks of each, which its own
@@ -88,11 +88,11 @@ class ParallelBank:
             battery.bank = self
         self._settle()
 
-    # --- what surrounds it ------------------------------------------------------------
+    # --- charger and load -------------------------------------------------------------
 
     @property
     def demand_current(self) -> float:
-        """What a charger offers, or with a minus a load draws, A."""
+        """Current from a charger, negative into a load, in A."""
         return self._demand_current
 
     @demand_current.setter
@@ -110,7 +110,7 @@ class ParallelBank:
         self._charger_voltage = value
         self._share()
 
-    # --- what can go wrong ------------------------------------------------------------
+    # --- faults -----------------------------------------------------------------------
 
     def cut_off(self, battery: SimulatedBattery) -> None:
         """Overheat its board until `restore`: its own protection lets nothing pass."""
@@ -118,17 +118,17 @@ class ParallelBank:
         self._settle()
 
     def restore(self, battery: SimulatedBattery) -> None:
-        """Let its board cool down: it comes back once the protection is released."""
+        """Let its board cool down: the protection ends once the board is cool enough."""
         self._cut_off.discard(self._member(battery))
         self._settle()
 
     def loosen(self, battery: SimulatedBattery) -> None:
-        """Take its cable off: nothing flows, and it knows of nothing."""
+        """Disconnect its cable: nothing flows, and the battery does not detect it."""
         self._loose.add(self._member(battery))
         self._settle()
 
     def fasten(self, battery: SimulatedBattery) -> None:
-        """Put its cable on again."""
+        """Connect its cable again."""
         self._loose.discard(self._member(battery))
         self._settle()
 
@@ -197,12 +197,12 @@ class ParallelBank:
         return battery.resistance + self._corroded.get(battery, 0.0)
 
     def _share(self) -> None:
-        """Tell each battery what the bus asks of it."""
+        """Set the current that the bus demands of each battery."""
         branches: dict[SimulatedBattery, Branch] = {}
         heater_currents: dict[SimulatedBattery, float] = {}
         for battery in self.fastened:
             rest = battery.rest_voltage
-            # A film is fed from the bus, whatever its own battery lets pass.
+            # A heating film is fed from the bus, also while its battery blocks the current.
             heater_currents[battery] = battery.heater_current(rest)
             branches[battery] = Branch(
                 rest=rest,
@@ -243,14 +243,14 @@ class ParallelBank:
     # --- time -------------------------------------------------------------------------
 
     def update(self) -> None:
-        """Let the physics catch up with the clock, unless a battery is on hold."""
+        """Advance the physics to the clock, unless a battery is on hold."""
         now = self._clock()
         elapsed, self._updated_at = now - self._updated_at, now
         if not any(battery.hold for battery in self.batteries):
             self.advance(max(0.0, elapsed))
 
     def advance(self, seconds: float) -> None:
-        """Move the physics by seconds, on hold as well."""
+        """Advance the physics by seconds, also while on hold."""
         self._settle()
         smooth = min(map(self._smooth_step, self.batteries))
         while seconds > EPSILON:
@@ -315,7 +315,7 @@ def combined(batteries: Sequence[SimulatedBattery]) -> dict[str, BankValue]:
     V, A, W, Ah, %, mV, kWh. `state_of_charge` is weighted by full capacity and not
     rounded, `voltage` is the mean; capacities, energies, currents and power are sums.
     `highest_cell` and `lowest_cell` are numbers within the batteries whose addresses
-    stand beside them. `currents` and `state_of_charges` are by address.
+    are given too. `currents` and `state_of_charges` are by address.
     """
     states = {battery.address: battery.reported() for battery in batteries}
     full = fsum(state.full_capacity for state in states.values())

@@ -50,7 +50,7 @@ def bus_voltage(
 ) -> float:
     """Return the voltage of the bus, V.
 
-    `demand` is what a charger offers, or with a minus a load draws, A. A charger goes
+    `demand` is the current from a charger, negative into a load, in A. A charger goes
     no higher than `charger_voltage` (V), where less flows than it offers. Where nothing
     gives what the load draws, the bus is dead: 0 V.
     """
@@ -58,7 +58,7 @@ def bus_voltage(
     if demand <= 0:
         return 0.0 if voltage is None else max(0.0, voltage)
     if voltage is None or voltage > charger_voltage:
-        # A charger never discharges what stands higher.
+        # A charger never discharges batteries of a higher voltage.
         at_rest = _voltage_for(branches, 0.0)
         return charger_voltage if at_rest is None else max(charger_voltage, at_rest)
     return voltage

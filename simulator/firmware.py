@@ -50,7 +50,7 @@ _LAYOUTS: Final[Mapping[Step, struct.Struct]] = {
 }
 
 
-# --- what can go wrong ----------------------------------------------------------------
+# --- faults ---------------------------------------------------------------------------
 
 type FaultKind = Literal[
     "no_answer", "refuse", "wrong_package", "wrong_length", "bad_crc", "disconnect"
@@ -60,7 +60,7 @@ type ComesBack = Literal["new", "old", "never"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong at a step.
+    """A fault at a step of the transfer.
 
     A refused step is not taken; all other faults strike the answer to one that is.
     """
@@ -108,7 +108,7 @@ _ANSWERS: Final[Mapping[FaultKind | None, Callable[[bytes, Seal], bytes | None]]
 
 
 class FirmwareReceiver:
-    """What takes firmware in a battery, and what becomes of it at the restart.
+    """Receives firmware in a battery, and starts it at the restart.
 
     `faults` says what goes wrong at which step, every time; `comes_back` which version
     runs after the restart, or that there is none; `restart_for` how long that takes, s.

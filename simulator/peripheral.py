@@ -74,7 +74,7 @@ class Notification:
 
 
 class Traffic:
-    """What went over the air, newest last, and when the battery was last written to."""
+    """Writes and notifications, newest last, and when the last write was applied."""
 
     def __init__(self) -> None:
         """Start with no traffic."""
@@ -386,7 +386,7 @@ class Peripheral:
     async def _respond(
         self, connection: Connection, reply: bytes | None, outage: float | None
     ) -> None:
-        """Send the reply, if any, and then go away for as long as the battery says."""
+        """Send the reply, if any, and then be off for the battery's outage."""
         if reply is not None:
             await self._reply(connection, reply)
         if outage is None:

@@ -28,7 +28,7 @@ DATA_LENGTH = 251  # bytes; a modern chip does not cut PDUs into pieces of 27
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What waits for the next connection event of one direction of a link."""
+    """PDUs that wait for the next connection event of one direction of a link."""
 
     receiver: Connection
     timer: asyncio.TimerHandle | None = None
@@ -101,7 +101,7 @@ class RadioMedium(LocalLink):
         return len(connections)
 
     def close(self) -> None:
-        """Forget what is still on its way."""
+        """Drop all PDUs that are not delivered yet."""
         for queue in self._queues.values():
             if queue.timer is not None:
                 queue.timer.cancel()
@@ -127,7 +127,7 @@ class RadioMedium(LocalLink):
 
 
 class Radio(Controller):
-    """A Bluetooth LE controller that hears others at different strengths.
+    """A Bluetooth LE controller that receives others at different strengths.
 
     `rssi` maps an address to what this radio hears it at, in dBm; None is out of
     range, which stops advertisements and new connections but not an existing link.
@@ -137,15 +137,15 @@ class Radio(Controller):
     link: RadioMedium
 
     def __init__(self, name: str, medium: RadioMedium, public_address: str) -> None:
-        """Join the air; needs the running event loop."""
+        """Join the medium; needs the running event loop."""
         self._number = int(public_address.replace(":", ""), 16)
         super().__init__(name, link=medium, public_address=public_address)
         self.le_acl_data_packet_length = DATA_LENGTH
         self.rssi: dict[str, int | None] = {}
         self.refuse: Callable[[], bool] = lambda: False
 
-    # Bumble keeps radios in a set. This makes them hear one another in the same order in
-    # each run.
+    # Bumble keeps radios in a set. With this hash, the order in which they receive a packet
+    # is the same in each run.
 
     def __hash__(self) -> int:
         """Return a number that is the same in each run."""
@@ -174,7 +174,7 @@ class Radio(Controller):
                 super().on_hci_packet(packet)
 
     def rssi_of(self, address: hci.Address) -> int | None:
-        """Return how strong this radio hears an address, in dBm."""
+        """Return the strength at which this radio receives an address, in dBm."""
         return self.rssi.get(address.to_string(False), DEFAULT_RSSI)
 
     def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
@@ -230,7 +230,7 @@ class Radio(Controller):
         return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
     def leave(self) -> None:
-        """Stop advertising and leave the air."""
+        """Stop advertising and leave the medium."""
         self.le_legacy_advertiser.stop()
         for advertising_set in self.advertising_sets.values():
             advertising_set.stop()

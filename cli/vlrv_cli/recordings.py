@@ -1,4 +1,4 @@
-"""Frames in files that owners have: Bluetooth logs, app logs, diagnostics, dumps."""
+"""Frames in files that users have: Bluetooth logs, app logs, diagnostics, dumps."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def syntax_nodes(path: Path) -> list[ast.AST]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result := dict(pairs)) != len(pairs):
-        raise ValueError(f"a key stands twice: {[key for key, _ in pairs]}")
+        raise ValueError(f"a key is there twice: {[key for key, _ in pairs]}")
     return result
 
 

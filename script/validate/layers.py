@@ -55,7 +55,7 @@ def _modules() -> Mapping[str, Path]:
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield what is imported, with its line; the names in a module of ours stand for it."""
+    """Yield what is imported, with its line; a name in our own module counts as the module."""
     for node in syntax_nodes(path):
         if isinstance(node, ast.Import):
             yield from ((_short(alias.name), node.lineno) for alias in node.names)

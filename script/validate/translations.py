@@ -39,7 +39,7 @@ def check_languages() -> Problems:
 
 
 def check_unused() -> Problems:
-    """Check that each key of a text stands in the code, as a literal or part of one."""
+    """Check that each key of a text occurs in the code, as a literal or part of one."""
     used, built = set(_STRUCTURE.split()), []
     for path in common.python_files(f"{INTEGRATION}"):
         for node in common.syntax_nodes(path):

@@ -1,4 +1,4 @@
-"""The battery management system: what flows, what is protected, when it heats."""
+"""The battery management system: current, protections and heater."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEATER_OFF_ABOVE = 10.0  # Degrees Celsius
 class BatteryManagementSystem(Cells):
     """Cells behind switches that protections open and close.
 
-    `demand_current` (A: what a charger offers, negative: what a load draws) and
+    `demand_current` (A: positive from a charger, negative into a load) and
     `charger_voltage` (V, where a charger begins to taper) are set from outside, and so
     are `limits` (see `THRESHOLDS`). Protections follow from measurements; none is ever
     set directly.
@@ -81,7 +81,7 @@ class BatteryManagementSystem(Cells):
         return max(0.0, (self.charger_voltage - rest) / self.resistance)
 
     def _flow(self, rest: float) -> float:
-        """Return the current, A: the demand less the film, as far as it is let pass."""
+        """Return the current, A: the demand less the heating film's, unless it is blocked."""
         net = self.demand_current - self.heater_current(rest)
         if net > 0:
             return 0.0 if self.charge_blocked else min(net, self._charger_limit(rest))
@@ -177,7 +177,7 @@ class BatteryManagementSystem(Cells):
         return measures
 
     def run_protections(self) -> None:
-        """Trip and release whatever the present measurements ask for."""
+        """Trip and end protections by the present measurements."""
         measures = self._measures()
         self._warnings.clear()
         for rule in PROTECTION_RULES:
@@ -226,7 +226,7 @@ class BatteryManagementSystem(Cells):
             self.heating = False
 
     def _over(self, current: float) -> Iterator[tuple[str, str]]:
-        """Protections that are on their way, with the level that is exceeded."""
+        """Overcurrent protections that are delayed, with the level that is exceeded."""
         for name, sign in OVERCURRENTS:
             for level in (f"{name}1", f"{name}2"):
                 if (
@@ -236,7 +236,7 @@ class BatteryManagementSystem(Cells):
                     yield name, level
 
     def _events(self, current: float) -> list[float]:
-        """Seconds until an over-current trips or is released."""
+        """Seconds until an overcurrent protection trips or ends."""
         trips = [
             self.thresholds[f"{level}_delay"] - self._overcurrent.get(level, 0.0)
             for _, level in self._over(current)

@@ -44,7 +44,7 @@ class Event:
 
     @property
     def has_value(self) -> bool:
-        """Return whether the entity shows something."""
+        """Return whether the entity has a value."""
         return self.state not in {None, UNKNOWN, UNAVAILABLE}
 
 
@@ -57,7 +57,7 @@ class HomeAssistant:
         self.tokens: Json = {}
         self.events: list[Event] = []
         self.holders = 0
-        """How many parts of the check want time to stand still."""
+        """How many parts of the check hold the simulated time."""
         self._session = session
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._changed = asyncio.Event()
@@ -90,7 +90,7 @@ class HomeAssistant:
         raise DemoError(f"Home Assistant ended with code {process.returncode}")
 
     async def _log_in(self) -> None:
-        """Log in as a person does, by the login form."""
+        """Log in as a user does, by the login form."""
         client_id = f"{self.url}/"
         flow = await self._post_open(
             "/auth/login_flow",

@@ -16,11 +16,11 @@ from .batteries import (
     add_battery,
     device_of,
     discovered,
+    discovered_banks,
     enable,
     entities_of,
     expected_bank_values,
     holding,
-    offered_banks,
     wait_for_poll,
 )
 from .expected_bank_values import ENERGY, EXTENSIVE, Bank, compare_bank
@@ -43,14 +43,14 @@ STALE_TIMEOUT: Final = 120.0  # s; a minute after the last sample
 RESUME_TIMEOUT: Final = 90.0  # s
 SETTLE_TIMEOUT: Final = 150.0  # s; an average of a minute, once it is set up
 MINUTE: Final = 1
-MAX_MINUTES: Final = 60  # min, until a board has cooled down
+MAX_MINUTES: Final = 60  # min until a board has cooled down
 
 # What takes that long.
 AVERAGED: Final = ("time_to_empty", "current_imbalance")
 
 
 async def build(api: HomeAssistant) -> BankScenario:
-    """Add two batteries and the bank that Home Assistant offers for them."""
+    """Add two batteries and the bank that Home Assistant discovers for them."""
     scenario = BankScenario(api, "the user")
     await scenario.add_batteries()
     await scenario.add_discovered_bank()
@@ -58,7 +58,7 @@ async def build(api: HomeAssistant) -> BankScenario:
 
 
 async def run_bank_scenario(scenario: BankScenario) -> int:
-    """Do the rest, and return how many values were compared on the way."""
+    """Run the other steps, and return how many values were compared."""
     try:
         compared = await scenario.compare_new_bank()
         await scenario.enable_entities()
@@ -88,7 +88,7 @@ class BankScenario(StepLog):
     # --- adding ---------------------------------------------------------------------
 
     async def add_batteries(self) -> None:
-        """Put two batteries on the air, and add them."""
+        """Switch two batteries on, and add them."""
         async with self._step("adds two batteries in parallel") as observed:
             await add_bank(self._api)
             self.names = {}
@@ -100,7 +100,7 @@ class BankScenario(StepLog):
     async def add_discovered_bank(self) -> None:
         """Add the bank that Home Assistant has discovered, of these two."""
         async with self._step("adds the bank that is discovered") as observed:
-            flow = await self._offer()
+            flow = await self._discovered_bank()
             name = flow["context"]["title_placeholders"]["name"]
             observed.append(f'"{name}" offered')
             form = await self._api.get(f"config/config_entries/flow/{flow['flow_id']}")
@@ -130,12 +130,12 @@ class BankScenario(StepLog):
             enabled = sum(not entity["disabled_by"] for entity in entities.values())
             observed.append(f"{device['model']}: {enabled} of {len(entities)} enabled")
 
-    async def _offer(self) -> Json:
+    async def _discovered_bank(self) -> Json:
         """Wait until a bank is discovered, and return its flow."""
         found: list[Json] = []
 
         async def there() -> bool:
-            found[:] = await offered_banks(self._api)
+            found[:] = await discovered_banks(self._api)
             return bool(found)
 
         await wait_until(there, DISCOVERY_WAIT, lambda: "no bank is discovered")
@@ -143,7 +143,7 @@ class BankScenario(StepLog):
         return found[0]
 
     async def _knows_the_members(self, device: Json) -> None:
-        """Check that the batteries belong to the bank; note their energy counters."""
+        """Check that the batteries belong to the bank; store their energy counters."""
         self.counters = {key: [] for key in ENERGY}
         for address in BANK_MODELS:
             member = await device_of(self._api, address)
@@ -158,12 +158,12 @@ class BankScenario(StepLog):
     # --- comparing ------------------------------------------------------------------
 
     async def compare_new_bank(self) -> int:
-        """Compare what is shown at first, and return how much that was."""
+        """Compare what is shown at first; return how many values were compared."""
         async with self._step("looks at the new bank") as observed:
             return await self._compare(observed, steady=False)
 
     async def enable_entities(self) -> None:
-        """Switch on what is off; it is there before a battery counts as missing."""
+        """Enable all entities; they exist before a battery counts as missing."""
         async with self._step("enables the other entities") as observed:
             hidden = [
                 entity
@@ -221,7 +221,7 @@ class BankScenario(StepLog):
         return results[0].compared
 
     async def _known(self, *keys: str) -> None:
-        """Wait until what takes a minute of the same load is known."""
+        """Wait until the values that need a minute of the same load are known."""
         missing: list[str] = []
 
         async def known() -> bool:
@@ -235,7 +235,7 @@ class BankScenario(StepLog):
         )
 
     async def _shown(self, *keys: str) -> str:
-        """Return what some entities show."""
+        """Return the states of some entities by key."""
         units = {"state_of_charge": " %", "current": " A", "current_imbalance": " %"}
         states = [(await self.bank.state(key))["state"] for key in keys]
         return ", ".join(
@@ -249,7 +249,7 @@ class BankScenario(StepLog):
         await self._api.act(f"{SIMULATOR}.{action}", {"address": address, **data})
 
     async def test_missing_battery(self, address: str) -> int:
-        """Move out of range of one; sums are unknown, the rest is the other's."""
+        """Move one battery out of range: sums are unknown, other values are the other's."""
         async with self._step("is out of range of one") as observed:
             await self._simulator("advertise", address, advertise=False)
             await self._simulator("drop_connection", address)
@@ -265,7 +265,7 @@ class BankScenario(StepLog):
             return await self._compare(observed, missing=[address])
 
     async def test_resume(self, address: str) -> int:
-        """Come back into range, and wait for what takes a minute to be known."""
+        """Move it back into range, and wait for the values that need a minute."""
         async with self._step("is back in range") as observed:
             await self._simulator("advertise", address, advertise=True)
             await self.bank.shows(
@@ -280,7 +280,7 @@ class BankScenario(StepLog):
             return await self._compare(observed)
 
     async def test_isolation(self, address: str) -> int:
-        """Let a board overheat; the notice, two minutes later, is not waited for."""
+        """Let a board overheat; the repair issue two minutes later is not awaited."""
         async with self._step("has one cut itself off") as observed:
             await self._simulator("cut_off", address, cut_off=True)
             await self.bank.shows(

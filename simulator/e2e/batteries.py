@@ -1,4 +1,4 @@
-"""Finding and adding batteries in Home Assistant, as a person does by clicking."""
+"""Discover and add batteries in Home Assistant, as a user does by clicking."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BANK_MODELS: Final = {PORT: "VLRV2560B", STARBOARD: "VLRV2560B"}
 
 AMBIENT_PROTECTION: Final = ("binary_sensor", "ambient_temperature")
 
-# Home Assistant offers nothing before it has started in full.
+# Home Assistant discovers nothing before it has started completely.
 DISCOVERY_TIMEOUT: Final = 90.0  # s
 
 
@@ -43,7 +43,7 @@ async def simulated(api: HomeAssistant) -> dict[str, Json]:
 
 @asynccontextmanager
 async def holding(api: HomeAssistant) -> AsyncGenerator[None]:
-    """Let time stand still for all batteries, until the last one that wants it."""
+    """Stop the time of all batteries while any such block lasts."""
     api.holders += 1
     try:
         await api.act(f"{SIMULATOR}.hold", {"hold": True})
@@ -59,7 +59,7 @@ async def add_bank(api: HomeAssistant) -> None:
     await api.act(f"{SIMULATOR}.add_bank")
 
 
-async def offered_banks(api: HomeAssistant) -> list[Json]:
+async def discovered_banks(api: HomeAssistant) -> list[Json]:
     """Return the flows of the banks that are discovered."""
     return [
         flow
@@ -70,7 +70,7 @@ async def offered_banks(api: HomeAssistant) -> list[Json]:
 
 
 async def expected_bank_values(api: HomeAssistant) -> Json:
-    """Return what is true of the bank; see `simulator.bank.ParallelBank.expected_values`."""
+    """Return the expected values of the bank; see `simulator.bank.ParallelBank.expected_values`."""
     answer = await api.act(f"{SIMULATOR}.list_batteries", response=True)
     expected_values: Json | None = answer["bank"]
     if expected_values is None:
@@ -79,7 +79,7 @@ async def expected_bank_values(api: HomeAssistant) -> Json:
 
 
 async def texts(api: HomeAssistant, category: str) -> dict[str, str]:
-    """Return the integration's words of one kind, by the rest of their key."""
+    """Return the integration's texts of one kind, by the rest of their key."""
     answer = await api.call(
         "frontend/get_translations",
         language="en",
@@ -98,7 +98,7 @@ async def discovered(
 
     async def found() -> bool:
         for flow in await api.call("config_entries/flow/progress"):
-            # On a machine with Bluetooth there may be real ones beside them.
+            # On a machine with Bluetooth there may be real batteries, too.
             if (address := flow["context"].get("unique_id")) in addresses:
                 flows[address] = flow
         return flows.keys() == addresses
@@ -139,7 +139,7 @@ async def entities_of(api: HomeAssistant, device: Json) -> dict[str, Json]:
 
 
 def _key(entity: Json) -> str:
-    """Return what an entity is called here, each one of a battery differently."""
+    """Return a key of an entity that no other entity of its battery has."""
     domain = entity["entity_id"].partition(".")[0]
     key: str = entity["unique_id"].partition("_")[2]
     # There is a sensor with this key, too.
@@ -147,7 +147,7 @@ def _key(entity: Json) -> str:
 
 
 async def enable(api: HomeAssistant, entities: list[Json]) -> None:
-    """Switch on what is off by default; the next reload brings it."""
+    """Enable entities that are disabled by default; the next reload adds them."""
     for entity in entities:
         await api.call(
             "config/entity_registry/update",
@@ -207,7 +207,7 @@ async def compare_all(
     *,
     steady: bool = True,
 ) -> Comparison:
-    """Compare a battery's entities until they are right, and fail if they never are."""
+    """Compare a battery's entities until all are right; fail if some never are."""
     results: list[Comparison] = []
 
     async def right() -> bool:

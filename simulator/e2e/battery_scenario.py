@@ -24,7 +24,7 @@ SETTLE_TIMEOUT: Final = 90.0  # s; a time is shown after a minute under load
 
 
 async def run_battery_scenario(api: HomeAssistant, entries: Mapping[str, Json]) -> int:
-    """Do all of it, and return how many values were compared on the way."""
+    """Run all steps, and return how many values were compared."""
     scenario = BatteryScenario(api, "the user")
     driving, solar, winter = [
         await ShownBattery.known(api, address, entries[address])
@@ -75,7 +75,7 @@ class BatteryScenario(SettingsSteps, ConnectionSteps, ProtectionSteps, FirmwareS
                 check(not missing, f"{address} has {missing} disabled")
 
     async def enable_entity(self, battery: ShownBattery, key: str) -> None:
-        """Switch on what is off; Home Assistant brings it some time later."""
+        """Enable an entity; Home Assistant adds it after a reload."""
         async with self._step(
             f'enables "{battery.entities[key]["original_name"]}"'
         ) as observed:
@@ -111,7 +111,7 @@ class BatteryScenario(SettingsSteps, ConnectionSteps, ProtectionSteps, FirmwareS
             observed.append(f"{float(shown):.2f} h to empty, true {true:.2f} h")
 
     async def test_diagnostics(self, battery: ShownBattery) -> None:
-        """Download what is attached to a report; it must not contain the address."""
+        """Download the diagnostics; they must not contain the address."""
         async with self._step("downloads the diagnostics") as observed:
             answer = await self._api.get(f"diagnostics/config_entry/{battery.entry_id}")
             text = json.dumps(answer)

@@ -56,10 +56,10 @@ NEW_LOAD: Final = -17.5  # A, unlike any before
 
 
 async def run_checks(api: HomeAssistant) -> str:
-    """Do all of it, and return it in one line. Raises DemoError."""
+    """Run all checks, and return a summary in one line. Raises DemoError."""
     entries, slowest = await _discover_and_add(api)
     scenario = await build(api)
-    # A battery is missing after a minute only, so the rest runs at the same time.
+    # At the same time, because a battery counts as missing only after a minute.
     ours, banks = await together(_follow(api, entries), run_bank_scenario(scenario))
     scenario.report()
     return (
@@ -70,16 +70,16 @@ async def run_checks(api: HomeAssistant) -> str:
 
 
 async def _follow(api: HomeAssistant, entries: dict[str, Json]) -> int:
-    """Do what follows the adding, and return how many values were compared."""
+    """Run the steps after adding, and return how many values were compared."""
     compared = await run_battery_scenario(api, entries)
     # Before more is enabled: Home Assistant reloads what was, 30 s later.
-    await _lose_the_link(api)
+    await _lose_connection(api)
     await _enable_and_reload(api, entries)
     recordings = load()
-    # They are proven, which takes some of them long, while the rest goes on.
+    # Meanwhile, because probing takes long with some of them.
     await announce(api, recordings)
-    compared += await _compare_with_truth(api)
-    await _check_link_sensors(api)
+    compared += await _compare_with_expected_values(api)
+    await _check_connection_sensors(api)
     await _check_paths(api)
     if not recordings:
         print_line("\nReplay: skipped, the recordings are not present")
@@ -131,7 +131,7 @@ async def _discover_and_add(api: HomeAssistant) -> tuple[dict[str, Json], float]
 
 
 async def _check_form(api: HomeAssistant, flow: Json, text: str) -> dict[str, str]:
-    """Check that a person sees which battery it is, and return what is shown."""
+    """Check that the form names the battery, and return its text."""
     form = await api.get(f"config/config_entries/flow/{flow['flow_id']}")
     address = flow["context"]["unique_id"]
     expected_values = (await simulated(api))[address]["expected_values"]
@@ -182,7 +182,7 @@ async def _enable_and_reload(api: HomeAssistant, entries: dict[str, Json]) -> No
 # --- following ------------------------------------------------------------------------
 
 
-async def _compare_with_truth(api: HomeAssistant) -> int:
+async def _compare_with_expected_values(api: HomeAssistant) -> int:
     """Compare every entity, after a regular poll; return how many."""
     async with holding(api):
         rows, compared = [], 0
@@ -235,8 +235,8 @@ def _check_device(address: str, device: Json, battery: Json) -> None:
     check(shown == expected, f"the device says {shown}, true is {expected}")
 
 
-async def _check_link_sensors(api: HomeAssistant) -> None:
-    """Check what is known of the connection, on the battery where it was enabled."""
+async def _check_connection_sensors(api: HomeAssistant) -> None:
+    """Check the sensors of the connection, on the battery where they are enabled."""
     entities = await entities_of(api, await device_of(api, WINTER))
     states = await api.states()
     shown = {key: states[entities[key]["entity_id"]]["state"] for key in LINK_SENSORS}
@@ -266,8 +266,8 @@ async def _check_paths(api: HomeAssistant) -> None:
     print_line(table(("Battery", "Path", "Adapter shown"), rows))
 
 
-async def _lose_the_link(api: HomeAssistant) -> None:
-    """Let one battery lose its connection; a new load shows that it is read again."""
+async def _lose_connection(api: HomeAssistant) -> None:
+    """Drop the connection of one battery; a new load shows that it is read again."""
     connections = (await simulated(api))[DRIVING]["connections"]
     entities = await entities_of(api, await device_of(api, DRIVING))
     current = entities["current"]["entity_id"]

@@ -44,7 +44,7 @@ class ConnectionSteps(StepLog):
         return since
 
     async def test_resume(self, battery: ShownBattery, since: int) -> None:
-        """See the battery come back by itself; nothing was unavailable meanwhile."""
+        """Check that the battery resumes by itself and was never unavailable."""
         async with self._step("gets the released battery back") as observed:
             await self._link(
                 battery,

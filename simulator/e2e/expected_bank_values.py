@@ -1,4 +1,4 @@
-"""What Home Assistant shows of a bank against what is true of its batteries."""
+"""Compares what Home Assistant shows of a bank with the expected values."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ENERGY_STEP: Final = 0.01  # kWh; the batteries' counters are cut, not rounded
 
 
 class Bank(NamedTuple):
-    """What is true of a bank, as far as it can be known from those that report."""
+    """Expected values of a bank, from the members that report."""
 
     expected_values: Mapping[str, Any]
     """See `simulator.bank.ParallelBank.expected_values`."""
@@ -62,7 +62,7 @@ class Bank(NamedTuple):
 
     @property
     def isolated(self) -> list[str]:
-        """Return who reports and has cut itself off."""
+        """Return the addresses of the members that report and have cut themselves off."""
         return [
             address
             for address in self.expected_values["isolated"]
@@ -71,7 +71,7 @@ class Bank(NamedTuple):
 
     @property
     def missing(self) -> list[str]:
-        """Return who does not report."""
+        """Return the addresses of the members that do not report."""
         return [address for address in self.names if address not in self.parts]
 
     def _named(self, addresses: list[str]) -> list[str]:
@@ -114,7 +114,7 @@ class Bank(NamedTuple):
         }
 
     def attributes(self) -> dict[str, list[str]]:
-        """Return the names that each entity should name, by its key."""
+        """Return the battery names that each entity should have as attribute, by key."""
         return {
             "battery_missing": self._named(self.missing),
             "battery_isolated": self._named(self.isolated),
@@ -188,7 +188,7 @@ class Bank(NamedTuple):
         }
 
     def _imbalance(self) -> float | None:
-        """Return by how much one is off its fair share of the current, in %."""
+        """Return the largest deviation from a fair share of the current, in %."""
         currents: Mapping[str, float] = self.expected_values["currents"]
         total, whole = fsum(currents.values()), self.expected_values["full_capacity"]
         if len(currents) < 2 or abs(total) < MIN_IMBALANCE_CURRENT:
@@ -249,7 +249,7 @@ def compare_bank(
 
 
 def _is_shown(shown: str, true: object, key: str, count: int, *, steady: bool) -> bool:
-    """Return whether a state says what is true of this many batteries."""
+    """Return whether a state is the expected one for this many batteries."""
     if true is None:
         return shown == UNKNOWN
     if isinstance(true, bool):

@@ -1,4 +1,4 @@
-"""What Home Assistant shows of a battery against what is true of it."""
+"""Compares what Home Assistant shows of a battery with the expected values."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ NO_ENTITY: Final = frozenset(
 
 
 class Difference(NamedTuple):
-    """A value that is not shown as it is."""
+    """A value that is shown wrong."""
 
     entity_id: str
     shown: str
@@ -142,7 +142,7 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What became of a comparison."""
+    """The result of a comparison."""
 
     compared: int
     differences: list[Difference]
@@ -327,7 +327,7 @@ def _is_numbered(key: str, prefix: str) -> bool:
 
 
 def _shown(state: Json) -> str:
-    """Return what an entity says of the battery."""
+    """Return what an entity shows of the battery."""
     if state["entity_id"].startswith("update."):
         # Its state is about the uploaded file.
         return state["attributes"]["installed_version"] or UNKNOWN
@@ -336,7 +336,7 @@ def _shown(state: Json) -> str:
 
 
 def _is_shown(shown: str, true: object, key: str) -> bool:
-    """Return whether a state says what is true."""
+    """Return whether a state is the expected one."""
     match true:
         case None:
             return shown == UNKNOWN

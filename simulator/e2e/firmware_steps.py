@@ -122,5 +122,5 @@ class FirmwareSteps(StepLog):
 
 
 def _refusal(text: str) -> str:
-    """Return the beginning of what the owner reads."""
+    """Return the beginning of the message that the user reads."""
     return f'refused: "{shorten(text, REFUSAL, placeholder=" ...")}"'

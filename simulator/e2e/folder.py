@@ -1,4 +1,4 @@
-"""Puts together the configuration directory of the demo."""
+"""Create the configuration directory of the demo."""
 
 from __future__ import annotations
 

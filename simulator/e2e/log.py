@@ -1,4 +1,4 @@
-"""What Home Assistant's log says of the integration."""
+"""Warnings and errors about the integration in Home Assistant's log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .server import LOG
 
 _RECORD = re.compile(r"^\d{4}-\d\d-\d\d \S+ (?P<level>[A-Z]+) ")
 _COMPLAINTS = ("WARNING", "ERROR", "CRITICAL")
-# Said of every custom integration.
+# Logged for every custom integration.
 _EXPECTED = "which has not been tested by Home Assistant"
 
 

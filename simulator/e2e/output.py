@@ -1,4 +1,4 @@
-"""What the scripts print."""
+"""Print lines and tables for the scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def print_line(text: str = "") -> None:
 
 
 def print_error(text: str) -> None:
-    """Print a line where errors go."""
+    """Print a line to the standard error stream."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 

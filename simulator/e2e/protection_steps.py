@@ -30,14 +30,14 @@ class ProtectionSteps(StepLog):
     """Cools a battery down until it blocks charging, and warms it again."""
 
     async def test_cold_protection(self, battery: ShownBattery) -> int:
-        """Leave a warm battery in the frost, and return how much was compared."""
+        """Cool a warm battery down; return how many values were compared."""
         async with self._step(f"leaves it at {FROST:g} °C, no sun") as observed:
             return await self._protection(
                 battery, observed, FROST, tripped=True, active=UTP.name
             )
 
     async def test_thawing(self, battery: ShownBattery) -> int:
-        """Warm it, and return how much was compared."""
+        """Warm it again; return how many values were compared."""
         async with self._step(f"warms it at {HEAT:g} °C") as observed:
             compared = await self._protection(
                 battery, observed, HEAT, tripped=False, active=NO_FAULTS

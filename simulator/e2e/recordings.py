@@ -1,4 +1,4 @@
-"""Frames recorded from real batteries, and what they say.
+"""Frames recorded from real batteries, and their values.
 
 Decoded a second time in here, by the register map and nothing else, so that what the
 integration shows is compared with the bytes and not with the integration's own decoder.

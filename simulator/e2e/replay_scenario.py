@@ -33,7 +33,7 @@ def address_of(number: int) -> str:
 
 
 async def announce(api: HomeAssistant, recordings: list[Recording]) -> None:
-    """Put batteries on the air that replay the recordings."""
+    """Switch on batteries that replay the recordings."""
     for number, recording in enumerate(recordings):
         data: Json = {
             "address": address_of(number),

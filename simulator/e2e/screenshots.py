@@ -28,8 +28,8 @@ from .batteries import (
     add_battery,
     device_of,
     discovered,
+    discovered_banks,
     entities_of,
-    offered_banks,
     simulated,
 )
 from .chromium import browser, page_of
@@ -58,7 +58,7 @@ DASHBOARD: Final = "voltgo-vlrv"
 IMAGES: Final = ROOT / "docs" / "images"
 
 PAGE_TIMEOUT: Final = 60.0  # s
-# Icons, graphs and what slides in come after the text; then the page stands still.
+# Icons, graphs and animations come after the text; then nothing moves.
 STILL: Final = 1.5  # s
 SETTLE_TIMEOUT: Final = 30.0  # s
 KNOWN_TIMEOUT: Final = 90.0  # s
@@ -71,7 +71,7 @@ MAX_MINUTES: Final = 24 * 60  # min
 
 
 class Album:
-    """Goes from page to page and keeps what is seen."""
+    """Opens pages and stores pictures of them."""
 
     def __init__(self, page: Page, api: HomeAssistant) -> None:
         """Look at a page; `log_in` comes next."""
@@ -94,7 +94,7 @@ class Album:
             await self.page.get_by_text(word).first.wait_for()
 
     async def take(self, file: Path, clip: FloatRect | None = None) -> None:
-        """Keep what is shown, or a part of it, once it stands still."""
+        """Store a picture of the page, or of a part of it, once nothing moves."""
         # No element may look as if the mouse were over it.
         await self.page.mouse.move(0, 0)
         before, picture = b"", await self.page.screenshot(clip=clip)
@@ -111,7 +111,7 @@ class Album:
             raise DemoError(f"{file} has {size} bytes, more than {MAX_BYTES}")
 
     async def take_dialog(self, file: Path) -> None:
-        """Keep the dialog that is open."""
+        """Store a picture of the open dialog."""
         box = await self.page.get_by_role("dialog").bounding_box()
         assert box is not None
         await self.take(
@@ -135,7 +135,7 @@ def _save(file: Path, data: bytes) -> None:
 
 
 async def take_discovery(album: Album, flows: list[Json]) -> None:
-    """Show that the batteries are found."""
+    """Take the discovered batteries."""
     names = [flow["context"]["title_placeholders"]["name"] for flow in flows]
     await album.open("/config/integrations/dashboard", "Discovered", *names)
     await album.take(IMAGES / "discovery.png", TOP)
@@ -172,7 +172,7 @@ async def take_options(album: Album) -> None:
 
 
 async def take_energy(album: Album, api: HomeAssistant) -> None:
-    """Show yesterday on the energy dashboard, as a simulated battery lived it."""
+    """Show yesterday on the energy dashboard, simulated for one battery."""
     entities = await entities_of(api, await device_of(api, SOLAR))
     sensors = {
         meter: entities[meter]["entity_id"]
@@ -217,7 +217,7 @@ async def take_energy(album: Album, api: HomeAssistant) -> None:
 
 
 def _day(end: datetime) -> Iterator[tuple[datetime, float, float]]:
-    """Let a battery live through the day before, with solar panels and a fridge.
+    """Simulate yesterday for a battery with solar panels and a fridge.
 
     Yields the start of each hour, and what was charged and discharged in all at its
     end, in kWh.
@@ -257,7 +257,7 @@ async def take_fault(album: Album, api: HomeAssistant) -> None:
 
 
 async def take_bank(album: Album, api: HomeAssistant) -> None:
-    """Accept the offer of a bank, with two batteries that are wired in parallel."""
+    """Add the discovered bank, of two batteries that are wired in parallel."""
     await add_bank(api)
     for flow in await discovered(api, set(BANK_MODELS)):
         await add_battery(api, flow)
@@ -272,9 +272,9 @@ async def take_bank(album: Album, api: HomeAssistant) -> None:
     other = (await simulated(api))[DRIVING]["name"]
     await page.get_by_text(other).last.click()
     await album.take_dialog(IMAGES / "bank_offer.png")
-    (offer,) = await offered_banks(api)
+    (flow,) = await discovered_banks(api)
     result = await api.post(
-        f"config/config_entries/flow/{offer['flow_id']}",
+        f"config/config_entries/flow/{flow['flow_id']}",
         {"name": BANK, "members": [*BANK_MODELS], "inverter": False},
     )
     if result["type"] != "create_entry":

@@ -1,4 +1,4 @@
-"""Runs Home Assistant as a process of its own."""
+"""Run Home Assistant as a separate process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUS_TRANSPORT: Final = "unix:path="
 
 
 class DemoError(Exception):
-    """Something that the person at the keyboard is told, without a traceback."""
+    """An error that is printed without a traceback."""
 
 
 def free_port() -> int:
@@ -108,7 +108,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def console_tail(folder: Path, lines: int = 20) -> str:
-    """Return the last of what Home Assistant wrote."""
+    """Return the last lines of Home Assistant's output."""
     try:
         text = (folder / CONSOLE).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

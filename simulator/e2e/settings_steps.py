@@ -82,7 +82,7 @@ class SettingsSteps(StepLog):
             )
 
     async def _power_cycle_issue(self, battery: ShownBattery, line: str) -> str:
-        """Return what asks the owner to switch the battery off and on."""
+        """Return the repair issue that asks for a power cycle."""
         issues = await battery.issues()
         wanted = {"name": battery.name, "settings": line}
         check(
@@ -104,7 +104,7 @@ class SettingsSteps(StepLog):
         await wait_until(gone, POLL_TIMEOUT, lambda: "the issue does not go away")
 
     async def test_heater(self, battery: ShownBattery) -> None:
-        """Let the battery heat itself, and forbid it again."""
+        """Turn the heater on and off again."""
         for action, state in (("turn_on", "on"), ("turn_off", "off")):
             async with self._step(
                 f"turns {state} the heater of the cold one"
@@ -125,5 +125,5 @@ class SettingsSteps(StepLog):
 
 
 def _refusal(text: str) -> str:
-    """Return the beginning of what the owner reads."""
+    """Return the beginning of the message that the user reads."""
     return f'refused: "{shorten(text, REFUSAL, placeholder=" ...")}"'

@@ -31,7 +31,7 @@ class ShownBattery:
 
     @classmethod
     async def known(cls, api: HomeAssistant, address: str, entry: Json) -> Self:
-        """Wait until Home Assistant has learnt of all that the battery has."""
+        """Wait until Home Assistant knows everything that the battery has."""
         device = await device_of(api, address)
         entities: dict[str, Json] = {}
 
@@ -43,7 +43,7 @@ class ShownBattery:
         return cls(api, address, entry, entities)
 
     def entity_id(self, key: str) -> str:
-        """Return what an entity is called."""
+        """Return the entity ID for a key."""
         if (entity := self.entities.get(key)) is None:
             raise DemoError(f"{self.name} has no entity {key}")
         entity_id: str = entity["entity_id"]
@@ -76,18 +76,18 @@ class ShownBattery:
         await self.api.act(action, {"entity_id": self.entity_id(key), **data})
 
     async def simulator(self, action: str, **data: Any) -> None:
-        """Do something to the battery itself."""
+        """Run an action of the simulator on the battery."""
         await self.api.act(f"{SIMULATOR}.{action}", {"address": self.address, **data})
 
     async def expected_values(self) -> Json:
-        """Return what is true of the battery."""
+        """Return the expected values of the battery."""
         expected_values: Json = (await simulated(self.api))[self.address][
             "expected_values"
         ]
         return expected_values
 
     async def issues(self) -> list[Json]:
-        """Return what Home Assistant wants to have repaired of the battery."""
+        """Return the repair issues of the battery."""
         answer = await self.api.call("repairs/list_issues")
         return [
             issue

@@ -15,7 +15,7 @@ class StepLog:
     """Steps that were done so far, in `rows`."""
 
     def __init__(self, api: HomeAssistant, who: str) -> None:
-        """Start without steps; `who` does them."""
+        """Start without steps; `who` runs them."""
         self._api = api
         self._who = who
         self.rows: list[tuple[str, str, str]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 DEFAULT_MTU: Final = 23
-LOCAL_MTU: Final = 517  # what an adapter offers in the exchange of the MTU
+LOCAL_MTU: Final = 517  # of the adapter, in the exchange of the MTU
 ATT_HEADER: Final = 3  # bytes
 DEFAULT_RSSI: Final = -60  # dBm
 

@@ -181,7 +181,7 @@ class GattPeripheral:
         self._advertising.is_in_range = True
 
     async def occupy(self) -> None:
-        """Let the owner's phone connect and keep the connection."""
+        """Let a phone app connect and keep the connection."""
         if not self.is_advertising:
             raise RuntimeError(f"{self.name} cannot be connected to now")
         self._state.held_by_phone = True

@@ -1,1 +1,1 @@
-"""What the demo adds to Home Assistant beside the integration itself."""
+"""Custom components of the demo beside the integration itself."""

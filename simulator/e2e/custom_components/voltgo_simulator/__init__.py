@@ -33,7 +33,7 @@ CONFIG_SCHEMA = vol.Schema(
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Offer the actions, and make or update the config entry."""
+    """Register the actions, and create or update the config entry."""
     register_actions(hass)
     # Not awaited: the flow waits for this very set-up to end.
     hass.async_create_task(

@@ -1,6 +1,6 @@
-"""What an administrator can do to the simulated batteries.
+"""Actions with which an administrator changes the simulated batteries.
 
-Everything is an action, so that a person can try it under Developer tools and the
+Everything is an action, so that a user can try it under Developer tools and the
 demo's check uses the same.
 """
 
@@ -77,7 +77,7 @@ async def _advance(environment: SimulatedEnvironment, call: ServiceCall) -> None
     battery.update()
     for _ in range(call.data[CONF_MINUTES]):
         battery.advance(60)
-        # Hours take a moment, during which the batteries go on to answer.
+        # Hours take a moment, during which the batteries still reply.
         await asyncio.sleep(0)
 
 
@@ -195,7 +195,7 @@ class Action(NamedTuple):
 
 
 _ADDRESS: Final = {vol.Required(CONF_ADDRESS): vol.All(cv.string, vol.Upper)}
-# An action multiplies by it, and it may be taken back by its reciprocal.
+# An action multiplies by it; its reciprocal undoes that.
 _FACTOR: Final = vol.All(vol.Coerce(float), vol.Range(min=0.05, max=20.0))
 
 ACTIONS: Final = {
@@ -265,7 +265,7 @@ ACTIONS: Final = {
 
 
 def register_actions(hass: HomeAssistant) -> None:
-    """Offer the actions to administrators."""
+    """Register the actions, for administrators only."""
 
     async def handle(action: Action, call: ServiceCall) -> Response | None:
         entry = hass.config_entries.async_loaded_entries(DOMAIN)[0]

@@ -1,4 +1,4 @@
-"""Turns what configuration.yaml says into the one config entry of the simulator."""
+"""Create the one config entry of the simulator from configuration.yaml."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .const import DOMAIN
 
 
 class SimulatorConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Takes the YAML and nothing else."""
+    """Imports the YAML configuration; there is no other way to set it up."""
 
     VERSION = 1
 
     async def async_step_import(self, import_data: dict[str, Any]) -> ConfigFlowResult:
-        """Make the entry, or bring it up to date."""
+        """Create or update the entry."""
         await self.async_set_unique_id(DOMAIN)
         self._abort_if_unique_id_configured(updates=import_data)
         return self.async_create_entry(title="Simulated batteries", data=import_data)
@@ -23,5 +23,5 @@ class SimulatorConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Refuse: which batteries there are is said in configuration.yaml."""
+        """Abort: the batteries are configured in configuration.yaml."""
         return self.async_abort(reason="yaml_only")

@@ -1,4 +1,4 @@
-"""Names that the simulator's rooms share."""
+"""Constants that the modules of the simulator share."""
 
 from __future__ import annotations
 

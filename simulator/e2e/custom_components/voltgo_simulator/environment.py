@@ -31,7 +31,7 @@ ADAPTER: Final = "02:00:00:00:00:01"
 SLOTS: Final = 8
 # What the adapter hears the batteries at, one after the other, in dBm.
 SIGNAL_STRENGTHS: Final = (-56, -67, -81)
-# The one that is reached over an ESPHome proxy, as by most owners.
+# The one that is reached over an ESPHome proxy, as by most users.
 PROXY_PRESET: Final = "solar_charging"
 PROXY_NAME: Final = "simulated-proxy"
 # The one that is reached over BlueZ, as with an adapter of the computer itself.
@@ -176,7 +176,7 @@ class SimulatedEnvironment:
         return battery
 
     def describe(self, peripheral: Peripheral | GattPeripheral) -> dict[str, Any]:
-        """Return what is true of a battery, as JSON can say it."""
+        """Return the expected values of a battery as JSON data."""
         battery = peripheral.battery
         return {
             "name": peripheral.name,
@@ -194,7 +194,7 @@ class SimulatedEnvironment:
         }
 
     def describe_bank(self) -> dict[str, Any] | None:
-        """Return what is true of the bank, as JSON can say it, None where none is."""
+        """Return the expected values of the bank as JSON data, None without a bank."""
         return None if self.bank is None else _listed(self.bank.expected_values())
 
 
