@@ -127,8 +127,8 @@ def _last_line(statement: Any, positions: Any) -> int:
         for child in statement.children
         if isinstance(child, cst.BaseExpression | cst.WithItem)
     ]
-    ends: list[int] = [positions[child].end.line for child in head]
-    return max([positions[statement].start.line, *ends])
+    first: int = positions[statement].start.line
+    return max([first, *[int(positions[child].end.line) for child in head]])
 
 
 def _changes(node: Any, statement: Any) -> Iterator[tuple[Any, Any, Any]]:
