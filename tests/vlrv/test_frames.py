@@ -156,6 +156,7 @@ def test_checksum_equals_an_independent_one(data: bytes) -> None:
         (0, 41, "01 03 00 00 00 29 84 14"),
         (105, 23, "01 03 00 69 00 17 d5 d8"),
         (45, 91, "01 03 00 2d 00 5b 94 38"),
+        (0xFFFF, 125, "01 03 ff ff 00 7d 85 cf"),
     ],
 )
 def test_read_request_is_as_documented(
@@ -343,6 +344,7 @@ def test_assembler_with_junk_behind_a_frame_discards_it(junk: bytes) -> None:
         b"\x01\x03\x00",  # a reply without registers: a request begins like that
         b"\x01\x03\x03abc",  # half a register
         b"\x01\x01\x02ab",  # a function that was not asked for
+        b"\x01\x01\x02",  # as short as an exception
         b"\x01\x10\x00\x28\x00\x01",
         b"\x02\x03\x02ab",  # another slave
         b"\x64\x00\x00\x00\x00",

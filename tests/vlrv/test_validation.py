@@ -231,6 +231,22 @@ def test_secondary_field_out_of_range_is_unknown(
     assert drop_unknown_fields(shown)[0] == shown
 
 
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        *((18, word & 0xFFFF) for word in (-60, -41, 120, 0x00AA, 0x7FFF)),
+        (22, 2000),
+        (23, 100),
+        (23, 0),
+    ],
+)
+def test_secondary_field_at_the_end_of_its_range_is_no_fault(
+    number: int, word: int
+) -> None:
+    """Sensors that are missing read words of their own, which are not counted."""
+    assert drop_unknown_fields(status({number: word}))[1] == ()
+
+
 def test_secondary_fields_out_of_range_are_all_named() -> None:
     """In the order of the table."""
     decoded = status({23: 103, 18: 0x0D16, 20: 0x0D16})

@@ -8,7 +8,6 @@ Three families share the link and are told apart by their first byte (protocol 2
 from __future__ import annotations
 
 from array import array
-from bisect import insort
 from collections import deque
 from functools import cache
 from itertools import chain
@@ -216,10 +215,8 @@ class FrameAssembler:
                 self._unclassified.append(start)
             elif start + length > end:
                 self._by_end.setdefault(start + length, []).append(start)
-                if self._open and self._open[-1][0] > start:
-                    insort(self._open, (start, start + length))
-                else:
-                    self._open.append((start, start + length))
+                # In order: a later beginning never has its length before an earlier one.
+                self._open.append((start, start + length))
             elif length and self._is_intact(start, length):
                 at = start - self._offset
                 frames.append(bytes(self._buffer[at : at + length]))
