@@ -342,7 +342,7 @@ async def test_install_with_another_version_than_expected_is_reported(
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     await upload(hass, entry, tmp_path, data=build_image("Z01T29", 4096))
     text = await refused(hass, pack, "firmware_other_version")
-    assert "version Z01T29 now, not Z01T21" in text
+    assert "version Z01T29 instead of Z01T21" in text
     assert state(hass, pack).attributes["installed_version"] == "Z01T29"
     assert state(hass, pack).state == "on"
 
