@@ -29,7 +29,7 @@ from .bank.config_flow import BankSteps
 from .bank.options_flow import BankOptionsFlow
 from .battery.info import BatteryInfo
 from .battery.initial_reading import store_initial_reading
-from .connection.errors import as_vlrv_error, error_detail, error_reason
+from .connection.errors import error_detail, error_reason, typed_errors
 from .connection.slots import SlotMonitor
 from .connection.turns import async_turns
 from .const import CONF_INFO, DOMAIN
@@ -253,8 +253,8 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
                 self.hass, self._address, True
             )
 
-        async with self.hass.data.setdefault(_PROBE_LOCK, asyncio.Lock()):
-            try:
+        with typed_errors("probing a device"):
+            async with self.hass.data.setdefault(_PROBE_LOCK, asyncio.Lock()):
                 slots = SlotMonitor(self.hass, self._address)
                 # An attempt without a slot takes half a minute to fail.
                 await slots.wait_for_slot(lambda: True)
@@ -271,18 +271,16 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
                     result = await probe(client)
                 finally:
                     await client.disconnect()
-            except VlrvError:
-                raise
-            except Exception as err:
-                raise as_vlrv_error(err, "probing a device") from err
-        store_initial_reading(self.hass, self._address, result)
-        if not self._advertised and (
-            info := bluetooth.async_last_service_info(self.hass, self._address, True)
-        ):
-            # The scan response with the name arrives after the advertisement.
-            self._select_device(self._address, _advertised_name(info))
-        async_forget_failures(self.hass, self._address)
-        return result
+            store_initial_reading(self.hass, self._address, result)
+            if not self._advertised and (
+                info := bluetooth.async_last_service_info(
+                    self.hass, self._address, True
+                )
+            ):
+                # The scan response with the name arrives after the advertisement.
+                self._select_device(self._address, _advertised_name(info))
+            async_forget_failures(self.hass, self._address)
+            return result
 
     def _candidates(self) -> list[BluetoothServiceInfoBleak]:
         """Return connectable devices in range that have no entry, likely ones first.

@@ -9,10 +9,12 @@ import pytest
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 
 from custom_components.voltgo_vlrv import config_flow
 from custom_components.voltgo_vlrv.connection import errors
-from custom_components.voltgo_vlrv.connection.errors import as_vlrv_error
+from custom_components.voltgo_vlrv.connection.errors import as_vlrv_error, typed_errors
+from custom_components.voltgo_vlrv.connection.slots import SlotMonitor
 from custom_components.voltgo_vlrv.vlrv.errors import ConnectionLostError, NoAnswerError
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, log_lines, wait_until
@@ -86,3 +88,61 @@ async def test_unexpected_error_in_the_dialog_is_shown_and_can_be_retried(
     result = await pick(hass, await start_user_flow(hass), pack.address)
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"base": "connection_lost"}
+
+
+UNEXPECTED = (
+    AssertionError,
+    AttributeError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@pytest.mark.parametrize("error", UNEXPECTED)
+def test_unexpected_error_of_any_call_is_a_lost_connection(
+    error: type[Exception],
+) -> None:
+    """One that is meant for the user stays what it is."""
+    with pytest.raises(ConnectionLostError), typed_errors("testing"):
+        raise error("stack")
+    with pytest.raises(HomeAssistantError), typed_errors("testing"):
+        raise HomeAssistantError("text")
+
+
+async def test_unexpected_errors_around_a_connection_are_told_and_tried_again(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In the metadata, in a change of a setting, and in the choice of an adapter."""
+    one = await async_setup_battery(hass, bluetooth_env, battery("idle"))
+    await one.wait_connected()
+    data = one.entry.runtime_data
+
+    async def broken(*_args: object) -> None:
+        raise KeyError("stack")
+
+    with monkeypatch.context() as stack:
+        stack.setattr(data.client, "read_module_id", broken)
+        stack.setattr(data.client, "read_thresholds", broken)
+        one.peripheral.drop_connection()
+        await wait_until(lambda: not one.is_connected)
+        await one.wait_connected()
+        # The other half was read, and nothing was sent.
+        with pytest.raises(HomeAssistantError) as raised:
+            await one.select("can_protocol", one.options("can_protocol")[1])
+        assert raised.value.translation_key == "change_not_sent"
+        assert one.changes == []
+    with monkeypatch.context() as stack:
+        stack.setattr(SlotMonitor, "best_adapter", lambda _self: {}["score"])
+        failed = data.statistics.failed_polls
+        one.peripheral.drop_connection()
+        await wait_until(lambda: data.statistics.failed_polls > failed, 60)
+    await one.wait_connected()
+    assert one.became_unavailable == []
+    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert all(record.exc_info for record in records)
+    assert len(records) == 3

@@ -12,6 +12,7 @@ from homeassistant.core import CALLBACK_TYPE
 from homeassistant.exceptions import HomeAssistantError
 
 from ..connection import ReleasedError
+from ..connection.errors import typed_errors
 from ..const import ADVERTISEMENT_WAIT, DOMAIN
 from ..localization import translations
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
@@ -106,7 +107,8 @@ class FirmwareInstaller:
             await self._check()
             # An older reading may be out of date; not every battery has an identity.
             try:
-                await self._guard.async_read_identity()
+                with typed_errors("reading the identity"):
+                    await self._guard.async_read_identity()
             except OtherBatteryError as err:
                 raise self._error("firmware_other_battery") from err
             except VlrvError as err:
@@ -149,8 +151,9 @@ class FirmwareInstaller:
     async def _check(self) -> None:
         """Raise HomeAssistantError unless charge, faults, signal and MTU allow a transfer."""
         try:
-            await self._guard.async_check_battery()
-            status = await self._client.read_status()
+            with typed_errors("checking a battery before an installation"):
+                await self._guard.async_check_battery()
+                status = await self._client.read_status()
         except OtherBatteryError as err:
             raise self._error("firmware_other_battery") from err
         except VlrvError as err:
@@ -193,8 +196,9 @@ class FirmwareInstaller:
             is_back = False
             await asyncio.sleep(RESTART_STEP)
             try:
-                await self._connection.async_connect()
-                await self._guard.async_read_identity()
+                with typed_errors("waiting for a restart"):
+                    await self._connection.async_connect()
+                    await self._guard.async_read_identity()
             except VlrvError:
                 continue
             is_back = True

@@ -11,6 +11,7 @@ import logging
 
 from homeassistant.core import callback
 
+from ..connection.errors import typed_errors
 from ..const import MAX_DROPS_PER_READ, METADATA_MAX_AGE
 from ..vlrv.errors import ConnectionLostError, VlrvError
 from .access import BatteryAccess
@@ -95,7 +96,8 @@ class MetadataReader:
                         continue
                     try:
                         async with self._operations.hold(Operation.METADATA):
-                            await read()
+                            with typed_errors("reading metadata"):
+                                await read()
                     except ConnectionLostError:
                         self._record_drop(read.__name__)
                         raise

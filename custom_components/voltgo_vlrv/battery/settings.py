@@ -16,6 +16,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from ..connection import ReleasedError
+from ..connection.errors import typed_errors
 from ..const import ADVERTISEMENT_WAIT, CONF_PENDING, DOMAIN
 from ..entry_values import as_mapping
 from ..issues import async_update_power_cycle_issue
@@ -280,8 +281,9 @@ class SettingsCoordinator:
                 key = "change_released" if is_released else "change_unreachable"
                 raise self._error(key, setting) from err
             try:
-                await self._guard.async_check_battery()
-                yield
+                with typed_errors("changing a setting"):
+                    await self._guard.async_check_battery()
+                    yield
             except OtherBatteryError as err:
                 raise self._error("change_other_battery", setting) from err
             except VlrvError as err:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import logging
 from typing import Final
 
 from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 
 from ..vlrv.errors import (
     ConnectionLostError,
@@ -56,6 +59,20 @@ def as_vlrv_error(err: Exception, operation: str) -> VlrvError:
         _reported.add(key)
         _LOGGER.error("Unexpected error while %s", operation, exc_info=err)
     return ConnectionLostError(f"{type(err).__name__}: {err}")
+
+
+@contextmanager
+def typed_errors(doing: str) -> Iterator[None]:
+    """Turn what is raised in the block into a VlrvError, see `as_vlrv_error`.
+
+    A HomeAssistantError is meant for the user, and stays.
+    """
+    try:
+        yield
+    except VlrvError, HomeAssistantError:
+        raise
+    except Exception as err:
+        raise as_vlrv_error(err, doing) from err
 
 
 @callback

@@ -16,6 +16,7 @@ from ..options import BatteryOptions
 from ..vlrv.client import VlrvClient
 from ..vlrv.gatt import close_stale_connections
 from .backoff import ReconnectBackoff
+from .errors import typed_errors
 from .reconnect import AdapterMovePolicy
 from .sharing import SlotSharingPolicy
 from .slots import SlotMonitor, adapter_name, async_sharing_lock
@@ -125,6 +126,10 @@ class ConnectionSession:
         if self._client.is_connected:
             return
         self._delegate.report_status()
+        with typed_errors("connecting"):
+            await self._connect_in_turn()
+
+    async def _connect_in_turn(self) -> None:
         async with self._lock:
             self._delegate.check_wanted()
             if not self._client.is_connected:  # another user may have connected
