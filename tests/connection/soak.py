@@ -44,7 +44,7 @@ MIN_SHARE: Final = 0.95
 LONGEST_CONNECT: Final = 60.0  # s
 
 # Memory is watched from when it has settled; what grows after that, grows for good.
-WATCHED: Final = 0.25  # of the time
+WATCHED: Final = 0.5  # of the time; watching takes as long as all the rest
 SETTLED: Final = 0.6
 GROWTH: Final = 64 * 1024  # bytes in the code under test, all batteries together
 LONGEST_BUFFER: Final = 600  # bytes
