@@ -79,7 +79,7 @@ class ReleaseError(Exception):
 def build(root: Path) -> bytes:
     """Return the zip of what is in the integration's folder, caches left out.
 
-    Raises ReleaseError for a symbolic link: what it points to may not be there tomorrow.
+    Raises ReleaseError for a symbolic link: its target may not exist elsewhere.
     """
     folder = root / INTEGRATION
     buffer = io.BytesIO()

@@ -133,7 +133,7 @@ class ParallelBank:
         self._settle()
 
     def corrode(self, battery: SimulatedBattery, resistance: float) -> None:
-        """Put a resistance (ohm) between its poles and the bus, 0 to take it away.
+        """Put a resistance (ohm) between its poles and the bus, 0 to remove it.
 
         The battery does not measure it: under load its own voltage is another one.
         """

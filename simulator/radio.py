@@ -1,6 +1,6 @@
 """The medium between the radios, and the radios: Bumble with its gaps closed.
 
-Bumble's virtual link delivers at once and under the wrong sender address, hears
+Bumble's virtual link delivers at once and under the wrong sender address, receives
 everybody at the same strength, knows no scan responses, and can neither cancel nor
 lose a connection. Failures in the field come from exactly these.
 """
@@ -129,7 +129,7 @@ class RadioMedium(LocalLink):
 class Radio(Controller):
     """A Bluetooth LE controller that receives others at different strengths.
 
-    `rssi` maps an address to what this radio hears it at, in dBm; None is out of
+    `rssi` maps an address to its signal strength here, in dBm; None is out of
     range, which stops advertisements and new connections but not an existing link.
     `refuse` is asked for each incoming connection; True lets the attempt fail.
     """

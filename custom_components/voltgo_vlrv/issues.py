@@ -130,7 +130,7 @@ class EntryIssues:
 
     @callback
     def async_clear(self) -> None:
-        """Delete all of them."""
+        """Delete all issues."""
         self.async_update({})
 
 
@@ -169,7 +169,7 @@ def async_update_other_battery_issue(
 ) -> None:
     """Ask whether the battery under the known address is another one; None: it is not.
 
-    Both are told by cells, full capacity and serial number.
+    Both are described by cells, full capacity and serial number.
     """
     issue_id = f"other_battery_{entry.entry_id}"
     if known_and_found is None:
@@ -206,7 +206,7 @@ def async_update_power_cycle_issue(
 ) -> None:
     """Show which changes wait for a power cycle; delete the issue if there are none.
 
-    `is_not_applied` tells that the battery came back without one of them.
+    `is_not_applied` says that the battery has reconnected without one of them.
     """
     issue_id = power_cycle_issue(entry.entry_id)
     if not changes:

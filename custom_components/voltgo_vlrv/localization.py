@@ -24,9 +24,9 @@ STATE_MAX: Final = 255
 MAX_PLAIN_TEXT: Final = 100
 """The length limit of an untrusted text, in characters."""
 MAX_ADAPTERS_TEXT: Final = 1000
-"""The same for what Home Assistant's Bluetooth tells of its adapters."""
+"""The length limit of a description of adapters, in characters."""
 
-# Markup of Markdown and HTML, and what they turn into a link by itself.
+# Markup of Markdown and HTML, and texts that they turn into a link.
 _MARKUP: Final = frozenset("<>[]*`|\\")
 # One tilde alone may be a name.
 _STRIKETHROUGH: Final = re.compile("~{2,}")

@@ -40,7 +40,7 @@ class OtherBatteryFlow(RepairsFlow):
     async def async_step_init(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Show both answers."""
+        """Show a menu with both answers."""
         return self.async_show_menu(
             step_id="init",
             menu_options=["other", "ignore"],
@@ -57,7 +57,7 @@ class OtherBatteryFlow(RepairsFlow):
     async def async_step_other(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Start again with the other battery."""
+        """Replace the battery of the entry with the other one."""
         battery = self._battery()
         if battery is None or (found := battery.other_battery()) is None:
             return self.async_abort(reason="no_other_battery")
@@ -67,7 +67,7 @@ class OtherBatteryFlow(RepairsFlow):
     async def async_step_ignore(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Go on with what the battery reports now."""
+        """Accept the battery as the known one."""
         if (battery := self._battery()) is None:
             return self.async_abort(reason="no_other_battery")
         battery.async_accept_other_battery()
@@ -86,7 +86,7 @@ class ReloadAdapterFlow(ConfirmRepairFlow):
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Reload the entry; the issue is closed by that."""
+        """Reload the entry, which closes the issue."""
         if (
             user_input is not None
             and self.hass.config_entries.async_get_entry(self._entry_id) is not None
@@ -98,9 +98,9 @@ class ReloadAdapterFlow(ConfirmRepairFlow):
 async def _async_replace_battery(
     hass: HomeAssistant, entry: VlrvConfigEntry, found: BatteryInfo
 ) -> None:
-    """Start again with another battery.
+    """Replace the battery of an entry with another one.
 
-    What is known, pending changes and all counters belong to the battery before it.
+    Deletes information, pending changes and all counters of the battery before it.
     """
     await hass.config_entries.async_unload(entry.entry_id)
     hass.config_entries.async_update_entry(

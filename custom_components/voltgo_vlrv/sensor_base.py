@@ -118,9 +118,9 @@ def current[SourceT](
 def power_sensors[SourceT](
     value_fn: Callable[[SourceT], int | None],
 ) -> tuple[ValueSensorDescription[SourceT], ...]:
-    """Return sensors for the power in W, positive while charging, and for each way.
+    """Return sensors for the power in W, positive while charging, and for each direction.
 
-    The energy dashboard takes one sensor for each way where it takes a power.
+    The energy dashboard wants a power sensor for each direction.
     """
 
     def charge(source: SourceT) -> int | None:
@@ -167,7 +167,7 @@ def energy_capacity[SourceT](
 ) -> ValueSensorDescription[SourceT]:
     """Return the sensor for the energy in Wh of a full charge.
 
-    The energy dashboard weighs the charge of several batteries by it.
+    The energy dashboard uses it as the weight of each battery's charge.
     """
     return measurement(
         "energy_capacity",
@@ -362,7 +362,7 @@ class VlrvBaseDurationSensor[CoordinatorT: DeviceCoordinator](
     @property
     @abstractmethod
     def _runtime(self) -> Runtime:
-        """Return what estimates the time."""
+        """Return the runtime that estimates the time."""
 
     @override
     def _update_attrs(self) -> bool:

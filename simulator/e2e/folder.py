@@ -45,7 +45,7 @@ def prepare(folder: Path, port: int, archive: Path | None = None) -> None:
     storage = folder / ".storage"
     storage.mkdir(exist_ok=True)
     _write(storage, "http", _web_server(port), version=(2, 2))
-    # It would be answered from before anything is heard, as if the battery were there.
+    # Stored advertisements would show a battery before it advertises.
     (storage / "bluetooth.remote_scanners").unlink(missing_ok=True)
     if not (storage / "onboarding").exists():
         steps = ["user", "core_config", "analytics", "integration"]

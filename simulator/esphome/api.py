@@ -194,7 +194,7 @@ class ApiServer:
     def lose_sessions(self) -> None:
         """Restore the network after the clients have given up.
 
-        The server believes in its sessions until its keepalive tells otherwise.
+        The server keeps its sessions until a keepalive is not answered.
         """
         self.is_hung = False
         for session in self._sessions:

@@ -136,7 +136,7 @@ class EsphomeNode:
 
     @property
     def is_hung(self) -> bool:
-        """Return whether the network is away."""
+        """Return whether the network is lost."""
         return self.api.is_hung
 
     @property

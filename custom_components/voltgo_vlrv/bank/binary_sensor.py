@@ -54,9 +54,9 @@ def _missing(bank: BankCoordinator, _before: bool | None) -> bool | None:
 
 
 def _isolated(bank: BankCoordinator, _before: bool | None) -> bool | None:
-    """Return whether a battery has cut itself off; unknown while one does not report.
+    """Return whether a battery is isolated; unknown while one does not report.
 
-    One that has, and is not heard any more, still has.
+    An isolated battery that no longer reports is still isolated.
     """
     if bank.data.isolated:
         return True

@@ -76,7 +76,7 @@ class IdentityGuard:
     async def async_check_serial(self) -> None:
         """Check the serial number after a disconnection, before a sample is used.
 
-        A battery that does not answer is believed; one that disconnects when it is asked
+        A battery that does not answer is accepted; one that disconnects when it is asked
         is asked no more. Raises ConnectionLostError or OtherBatteryError.
         """
         if (

@@ -1,7 +1,7 @@
 """One JSON file for each config entry; it outlives a restart.
 
-Its content may be damaged or foreign. An SD card wears out by writing, so each section
-says how long its changes may wait, and the file is written once for all of them.
+Its content may be damaged. An SD card wears out by writing, so each section says how long
+its changes may wait, and the file is written once for all of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _VERSION: Final = 1
 
-# What reading foreign content raises.
+# Errors while reading content of another kind.
 INVALID_DATA_ERRORS: Final = (
     HomeAssistantError,
     AttributeError,
@@ -73,7 +73,7 @@ class EntryStore:
         return StoreSection(self, name, delay)
 
     async def async_load(self) -> None:
-        """Read the file; content that is not ours is treated as empty."""
+        """Read the file; content of another kind is treated as empty."""
         try:
             stored: Any = await self._store.async_load()
         except INVALID_DATA_ERRORS as err:

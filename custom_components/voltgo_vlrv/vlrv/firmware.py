@@ -256,7 +256,7 @@ def finish_request() -> bytes:
 
 
 MAX_REQUEST_SIZE: Final = len(write_request(0, bytes(PACKAGE_SIZE)))
-"""Bytes that the link must take in one write, without cutting."""
+"""Bytes that the connection must carry in one write, without cutting."""
 
 
 class Reply(NamedTuple):

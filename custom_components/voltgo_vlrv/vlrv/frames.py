@@ -1,6 +1,6 @@
 """Frames: checksum, requests, and the assembler that cuts notifications into frames.
 
-Three families share the link and are told apart by their first byte (protocol 2, 9):
+Three families share the connection and are distinguished by their first byte (protocol 2, 9):
 0x01 register reads in the manner of Modbus RTU (grade A), 0x10 settings (grade A) and
 0x64 firmware (grade C). All end in a CRC-16/MODBUS, low byte first.
 """

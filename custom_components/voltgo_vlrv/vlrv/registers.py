@@ -19,7 +19,7 @@ MIN_RELIABLE_SOC: Final = 3
 """State of charge in % below which it proves no scale of the remaining capacity."""
 
 MAX_REMAINING_RATIO: Final = 1.5
-"""Share of the full capacity beyond which no charge is believed (C): wide enough for a
+"""Share of the full capacity beyond which no charge is valid (C): wide enough for a
 capacity that was learned too small."""
 
 # What a temperature reads where no sensor is fitted: 0xAA as a byte or a word (A), and
@@ -308,7 +308,7 @@ class BatteryStatus:
 def probe_count(cell_count: int) -> int:
     """Return how many probe slots are wired: 2 up to 8 cells, else 4 (A).
 
-    A slot beyond reads 0 like a probe at 0 °C, so it is not believed when it does.
+    A slot beyond reads 0 like a probe at 0 °C, so that 0 is not valid there.
     """
     return 2 if cell_count <= 8 else 4
 

@@ -100,7 +100,7 @@ class Trace:
     ) -> None:
         """Keep an event, `frame` being the one it is about.
 
-        The same event again is counted: a battery that is away for a day must not push
+        The same event again is counted: a battery that is out of range for a day must not push
         out what happened before it left.
         """
         now = time.time()
@@ -126,7 +126,7 @@ class Trace:
                 return
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it for a person, oldest first, times in UTC."""
+        """Return all of it to be read, oldest first, times in UTC."""
         return {
             "sent": [_frame(entry) for entry in self._sent],
             "received": [_frame(entry) for entry in self._received],

@@ -29,7 +29,7 @@ ADVERTISING_INTERVAL: Final = 0.5  # s
 ADAPTER: Final = "02:00:00:00:00:01"
 # The three batteries of the demo, the bank, and those that replay recordings.
 SLOTS: Final = 8
-# What the adapter hears the batteries at, one after the other, in dBm.
+# Signal strengths of the batteries at the adapter, one after the other, in dBm.
 SIGNAL_STRENGTHS: Final = (-56, -67, -81)
 # The one that is reached over an ESPHome proxy, as by most users.
 PROXY_PRESET: Final = "solar_charging"
