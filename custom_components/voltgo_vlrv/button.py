@@ -1,4 +1,4 @@
-"""Button: read the battery now."""
+"""Buttons: read the battery now, and release it for a while."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import DOMAIN
+from .const import DEFAULT_RELEASE, DOMAIN
 from .data import VlrvConfigEntry
-from .entity import VlrvEntity
+from .entity import VlrvEntity, keep_on_new_entity_id
 
 # One poll at a time for each battery.
 PARALLEL_UPDATES = 1
 
 REFRESH: Final = ButtonEntityDescription(
     key="refresh", translation_key="refresh", entity_category=EntityCategory.DIAGNOSTIC
+)
+RELEASE: Final = ButtonEntityDescription(
+    key="release", translation_key="release", entity_category=EntityCategory.CONFIG
 )
 
 
@@ -27,22 +30,47 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the button."""
-    async_add_entities([VlrvRefreshButton(entry.runtime_data, REFRESH)])
+    """Add the buttons."""
+    battery = entry.runtime_data
+    async_add_entities(
+        [VlrvRefreshButton(battery, REFRESH), VlrvReleaseButton(battery, RELEASE)]
+    )
 
 
-class VlrvRefreshButton(VlrvEntity, ButtonEntity):
-    """Polls the battery at once, also while it is unavailable, to reconnect."""
+class VlrvButton(VlrvEntity, ButtonEntity):
+    """A button that can be pressed also while the battery is unavailable."""
 
     @property
     @override
     def available(self) -> bool:
-        """Return True: a press is also an attempt to reconnect."""
+        """Return True: a press does not need values."""
         return True
 
     @override
     def _update_attrs(self) -> bool:
         return False
+
+
+class VlrvReleaseButton(VlrvButton):
+    """Releases the connection for DEFAULT_RELEASE; the switch does it without an end."""
+
+    async_entity_id_changed = keep_on_new_entity_id
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Do not wait for another button: a refresh may be connecting."""
+        await super().async_added_to_hass()
+        self.parallel_updates = None
+
+    @override
+    async def async_press(self) -> None:
+        """Release the battery, or begin its release again."""
+        self.battery.firmware.check_not_running()
+        await self.battery.connection.async_release(DEFAULT_RELEASE)
+
+
+class VlrvRefreshButton(VlrvButton):
+    """Polls the battery at once, also while it is unavailable, to reconnect."""
 
     @override
     async def async_press(self) -> None:

@@ -24,6 +24,7 @@ from .battery.info_store import InfoStore, OtherBatteryError
 from .battery.initial_reading import take_initial_reading
 from .battery.metadata import MetadataReader
 from .battery.operations import OperationLock
+from .battery.release_notice import async_watch_release
 from .battery.settings import SettingsCoordinator
 from .battery.statistics import PollStatistics
 from .connection import ConnectionManager
@@ -150,6 +151,7 @@ class VlrvData:
 
         for unsubscribe in (
             async_watch_competing_entries(hass, entry),
+            async_watch_release(hass, entry, self.connection),
             get_manager().async_register_allocation_callback(self._handle_allocations),
             entry.add_update_listener(_async_entry_updated),
             hass.bus.async_listen(

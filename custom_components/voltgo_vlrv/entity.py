@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, override
+from typing import Final, Protocol, override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.core import callback
@@ -18,6 +18,9 @@ from homeassistant.helpers.update_coordinator import (
 from .battery.info import BatteryInfo
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
+
+# Attribute: when a release ends by itself, in ISO format.
+RELEASED_UNTIL: Final = "released_until"
 
 
 @callback

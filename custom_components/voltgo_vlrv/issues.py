@@ -48,6 +48,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "other_battery": "a-different-battery-responds",
     "power_cycle": "new-settings-wait-until-the-battery-was-turned-off-and-on",
     "power_cycle_without_effect": "new-settings-were-not-applied",
+    "released": "a-battery-is-still-released",
 }
 """The anchor of each repair issue on the page about troubleshooting."""
 
@@ -158,6 +159,25 @@ def async_update_slot_issue(
                 describe_adapters(hass, entry.data[CONF_ADDRESS]), MAX_ADAPTERS_TEXT
             ),
         },
+    )
+
+
+@callback
+def async_update_released_issue(
+    hass: HomeAssistant, entry: ConfigEntry[Any], forgotten: bool
+) -> None:
+    """Report that a battery is still released; clear the report if it is not."""
+    issue_id = f"released_{entry.entry_id}"
+    if not forgotten:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    async_create_issue(
+        hass,
+        entry,
+        issue_id,
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="released",
+        translation_placeholders={"name": async_name(hass, entry)},
     )
 
 

@@ -27,7 +27,12 @@ from .connection import ConnectionState
 from .connection.state import SHOWN_STATES
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
-from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
+from .entity import (
+    RELEASED_UNTIL,
+    VlrvEntity,
+    async_add_supported_entities,
+    keep_on_new_entity_id,
+)
 from .entries import is_bank
 from .history.charge import charge_of, energy_capacity, stored_energy
 from .history.energy import EnergyCounter
@@ -467,7 +472,7 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
         return (
             {UP_TO_DATE: live}
             | ({} if adapter is None else {"adapter": adapter})
-            | ({} if until is None else {"released_until": until.isoformat()})
+            | ({} if until is None else {RELEASED_UNTIL: until.isoformat()})
         )
 
     async_entity_id_changed = keep_on_new_entity_id

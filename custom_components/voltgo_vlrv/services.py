@@ -12,12 +12,7 @@ from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.exceptions import (
-    HomeAssistantError,
-    ServiceValidationError,
-    Unauthorized,
-    UnknownUser,
-)
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
 from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import (
     async_extract_config_entry_ids,
@@ -115,12 +110,7 @@ async def _release_connection(call: ServiceCall) -> None:
         )
     batteries = await _batteries(call)
     for battery in batteries:
-        if battery.firmware.is_running:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key="firmware_in_progress",
-                translation_placeholders={"name": battery.coordinator.name},
-            )
+        battery.firmware.check_not_running()
     # Begin all releases first: a disconnect may take seconds, in which an installation of
     # firmware could begin on another battery.
     for battery in batteries:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final, override
 
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import DOMAIN
 from .data import VlrvConfigEntry
-from .entity import VlrvEntity, async_add_supported_entities, keep_on_new_entity_id
+from .entity import (
+    RELEASED_UNTIL,
+    VlrvEntity,
+    async_add_supported_entities,
+    keep_on_new_entity_id,
+)
 
 # One write at a time for each battery.
 PARALLEL_UPDATES = 1
@@ -65,6 +69,8 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
 class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
     """Whether Home Assistant may connect to the battery, which takes one connection."""
 
+    _released_until: datetime | None = None
+
     @property
     @override
     def available(self) -> bool:
@@ -85,9 +91,18 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
 
     @override
     def _update_attrs(self) -> bool:
-        previous = self._attr_is_on
-        self._attr_is_on = not self.battery.connection.is_released
-        return self._attr_is_on is not previous
+        previous = (self._attr_is_on, self._released_until)
+        connection = self.battery.connection
+        self._attr_is_on = not connection.is_released
+        self._released_until = connection.status.released_until
+        return (self._attr_is_on, self._released_until) != previous
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str] | None:
+        """Return when a release ends by itself."""
+        until = self._released_until
+        return None if until is None else {RELEASED_UNTIL: until.isoformat()}
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -97,10 +112,5 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
         """Release the connection until the switch is turned on."""
-        if self.battery.firmware.is_running:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key="firmware_in_progress",
-                translation_placeholders={"name": self.coordinator.name},
-            )
+        self.battery.firmware.check_not_running()
         await self.battery.connection.async_release()

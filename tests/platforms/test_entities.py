@@ -25,7 +25,7 @@ ON_THE_PAGE = {
         "charging", "heating", "low_battery", "problem", "too_cold_to_charge",
         *TABLE_6_1,
     },
-    "button": {"refresh"},
+    "button": {"refresh", "release"},
     "event": {"protection"},
     "select": {"can_protocol", "module_id", "rs485_protocol"},
     "sensor": {

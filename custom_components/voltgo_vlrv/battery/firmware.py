@@ -81,6 +81,11 @@ class FirmwareInstaller:
         """Return whether a transfer is running, or the restart after it is awaited."""
         return self._operations.is_running(Operation.FIRMWARE)
 
+    def check_not_running(self) -> None:
+        """Raise HomeAssistantError while firmware is being installed."""
+        if self.is_running:
+            raise self._error("firmware_in_progress")
+
     async def async_install(
         self, component: str, progress: Callable[[int], None]
     ) -> None:
