@@ -33,7 +33,7 @@ ANYTHING = st.recursive(
     ),
     max_leaves=4,
 )
-OPTIONS = ("interval", "max_age", "low_battery", "current_scale", "firmware")
+OPTIONS = ("interval", "max_age", "low_battery", "reserve", "current_scale", "firmware")
 SETTINGS = ("module_id", "can_protocol", "rs485_protocol", "bluetooth_name", "new")
 
 
@@ -63,6 +63,7 @@ def test_any_options_are_read_within_their_limits(options: dict[str, Any]) -> No
     assert 5 <= read.interval.total_seconds() <= 3600
     assert 30 <= read.max_age.total_seconds() <= 86_400
     assert 1 <= read.low_battery <= 99
+    assert 0 <= read.reserve <= 90
     assert read.current_scale > 0
     records = stored_files(options).values()
     assert all(isinstance(record["sha256"], str) for record in records)
@@ -100,6 +101,7 @@ async def test_entry_with_nothing_but_damage_is_set_up_and_unloaded(
             "interval": "x",
             "max_age": -1,
             "low_battery": None,
+            "reserve": None,
             "current_scale": [],
             "firmware": {"bms": {"name": 1}, "comm": 7},
         },

@@ -19,6 +19,9 @@ CONF_FIRMWARE: Final = "firmware"
 CONF_INTERVAL: Final = "interval"
 CONF_LOW_BATTERY: Final = "low_battery"
 DEFAULT_LOW_BATTERY: Final = 20  # %
+CONF_RESERVE: Final = "reserve"
+DEFAULT_RESERVE: Final = 0  # %
+MAX_RESERVE: Final = 90  # %
 
 # Data and options of a bank's entry.
 CONF_KIND: Final = "kind"

@@ -12,13 +12,16 @@ from .const import (
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
     CONF_MAX_AGE,
+    CONF_RESERVE,
     DEFAULT_LOW_BATTERY,
+    DEFAULT_RESERVE,
     ENERGY_GAP,
     ENERGY_GAP_INTERVALS,
     MAX_AGE,
     MAX_AGE_INTERVALS,
     MAX_AGE_OPTION,
     MAX_INTERVAL,
+    MAX_RESERVE,
     MIN_AGE_OPTION,
     MIN_INTERVAL,
     POLL_INTERVAL,
@@ -57,6 +60,11 @@ class BatteryOptions:
         return low_battery(self._entry)
 
     @property
+    def reserve(self) -> int:
+        """Return the state of charge in % that the user wants to keep."""
+        return reserve(self._entry)
+
+    @property
     def current_scale(self) -> int:
         """Return the counts of the current register for 1 A, 10 or 100."""
         chosen = self._entry.options.get(CONF_CURRENT_SCALE)
@@ -73,6 +81,12 @@ def low_battery(entry: ConfigEntry[Any]) -> int:
     """Return the state of charge in % at which a battery or a bank counts as low."""
     percent = number_within(entry.options.get(CONF_LOW_BATTERY), 1, 99)
     return DEFAULT_LOW_BATTERY if percent is None else int(percent)
+
+
+def reserve(entry: ConfigEntry[Any]) -> int:
+    """Return the state of charge in % to keep in a battery or a bank."""
+    percent = number_within(entry.options.get(CONF_RESERVE), 0, MAX_RESERVE)
+    return DEFAULT_RESERVE if percent is None else int(percent)
 
 
 def energy_gap(interval: timedelta) -> timedelta:

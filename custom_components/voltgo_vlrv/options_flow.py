@@ -36,10 +36,13 @@ from .const import (
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
     CONF_MAX_AGE,
+    CONF_RESERVE,
     DEFAULT_LOW_BATTERY,
+    DEFAULT_RESERVE,
     DOMAIN,
     MAX_AGE_OPTION,
     MAX_INTERVAL,
+    MAX_RESERVE,
     MIN_AGE_INTERVALS,
     MIN_AGE_OPTION,
     MIN_INTERVAL,
@@ -153,6 +156,18 @@ class VlrvOptionsFlow(OptionsFlow):
                             NumberSelectorConfig(
                                 min=1,
                                 max=99,
+                                step=1,
+                                unit_of_measurement=PERCENTAGE,
+                                mode=NumberSelectorMode.BOX,
+                            )
+                        ),
+                        vol.Required(
+                            CONF_RESERVE,
+                            default=options.get(CONF_RESERVE, DEFAULT_RESERVE),
+                        ): NumberSelector(
+                            NumberSelectorConfig(
+                                min=0,
+                                max=MAX_RESERVE,
                                 step=1,
                                 unit_of_measurement=PERCENTAGE,
                                 mode=NumberSelectorMode.BOX,

@@ -519,6 +519,11 @@ class VlrvDurationSensor(VlrvEntity, VlrvBaseDurationSensor[VlrvCoordinator]):
     def _runtime(self) -> Runtime:
         return self.battery.history.runtime
 
+    @property
+    @override
+    def _reserve(self) -> int:
+        return self.battery.options.reserve
+
 
 class VlrvMaintenanceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """A date, which stays valid while the battery is unavailable."""

@@ -326,13 +326,17 @@ class VlrvBaseEnergySensor[CoordinatorT: DeviceCoordinator](
 
 @dataclass(frozen=True, kw_only=True)
 class DurationSensorDescription(SensorEntityDescription):
-    """A time until empty or until full."""
+    """A time until empty, until full or until the reserve."""
 
-    minutes_fn: Callable[[Runtime], float | None]
+    minutes_fn: Callable[[Runtime, int], float | None]
+    """Takes the reserve in % as well."""
 
 
 def _duration(
-    key: str, minutes_fn: Callable[[Runtime], float | None]
+    key: str,
+    minutes_fn: Callable[[Runtime, int], float | None],
+    *,
+    enabled: bool = True,
 ) -> DurationSensorDescription:
     return DurationSensorDescription(
         key=key,
@@ -341,20 +345,27 @@ def _duration(
         # Shown as hours and minutes; whole minutes need four digits.
         native_unit_of_measurement=UnitOfTime.HOURS,
         suggested_display_precision=4,
+        entity_registry_enabled_default=enabled,
         minutes_fn=minutes_fn,
     )
 
 
 DURATION_SENSORS: Final = (
-    _duration("time_to_empty", lambda runtime: runtime.minutes_to_empty),
-    _duration("time_to_full", lambda runtime: runtime.minutes_to_full),
+    _duration("time_to_empty", lambda runtime, _reserve: runtime.minutes_to_empty),
+    _duration("time_to_full", lambda runtime, _reserve: runtime.minutes_to_full),
+    # Without a reserve it is the time to empty.
+    _duration(
+        "time_to_reserve",
+        lambda runtime, reserve: runtime.minutes_to_reserve(reserve),
+        enabled=False,
+    ),
 )
 
 
 class VlrvBaseDurationSensor[CoordinatorT: DeviceCoordinator](
     VlrvBaseSensor[CoordinatorT]
 ):
-    """A time until empty or until full in h, from the samples of some minutes."""
+    """A time until empty, full or reserve in h, from the samples of some minutes."""
 
     entity_description: DurationSensorDescription
     _minutes: int | None = None
@@ -364,10 +375,16 @@ class VlrvBaseDurationSensor[CoordinatorT: DeviceCoordinator](
     def _runtime(self) -> Runtime:
         """Return the runtime that estimates the time."""
 
+    @property
+    @abstractmethod
+    def _reserve(self) -> int:
+        """Return the reserve in %."""
+
     @override
     def _update_attrs(self) -> bool:
         self._minutes = shown_minutes(
-            self.entity_description.minutes_fn(self._runtime), self._minutes
+            self.entity_description.minutes_fn(self._runtime, self._reserve),
+            self._minutes,
         )
         return self._set_value(
             None if self._minutes is None else as_hours(self._minutes)

@@ -26,6 +26,7 @@ from .const import DEFAULT_RELEASE, DOMAIN, MAX_RELEASE, MIN_RELEASE
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_banks, async_batteries, async_name, members_of
+from .estimate_action import async_setup_estimate_action
 from .history.energy import DIRECTIONS, EnergyCounter
 from .history.store import EntryStore
 from .switch import CONNECTION_SWITCH
@@ -49,6 +50,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             {vol.Optional(DURATION, default=DEFAULT_RELEASE): cv.positive_time_period}
         ),
     )
+    async_setup_estimate_action(hass)
     async_register_admin_service(
         hass,
         DOMAIN,

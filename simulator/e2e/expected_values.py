@@ -44,7 +44,8 @@ HALF_A_WATT_HOUR: Final = 0.5
 NOMINAL_CELL_VOLTAGE: Final = 3.2  # V
 
 # Hours, by the sign of the current at which each is known.
-TIMES: Final = {"time_to_empty": -1, "time_to_full": 1}
+# Without a reserve, which is the default, the time to it is that to empty.
+TIMES: Final = {"time_to_empty": -1, "time_to_full": 1, "time_to_reserve": -1}
 IDLE: Final = 1.0  # A; below, there is no time
 MAX_TIME: Final = 96.0  # h; beyond, there is none either
 # What is shown stays while it is within 5 %; the charge is reported in steps.

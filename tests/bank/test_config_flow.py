@@ -419,10 +419,11 @@ async def test_options_of_a_bank_apply_at_once(
     result = await options.async_init(bank.entry.entry_id)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "bank")
     await options.async_configure(
-        result["flow_id"], {"inverter": True, "low_battery": 55}
+        result["flow_id"], {"inverter": True, "low_battery": 55, "reserve": 30}
     )
     await settle(hass)
-    assert bank.entry.options == {"inverter": True, "low_battery": 55}
+    assert bank.entry.options == {"inverter": True, "low_battery": 55, "reserve": 30}
+    assert bank.coordinator.reserve == 30
     assert bank.shown("low_battery") == "on"
     assert bank.coordinator.has_inverter
     result = await options.async_init(bank.batteries[0].entry.entry_id)

@@ -71,6 +71,9 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     "time_to_full": (
         "Time to full", "h", SensorDeviceClass.DURATION, None, None, True,
     ),
+    "time_to_reserve": (
+        "Time to reserve", "h", SensorDeviceClass.DURATION, None, None, False,
+    ),
     "last_full_charge": (
         "Last full charge", None, SensorDeviceClass.TIMESTAMP, None, DIAGNOSTIC, False,
     ),

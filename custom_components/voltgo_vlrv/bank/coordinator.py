@@ -27,7 +27,7 @@ from ..const import CONF_INVERTER, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
-from ..options import low_battery
+from ..options import low_battery, reserve
 from .aggregate import BankReading, MemberReading, read_bank
 from .current_share import CurrentTrend
 from .devices import async_update_devices, bank_device_info
@@ -79,6 +79,11 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
     def low_battery(self) -> int:
         """Return the state of charge in % at which the bank counts as low."""
         return low_battery(self.config_entry)
+
+    @property
+    def reserve(self) -> int:
+        """Return the state of charge in % to keep in the bank."""
+        return reserve(self.config_entry)
 
     @property
     def has_inverter(self) -> bool:

@@ -15,11 +15,18 @@ from homeassistant.helpers.selector import (
     NumberSelectorMode,
 )
 
-from ..const import CONF_INVERTER, CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY
+from ..const import (
+    CONF_INVERTER,
+    CONF_LOW_BATTERY,
+    CONF_RESERVE,
+    DEFAULT_LOW_BATTERY,
+    DEFAULT_RESERVE,
+    MAX_RESERVE,
+)
 
 
 class BankOptionsFlow(OptionsFlowWithReload):
-    """Asks whether the bank has an inverter, and when it counts as low."""
+    """Asks for the inverter of the bank, when it counts as low, and for its reserve."""
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
@@ -30,7 +37,7 @@ class BankOptionsFlow(OptionsFlowWithReload):
     async def async_step_bank(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the inverter and the low-battery threshold in %."""
+        """Ask for the inverter, the low-battery threshold and the reserve in %."""
         options = self.config_entry.options
         if user_input is not None:
             return self.async_create_entry(data={**options, **user_input})
@@ -48,6 +55,18 @@ class BankOptionsFlow(OptionsFlowWithReload):
                         NumberSelectorConfig(
                             min=1,
                             max=99,
+                            step=1,
+                            unit_of_measurement=PERCENTAGE,
+                            mode=NumberSelectorMode.BOX,
+                        )
+                    ),
+                    vol.Required(
+                        CONF_RESERVE,
+                        default=options.get(CONF_RESERVE, DEFAULT_RESERVE),
+                    ): NumberSelector(
+                        NumberSelectorConfig(
+                            min=0,
+                            max=MAX_RESERVE,
                             step=1,
                             unit_of_measurement=PERCENTAGE,
                             mode=NumberSelectorMode.BOX,

@@ -157,6 +157,11 @@ class BankDurationSensor(VlrvBaseDurationSensor[BankCoordinator]):
     def _runtime(self) -> Runtime:
         return self.coordinator.trend.runtime
 
+    @property
+    @override
+    def _reserve(self) -> int:
+        return self.coordinator.reserve
+
 
 class BankReportingSensor(VlrvBaseSensor[BankCoordinator]):
     """How many batteries report, and of how many."""

@@ -147,6 +147,25 @@ class Runtime:
         return left / -current * MINUTES_PER_HOUR
 
     @property
+    def charge_left(self) -> float | None:
+        """Return the charge in Ah, more finely than it is reported; None if unknown."""
+        return self._gauge.value
+
+    def minutes_to_reserve(self, reserve: float) -> float | None:
+        """Return the minutes until `reserve` % are left; 0 below it.
+
+        None unless discharging, or if unknown.
+        """
+        minutes = self.minutes_to_empty
+        if minutes is None or not reserve:
+            return minutes
+        left = self._gauge.value
+        if not left or self._full is None:
+            return None if self._full is None else 0.0
+        kept = self._full * reserve / 100
+        return minutes * max(left - kept, 0.0) / left
+
+    @property
     def minutes_to_full(self) -> float | None:
         """Return the minutes until full; None unless charging, or if unknown.
 

@@ -1,0 +1,105 @@
+"""The action that estimates what a load would leave."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockUser
+import voluptuous as vol
+
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.exceptions import ServiceValidationError, Unauthorized
+from homeassistant.util import dt as dt_util
+
+from custom_components.voltgo_vlrv.const import DOMAIN
+from tests.bank.harness import async_setup_bank, packs
+from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import entity_id, settle
+
+
+async def estimates(hass: HomeAssistant, target: str, **data: Any) -> dict[str, Any]:
+    """Return what the action returns for the entity of a state of charge."""
+    context: Context | None = data.pop("context", None)
+    response = await hass.services.async_call(
+        DOMAIN,
+        "estimate",
+        {"entity_id": target, **data},
+        blocking=True,
+        return_response=True,
+        context=context,
+    )
+    assert response is not None
+    found = response[target]
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_estimate_of_a_bank_and_its_batteries_uses_what_is_left(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+) -> None:
+    """The whole bank carries the load; each device has a reserve of its own."""
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    whole = bank.entity_id("state_of_charge")
+    one = bank.batteries[0]
+    single = entity_id(hass, one.address, "state_of_charge")
+    usable = bank.coordinator.data.usable
+    assert usable is not None
+    assert usable.full is not None
+    reserve = 30
+    hass.config_entries.async_update_entry(one.entry, options={"reserve": reserve})
+    await settle(hass)
+
+    watts = 0.1 * usable.full * 12.8  # a tenth of the bank in an hour
+    found = await estimates(hass, whole, power=watts, duration={"hours": 2})
+    fell = found["state_of_charge_now"] - found["state_of_charge"]
+    assert fell == pytest.approx(20, abs=0.2)
+    assert (found["reserve"], found["is_enough"]) == (0, True)
+    assert found["reserve_at"] is None
+
+    now = dt_util.now()
+    found = await estimates(hass, single, power=watts, duration={"hours": 24})
+    assert (found["reserve"], found["is_enough"]) == (reserve, False)
+    assert found["state_of_charge"] == 0
+    reached = datetime.fromisoformat(found["reserve_at"])
+    assert now < reached < now + timedelta(hours=24)
+
+    until = (now + timedelta(hours=3)).strftime("%H:%M:00")
+    found = await estimates(hass, single, power=10, until=until, include_present=True)
+    left = datetime.fromisoformat(found["end"]) - now
+    assert timedelta(hours=2, minutes=58) < left <= timedelta(hours=3)
+    # Nothing flows at present.
+    assert found["net_power"] == -10
+
+    with pytest.raises(Unauthorized):
+        await estimates(
+            hass,
+            whole,
+            power=10,
+            duration={"hours": 1},
+            context=Context(user_id=(await blind_user(hass)).id),
+        )
+    for wrong in (
+        {"power": 10},
+        {"power": 10, "duration": {"hours": 1}, "until": "07:00"},
+        {"power": 1e9, "duration": {"hours": 1}},
+        {"power": 10, "duration": {"days": 400}},
+    ):
+        with pytest.raises(vol.Invalid):
+            await estimates(hass, whole, **wrong)
+    with pytest.raises(ServiceValidationError):
+        await estimates(hass, "sun.sun", power=10, duration={"hours": 1})
+
+    await hass.config_entries.async_unload(one.entry.entry_id)
+    for target in (whole, single):
+        with pytest.raises(ServiceValidationError):
+            await estimates(hass, target, power=10, duration={"hours": 1})
+
+
+async def blind_user(hass: HomeAssistant) -> MockUser:
+    """Return a user who may read no entity."""
+    user = MockUser().add_to_hass(hass)
+    user.mock_policy({})
+    return user
