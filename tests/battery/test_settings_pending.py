@@ -320,7 +320,7 @@ async def test_issues_and_errors_use_the_name_that_the_user_gave(
     assert one.issue.translation_placeholders is not None
     assert one.issue.translation_placeholders["name"] == "Under the bed"
     one.peripheral.faults.drop = FOREVER
-    with pytest.raises(HomeAssistantError, match="Under the bed does not answer"):
+    with pytest.raises(HomeAssistantError, match="Under the bed is not responding"):
         await one.refresh()
     one.peripheral.faults.clear()
     await hass.config_entries.async_reload(one.entry.entry_id)
