@@ -34,10 +34,16 @@ from .connection.slots import SlotMonitor
 from .connection.turns import async_turns
 from .const import CONF_INFO, DOMAIN
 from .data import VlrvConfigEntry
+from .discovery_queue import MAX_ATTEMPT_IN_FLOOD
 from .entries import MIN_MEMBERS, async_free_batteries, is_bank
 from .localization import MAX_ADAPTERS_TEXT, plain_text
 from .options_flow import VlrvOptionsFlow
-from .rediscovery import async_forget_failures, async_schedule_rediscovery
+from .rediscovery import (
+    async_discovery_queue,
+    async_failures,
+    async_forget_failures,
+    async_schedule_rediscovery,
+)
 from .vlrv.client import VlrvClient
 from .vlrv.discovery import match_score
 from .vlrv.errors import NotVlrvError, VlrvError
@@ -50,8 +56,6 @@ DEFAULT_NAME: Final = "VLRV"
 
 # One probe at a time: each takes a connection slot, and a proxy has three.
 _PROBE_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_probe_lock")
-# Discovery flows queue here, so that a user waits for one probe at most.
-_DISCOVERY_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_discovery_lock")
 
 
 def _advertised_name(info: BluetoothServiceInfoBleak) -> str:
@@ -105,10 +109,14 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         self._select_device(discovery_info.address, _advertised_name(discovery_info))
         try:
-            async with self.hass.data.setdefault(_DISCOVERY_LOCK, asyncio.Lock()):
+            # Discovery flows wait here, so that a user waits for one probe at most.
+            queue = async_discovery_queue(self.hass)
+            async with queue.take(async_failures(self.hass, self._address)):
                 # The user may have added it meanwhile.
                 self._abort_if_unique_id_configured()
-                self._result = await self._async_probe()
+                self._result = await self._async_probe(
+                    MAX_ATTEMPT_IN_FLOOD if queue.failures.is_flood else None
+                )
         except VlrvError as err:
             if not isinstance(err, NotVlrvError):
                 async_schedule_rediscovery(self.hass, self._address)
@@ -245,8 +253,11 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         numbered = (f"{name} ({number})" for number in count(2))
         return next(title for title in chain((name,), numbered) if title not in taken)
 
-    async def _async_probe(self) -> ProbeResult:
-        """Read the device of this flow; raises VlrvError if it cannot be added."""
+    async def _async_probe(self, max_attempt: float | None = None) -> ProbeResult:
+        """Read the device of this flow; raises VlrvError if it cannot be added.
+
+        Connecting may take `max_attempt` s.
+        """
 
         def find_device() -> BLEDevice | None:
             return bluetooth.async_ble_device_from_address(
@@ -264,7 +275,7 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
                 try:
                     async with (
                         turns.take(has_failed=False, is_new=True) as turn,
-                        turn.attempt(),
+                        turn.attempt(max_attempt),
                     ):
                         await client.connect()
                     # Outside: reading takes long on some boards, and needs no turn.

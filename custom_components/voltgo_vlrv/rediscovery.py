@@ -15,6 +15,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
+from .discovery_queue import DiscoveryQueue
 
 FIRST_DELAY: Final = 60.0
 """The delay after the first failure, in s; it doubles with each failure."""
@@ -39,14 +40,34 @@ class FailedProbes:
             del self._failures[next(iter(self._failures))]
         return FIRST_DELAY * (1 << min(count, MAX_DOUBLINGS))
 
+    def count(self, address: str) -> int:
+        """Return how often the probe of an address has failed."""
+        return self._failures.get(address, 0)
+
     def remove(self, address: str) -> None:
         """Forget the failures of an address."""
         self._failures.pop(address, None)
 
 
+_QUEUE: HassKey[DiscoveryQueue] = HassKey(f"{DOMAIN}_discovery_queue")
 _FAILED_PROBES: HassKey[FailedProbes] = HassKey(f"{DOMAIN}_failed_probes")
 # The timers of the scheduled discoveries by address, at most MAX_ADDRESSES.
 _TIMERS: HassKey[dict[str, CALLBACK_TYPE]] = HassKey(f"{DOMAIN}_rediscovery")
+
+
+@callback
+def async_discovery_queue(hass: HomeAssistant) -> DiscoveryQueue:
+    """Return the queue of all discovered devices."""
+    if _QUEUE not in hass.data:
+        hass.data[_QUEUE] = DiscoveryQueue(hass.loop)
+    return hass.data[_QUEUE]
+
+
+@callback
+def async_failures(hass: HomeAssistant, address: str) -> int:
+    """Return how often the probe of an address has failed."""
+    failed_probes = hass.data.get(_FAILED_PROBES)
+    return 0 if failed_probes is None else failed_probes.count(address)
 
 
 @callback
@@ -56,6 +77,7 @@ def async_schedule_rediscovery(hass: HomeAssistant, address: str) -> None:
     Replaces a discovery that is already scheduled, so that a device that appears
     repeatedly does not collect several.
     """
+    async_discovery_queue(hass).failures.add(address)
     timers = hass.data.setdefault(_TIMERS, {})
     if (cancel := timers.pop(address, None)) is not None:
         cancel()
@@ -78,5 +100,6 @@ def async_schedule_rediscovery(hass: HomeAssistant, address: str) -> None:
 @callback
 def async_forget_failures(hass: HomeAssistant, address: str) -> None:
     """Forget the failures of an address, after a successful probe."""
+    async_discovery_queue(hass).failures.clear()
     if (failed_probes := hass.data.get(_FAILED_PROBES)) is not None:
         failed_probes.remove(address)

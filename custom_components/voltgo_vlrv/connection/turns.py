@@ -70,14 +70,17 @@ class Turn:
             self._limit = None
 
     @asynccontextmanager
-    async def attempt(self) -> AsyncGenerator[None]:
-        """Connect in the block; raises NotReachableError if another battery needs the turn."""
+    async def attempt(self, max_duration: float | None = None) -> AsyncGenerator[None]:
+        """Connect in the block, for `max_duration` s at most.
+
+        Raises NotReachableError after it, or if another battery needs the turn.
+        """
         try:
-            async with asyncio.timeout(None) as limit:
+            async with asyncio.timeout(max_duration) as limit:
                 with self._limited(limit):
                     yield
         except TimeoutError as err:
-            raise NotReachableError("gave way to another battery") from err
+            raise NotReachableError("took too long while others wait") from err
 
     def give_way(self, now: float) -> None:
         """End the attempt, if it is running and not ending already."""

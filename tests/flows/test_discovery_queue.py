@@ -1,0 +1,92 @@
+"""In which order discovered devices are probed, and what a flood of them costs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from custom_components.voltgo_vlrv.discovery_queue import (
+    FLOOD,
+    DiscoveryQueue,
+    FailuresInARow,
+)
+from simulator.clock import FastClock
+
+
+async def probe_all(queue: DiscoveryQueue, failures: list[int]) -> list[int]:
+    """Probe devices with so many failures, each for a second; return their order."""
+    order = []
+
+    async def probe(number: int) -> None:
+        async with queue.take(failures[number]):
+            order.append(number)
+            await asyncio.sleep(1)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(len(failures)):
+            group.create_task(probe(number))
+            await asyncio.sleep(0)
+    return order
+
+
+async def test_queue_takes_who_failed_least_and_came_last(
+    fast_clock: FastClock,
+) -> None:
+    """The first one is being probed while the others come."""
+    queue = DiscoveryQueue(asyncio.get_running_loop())
+    assert await probe_all(queue, [5, 0, 0, 1, 0]) == [0, 4, 2, 1, 3]
+
+
+async def test_queue_with_a_new_battery_among_ghosts_takes_it_next(
+    fast_clock: FastClock,
+) -> None:
+    """Five hundred that advertise and accept no connection were two hours ahead of it."""
+    queue = DiscoveryQueue(asyncio.get_running_loop())
+    order = await probe_all(queue, [0] * 500)
+    assert order.index(499) == 1
+
+
+async def test_queue_in_a_flood_uses_half_of_the_time(fast_clock: FastClock) -> None:
+    """The batteries that were added need the radio, too."""
+    loop = asyncio.get_running_loop()
+    queue = DiscoveryQueue(loop)
+    for number in range(FLOOD):
+        queue.failures.add(str(number))
+    started = loop.time()
+    await probe_all(queue, [0] * 10)
+    assert loop.time() - started == pytest.approx(19, abs=0.1)
+
+
+async def test_queue_goes_on_after_a_flow_that_is_cancelled(
+    fast_clock: FastClock,
+) -> None:
+    """While it waits, and at the moment of its turn."""
+    queue = DiscoveryQueue(asyncio.get_running_loop())
+
+    async def probe() -> None:
+        async with queue.take(0):
+            await asyncio.sleep(1)
+
+    tasks = [asyncio.ensure_future(probe()) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    tasks[1].cancel()
+    tasks[0].cancel()
+    await asyncio.sleep(0)  # the turn is given to the third one
+    tasks[2].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await probe()
+
+
+def test_failures_of_one_device_are_no_flood() -> None:
+    """A battery that the phone app holds fails again and again."""
+    failures = FailuresInARow()
+    for _ in range(100):
+        failures.add("A4:C1:37:00:00:01")
+    assert not failures.is_flood
+    for number in range(FLOOD):
+        failures.add(str(number))
+    assert failures.is_flood
+    failures.clear()
+    assert not failures.is_flood
