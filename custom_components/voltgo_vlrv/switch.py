@@ -5,7 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, override
 
-from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
+from homeassistant.components.switch import (
+    SwitchDeviceClass,
+    SwitchEntity,
+    SwitchEntityDescription,
+)
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -21,7 +25,10 @@ from .entity import (
 # One write at a time for each battery.
 PARALLEL_UPDATES = 1
 
-HEATER: Final = SwitchEntityDescription(key="heater", translation_key="heater")
+# With a device class, so that a form can offer the heaters without the other switches.
+HEATER: Final = SwitchEntityDescription(
+    key="heater", translation_key="heater", device_class=SwitchDeviceClass.SWITCH
+)
 CONNECTION_SWITCH: Final = SwitchEntityDescription(
     key="bluetooth_connection",
     translation_key="bluetooth_connection",

@@ -149,7 +149,7 @@ async def test_low_charge_of_a_bank_counts_all_members(rv: BankedRv) -> None:
     assert rv.messages == []
     await rv.report({"state_of_charge": 30}, {"state_of_charge": 6})
     await asyncio.sleep(SOON + MINUTE)
-    assert rv.messages == ["House bank is low: 18 % left."]
+    assert rv.messages == ["House bank is low: 18% left."]
     assert rv.shown_here() == {"House bank": rv.messages[0]}
     assert rv.is_on("generator")
     await rv.report({"state_of_charge": 50}, {"state_of_charge": 40})
@@ -205,7 +205,7 @@ async def test_charger_with_one_cold_member_stays_off(rv: BankedRv) -> None:
     await rv.report({}, {"probe_temperatures": (-2, 3)})
     assert not rv.is_on("charger")
     assert rv.messages == [
-        "House bank is too cold to be charged. The charger was switched off."
+        "House bank is too cold to charge. The charger was turned off."
     ]
     peripheral = rv.bank.batteries[1].peripheral
     await peripheral.stop()

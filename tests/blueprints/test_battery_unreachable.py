@@ -38,7 +38,9 @@ async def test_notification_of_a_lost_battery_is_sent_once_until_it_returns(
     assert rv.messages == []
     await asyncio.sleep(MINUTE + SOON)
     (message,) = rv.messages
-    assert message.startswith(f"{rv.pack.name} cannot be read. It may be out of range")
+    assert message.startswith(
+        f"{rv.pack.name} cannot be reached. It may be out of range"
+    )
     assert list(rv.shown_here()) == [rv.pack.name]
     await asyncio.sleep(3 * FOR)
     assert len(rv.messages) == 1

@@ -44,7 +44,7 @@ async def test_charger_in_the_cold_is_off_until_it_is_warm(
     await rv.report(**COLD)
     assert not rv.is_on("charger")
     assert rv.messages == [
-        f"{rv.pack.name} is too cold to be charged. The charger was switched off."
+        f"{rv.pack.name} is too cold to charge. The charger was turned off."
     ]
     assert list(rv.shown_here()) == [rv.pack.name]
     await asyncio.sleep(20 * MINUTE)

@@ -32,7 +32,7 @@ async def test_notification_of_low_charge_is_sent_once_until_it_recovers(
     assert rv.messages == []
     await rv.report(state_of_charge=19)
     await asyncio.sleep(LOW_FOR)
-    assert rv.messages == [f"{rv.pack.name} is low: 19 % left."]
+    assert rv.messages == [f"{rv.pack.name} is low: 19% left."]
     assert rv.shown_here() == {rv.pack.name: rv.messages[0]}
     for charge in (15, 25, 18, 39, 12):
         await rv.report(state_of_charge=charge)

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pytest_homeassistant_custom_component.common import async_capture_events
 
+from homeassistant.components.automation import EVENT_AUTOMATION_TRIGGERED
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_system import US_CUSTOMARY_SYSTEM
@@ -91,6 +93,52 @@ async def test_heater_is_on_below_and_off_above_its_temperatures(
     await set_to(rv, **WARM)
     await asyncio.sleep(SOON)
     assert not heats(rv)
+
+
+async def test_heater_without_a_thermometer_follows_the_battery_itself(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """What it measures now; the coldest that was ever seen does not count."""
+    await rv.enable_all()
+    await automate(rv, temperatures=[])
+    assert not heats(rv)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await set_to(rv, **WARM)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+
+
+async def test_new_heater_automation_acts_at_once_and_then_only_when_needed(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """Activity shows what it did, and nothing each minute."""
+    shown = async_capture_events(rv.hass, EVENT_AUTOMATION_TRIGGERED)
+    await set_to(rv, **COLD)
+    await rv.automate(
+        BLUEPRINT,
+        heater=rv.entity("heater", "switch"),
+        battery=rv.entity("state_of_charge"),
+    )
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    assert len(shown) == 1
+    await asyncio.sleep(HOUR)
+    assert len(shown) == 1
+
+
+async def test_heater_without_any_reason_is_reported(
+    rv: BatteryScenarioHarness,
+) -> None:
+    """An automation that can never do anything is a mistake in its form."""
+    rv.hass.states.async_set("sensor.other_charge", "50")
+    await rv.automate(
+        BLUEPRINT, heater=rv.entity("heater", "switch"), battery="sensor.other_charge"
+    )
+    await asyncio.sleep(SOON)
+    (message,) = rv.shown_here().values()
+    assert "does nothing" in message
 
 
 @pytest.fixture
@@ -208,8 +256,10 @@ async def test_heater_with_shore_power_ignores_a_low_battery(
 async def test_heater_with_shore_power_only_is_on(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """The battery itself decides when it is cold."""
+    """Not without it, however cold the battery is."""
     await automate(rv, temperatures=[], shore=SHORE)
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
     assert not heats(rv)
     await rv.switch("shore", "on")
     await asyncio.sleep(SOON)
@@ -334,10 +384,10 @@ async def test_heater_with_frost_in_the_forecast_is_on(
     await automate(rv, temperatures=[], weather="weather.home", hours=12)
     assert not heats(rv)
     assert weather.asked == {kind}
-    await asyncio.sleep(2 * HOUR)
+    await asyncio.sleep(3 * HOUR)
     assert heats(rv)
     weather.expect(hours=6, low=1.0, key=key)
-    await asyncio.sleep(SOON)
+    await asyncio.sleep(HOUR)
     assert not heats(rv)
 
 
