@@ -72,6 +72,8 @@ _real_time = time.time
 _real_monotonic = time.monotonic
 _real_coarse_monotonic = bluetooth_data_tools.monotonic_time_coarse
 _active: FastClock | None = None
+_clock_names: dict[ModuleType, tuple[int, list[str]]] = {}
+"""How much a module held when it was searched, and its names of clock functions."""
 
 
 # These stand in for the real functions. A module that is imported while a clock is
@@ -255,7 +257,15 @@ class FastClock:
         if (ha_time := sys.modules.get(_HA_TIME)) is not None:
             substitutes |= {id(ha_time.utcnow): _utcnow, id(ha_time.now): _now}
         for module in [time, *_followers()]:
-            for name, value in list(vars(module).items()):
+            contents = vars(module)
+            known = _clock_names.get(module)
+            if known is None or known[0] != len(contents):
+                names = [
+                    name for name, value in contents.items() if id(value) in substitutes
+                ]
+                known = _clock_names[module] = (len(contents), names)
+            for name in known[1]:
+                value = contents.get(name)
                 if (substitute := substitutes.get(id(value))) is not None:
                     self._replaced.append((module, name, value))
                     setattr(module, name, substitute)

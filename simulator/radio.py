@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 import logging
 from typing import Any
 
@@ -23,6 +24,8 @@ from bumble.link import LocalLink
 _LOGGER = logging.getLogger(__name__)
 
 DEFAULT_RSSI = -60  # dBm
+LE_META_EVENT = bytes((hci.HCI_EVENT_PACKET, hci.HCI_LE_META_EVENT))
+REPORT = hci.HCI_LE_ADVERTISING_REPORT_EVENT
 DATA_LENGTH = 251  # bytes; a modern chip does not cut PDUs into pieces of 27
 
 
@@ -239,19 +242,9 @@ class Radio(Controller):
     def _report(
         self, event_type: int, address: hci.Address, data: bytes, rssi: int
     ) -> None:
-        self.send_hci_packet(
-            hci.HCI_LE_Advertising_Report_Event(
-                [
-                    hci.HCI_LE_Advertising_Report_Event.Report(
-                        event_type=event_type,
-                        address_type=address.address_type,
-                        address=address,
-                        data=data,
-                        rssi=rssi,
-                    )
-                ]
-            )
-        )
+        if self.host:
+            packet = _encoded_report(event_type, address, data, rssi)
+            asyncio.get_running_loop().call_soon(self.host.on_packet, packet)
 
     def _scan_response(self, address: hci.Address) -> bytes:
         for other in self.link.controllers:
@@ -270,8 +263,39 @@ class Radio(Controller):
             )
 
 
+# A battery sends the same advertisement for hours: it is encoded and decoded once.
+
+
+@lru_cache(maxsize=1024)
+def _encoded_report(
+    event_type: int, address: hci.Address, data: bytes, rssi: int
+) -> bytes:
+    """Return the HCI event that reports an advertisement; RSSI in dBm."""
+    report = hci.HCI_LE_Advertising_Report_Event.Report(
+        event_type=event_type,
+        address_type=address.address_type,
+        address=address,
+        data=data,
+        rssi=rssi,
+    )
+    return bytes(hci.HCI_LE_Advertising_Report_Event([report]))
+
+
+@lru_cache(maxsize=1024)
+def _decoded_report(packet: bytes) -> hci.HCI_Packet:
+    """Return the event that a packet with advertising reports contains."""
+    return hci.HCI_Packet.from_bytes(packet)
+
+
 class RadioHost(Host):
     """The host side of a radio, whose callers may be cancelled at any time."""
+
+    def on_packet(self, packet: bytes) -> None:
+        """Take the bytes that the controller sends."""
+        if self.ready and packet.startswith(LE_META_EVENT) and packet[3] == REPORT:
+            self.on_hci_packet(_decoded_report(packet))
+        else:
+            super().on_packet(packet)
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
         """Send to the controller."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from datetime import datetime
+from functools import partial
 import logging
 import os
 from random import Random
@@ -50,8 +51,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
-# Each statement of the recorder would be printed.
-logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+# Each statement of the recorder would be formatted, and what each test sets up.
+for logger_name in (
+    "sqlalchemy.engine",
+    "homeassistant.helpers.entity_registry",
+    "homeassistant.loader",
+    "homeassistant.setup",
+):
+    logging.getLogger(logger_name).setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
@@ -66,16 +73,31 @@ def auto_enable_custom_integrations(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 async def enable_event_loop_debug() -> None:
-    """Have the event loop check who calls it, without noting where each task began.
+    """Let the event loop check its callers, without noting where each task began.
 
     This stands in for a fixture of the same name, with which the suite takes twice as
     long. With PYTHONASYNCIODEBUG=1 a failure tells all.
     """
-    loop = asyncio.get_running_loop()
+    loop = cast("Any", asyncio.get_running_loop())
     loop.set_debug(True)
     if not os.environ.get("PYTHONASYNCIODEBUG"):
         # Asked by each new task, future and handle; the loop itself looks elsewhere.
-        cast("Any", loop).get_debug = lambda: False
+        loop.get_debug = lambda: False
+        loop._check_callback = partial(_check_new_callback, loop._check_callback)
+
+
+_checked_callbacks: set[object] = set()
+
+
+def _check_new_callback(
+    check: Callable[[object, str], None], callback: object, method: str
+) -> None:
+    """Check a callback of the event loop, unless its code was checked before."""
+    kind = getattr(callback, "__code__", type(callback))
+    if kind not in _checked_callbacks:
+        check(callback, method)
+        if kind is not partial:
+            _checked_callbacks.add(kind)
 
 
 class _UsageReports(logging.Handler):

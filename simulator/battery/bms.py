@@ -184,18 +184,19 @@ class BatteryManagementSystem(Cells):
             if (value := measures.get(rule.measure)) is None:
                 continue
             sign = 1 if rule.above else -1
-            if sign * (value - self.thresholds[f"{rule.name}_protection"]) >= 0:
+            if sign * (value - self.thresholds[rule.protection]) >= 0:
                 self._protections.add(rule.name)
-            elif sign * (value - self.thresholds[f"{rule.name}_recovery"]) <= 0:
+            elif sign * (value - self.thresholds[rule.recovery]) <= 0:
                 self._protections.discard(rule.name)
-            if sign * (value - self.thresholds[f"{rule.name}_warning"]) >= 0:
+            if sign * (value - self.thresholds[rule.warning]) >= 0:
                 self._warnings.add(rule.name)
         if -self.demand_current >= self.thresholds["load_short"]:
             self._protections.add("short_circuit")
         elif -self.demand_current <= self.thresholds["discharge_oc1"]:
             self._protections.discard("short_circuit")
+        current = self.current
         for name, sign in OVERCURRENTS:
-            if sign * self.current > self.thresholds[f"{name}1"]:
+            if sign * current > self.thresholds[f"{name}1"]:
                 self._warnings.add(name)
         self._warnings |= self._protections - {"short_circuit"}
         if 100 * self.fraction <= self.thresholds["low_capacity_warning"]:

@@ -116,6 +116,8 @@ class Cells:
             for number in numbers
         ]
         self.cell_charge = [own - (full - self.charge) for own in self.cell_capacity]
+        self._rest_of: list[float] = []
+        self._rest: list[float] = []
 
     @property
     def nominal_energy(self) -> float:
@@ -130,12 +132,20 @@ class Cells:
     @property
     def rest_voltages(self) -> list[float]:
         """Voltage of each cell without a current, V."""
-        return [
-            open_circuit_voltage(charge / capacity) + offset
-            for charge, capacity, offset in zip(
-                self.cell_charge, self.cell_capacity, self.cell_offsets, strict=True
+        # Asked several times in each step of the physics, between which it is the same.
+        fractions = [
+            charge / capacity
+            for charge, capacity in zip(
+                self.cell_charge, self.cell_capacity, strict=True
             )
         ]
+        if fractions != self._rest_of:
+            self._rest_of = fractions
+            self._rest = [
+                open_circuit_voltage(fraction) + offset
+                for fraction, offset in zip(fractions, self.cell_offsets, strict=True)
+            ]
+        return self._rest
 
     @property
     def rest_voltage(self) -> float:

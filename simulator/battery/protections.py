@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 type Measure = Literal[
@@ -12,13 +13,30 @@ type Measure = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class ProtectionRule:
-    """Protection by a measurement: `<name>_warning`, `_protection`, `_recovery`."""
+    """Protection by a measurement, which has three thresholds of its name."""
 
     name: str
     measure: Measure
     above: bool
     blocks_charge: bool = False
     blocks_discharge: bool = False
+
+    # Made once: they are looked up in each step of the physics.
+
+    @cached_property
+    def warning(self) -> str:
+        """Key of the threshold at which the battery warns."""
+        return f"{self.name}_warning"
+
+    @cached_property
+    def protection(self) -> str:
+        """Key of the threshold at which the protection trips."""
+        return f"{self.name}_protection"
+
+    @cached_property
+    def recovery(self) -> str:
+        """Key of the threshold at which the protection is released."""
+        return f"{self.name}_recovery"
 
 
 PROTECTION_RULES = (
