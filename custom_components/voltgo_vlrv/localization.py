@@ -89,6 +89,16 @@ def plain_text(text: str, max_length: int = MAX_PLAIN_TEXT) -> str:
     return " ".join(_AUTOLINK.sub(" ", text).split())[:max_length].rstrip()
 
 
+def pending_text(names: Mapping[str, str], pending: Mapping[str, int | str]) -> str:
+    """Return the settings that wait for a power cycle, at most STATE_MAX characters."""
+    if not pending:
+        return names["none"]
+    settings = ", ".join(
+        f"{names[setting]}: {value}" for setting, value in pending.items()
+    )
+    return names["pending"].replace("{settings}", settings)[:STATE_MAX]
+
+
 def fault_list(
     names: Mapping[str, str],
     active: Iterable[str],

@@ -32,6 +32,9 @@ class VlrvSelectDescription(SelectEntityDescription):
     select_fn: Callable[[SettingsCoordinator, str], Awaitable[None]]
 
 
+# Attribute: a value that waits for a power cycle.
+PENDING: Final = "pending"
+
 # The same for every battery, so created once.
 _MODULE_IDS: Final = [str(number) for number in MODULE_IDS]
 
@@ -94,17 +97,28 @@ class VlrvSelect(VlrvEntity, SelectEntity):
     entity_description: VlrvSelectDescription
     _attr_options: list[str] = []
     _attr_current_option: str | None = None
+    _pending: str | None = None
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, str] | None:
+        """Return the value that the battery applies after a power cycle."""
+        return None if self._pending is None else {PENDING: self._pending}
 
     @override
     def _update_attrs(self) -> bool:
         description = self.entity_description
         options = description.options_fn(self.battery.info)
         option = description.current_fn(self.battery.settings)
-        changed = (options, option) != (
+        waiting = self.battery.settings.pending.get(description.key)
+        pending = None if waiting is None else str(waiting)
+        changed = (options, option, pending) != (
             self._attr_options,
             self._attr_current_option,
+            self._pending,
         )
         self._attr_options = options
+        self._pending = pending
         self._attr_current_option = option
         return changed
 

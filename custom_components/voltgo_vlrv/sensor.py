@@ -38,7 +38,7 @@ from .history.charge import charge_of, energy_capacity, stored_energy
 from .history.energy import EnergyCounter
 from .history.maintenance import ChargeMaintenance
 from .history.runtime import Runtime
-from .localization import fault_list, translations
+from .localization import fault_list, pending_text, translations
 from .sensor_base import (
     AMPERE_HOURS,
     DURATION_SENSORS,
@@ -216,6 +216,12 @@ NO_FAULT_ICON: Final = "mdi:shield-check"
 FAULT_ICON: Final = "mdi:shield-alert"
 
 
+PENDING_SETTINGS: Final = SensorEntityDescription(
+    key="pending_settings",
+    translation_key="pending_settings",
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+
 CONNECTION_SENSORS: Final[tuple[ValueSensorDescription[VlrvData], ...]] = (
     ValueSensorDescription(
         key="last_update",
@@ -349,7 +355,12 @@ async def async_setup_entry(
         threshold_descriptions,
         lambda description: VlrvThresholdSensor(battery, description),
     )
-    async_add_entities([VlrvActiveFaults(battery, ACTIVE_FAULTS)])
+    async_add_entities(
+        [
+            VlrvActiveFaults(battery, ACTIVE_FAULTS),
+            VlrvPendingSettings(battery, PENDING_SETTINGS),
+        ]
+    )
     async_add_entities(
         VlrvConnectionSensor(battery, sensor) for sensor in CONNECTION_SENSORS
     )
@@ -424,6 +435,28 @@ def _faults(status: BatteryStatus) -> tuple[frozenset[str], int, bool]:
         int(status.errors),
         status.in_protection,
     )
+
+
+class VlrvPendingSettings(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """The settings that the battery applies after a power cycle, as text.
+
+    The entities of the settings go on showing what the battery reports.
+    """
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: the changes are known without a connection."""
+        return True
+
+    @override
+    def _update_attrs(self) -> bool:
+        return self._set_value(
+            pending_text(
+                translations(self.coordinator.hass).settings,
+                self.battery.settings.pending,
+            )
+        )
 
 
 class VlrvThresholdSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

@@ -14,8 +14,9 @@ ROUNDING: Final = 1e-9
 
 # Sensors of the connection: the battery knows nothing of them.
 LINK_SENSORS: Final = frozenset({"last_update", "signal_strength"})
-# Always on; what it should be is known to the step that changes the connection.
+# Always on; what they should be is known to the step that changes connection or setting.
 LINK_STATUS: Final = "connection_status"
+PENDING_SETTINGS: Final = "pending_settings"
 # Of the past: what a battery is now does not tell when it was full.
 HISTORY_SENSORS: Final = frozenset(
     {
@@ -36,7 +37,9 @@ HISTORY_SENSORS: Final = frozenset(
 ENERGY_SENSORS: Final = frozenset({"energy_charged", "energy_discharged"})
 
 # Sensors that need no expected value.
-NOT_EXPECTED: Final = LINK_SENSORS | {LINK_STATUS} | HISTORY_SENSORS | ENERGY_SENSORS
+NOT_EXPECTED: Final = (
+    LINK_SENSORS | {LINK_STATUS, PENDING_SETTINGS} | HISTORY_SENSORS | ENERGY_SENSORS
+)
 
 # Half of the step of 10 Wh, and half an Ah for boards that count more finely.
 STORED_ENERGY: Final = 5.0  # Wh

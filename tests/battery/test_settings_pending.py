@@ -126,6 +126,33 @@ async def test_settings_are_read_once_a_connection_and_after_each_write(
 # --- Pending changes ------------------------------------------------------------------
 
 
+async def test_pending_setting_is_shown_beside_the_reported_value(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """The select keeps what the battery reports, and says what waits."""
+    one = await async_setup(hass, bluetooth_env)
+
+    def waits_for() -> str | None:
+        state = hass.states.get(one.entity_id("module_id", "select"))
+        assert state is not None
+        return state.attributes.get("pending")
+
+    assert waits_for() is None
+    assert one.shown("pending_settings") == "None"
+    await one.select("can_protocol", "Victron")
+    await one.select("module_id", "3")
+    assert one.shown("module_id", "select") == "1"
+    assert waits_for() == "3"
+    text = "Inverter CAN protocol: Victron, Module ID: 3"
+    assert one.shown("pending_settings") == (
+        f"{text}, after the battery was turned off and on"
+    )
+    await one.power_cycle()
+    assert one.shown("module_id", "select") == "3"
+    assert waits_for() is None
+    assert one.shown("pending_settings") == "None"
+
+
 async def test_pending_issue_after_a_return_without_the_value_says_so(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:

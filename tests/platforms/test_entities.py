@@ -32,7 +32,7 @@ ON_THE_PAGE = {
         "active_faults", "cell_1", "cell_2", "cell_3", "cell_4", "cell_voltage_delta",
         "current", "energy_charged", "energy_discharged", "connection_status",
         "min_cell_temperature", "operating_state", "power", "remaining_capacity",
-        "state_of_charge",
+        "pending_settings", "state_of_charge",
         "stored_energy", "time_to_empty", "time_to_full", "voltage",
     },
     "switch": {"bluetooth_connection", "heater"},
