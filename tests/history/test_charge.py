@@ -106,5 +106,10 @@ def test_charge_gauge_stays_within_the_reported_step() -> None:
     assert gauge.value == 31
     gauge.add(1030, 36, Charge(100, 100, 101, 100))
     assert gauge.value == 100
+    gauge.add(1030, 36, Charge(100, 100, 101, 100))
+    gauge.add(1040, 36, Charge(100, 100, 101, 100))
+    assert gauge.value == 100
+    gauge.add(1040, -3600, Charge(99, 99, 101, 100))
+    assert gauge.value == 100
     gauge.add(1040, -36, None)
     assert gauge.value is None

@@ -8,6 +8,9 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.voltgo_vlrv.history.charge_history import (
+    _CENTURY,
+    _ROUNDING,
+    EARLIEST,
     MAX_ABSENCE,
     ChargeHistory,
     StoredHistory,
@@ -324,3 +327,90 @@ def test_last_full_charge_with_any_events_is_not_in_the_future(
         assert (last is None) is (due is None)
         assert last is None or last <= stored.now
         assert stored.history.elapsed_fraction(stored.time, stored.now) >= 0
+
+
+# The ends of ranges
+
+
+def seconds(count: float) -> timedelta:
+    """Return a duration."""
+    return timedelta(seconds=count)
+
+
+@pytest.mark.parametrize(
+    ("now", "late", "is_believed"),
+    [
+        (NOW, 0.5, True),
+        (NOW, MAX_ABSENCE, True),
+        (NOW, MAX_ABSENCE + 1, False),
+        (EARLIEST, MAX_ABSENCE + 1, False),
+        (EARLIEST - seconds(1), MAX_ABSENCE + 1, True),
+        (EARLIEST - seconds(1), _CENTURY + 1, False),
+    ],
+)
+def test_late_clock_is_believed_to_be_late_by_a_possible_time(
+    now: datetime, late: float, is_believed: bool
+) -> None:
+    """Only an unset clock may be late by decades."""
+    history = ChargeHistory(0.0, StoredHistory(until=now + seconds(late)))
+    until = history.as_stored(0.0, now).until
+    assert until == now + seconds(late if is_believed else 0.0)
+
+
+def test_elapsed_time_without_any_is_what_was_stored() -> None:
+    """Nothing is added by the restart itself."""
+    stored = StoredHistory(NOW, 0.01, 100_000.0, NOW)
+    again = ChargeHistory(5.0, stored).as_stored(5.0, NOW)
+    assert (again.elapsed, again.elapsed_fraction) == (100_000.0, 0.01)
+
+
+@pytest.mark.parametrize(("before", "counted"), [(0, DAY), (1, 0.0)])
+def test_absence_counts_from_a_time_that_is_no_older_than_the_integration(
+    before: float, counted: float
+) -> None:
+    """An earlier one was stored by a clock that was not set."""
+    until = EARLIEST - seconds(before)
+    history = ChargeHistory(0.0, StoredHistory(NOW, 0.0, 0.0, until))
+    assert history.as_stored(0.0, until + seconds(DAY)).elapsed == counted
+
+
+def test_last_full_charge_at_the_earliest_time_is_known() -> None:
+    """The limit itself is a time that a clock may show."""
+    stored = StoredHistory(EARLIEST, 0.0, 50.0, NOW)
+    assert ChargeHistory(0.0, stored).last_full(0.0, NOW) == EARLIEST
+    unset = stored._replace(last_full=EARLIEST - seconds(1))
+    assert ChargeHistory(0.0, unset).last_full(0.0, NOW) == NOW - seconds(50)
+
+
+def test_recharge_due_without_a_rate_uses_the_last_temperature() -> None:
+    """Rounded to nothing, what was used up gives no rate."""
+    history = ChargeHistory(0.0, StoredHistory(NOW, 0.0, 1.0, NOW, 9))
+    assert history.recharge_due(0.0, NOW) == NOW + seconds(9 * MONTH)
+
+
+LEAST, MOST = MONTH / (9 * MONTH), MONTH / (3 * MONTH)
+"""What a month uses up at least and at most."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_possible"),
+    [
+        (StoredHistory(), True),
+        *((StoredHistory(full=full), True) for full in (True, False, None)),
+        (StoredHistory(full="yes"), False),  # type: ignore[arg-type]
+        *((StoredHistory(months=months), True) for months in (3, 6, 9)),
+        (StoredHistory(months=4), False),
+        (StoredHistory(elapsed=-1.0), False),
+        (StoredHistory(elapsed=MONTH, elapsed_fraction=MOST * (1 + _ROUNDING)), True),
+        (StoredHistory(elapsed=MONTH, elapsed_fraction=LEAST * (1 - _ROUNDING)), True),
+        (StoredHistory(elapsed=MONTH, elapsed_fraction=MOST * 1.01), False),
+        (StoredHistory(elapsed=MONTH, elapsed_fraction=LEAST * 0.99), False),
+        (StoredHistory(elapsed=_CENTURY, elapsed_fraction=200.0), True),
+        (StoredHistory(elapsed=_CENTURY + MONTH, elapsed_fraction=200.0), False),
+    ],
+)
+def test_stored_history_is_possible_within_the_range_of_the_table(
+    stored: StoredHistory, is_possible: bool
+) -> None:
+    """A file may be damaged: each field has its range."""
+    assert stored.is_possible is is_possible

@@ -223,6 +223,15 @@ def test_observed_current_uses_the_scale_of_the_options(
     assert item["first_context"]["current"] == 10.0
 
 
+def test_observed_value_in_an_unknown_state_has_no_word_for_it(
+    observations: RegisterObservations,
+) -> None:
+    """The code is in the frame."""
+    observations.add(status({25: 0x77}), NOON)
+    (item,) = values(observations, 39)
+    assert item["first_context"]["operating_state"] is None
+
+
 def test_observed_replies_are_stored_with_their_request(
     observations: RegisterObservations,
 ) -> None:

@@ -156,6 +156,25 @@ def test_average_current_with_a_time_that_goes_back_is_unchanged() -> None:
     assert current.value == pytest.approx(-10)
 
 
+def test_average_current_of_samples_in_quick_succession_counts_each() -> None:
+    """As of a bank, whose batteries are read one after the other."""
+    current = smoothed(every(POLL_INTERVAL, HOUR, -10.0))
+    for number in range(1, 721):
+        current.add(HOUR + number / 2, -50.0, POLL_INTERVAL)
+    assert current.value == pytest.approx(-50 + 40 * 0.3679**2, rel=0.01)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_average_current_has_a_direction_from_the_least_current_on(sign: int) -> None:
+    """Once it flows, down to half of that; before any sample there is none."""
+    current = SmoothedCurrent()
+    assert current.direction == 0
+    assert current.value is None
+    for time, amperes in enumerate((0.99, 1.0, 0.5, 0.49)):
+        current.add(10.0 * time, sign * amperes, POLL_INTERVAL)
+        assert current.direction == (0, sign, sign, 0)[time]
+
+
 @given(
     st.lists(st.tuples(st.floats(0.001, 7200), st.floats(1, 400)), min_size=1),
     st.sampled_from([5.0, 10.0, 3600.0]),
@@ -226,6 +245,7 @@ def test_time_to_full_of_a_full_battery_is_zero() -> None:
         (113.9, 120, 115),
         (1400.0, 1440, 1440),
         (1360.0, 1440, 1360),
+        (MAX_MINUTES, None, int(MAX_MINUTES)),
         (MAX_MINUTES + 1, None, None),
         (MAX_MINUTES + 1, int(MAX_MINUTES), int(MAX_MINUTES)),
         (MAX_MINUTES * 1.06, int(MAX_MINUTES), None),
