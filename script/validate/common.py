@@ -1,4 +1,4 @@
-"""The files of the repository, each read once, and exceptions that are known."""
+"""The files of the repository, each read once, and comparisons of what they hold."""
 
 import ast
 from collections.abc import Collection, Iterator, Mapping
@@ -41,7 +41,7 @@ def syntax_nodes(path: Path) -> list[ast.AST]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result := dict(pairs)) != len(pairs):
-        raise ValueError(f"a key is there twice: {[key for key, _ in pairs]}")
+        raise ValueError(f"a key occurs twice: {[key for key, _ in pairs]}")
     return result
 
 
