@@ -459,7 +459,7 @@ async def test_diagnostics_of_a_battery_named_like_its_serial_number_hide_both(
 async def test_diagnostics_of_a_battery_named_by_a_user_hide_the_names(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The name of a person may be in the title, on the air, and pending."""
+    """A personal name may be in the title, on the air, and pending."""
     pack = battery("idle", serial=SERIAL)
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     hass.config_entries.async_update_entry(entry, title="Anna's boat")

@@ -165,7 +165,7 @@ async def report(pack: SimulatedBattery, **state: Any) -> None:
     """Have the battery report this from now on, and let it be read."""
     pack.hold = True
     pack.override = replace(pack.reported(), **state)
-    # One that was just given another beat among the others waits half as long again.
+    # A battery whose poll phase just moved waits half as long again.
     await asyncio.sleep(1.5 * POLL_INTERVAL + 1)
 
 

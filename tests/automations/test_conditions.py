@@ -405,7 +405,7 @@ async def test_editor_defaults_are_accepted(
                 hass, [{kind: name, "target": target, "options": options}]
             )
             assert config["options"].keys() >= options.keys()
-            # Nothing that the code could take is kept from the owner.
+            # The user can choose all that the code accepts.
             assert config["options"].keys() <= description["fields"].keys()
     assert seen == TRIGGERS | CONDITIONS
 

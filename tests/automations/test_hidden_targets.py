@@ -1,4 +1,4 @@
-"""Targets whose entity is hidden or disabled: refused, instead of silent for ever."""
+"""Targets whose entity is hidden or disabled: refused, as they would never fire."""
 
 from __future__ import annotations
 

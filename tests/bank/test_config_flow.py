@@ -1,4 +1,4 @@
-"""Adding, offering, changing and removing a bank: what a person sees."""
+"""Adding, offering, changing and removing a bank: what a user sees."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ async def test_bank_energy_with_any_events_never_falls(
     hass: HomeAssistant,
     steps: list[tuple[set[str], dict[str, Flow]]],
 ) -> None:
-    """Members are added, removed, silent, or start at zero."""
+    """Members are added, removed, unresponsive, or start at zero."""
     energy_store = EntryStore(hass, ENTRY, "bank")
     energy = BankEnergy(hass, energy_store)
     before = [0.0, 0.0]

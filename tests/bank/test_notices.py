@@ -1,4 +1,4 @@
-"""Notices about a bank: raised when only a person can help, gone by themselves."""
+"""Repair issues about a bank: when they are created, and when they end."""
 
 from __future__ import annotations
 

@@ -119,9 +119,9 @@ async def test_missing_batteries_during_a_firmware_update_are_none(
     assert seen == []
 
 
-@pytest.mark.parametrize("taken_back", [False, True])
+@pytest.mark.parametrize("resumed", [False, True])
 async def test_missing_batteries_contain_one_with_failed_attempts(
-    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, taken_back: bool
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, resumed: bool
 ) -> None:
     """However long its own values stay fresh."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
@@ -129,18 +129,18 @@ async def test_missing_batteries_contain_one_with_failed_attempts(
     hass.config_entries.async_update_entry(entry, options={"max_age": 1800})
     await settle(hass)
     connection = entry.runtime_data.connection
-    if taken_back:
+    if resumed:
         await connection.async_release()
     else:
         await hass.config_entries.async_unload(entry.entry_id)
     await bank.batteries[0].peripheral.stop()
-    if taken_back:
+    if resumed:
         await asyncio.sleep(1900)
         connection.async_resume()
     else:
         assert await hass.config_entries.async_setup(entry.entry_id)
     await asyncio.sleep(MISSING_GRACE_PERIOD - 5)
-    assert bank.shown("battery_missing") == ("off" if taken_back else "unknown")
+    assert bank.shown("battery_missing") == ("off" if resumed else "unknown")
     # Calls come at longer and longer intervals.
     await wait_until(lambda: bank.shown("battery_missing") == "on", 90)
     assert entry.runtime_data.statistics.failed_polls

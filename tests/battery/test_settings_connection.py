@@ -96,7 +96,7 @@ async def test_change_on_a_battery_that_is_switched_off_is_refused(
     one = await async_setup(hass, bluetooth_env)
     await one.peripheral.stop()
     await asyncio.sleep(1)
-    assert one.shown("module_id", "select") == "1"  # its values are young enough
+    assert one.shown("module_id", "select") == "1"  # its values are fresh
     for setting, change in (
         ("module_id", lambda: one.select("module_id", "7")),
         ("can_protocol", lambda: one.select("can_protocol", "SMA")),

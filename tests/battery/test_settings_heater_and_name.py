@@ -238,7 +238,7 @@ async def renamable(
 async def test_bluetooth_name_entity_is_disabled_by_default(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """It is changed once in the life of a battery, if at all."""
+    """A battery is renamed once, if at all."""
     one = await async_setup(hass, bluetooth_env)
     entity = er.async_get(hass).async_get(
         entity_id(hass, one.pack.address, "bluetooth_name", "text")

@@ -170,7 +170,7 @@ async def test_pending_issue_after_a_return_without_the_value_says_so(
     }
     assert one.shown("module_id", "select") == "1"
 
-    # Set once more, as the notice says.
+    # Set once more, as the repair issue says.
     await one.select("module_id", "7")
     issue = one.issue
     assert issue is not None

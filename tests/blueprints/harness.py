@@ -1,4 +1,4 @@
-"""An RV with one battery, some switches, and an owner who uses the blueprints."""
+"""An RV with one battery, some switches, and a user of the blueprints."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ IMPORT: Final = re.compile(
     r"\[!\[Import\]\(([^)]+)\)\]"
     r"\((https://my\.home-assistant\.io/redirect/blueprint_import/[^)]+)\)"
 )
-# Where the owner has to choose something before it works.
+# Where the user has to choose something before it works.
 REQUIRED: Final = {
     "battery_unreachable": {"batteries"},
     "cell_imbalance": {"difference", "battery"},

@@ -90,7 +90,7 @@ async def test_notification_near_full_and_empty_is_not_sent(
 async def test_notification_at_any_charge_is_sent_if_selected(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """The owner knows better."""
+    """The user knows better."""
     await automate(rv, quiet_above=100, quiet_below=0)
     await differ(rv, 200, state_of_charge=100)
     await asyncio.sleep(FOR + SOON)

@@ -59,7 +59,7 @@ async def test_charger_in_the_cold_is_off_until_it_is_warm(
 async def test_charger_at_the_threshold_does_not_follow_every_change(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """Warm for a moment is not warm, and there is a shortest pause."""
+    """Warm for a moment is not warm, and there is a minimum pause."""
     await automate(rv, warm_for={"minutes": 2})
     await rv.report(**COLD)
     await rv.report(**WARM)
@@ -165,7 +165,7 @@ async def test_charger_with_a_helper_after_a_restart_stays_as_the_user_set_it(
 async def test_charger_with_an_active_protection_is_off(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """Where its owner has switched that sensor on."""
+    """Where the user has switched that sensor on."""
     await rv.enable_all()
     await automate(rv, cold_sensors=[rv.entity("charge_utp", "binary_sensor")])
     await rv.report(**COLD)

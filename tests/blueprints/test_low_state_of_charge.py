@@ -47,7 +47,7 @@ async def test_notification_of_low_charge_is_sent_once_until_it_recovers(
 async def test_notification_of_briefly_low_charge_is_not_sent(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """The owner says how long."""
+    """The user says how long."""
     await automate(rv, low_for={"minutes": 5})
     await rv.report(state_of_charge=10)
     await asyncio.sleep(4 * MINUTE)
@@ -88,7 +88,7 @@ async def test_notification_while_unavailable_is_not_sent(
 async def test_generator_runs_from_low_to_recovered(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """At least for its shortest run; loads are off meanwhile."""
+    """At least for its minimum run; loads are off meanwhile."""
     await rv.switch("boiler", "on")
     await automate(
         rv,

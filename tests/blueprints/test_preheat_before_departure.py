@@ -77,7 +77,7 @@ async def automate(rv: BatteryScenarioHarness, **inputs: Any) -> None:
 async def set_date(
     rv: BatteryScenarioHarness, at: datetime, entity: str = DATE
 ) -> None:
-    """Have the owner choose a departure."""
+    """Let the user choose a departure."""
     await rv.hass.services.async_call(
         "input_datetime",
         "set_datetime",
@@ -142,7 +142,7 @@ async def test_heater_is_on_before_and_off_after_departure(
 async def test_heater_on_days_not_selected_stays_off(
     rv: BatteryScenarioHarness,
 ) -> None:
-    """The owner works on weekdays only, or the other way round."""
+    """The user works on weekdays only, or the other way round."""
     at = soon(1)
     today = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][at.weekday()]
     others = [
@@ -242,7 +242,7 @@ async def test_heater_while_unavailable_is_not_switched(
 async def test_heater_without_a_departure_is_not_switched(
     rv: BatteryScenarioHarness, state: str
 ) -> None:
-    """Whatever stands there instead."""
+    """Whatever its state is instead."""
     rv.hass.states.async_set(ALARM, state)
     await automate(rv, departure=ALARM)
     await rv.hass.services.async_call(

@@ -66,7 +66,7 @@ async def test_reminder_from_the_due_date_is_sent_daily(
 async def test_reminder_with_other_settings_is_sent_as_set(
     home: ScenarioHarness,
 ) -> None:
-    """As the owner likes."""
+    """As the user likes."""
     due_in(home, 5, time=False)
     await automate(home, days_before=3, every=2)
     await asyncio.sleep(1 * DAY + 5 * HOUR)
@@ -96,7 +96,7 @@ async def test_reminder_with_a_binary_sensor_is_sent_while_on(
 async def test_reminder_without_a_date_is_not_sent(
     home: ScenarioHarness, state: str | None
 ) -> None:
-    """Whatever stands there instead."""
+    """Whatever its state is instead."""
     if state is not None:
         home.hass.states.async_set(SENSOR, state)
     await automate(home)

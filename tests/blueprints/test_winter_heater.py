@@ -300,7 +300,7 @@ async def test_heater_with_unknown_shore_power_is_not_switched(
     rv.hass.states.async_set("binary_sensor.shore", state)
     await asyncio.sleep(MIN_TIME + SOON)
     assert heats(rv) is (before == "on")
-    # A plug on the shore line falls silent when that ends: the battery is not emptied.
+    # A plug on the shore line sends nothing when that ends: the battery is not emptied.
     await set_to(rv, charge=29)
     await asyncio.sleep(SOON)
     assert not heats(rv)
@@ -410,7 +410,7 @@ async def test_heater_without_a_forecast_follows_the_temperature(
 async def test_heater_that_stays_off_is_switched_again_after_a_pause(
     rv: BatteryScenarioHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is asked again after the shortest time."""
+    """It is asked again after the minimum time."""
     rv.pack.settings.heater_answer = "refuse"
     await automate(rv)
     await set_to(rv, **COLD)

@@ -95,6 +95,6 @@ class UserSession:
         await expect(self.row(entity)).to_have_text(f"{value} {entity}")
 
     async def sees_toggle(self, entity: str, *, on: bool) -> None:
-        """Look how a toggle stands."""
+        """Return whether a toggle is on."""
         toggle = self.toggle(entity).get_by_role("switch")
         await expect(toggle).to_be_checked(checked=on)

@@ -359,7 +359,7 @@ def test_command_that_cannot_work_ends_with_its_code(
 
 
 def test_decode_of_damaged_bytes_says_so() -> None:
-    """The checksum is the first thing that a person doubts."""
+    """The checksum is the first thing that a user doubts."""
     result = CliRunner().invoke(vlrv, ["decode", "0103020000ffff"])
     assert "the checksum is wrong" in result.output
 

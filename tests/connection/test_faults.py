@@ -120,7 +120,7 @@ async def test_fault_that_lasts_causes_one_outage(
     await test.assert_unloads()
 
 
-# F6: frozen data presented as live ---------------------------------------------------
+# F6: stuck data presented as live ---------------------------------------------------
 
 
 async def test_connection_without_answers_is_reconnected(

@@ -1,4 +1,4 @@
-"""A release by the switch and the button, its end, and the notice about a forgotten one."""
+"""A release by switch or button, its end, and the issue about a forgotten one."""
 
 from __future__ import annotations
 

@@ -467,9 +467,11 @@ async def test_polls_of_several_batteries_are_spread_over_the_interval(
     for one in batteries:
         one.peripheral.writes.clear()
     await asyncio.sleep(MINUTE)
-    beats = sorted(write.time for one in batteries for write in one.peripheral.writes)
-    assert len(beats) == 5 * 6
-    assert min(b - a for a, b in pairwise(beats)) > 0.5
+    poll_times = sorted(
+        write.time for one in batteries for write in one.peripheral.writes
+    )
+    assert len(poll_times) == 5 * 6
+    assert min(b - a for a, b in pairwise(poll_times)) > 0.5
 
 
 async def test_proxy_with_three_slots_serves_eight_batteries_in_turn(
@@ -492,7 +494,7 @@ async def test_proxy_with_three_slots_serves_eight_batteries_in_turn(
     assert issues(hass, "no_slot") == []
 
 
-# --- notices ----------------------------------------------------------------------------
+# --- repair issues ----------------------------------------------------------------------
 
 
 async def test_batteries_that_take_turns_keep_their_mode(

@@ -1,4 +1,4 @@
-"""What is shown is true, young enough, and comes back without a person."""
+"""What is shown is true and fresh, and recovers without the user."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.harness import BatteryHarness, async_setup_battery
 
 MINUTE = 60.0
 HOUR = 3600.0
-STALE = 60.0  # s; how long values stand at the shortest
+STALE = 60.0  # s; how long values stay fresh at least
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ async def test_services_that_moved_are_discovered_again(
     assert one.became_unavailable == []
 
 
-# --- frozen -----------------------------------------------------------------------------
+# --- stuck data -------------------------------------------------------------------------
 
 
 async def test_stuck_data_under_load_reconnects(

@@ -21,7 +21,7 @@ REPLIES: Final = 512
 CONNECTING: Final = 45.0  # s; an attempt that fails
 MAX_BUFFER: Final = 600  # bytes
 
-# What a sample says, by the names of the simulator's truth.
+# What a sample says, by the names of the simulator's expected values.
 FIELDS: Final[Mapping[str, Any]] = {
     "voltage": lambda status: status.voltage,
     "current": lambda status: status.current,
@@ -74,7 +74,7 @@ def watched(hass: HomeAssistant, pack: SimulatedBattery) -> WatchedBattery:
 
 
 class Watch:
-    """Compares each sample of an entry with the truth; `wrong` should stay empty."""
+    """Compares each sample of an entry with the expected values; `wrong` should stay empty."""
 
     def __init__(
         self, hass: HomeAssistant, entry: VlrvConfigEntry, pack: WatchedBattery

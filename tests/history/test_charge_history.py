@@ -22,7 +22,7 @@ NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
 class Storage:
-    """A battery that stands somewhere, with a clock that can be set."""
+    """A stored battery, with a clock that can be set."""
 
     def __init__(self, stored: StoredHistory | None = None) -> None:
         """Start Home Assistant."""
@@ -47,7 +47,7 @@ class Storage:
             self.time, full=full, charging=charging, temperature=temperature
         )
 
-    def stands(self, months: float, temperature: float | None) -> None:
+    def rest(self, months: float, temperature: float | None) -> None:
         """See it every six hours."""
         for _ in range(round(months * MONTH / (6 * HOUR))):
             self.passes(6 * HOUR)
@@ -87,9 +87,9 @@ def test_recharge_intervals_are_those_of_the_manual(
     stored = Storage()
     stored.add(temperature, charging=True)
     assert stored.due == pytest.approx(months, rel=0.001)
-    stored.stands(1, temperature)
+    stored.rest(1, temperature)
     assert stored.due == pytest.approx(months - 1, rel=0.01)
-    stored.stands(months, temperature)
+    stored.rest(months, temperature)
     assert stored.due == pytest.approx(-1, rel=0.02)
 
 
@@ -98,13 +98,13 @@ def test_recharge_due_before_a_full_charge_is_unknown() -> None:
     stored = Storage()
     assert stored.due is stored.last_full is None
     stored.add(full=False, charging=True)
-    stored.stands(0.1, 15)
+    stored.rest(0.1, 15)
     # The transition: it was not full, and is.
     assert stored.last_full == NOW + timedelta(hours=6)
 
     stored = Storage()
     stored.add(full=True)
-    stored.stands(0.1, 15)
+    stored.rest(0.1, 15)
     assert stored.due is stored.last_full is None
 
 
@@ -112,7 +112,7 @@ def test_full_charge_of_an_idle_full_battery_is_not_repeated() -> None:
     """Only a charger makes the date move on."""
     stored = Storage()
     stored.add(charging=True)
-    stored.stands(2, 15)
+    stored.rest(2, 15)
     assert stored.last_full == NOW
     assert stored.due == pytest.approx(7, rel=0.01)
     stored.add(charging=True)
@@ -126,14 +126,14 @@ def test_elapsed_fraction_counts_each_day_by_its_temperature() -> None:
     """Three months in the cold use up a third, one in the heat another."""
     stored = Storage()
     stored.add(15, charging=True)
-    stored.stands(3, 15)
-    stored.stands(1, 35)
+    stored.rest(3, 15)
+    stored.rest(1, 35)
     assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
         2 / 3, rel=0.01
     )
     # Going on as it did on average.
     assert stored.due == pytest.approx(2, rel=0.02)
-    stored.stands(1, 35)
+    stored.rest(1, 35)
     assert stored.due == pytest.approx(0, abs=0.02)
 
 
@@ -141,7 +141,7 @@ def test_recharge_due_with_warm_days_and_cold_nights_is_steady() -> None:
     """Some hours count for each temperature, and not three months at once."""
     stored = Storage()
     stored.add(15, charging=True)
-    stored.stands(1, 15)
+    stored.rest(1, 15)
     before = stored.due
     assert before is not None
     for number in range(200):
@@ -174,7 +174,7 @@ def test_charge_history_after_a_restart_continues(off: float) -> None:
     """Also when Home Assistant was off for a winter."""
     stored = Storage()
     stored.add(15, charging=True)
-    stored.stands(3, 15)
+    stored.rest(3, 15)
     stored.restarts(off)
     months = off / MONTH
     used = 3 / 9 + months / 6
@@ -183,7 +183,7 @@ def test_charge_history_after_a_restart_continues(off: float) -> None:
         used, rel=0.01
     )
     stored.add(15)
-    stored.stands(0.1, 15)
+    stored.rest(0.1, 15)
     stored.restarts()
     used += 0.1 / 9
     assert stored.history.elapsed_fraction(stored.time, stored.now) == pytest.approx(
@@ -206,7 +206,7 @@ def test_charge_history_after_a_clock_change_keeps_durations(jump: int) -> None:
     """A past charge is as long ago as before, and the due date as far away."""
     stored = Storage()
     stored.add(15, charging=True)
-    stored.stands(1, 15)
+    stored.rest(1, 15)
     stored.now += timedelta(days=jump)
     assert stored.last_full == NOW + timedelta(days=jump)
     assert stored.due == pytest.approx(8, rel=0.01)
@@ -216,7 +216,7 @@ def test_charge_history_with_a_late_clock_at_the_start_loses_nothing() -> None:
     """A small computer without a battery of its own starts in the past."""
     stored = Storage()
     stored.add(15, charging=True)
-    stored.stands(1, 15)
+    stored.rest(1, 15)
     off = 2 * MONTH
     stored.restarts(off)
     right = stored.now
@@ -247,12 +247,12 @@ def test_charge_history_of_runs_with_a_late_clock_loses_nothing(late: int) -> No
     """Also where the clock is never set, as without internet, and over several runs."""
     stored = Storage()
     stored.add(15, charging=True)
-    stored.stands(1, 15)
+    stored.rest(1, 15)
     for _ in range(2):
         stored.restarts(60)
         stored.now -= timedelta(days=late)
         stored.add(15)
-        stored.stands(0.1, 15)
+        stored.rest(0.1, 15)
         # What is stored is stored by that clock.
         stored.restarts(60)
         stored.now += timedelta(days=late)
@@ -267,7 +267,7 @@ def test_charge_history_stored_with_an_unset_clock_is_not_decades_old() -> None:
     stored.now -= timedelta(days=20000)
     stored.add(15, full=False, charging=True)
     stored.add(15, charging=True)
-    stored.stands(1, 15)
+    stored.rest(1, 15)
     stored.restarts(60)
     stored.now += timedelta(days=20000)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Energy: counted from believed samples, never falling, right by the battery's meter."""
+"""Energy: counted from valid samples, never falling, right by the battery's meter."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_energy_of_any_powers_is_not_negative_and_adds_up(
 async def test_energy_of_any_samples_never_falls_and_counts_no_gap(
     hass: HomeAssistant,
 ) -> None:
-    """A gap counts nothing, and neither does a time that stands or goes back."""
+    """A gap counts nothing, and neither does a time that stays or goes back."""
     counter_store = EntryStore(hass, ENTRY)
     counter = EnergyCounter(hass, counter_store)
     counter.add(0, 3600, 60)

@@ -314,7 +314,7 @@ async def test_observations_are_loaded_once(
 
 
 def _with_values(values: str) -> str:
-    """Return a file of ours but for the values in it."""
+    """Return a file of the integration with these values."""
     return (
         '{"version": 1, "data": {"observations": {"replies": {}, "registers": '
         f'{{"19": {{"overflow": 0, "values": {values}}}}}}}}}}}'

@@ -117,7 +117,7 @@ async def test_runtime_sensors_under_a_noisy_load_change_little(
     known = [(time, float(state)) for time, state in changes]
     for number, (time, hours) in enumerate(known):
         for then, before in known[:number]:
-            # One stands until the next.
+            # An estimate is shown until the next one.
             following = known[known.index((then, before)) + 1][0]
             if time - following <= 60:
                 assert abs(hours - before) <= 0.2 * before

@@ -171,7 +171,7 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
     ),
 }  # fmt: skip
 
-# What an owner reads of the truth that is no sensor of this version.
+# Expected values that a user can read elsewhere, without a sensor of their own.
 NO_SENSOR = {
     "charging", "heating", "heating_enabled", "protections", "warnings",
     "balancing_cells", "charge_energy_kwh", "discharge_energy_kwh", "model", "firmware",
@@ -180,7 +180,7 @@ NO_SENSOR = {
 
 
 def shown(state: str) -> float | str:
-    """Return a state as the truth has it."""
+    """Return a state in the form of the expected value."""
     try:
         return float(state)
     except ValueError:
@@ -387,7 +387,7 @@ async def test_cells_have_sensors_enabled_up_to_eight(
 async def test_sensors_have_the_listed_names_units_and_classes(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """The whole table, as Home Assistant and its owner see it."""
+    """The whole table, as Home Assistant and the user see it."""
     pack = battery("idle")
     await bluetooth_env.add_battery(pack)
     await bluetooth_env.add_adapter()

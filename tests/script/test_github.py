@@ -1,4 +1,4 @@
-"""What runs at GitHub, and what somebody sees who reports something there."""
+"""Workflows at GitHub, and the forms for reports there."""
 
 from __future__ import annotations
 

@@ -48,13 +48,13 @@ def test_pages_name_everything_that_is_shown(section: str) -> None:
 
 
 def test_readme_names_every_model() -> None:
-    """The name on the label tells an owner whether the battery is supported."""
+    """The name on the label tells whether the battery is supported."""
     readme = Path("README.md").read_text()
     assert {model.name for model in MODELS if model.name not in readme} == set()
 
 
 def test_readme_is_as_short_as_that_of_other_integrations() -> None:
-    """What an owner needs at first; the rest is on pages by topic."""
+    """What a user needs at first; the rest is on pages by topic."""
     readme = Path("README.md").read_text()
     assert readme.count("\n") <= 150
     assert len(readme.encode()) <= 9 * 1024

@@ -99,7 +99,7 @@ class ClientHarness:
         assert not self.peripheral.is_connected
 
     def assert_held(self) -> None:
-        """Check that the connection stands and takes one slot."""
+        """Check that there is a connection, which takes one slot."""
         assert self.client.is_connected
         assert list(self.adapter.connections) == [ADDRESS]
         assert self.peripheral.is_connected

@@ -70,7 +70,7 @@ def test_recorded_read_request_is_no_reply(entry: Capture) -> None:
 
 @pytest.mark.parametrize("entry", REQUESTS, ids=lambda entry: entry.data.hex())
 def test_recorded_read_request_is_built_the_same(entry: Capture) -> None:
-    """The app's bytes are ours."""
+    """The app sends the same bytes."""
     start, count = struct.unpack_from(">HH", entry.data, 2)
     assert read_request(start, count) == entry.data
 
@@ -79,7 +79,7 @@ def test_recorded_read_request_is_built_the_same(entry: Capture) -> None:
     "entry", captures("settings-request"), ids=lambda entry: entry.data.hex()
 )
 def test_recorded_settings_request_is_built_the_same(entry: Capture) -> None:
-    """The app's bytes are ours."""
+    """The app sends the same bytes."""
     assert settings_request(entry.data[1], entry.data[3:-2]) == entry.data
 
 

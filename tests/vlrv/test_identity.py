@@ -61,7 +61,7 @@ def test_identity_texts_fill_the_registers_of_the_request() -> None:
 
 
 def test_identity_of_a_battery_is_decoded() -> None:
-    """NUL stands inside the model of the ZT and is no end."""
+    """The model of the ZT contains a NUL, which does not end it."""
     assert answer(
         model="TC\0\0-8S100-V1.0", firmware="Z01T20", serial="2024-01-11"
     ) == Identity("TC-8S100-V1.0", "Z01T20", "2024-01-11")

@@ -235,7 +235,7 @@ def states(draw: st.DrawFn) -> ReportedState:
     )
 
 
-def believed(value: int | None) -> int | None:
+def in_range(value: int | None) -> int | None:
     """Return a temperature, if it can be one."""
     return (
         value
@@ -252,14 +252,14 @@ def expected_probes(state: ReportedState) -> tuple[int | None, ...]:
     ] + [0] * (6 - len(state.probe_temperatures))
     wired = 2 if len(state.cell_voltages) <= 8 else 4
     return tuple(
-        None if value == 0 and slot >= wired else believed(value)
+        None if value == 0 and slot >= wired else in_range(value)
         for slot, value in enumerate(given)
     )
 
 
 def expected_word(state: ReportedState, value: int | None) -> int | None:
     """Return what a temperature register shows."""
-    return believed(state.absent_word if value is None else value)
+    return in_range(state.absent_word if value is None else value)
 
 
 @given(states(), st.sampled_from(STATUS_COUNTS))
@@ -276,7 +276,7 @@ def test_status_of_any_state_is_decoded_as_encoded(
     assert decoded.current == state.current
     assert decoded.cells == tuple(state.millivolts)
     assert decoded.cell_count == len(state.cell_voltages)
-    assert decoded.pcb_temperature == believed(state.pcb_temperature)
+    assert decoded.pcb_temperature == in_range(state.pcb_temperature)
     assert decoded.ambient_temperature == expected_word(
         state, state.ambient_temperature
     )

@@ -177,7 +177,7 @@ async def test_request_that_is_optional_is_sent_less_often(
 async def test_status_of_a_silent_battery_is_requested_in_both_lengths(
     connected: ClientHarness,
 ) -> None:
-    """F6: 41, then 39 registers, each three times; then it counts as silent."""
+    """F6: 41, then 39 registers, each three times; then it counts as unresponsive."""
     connected.peripheral.faults.drop = FOREVER
     before = connected.clock.now
     with pytest.raises(NoAnswerError):
@@ -192,7 +192,7 @@ async def test_status_of_a_silent_battery_is_requested_in_both_lengths(
 async def test_status_of_an_older_battery_is_requested_with_39_only(
     build: Build,
 ) -> None:
-    """Generation 1 was never asked for more."""
+    """The first generation was never observed to answer a longer request."""
     harness = await build(ScriptedBattery(generation=1))
     await harness.client.connect()
     harness.peripheral.faults.drop = FOREVER
@@ -419,7 +419,7 @@ async def test_status_after_lost_replies_is_requested_with_all_registers(
 async def test_status_after_a_refusal_of_41_is_requested_with_39(
     connected: ClientHarness, code: int
 ) -> None:
-    """A board with fewer registers may say so instead of being silent."""
+    """A board with fewer registers may say so instead of not answering."""
     connected.battery.script[STATUS_41] = [build_reply(bytes((0x01, 0x83, code)))]
     status = await connected.client.read_status()
     assert len(status.registers) == 39

@@ -109,7 +109,7 @@ async def test_error_of_any_kind_while_searching_is_not_reachable(
 def test_unexpected_errors_are_logged_once_with_their_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """They may be ours; errors of bleak are no surprise."""
+    """They may be faults of this library; errors of bleak are expected."""
     _reported.clear()
     for error in (KeyError("x"), KeyError("y"), BleakError("z"), TimeoutError()):
         with pytest.raises(ConnectionLostError), radio_call("x", ConnectionLostError):

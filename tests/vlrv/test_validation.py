@@ -169,7 +169,7 @@ def test_pack_voltage_within_two_percent_is_valid(hundredths: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("full", "current", "believed"),
+    ("full", "current", "valid"),
     [
         (200, 1000.0, True),
         (200, -1000.0, True),
@@ -184,10 +184,10 @@ def test_pack_voltage_within_two_percent_is_valid(hundredths: int) -> None:
     ],
 )
 def test_current_limit_of_a_valid_sample_depends_on_the_capacity(
-    full: int, current: float, believed: bool
+    full: int, current: float, valid: bool
 ) -> None:
     """Five times the capacity in an hour, at least 500 A, at most 2000 A."""
-    expected = () if believed else (Implausible.CURRENT,)
+    expected = () if valid else (Implausible.CURRENT,)
     assert reasons(current=current, full_capacity=full, design_capacity=0) == expected
 
 

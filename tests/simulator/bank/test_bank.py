@@ -40,7 +40,7 @@ def test_batteries_are_as_they_are_when_they_are_connected() -> None:
 
 
 def test_hold_stops_all() -> None:
-    """One battery whose time stands still holds the bank."""
+    """One battery that is on hold holds the whole bank."""
     clock = Clock()
     bank = build({}, {}, clock=clock, demand_current=-60.0)
     first, second = bank.batteries

@@ -113,5 +113,5 @@ def test_diode_begins_to_conduct_where_it_has_to() -> None:
 def test_bus_without_conducting_battery(
     circuit: list[Branch], demand: float, voltage: float
 ) -> None:
-    """It stands where the charger or the only open diode puts it, or is dead."""
+    """The charger or the only open diode sets its voltage; without one it has none."""
     assert bus_voltage(circuit, demand, 28.0) == voltage

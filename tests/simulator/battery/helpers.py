@@ -13,7 +13,7 @@ STATUS_39 = bytes.fromhex("01030000002705d0")
 
 
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that shows the same time until it is moved."""
 
     def __init__(self) -> None:
         """Start anywhere but at zero."""
