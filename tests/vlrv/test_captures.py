@@ -126,7 +126,7 @@ def test_recorded_protocol_lists_in_any_pieces_are_whole(
 
 
 @pytest.mark.parametrize("entry", STATUS, ids=lambda entry: entry.data[-2:].hex())
-def test_recorded_status_is_plausible_and_consistent(entry: Capture) -> None:
+def test_recorded_status_is_valid_and_consistent(entry: Capture) -> None:
     """What holds for every real battery (protocol 2.3 and 3)."""
     status = decode_status(entry.data)
     assert implausibilities(status) == ()

@@ -52,7 +52,7 @@ from simulator.firmware import FirmwareReceiver, build_image
 async def test_write_for_another_connection_is_not_sent(
     build: Build, again: bool
 ) -> None:
-    """It is based on what was read there; another battery may have another list."""
+    """The write depends on what was read on its connection; another battery may have another list."""
     harness = await build(timing=Timing(min_write_interval=5.0))
     await harness.client.connect()
     await harness.client.read_status()
@@ -100,7 +100,7 @@ async def test_write_without_an_answer_ends_the_connection(
 async def test_write_that_is_refused_keeps_the_connection(
     connected: ClientHarness,
 ) -> None:
-    """It was answered."""
+    """The battery answered; only the change was refused."""
     connected.battery.script[set_module_id(7)] = [settings_frame(7, b"\x01")]
     with pytest.raises(RefusedError):
         await connected.client.write_setting(set_module_id(7))
@@ -166,7 +166,7 @@ async def test_connect_cancelled_between_any_two_steps_leaves_nothing(
 async def test_request_that_is_cancelled_leaves_the_connection_usable(
     build: Build,
 ) -> None:
-    """F8: before the write, while waiting, between two tries."""
+    """F8: before the write, while waiting, between two attempts."""
     harness = await build(reply_latency=1.0)
     for after in (0.0, 0.05, 0.2, 0.5, 1.2, 2.5, 3.0):
         await harness.client.connect()
@@ -358,7 +358,7 @@ async def test_probe_on_a_bad_connection_leaves_nothing(
 
 
 async def test_probe_of_a_foreign_battery_fails(build: Build) -> None:
-    """F10: politely; it is asked nothing."""
+    """F10: no request is sent to it."""
     harness = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
         await probe(harness.client)
@@ -383,7 +383,7 @@ async def test_probe_that_is_cancelled_leaves_nothing(build: Build) -> None:
 # Errors
 
 
-def test_errors_have_one_base_class() -> None:
+def test_errors_of_the_library_have_one_base_class() -> None:
     """Callers can catch all of them at once."""
     for error in (
         NotVlrvError,

@@ -43,7 +43,7 @@ from tests.radio_env import RadioEnvironment
 @pytest.mark.parametrize(
     ("generation", "request_bytes"), [(1, STATUS_39), (2, STATUS_41)]
 )
-async def test_status_of_both_generations_is_read(
+async def test_status_over_both_gatt_profiles_is_read(
     build: Build, generation: int, request_bytes: bytes
 ) -> None:
     """Services 0x1000 and 0x1006; 39 registers of the older, 41 of the newer."""
@@ -61,7 +61,7 @@ async def test_status_of_both_generations_is_read(
     await harness.assert_free()
 
 
-def test_generation_is_detected_by_its_service() -> None:
+def test_gatt_profile_is_detected_by_its_service() -> None:
     """Protocol 1."""
     shorts = [
         tuple(
@@ -107,7 +107,7 @@ async def test_connect_to_an_absent_battery_fails_in_time(
 
 
 async def test_connect_that_is_refused_is_not_reachable(harness: ClientHarness) -> None:
-    """The battery advertises, and takes no adapter."""
+    """The battery advertises, and accepts no connection."""
     harness.peripheral.faults.refuse_connection = FOREVER
     before = harness.clock.now
     with pytest.raises(NotReachableError):
@@ -139,7 +139,7 @@ async def test_connect_to_a_battery_held_by_a_phone_is_not_reachable(
 async def test_connect_over_a_full_adapter_has_its_own_error(
     harness: ClientHarness,
 ) -> None:
-    """A user can do something about it."""
+    """The user can free a connection."""
     harness.adapter.faults.out_of_slots = True
     before = harness.clock.now
     with pytest.raises(NoSlotError):
@@ -232,7 +232,7 @@ async def test_connection_lost_before_service_discovery_is_reported(
 
 
 async def test_foreign_battery_is_refused(build: Build) -> None:
-    """F10: a JBD pack advertises the same; only its services tell."""
+    """F10: a JBD pack advertises the same; only its services differ."""
     harness = await build(profile="jbd")
     with pytest.raises(NotVlrvError):
         await harness.client.connect()

@@ -268,7 +268,7 @@ def test_package_of_another_size_is_not_built(size: int) -> None:
 def test_package_number_out_of_range_is_not_sent(
     build: Callable[[int], bytes], number: int
 ) -> None:
-    """Never another number in its place."""
+    """It is not replaced by another number."""
     with pytest.raises(OverflowError):
         build(number)
 
@@ -476,7 +476,7 @@ async def test_transfer_without_a_bootloader_sends_only_sync(
 
 
 async def test_transfer_with_a_success_and_an_error_code_fails() -> None:
-    """What contradicts itself confirms nothing."""
+    """A reply that contradicts itself confirms nothing."""
     requests: list[bytes] = []
 
     async def exchange(request: bytes, _length: int, _seconds: float) -> bytes:

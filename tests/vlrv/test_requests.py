@@ -205,7 +205,7 @@ async def test_status_of_an_older_battery_is_requested_with_39_only(
 async def test_status_of_a_battery_with_39_is_requested_with_39(
     build: Build,
 ) -> None:
-    """What it answered once is what it is asked from then on."""
+    """The length that was answered once is requested from then on."""
     harness = await build(
         ReplayBattery(
             [frame(count=39), frame(count=39, current=-4.0)], name=NAME, address=ADDRESS
@@ -228,7 +228,7 @@ async def test_status_of_a_battery_with_39_is_requested_with_39(
 async def test_status_of_a_battery_with_41_is_requested_with_41(
     connected: ClientHarness,
 ) -> None:
-    """A bad minute does not make it lose its heater."""
+    """A few lost replies do not drop the registers of its heater."""
     await connected.client.read_status()
     connected.peripheral.faults.drop = FOREVER
     with pytest.raises(NoAnswerError):
@@ -277,7 +277,7 @@ async def test_reply_that_is_damaged_is_no_sample(
 
 
 async def test_reply_that_is_late_is_discarded(build: Build) -> None:
-    """F2: it has another length, and nothing else that would tell."""
+    """F2: only its length shows that it answers another request."""
     harness = await build(
         timing=Timing(attempts=1, optional_attempts=1), reply_latency=0.2
     )
@@ -305,7 +305,7 @@ async def test_reply_that_is_late_is_discarded(build: Build) -> None:
 async def test_reply_without_a_waiting_request_is_discarded(
     connected: ClientHarness,
 ) -> None:
-    """F2: it came when all tries were over, and answers nothing later."""
+    """F2: it arrived after the last attempt, and answers no later request."""
     connected.battery.script[STATUS_41] = [
         *[frame(current=8.0)] * 4,
         frame(current=9.0),
@@ -373,7 +373,7 @@ async def test_reply_of_another_kind_is_discarded(connected: ClientHarness) -> N
 async def test_reply_cut_before_the_request_is_not_completed(
     connected: ClientHarness,
 ) -> None:
-    """F2: what waits is forgotten before each request."""
+    """F2: incomplete data is discarded before each request."""
     connected.peripheral.faults.truncate = 1
     connected.battery.script[STATUS_41] = [frame(), frame()[43:], frame(current=5.0)]
     assert (await connected.client.read_status()).current == 5.0
@@ -431,7 +431,7 @@ async def test_status_after_a_refusal_of_41_is_requested_with_39(
 async def test_status_after_a_refusal_of_its_length_is_requested_with_all(
     connected: ClientHarness,
 ) -> None:
-    """One bad reply does not make it lose its heater; another firmware may."""
+    """One refusal does not drop the heater's registers for good; only other firmware may."""
     await connected.client.read_status()
     connected.battery.script[STATUS_41] = [NO_SUCH_REGISTERS]
     with pytest.raises(RefusedError):
@@ -460,7 +460,7 @@ async def test_exception_reply_to_another_function_is_no_refusal(
 async def test_status_that_is_invalid_is_an_error_with_its_reasons(
     connected: ClientHarness,
 ) -> None:
-    """F3: intact, and yet not true; the next one is asked as ever."""
+    """F3: intact, but the values are impossible; the next request is as usual."""
     for reply, reasons in (
         (status_reply([0] * 41), ("all_zero",)),
         (frame({24: 398}), ("state_of_charge",)),

@@ -101,7 +101,7 @@ def test_set_request_is_as_documented(request_bytes: bytes, expected: str) -> No
     "entry", captures("settings-request"), ids=lambda entry: entry.data.hex()
 )
 def test_set_request_that_was_recorded_is_built_the_same(entry: Capture) -> None:
-    """What the vendor's app sent is what we send."""
+    """The vendor's app sent the same bytes."""
     function, data = entry.data[1], entry.data[3:-2]
     builders = {
         SET_MODULE_ID: lambda: set_module_id(data[0]),
@@ -299,7 +299,7 @@ def test_protocol_list_of_one_is_valid() -> None:
     ],
 )
 def test_protocol_name_with_filler_is_decoded(raw: bytes, name: str) -> None:
-    """NUL is filler and may stand inside, as in the model."""
+    """NUL is filler and may be inside, as in the model."""
     assert decode_protocols(protocol_list(b"\0\x01" + raw)).names == (name,)
 
 

@@ -308,7 +308,7 @@ async def test_firmware_is_not_begun_on_a_connection_that_cannot_carry_a_package
     await harness.assert_free()
 
 
-def test_typed_errors_are_one_family() -> None:
+def test_typed_errors_of_a_lost_connection_have_one_base_class() -> None:
     """A caller that handles a lost connection handles a corrupt one."""
     assert issubclass(CorruptStreamError, ConnectionLostError)
     assert issubclass(CorruptStreamError, VlrvError)

@@ -133,7 +133,7 @@ def test_threshold_of_a_register_without_a_meaning_is_not_shown(register: int) -
 
 @pytest.mark.parametrize("missing", [limit.number for limit in THRESHOLDS])
 def test_threshold_that_reads_zero_is_none(missing: int) -> None:
-    """Of a board that has some of them: no battery protects itself at -50 °C or 0 V."""
+    """Also if the board has other thresholds: no battery protects itself at -50 °C or 0 V."""
     words = [100] * 60
     words[missing - THRESHOLDS_START] = 0
     limits = decode_thresholds([status_reply(words[:31]), status_reply(words[31:])])
@@ -210,7 +210,7 @@ def test_undertemperature_below_twenty_degrees_is_no_threshold(register: int) ->
 
 
 def test_threshold_for_charging_of_zero_degrees_is_valid() -> None:
-    """And not "nothing"."""
+    """Zero is a temperature here, not a missing threshold."""
     assert CHARGE_UNDERTEMPERATURE in {limit.key for limit in THRESHOLDS}
     assert decode_thresholds(replies(pack()))[CHARGE_UNDERTEMPERATURE] == 0
 

@@ -213,7 +213,7 @@ async def test_trace_separates_missing_and_late_answers(
 async def test_trace_contains_a_rejected_sample_with_its_reasons(
     client: VlrvClient, pack: SimulatedBattery
 ) -> None:
-    """It is no longer among the last fifty frames when a user asks."""
+    """It is no longer among the last fifty frames when diagnostics are downloaded."""
     await client.connect()
     wrong = status_reply([*pack.registers(0, 24), 398, *pack.registers(25, 16)])
     answer = pack.handle

@@ -117,10 +117,10 @@ def test_sample_with_an_impossible_cell_is_rejected(millivolts: int) -> None:
         {"warning": Warnings.CELL_UNDERVOLTAGE},
     ],
 )
-def test_dead_cell_with_undervoltage_reported_is_plausible(
+def test_dead_cell_with_undervoltage_reported_is_valid(
     undervoltage: dict[str, int],
 ) -> None:
-    """A user needs it most: the pack is the sum of the others, the bit is set."""
+    """The pack is the sum of the other cells, and the bit is set."""
     for cell in range(8):
         cells = tuple(0.0 if n == cell else volts for n, volts in enumerate(CELLS))
         decoded = status(cell_voltages=cells, **undervoltage)
@@ -255,7 +255,7 @@ def test_secondary_fields_out_of_range_are_all_named() -> None:
     assert shown.state_of_health is shown.pcb_temperature is None
 
 
-def test_checks_have_a_reason_each() -> None:
+def test_check_of_each_field_has_one_reason() -> None:
     """The tables decide each field, and each reason of a rejection has one check."""
     assert all(check.why for check in (*SAMPLE_CHECKS, *FIELD_CHECKS))
     assert {check.reason for check in SAMPLE_CHECKS} == (
@@ -293,7 +293,7 @@ def test_temperature_within_the_limits_is_valid(value: int) -> None:
 
 @pytest.mark.parametrize("word", [0x00AA, 0x7FFF, 0xFFC8, 0xFFD8, 0])
 def test_sample_with_a_missing_sensor_is_valid(word: int) -> None:
-    """F5: the board is what it is; the rest of its sample is true."""
+    """F5: the rest of the sample is true."""
     for number in (18, 19, 20):
         assert reasons({number: word}) == ()
         assert drop_unknown_fields(status({number: word}))[1] == ()
@@ -332,7 +332,7 @@ def test_sample_without_probes_is_valid(absent: int) -> None:
     ],
 )
 def test_sample_that_is_odd_but_possible_is_valid(changes: dict[str, Any]) -> None:
-    """A user whose battery is in trouble needs its values most."""
+    """Values of a battery in trouble must be shown."""
     assert reasons(**changes) == ()
 
 
