@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from math import exp
 from random import Random
 
@@ -54,6 +55,12 @@ def open_circuit_voltage(charge: float) -> float:
         return OCV_CURVE[max(index - 1, 0)][1]
     (low, low_volts), (high, high_volts) = OCV_CURVE[index - 1 : index + 1]
     return low_volts + (high_volts - low_volts) * (charge - low) / (high - low)
+
+
+# Needed several times in each step of the physics, between which the charge is the same.
+@lru_cache(maxsize=32)
+def _open_circuit_voltages(charges: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(map(open_circuit_voltage, charges))
 
 
 class Cells:
@@ -116,8 +123,6 @@ class Cells:
             for number in numbers
         ]
         self.cell_charge = [own - (full - self.charge) for own in self.cell_capacity]
-        self._rest_of: list[float] = []
-        self._rest: list[float] = []
 
     @property
     def nominal_energy(self) -> float:
@@ -132,20 +137,18 @@ class Cells:
     @property
     def rest_voltages(self) -> list[float]:
         """Voltage of each cell without a current, V."""
-        # Asked several times in each step of the physics, between which it is the same.
-        fractions = [
-            charge / capacity
-            for charge, capacity in zip(
-                self.cell_charge, self.cell_capacity, strict=True
+        voltages = _open_circuit_voltages(
+            tuple(
+                charge / capacity
+                for charge, capacity in zip(
+                    self.cell_charge, self.cell_capacity, strict=True
+                )
             )
+        )
+        return [
+            voltage + offset
+            for voltage, offset in zip(voltages, self.cell_offsets, strict=True)
         ]
-        if fractions != self._rest_of:
-            self._rest_of = fractions
-            self._rest = [
-                open_circuit_voltage(fraction) + offset
-                for fraction, offset in zip(fractions, self.cell_offsets, strict=True)
-            ]
-        return self._rest
 
     @property
     def rest_voltage(self) -> float:
