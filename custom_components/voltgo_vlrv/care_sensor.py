@@ -65,7 +65,7 @@ class CareSensorDescription(SensorEntityDescription):
     entity_category: EntityCategory | None = EntityCategory.DIAGNOSTIC
     entity_registry_enabled_default: bool = False
     time_attribute: str
-    value_fn: Callable[[BatteryCare], Dated]
+    value_fn: Callable[[BatteryCare, BatteryInfo], Dated]
 
 
 def _total(care: BatteryCare, key: str, steps: int) -> Dated:
@@ -79,7 +79,7 @@ def _extreme(
     device_class: SensorDeviceClass | None = None,
     divisor: int = 1,
 ) -> CareSensorDescription:
-    def value(care: BatteryCare) -> Dated:
+    def value(care: BatteryCare, _info: BatteryInfo) -> Dated:
         extreme = care.extreme(key)
         if extreme is None:
             return Dated(None, None)
@@ -96,12 +96,42 @@ def _extreme(
     )
 
 
-def _cell_difference(care: BatteryCare) -> Dated:
+def _cell_difference(care: BatteryCare, _info: BatteryInfo) -> Dated:
     last = care.last_full_charge
     return Dated(None, None) if last is None else Dated(last.difference, last.at)
 
 
+def _capacity(care: BatteryCare, _info: BatteryInfo) -> Dated:
+    last = care.last_capacity
+    return Dated(None, None) if last is None else Dated(last.capacity, last.at)
+
+
+def _health(care: BatteryCare, info: BatteryInfo) -> Dated:
+    last, label = care.last_capacity, info.label_capacity
+    if last is None or not label:
+        return Dated(None, None)
+    return Dated(round(100 * last.capacity / label), last.at)
+
+
 CARE_SENSORS: Final = (
+    CareSensorDescription(
+        key="measured_capacity",
+        translation_key="measured_capacity",
+        native_unit_of_measurement=AMPERE_HOURS,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=1,
+        time_attribute="measured_at",
+        value_fn=_capacity,
+    ),
+    CareSensorDescription(
+        key="measured_health",
+        translation_key="measured_health",
+        native_unit_of_measurement=PERCENTAGE,
+        state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
+        time_attribute="measured_at",
+        value_fn=_health,
+    ),
     CareSensorDescription(
         key="charge_discharged",
         translation_key="charge_discharged",
@@ -109,7 +139,7 @@ CARE_SENSORS: Final = (
         state_class=SensorStateClass.TOTAL_INCREASING,
         suggested_display_precision=0,
         time_attribute="counted_since",
-        value_fn=lambda care: _total(care, DISCHARGED, 1),
+        value_fn=lambda care, _info: _total(care, DISCHARGED, 1),
     ),
     CareSensorDescription(
         key="equivalent_full_cycles",
@@ -117,14 +147,14 @@ CARE_SENSORS: Final = (
         state_class=SensorStateClass.TOTAL_INCREASING,
         suggested_display_precision=1,
         time_attribute="counted_since",
-        value_fn=lambda care: _total(care, CYCLES, _CYCLE_STEPS),
+        value_fn=lambda care, _info: _total(care, CYCLES, _CYCLE_STEPS),
     ),
     CareSensorDescription(
         key="protection_trips",
         translation_key="protection_trips",
         state_class=SensorStateClass.TOTAL_INCREASING,
         time_attribute="last_trip",
-        value_fn=lambda care: Dated(care.trips.count, care.trips.last),
+        value_fn=lambda care, _info: Dated(care.trips.count, care.trips.last),
     ),
     _extreme(LOWEST_STATE_OF_CHARGE, PERCENTAGE),
     _extreme(
@@ -239,6 +269,8 @@ class VlrvCareSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @override
     def _update_attrs(self) -> bool:
         before = self._at
-        shown = self.entity_description.value_fn(self.battery.history.care)
+        shown = self.entity_description.value_fn(
+            self.battery.history.care, self.battery.info
+        )
         self._at = shown.at
         return self._set_value(shown.value) or self._at != before

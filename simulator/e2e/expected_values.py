@@ -23,6 +23,8 @@ HISTORY_SENSORS: Final = frozenset(
         "last_full_charge",
         "recharge_due",
         "full_charge_cell_voltage_delta",
+        "measured_capacity",
+        "measured_health",
         "charge_discharged",
         "equivalent_full_cycles",
         "protection_trips",

@@ -130,6 +130,12 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "Cell voltage difference at full charge", "mV", SensorDeviceClass.VOLTAGE,
         MEASUREMENT, DIAGNOSTIC, False,
     ),
+    "measured_capacity": (
+        "Measured capacity", "Ah", None, MEASUREMENT, DIAGNOSTIC, False,
+    ),
+    "measured_health": (
+        "Measured health", "%", None, MEASUREMENT, DIAGNOSTIC, False,
+    ),
     "charge_discharged": (
         "Charge discharged", "Ah", None, SensorStateClass.TOTAL_INCREASING, DIAGNOSTIC,
         False,

@@ -230,6 +230,12 @@ class BatteryInfo:
         return self.board or f"{self.cell_count}S LiFePO4"
 
     @property
+    def label_capacity(self) -> float | None:
+        """Return the capacity on the label in Ah, else what it was when it was added."""
+        model = self.catalogue_entry
+        return self.full_capacity if model is None else model.capacity
+
+    @property
     def catalogue_entry(self) -> Model | None:
         """Return the line of manual table 4-1 with this cell count and capacity, if any."""
         return find_model(self.cell_count, self.full_capacity)

@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
 from ..vlrv.registers import BatteryStatus
+from .capacity import CapacityMeasurement, CapacityReading
 from .full_charges import FullCharge, FullCharges
 from .lifetime import TOTALS, Extreme, Lifetime, Trips, as_total, past_time
 from .store import EntryStore
@@ -19,7 +20,7 @@ RARE_SAVE_DELAY: Final = 15 * 60.0
 
 
 class BatteryCare:
-    """Lifetime figures and cell differences of one battery."""
+    """Lifetime figures, cell differences and measured capacity of one battery."""
 
     def __init__(self, hass: HomeAssistant, store: EntryStore) -> None:
         """Start empty; `load` restores what was stored."""
@@ -30,8 +31,12 @@ class BatteryCare:
         self._charges_section = store.section(
             "full_charges", self._charges_as_stored, RARE_SAVE_DELAY
         )
+        self._capacity_section = store.section(
+            "capacity", self._capacity_as_stored, RARE_SAVE_DELAY
+        )
         self.lifetime = Lifetime()
         self.full_charges = FullCharges()
+        self.capacity = CapacityMeasurement()
         # What may have been shown before a power cut.
         self._floor = dict.fromkeys(TOTALS, 0.0)
         self._limits = {key: TotalLimit() for key in TOTALS}
@@ -68,6 +73,14 @@ class BatteryCare:
             return None
         return last._replace(at=past_time(last.at, dt_util.utcnow()))
 
+    @property
+    def last_capacity(self) -> CapacityReading | None:
+        """Return the latest measured capacity, None if none was possible."""
+        last = self.capacity.last
+        if last is None:
+            return None
+        return last._replace(at=past_time(last.at, dt_util.utcnow()))
+
     # --- counting -------------------------------------------------------------------
 
     @callback
@@ -87,11 +100,15 @@ class BatteryCare:
             )
         if self.full_charges.add(status, when, time, longest):
             self._charges_section.save_later()
+        if self.capacity.add(status, when, time):
+            self._capacity_section.save_later()
 
     @callback
     def interrupt(self) -> None:
         """Count nothing until the next sample, because what flows is unknown."""
         self.lifetime.interrupt()
+        self.capacity.interrupt()
+        self._capacity_section.mark_changed()
 
     def _is_beyond_limits(self) -> bool:
         return any(
@@ -107,10 +124,13 @@ class BatteryCare:
             self.lifetime, self._floor = stored
         charges = self._charges_section.loaded(FullCharges.from_stored)
         self.full_charges = charges or self.full_charges
+        capacity = self._capacity_section.loaded(CapacityMeasurement.from_stored)
+        self.capacity = capacity or self.capacity
 
     @callback
     def close(self) -> None:
         """Let the next save store exactly what is shown."""
+        self.capacity.interrupt()
         self._limits = {}
 
     def as_stored(self) -> dict[str, Any]:
@@ -121,11 +141,16 @@ class BatteryCare:
                 "totals": {key: self.total(key) for key in TOTALS},
             },
             "full_charges": self.full_charges.as_stored(),
+            "capacity": self.capacity.as_stored(),
         }
 
     @callback
     def _charges_as_stored(self) -> dict[str, Any]:
         return self.full_charges.as_stored()
+
+    @callback
+    def _capacity_as_stored(self) -> dict[str, Any]:
+        return self.capacity.as_stored()
 
     @callback
     def _lifetime_as_stored(self) -> dict[str, Any]:
