@@ -401,6 +401,29 @@ async def test_observations_with_a_new_value_are_saved_within_a_quarter_of_an_ho
     assert file.exists()
 
 
+async def test_observations_with_a_new_reply_are_saved(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Soon when it is new; a repeated one is counted when they are saved next."""
+    observations = RegisterObservations(hass, ENTRY)
+    await observations.async_load()
+    reply = settings_frame(0x0A, b"\0")
+    observations.add_reply(b"", reply)
+    await _pass(hass, SAVE_DELAY + 1)
+    file = file_of(hass, ENTRY)
+
+    def counts() -> list[int]:
+        stored = json.loads(file.read_text())["data"]["observations"]["replies"]
+        return [item[-1] for item in stored["10"]["values"]]
+
+    assert counts() == [1]
+    observations.add_reply(b"", reply)
+    await _pass(hass, SAVE_DELAY + 1)
+    assert counts() == [1]
+    await observations.file.async_save()
+    assert counts() == [2]
+
+
 async def _pass(hass: HomeAssistant, seconds: float) -> None:
     await asyncio.sleep(seconds)
     await hass.async_block_till_done()
