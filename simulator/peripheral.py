@@ -3,153 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 import logging
-from typing import Any, Final, Protocol
 
 from bumble import att, hci
-from bumble.core import AdvertisingData
 from bumble.device import Connection, Device, DeviceConfiguration
 from bumble.gatt import Characteristic, CharacteristicValue, Service
 
 from .faults import ARRIVAL, ConnectionFaults
+from .module import (
+    READ_BUFFER,
+    SUPERVISION_TIMEOUT,
+    TERMINATED_BY_PEER,
+    Battery,
+    BatteryModule,
+)
 from .phone import PhoneApp
-from .profiles import COMMAND, PROFILES, Profile
+from .profiles import COMMAND
 from .radio import Radio, RadioHost, RadioMedium
 
 _LOGGER = logging.getLogger(__name__)
 
-# Writes that follow each other closer than this are lost (protocol 2.3, grade A).
-WRITE_SPACING: Final = 0.010  # s
-TRAFFIC_LIMIT: Final = 10_000  # entries kept of each direction
-READ_BUFFER: Final = 200  # bytes; what reading the notify characteristic returns
-MAX_LEGACY_ADVERTISEMENT: Final = 31  # bytes
 
-# Disconnect reasons, as in the Bluetooth specification, volume 1, part F.
-SUPERVISION_TIMEOUT: Final = 0x08
-TERMINATED_BY_PEER: Final = 0x13
-
-
-class Battery(Protocol):
-    """What a peripheral needs of a battery.
-
-    If it also has a method `power_cycle()`, `Peripheral.power_cycle` calls it. If it
-    has `take_outage()`, that says after each written frame for how many seconds the
-    battery is gone after its answer (0: only the connection is lost), or None.
-    """
-
-    @property
-    def name(self) -> str:
-        """The advertised name; read whenever the module is switched on."""
-
-    @property
-    def address(self) -> str:
-        """The public address."""
-
-    @property
-    def generation(self) -> int:
-        """1 (services 0x1000) or 2 (0x1006)."""
-
-    def handle(self, frame: bytes, /) -> bytes | None:
-        """Answer what was written; None stays silent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A frame that arrived at the battery; `time` is the event loop's."""
-
-    time: float
-    data: bytes
-    applied: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """A notification that left the battery; `time` is the event loop's."""
-
-    time: float
-    data: bytes
-
-
-class Traffic:
-    """Writes and notifications, newest last, and when the last write was applied."""
-
-    def __init__(self) -> None:
-        """Start with no traffic."""
-        self.writes: deque[Write] = deque(maxlen=TRAFFIC_LIMIT)
-        self.notifications: deque[Notification] = deque(maxlen=TRAFFIC_LIMIT)
-        self.connections = 0
-        self._last_write = float("-inf")
-
-    def record_write(self, now: float, data: bytes) -> bool:
-        """Record a write at a loop time, and return whether the battery applies it."""
-        # Half a microsecond of grace: loop times are sums of floats.
-        applied = now - self._last_write > WRITE_SPACING - 5e-7
-        self._last_write = now
-        self.writes.append(Write(now, data, applied))
-        return applied
-
-
-class Advertising:
-    """What a battery advertises; `interval` is in seconds."""
-
-    def __init__(self, interval: float, *, name_in_scan_response: bool) -> None:
-        """Start in range."""
-        self.interval = interval
-        self.name_in_scan_response = name_in_scan_response
-        self.is_in_range = True
-        self._lock = asyncio.Lock()
-
-    async def update(
-        self,
-        device: Callable[[], Device | None],
-        is_connected: Callable[[], bool],
-    ) -> None:
-        """Advertise while in range and not connected."""
-        async with self._lock:
-            if (module := device()) is None:
-                return
-            if self.is_in_range and not is_connected():
-                await module.start_advertising(
-                    own_address_type=hci.OwnAddressType.PUBLIC
-                )
-            else:
-                await module.stop_advertising()
-
-    def payload(self, battery: Battery, profile: Profile) -> tuple[bytes, bytes]:
-        """Return the advertising data and the scan response."""
-        types = AdvertisingData.Type
-        name = (types.COMPLETE_LOCAL_NAME, battery.name.encode())
-        data = [
-            (types.FLAGS, b"\x06"),
-            (
-                types.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
-                profile.advertised.to_bytes(2, "little"),
-            ),
-        ]
-        if profile.address_as_manufacturer_data:
-            data.append(
-                (
-                    types.MANUFACTURER_SPECIFIC_DATA,
-                    bytes.fromhex(battery.address.replace(":", "")),
-                )
-            )
-        whole = bytes(AdvertisingData([*data, name]))
-        if self.name_in_scan_response or len(whole) > MAX_LEGACY_ADVERTISEMENT:
-            return bytes(AdvertisingData([*data])), bytes(AdvertisingData([name]))
-        return whole, b""
-
-
-class Peripheral:
+class Peripheral(BatteryModule):
     """A battery on the air.
 
-    It takes one connection and does not advertise while that lasts. `writes` and
-    `notifications` hold the traffic, `connections` counts the connections so far.
-
-    `advertising_interval` and `reply_latency` are in seconds. `max_mtu` and `profile`
-    (a key of `PROFILES`) follow the battery's generation unless given.
+    It takes one connection and does not advertise while that lasts.
+    `advertising_interval` is in seconds; the other options are those of
+    `BatteryModule`.
     """
 
     def __init__(
@@ -165,48 +45,22 @@ class Peripheral:
         faults: ConnectionFaults | None = None,
     ) -> None:
         """Prepare a battery that is still switched off."""
-        self.medium = medium
-        self.battery = battery
-        self.profile = PROFILES[profile or f"v{battery.generation}"]
-        self.max_mtu = max_mtu or self.profile.max_mtu
-        self.reply_latency = reply_latency
-        self.faults = faults or ConnectionFaults()
-        self.traffic = Traffic()
-        self._advertising = Advertising(
-            advertising_interval, name_in_scan_response=name_in_scan_response
+        super().__init__(
+            battery,
+            advertising_interval=advertising_interval,
+            max_mtu=max_mtu,
+            name_in_scan_response=name_in_scan_response,
+            reply_latency=reply_latency,
+            profile=profile,
+            faults=faults,
         )
+        self.medium = medium
         self._radio: Radio | None = None
         self._device: Device | None = None
         self._connection: Connection | None = None
         self._notify: Characteristic[bytes] | None = None
         self._phone: PhoneApp | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._restart: asyncio.Task[None] | None = None
-
-    @property
-    def writes(self) -> deque[Write]:
-        """Return the frames that arrived at the battery, newest last."""
-        return self.traffic.writes
-
-    @property
-    def notifications(self) -> deque[Notification]:
-        """Return the notifications that left the battery, newest last."""
-        return self.traffic.notifications
-
-    @property
-    def connections(self) -> int:
-        """Return how many connections were made so far."""
-        return self.traffic.connections
-
-    @property
-    def name(self) -> str:
-        """Return the battery's name."""
-        return self.battery.name
-
-    @property
-    def address(self) -> str:
-        """Return the battery's address."""
-        return self.battery.address
 
     @property
     def is_on(self) -> bool:
@@ -373,13 +227,7 @@ class Peripheral:
         return self.writes[-1].data if self.writes else b""
 
     def _on_write(self, connection: Connection, value: bytes) -> None:
-        now = asyncio.get_running_loop().time()
-        applied = self.traffic.record_write(now, bytes(value))
-        if not applied or not self.profile.answers:
-            return
-        reply = self.battery.handle(bytes(value))
-        take_outage = getattr(self.battery, "take_outage", None)
-        outage = None if take_outage is None else take_outage()
+        reply, outage = self._handle_write(bytes(value))
         if reply is not None or outage is not None:
             self._create_task(self._respond(connection, reply, outage))
 
@@ -413,14 +261,7 @@ class Peripheral:
             await connection.device.notify_subscriber(
                 connection, self._notify, part.data
             )
-            self.notifications.append(
-                Notification(asyncio.get_running_loop().time(), part.data)
-            )
-
-    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._record_notification(part.data)
 
 
 def _notify_characteristic(uuid: int) -> Characteristic[bytes]:

@@ -11,7 +11,8 @@ import bleak_retry_connector
 from habluetooth import BluetoothServiceInfoBleak, get_manager
 
 from simulator.adapter import Detach, Register, VirtualAdapter
-from simulator.peripheral import Battery, Peripheral
+from simulator.module import Battery
+from simulator.peripheral import Peripheral
 from simulator.radio import RadioMedium
 
 CHECK_INTERVAL = 0.01  # s

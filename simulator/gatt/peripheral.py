@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isinf
-from typing import Any, Protocol
+from typing import Protocol
 
 from .connection import ATT_HEADER, Connection
 from .services import (
@@ -19,17 +17,13 @@ from .services import (
     WRITE_NOT_PERMITTED,
 )
 from simulator.faults import ARRIVAL, ConnectionFaults
-from simulator.peripheral import (
+from simulator.module import (
     READ_BUFFER,
     SUPERVISION_TIMEOUT,
     TERMINATED_BY_PEER,
-    Advertising,
     Battery,
-    Notification,
-    Traffic,
-    Write,
+    BatteryModule,
 )
-from simulator.profiles import PROFILES
 
 
 class Receiver(Protocol):
@@ -58,13 +52,12 @@ class _State:
     subscribed: bool = False
 
 
-class GattPeripheral:
+class GattPeripheral(BatteryModule):
     """A battery that adapters can receive and connect to.
 
     It takes one connection and does not advertise while that lasts. It has the public
-    attributes of `simulator.peripheral.Peripheral`. `advertising_interval` and
-    `reply_latency` are in seconds. `table` holds its services; replace it while the
-    battery is off, as an update of the module would.
+    attributes of `simulator.peripheral.Peripheral`. `table` holds its services; replace
+    it while the battery is off, as an update of the module would.
     """
 
     def __init__(
@@ -80,47 +73,20 @@ class GattPeripheral:
         faults: ConnectionFaults | None = None,
     ) -> None:
         """Prepare a battery that is still switched off."""
-        key = profile or f"v{battery.generation}"
-        self.medium = medium
-        self.battery = battery
-        self.profile = PROFILES[key]
-        self.table = SERVICE_TABLES[key]
-        self.max_mtu = max_mtu or self.profile.max_mtu
-        self.reply_latency = reply_latency
-        self.faults = faults or ConnectionFaults()
-        self.traffic = Traffic()
-        self._advertising = Advertising(
-            advertising_interval, name_in_scan_response=name_in_scan_response
+        super().__init__(
+            battery,
+            advertising_interval=advertising_interval,
+            max_mtu=max_mtu,
+            name_in_scan_response=name_in_scan_response,
+            reply_latency=reply_latency,
+            profile=profile,
+            faults=faults,
         )
+        self.medium = medium
+        self.table = SERVICE_TABLES[profile or f"v{battery.generation}"]
         self._state = _State()
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         medium.peripherals[self.address] = self
-
-    @property
-    def writes(self) -> deque[Write]:
-        """Return the frames that arrived at the battery, newest last."""
-        return self.traffic.writes
-
-    @property
-    def notifications(self) -> deque[Notification]:
-        """Return the notifications that left the battery, newest last."""
-        return self.traffic.notifications
-
-    @property
-    def connections(self) -> int:
-        """Return how many connections were made so far."""
-        return self.traffic.connections
-
-    @property
-    def address(self) -> str:
-        """Return the battery's address."""
-        return self.battery.address
-
-    @property
-    def name(self) -> str:
-        """Return the battery's name."""
-        return self.battery.name
 
     @property
     def is_on(self) -> bool:
@@ -261,13 +227,7 @@ class GattPeripheral:
             return INVALID_HANDLE
         if handle != self.table.write:
             return 0  # the second service accepts everything and never replies
-        now = asyncio.get_running_loop().time()
-        applied = self.traffic.record_write(now, data)
-        if not applied or not self.profile.answers:
-            return 0
-        reply = self.battery.handle(data)
-        take_outage = getattr(self.battery, "take_outage", None)
-        outage = None if take_outage is None else take_outage()
+        reply, outage = self._handle_write(data)
         if reply is not None or outage is not None:
             self._create_task(self._respond(connection, reply, outage))
         return 0
@@ -299,9 +259,7 @@ class GattPeripheral:
                 return
             if self._state.subscribed:
                 connection.deliver(self.table.notify, part.data)
-                self.notifications.append(
-                    Notification(asyncio.get_running_loop().time(), part.data)
-                )
+                self._record_notification(part.data)
 
     def _drop_later(self, seconds: float, reason: int) -> None:
         async def drop() -> None:
@@ -310,12 +268,7 @@ class GattPeripheral:
 
         self._create_task(drop())
 
-    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._handle_task_done)
-
     def _handle_task_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        super()._handle_task_done(task)
         with suppress(asyncio.CancelledError):
             task.result()

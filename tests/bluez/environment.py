@@ -15,7 +15,7 @@ from homeassistant.core import HomeAssistant
 from custom_components.voltgo_vlrv.const import DOMAIN
 from simulator.bluez.daemon import Bluez
 from simulator.gatt.peripheral import GattPeripheral
-from simulator.peripheral import Battery
+from simulator.module import Battery
 from tests.bluetooth_env import BluetoothEnvironment
 
 

@@ -23,7 +23,7 @@ from simulator.esphome.const import ACTIVE, PASSIVE
 from simulator.esphome.messages import address_to_int, int_to_address
 from simulator.esphome.node import EsphomeNode
 from simulator.gatt.peripheral import GattMedium, GattPeripheral
-from simulator.peripheral import Battery
+from simulator.module import Battery
 from tests.bluetooth_env import BluetoothEnvironment
 
 ESPHOME: Final = "esphome"

@@ -11,7 +11,7 @@ from .harness import ADDRESS, NAME, SOURCE, Build, ClientHarness, ScriptedBatter
 from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
 from custom_components.voltgo_vlrv.vlrv.const import Timing
 from simulator.clock import FastClock
-from simulator.peripheral import Battery
+from simulator.module import Battery
 from tests.radio_env import RadioEnvironment
 
 

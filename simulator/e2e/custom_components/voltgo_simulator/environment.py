@@ -21,7 +21,8 @@ from simulator.e2e.local_adapter import bluez
 from simulator.esphome.api import HOST
 from simulator.esphome.node import EsphomeNode
 from simulator.gatt.peripheral import GattMedium, GattPeripheral
-from simulator.peripheral import Battery, Peripheral
+from simulator.module import Battery
+from simulator.peripheral import Peripheral
 from simulator.radio import RadioMedium
 
 CONNECTION_INTERVAL: Final = 0.030  # s, what a battery and a proxy agree on
