@@ -48,6 +48,7 @@ from .const import (
     MIN_INTERVAL,
     POLL_INTERVAL,
 )
+from .entries import async_name
 from .localization import plain_text
 from .vlrv.firmware import (
     COMPONENTS,
@@ -88,7 +89,11 @@ class VlrvOptionsFlow(OptionsFlow):
         steps = ["general", "firmware_upload"]
         if stored_files(self.config_entry.options):
             steps.append("firmware_remove")
-        return self.async_show_menu(step_id="init", menu_options=steps)
+        return self.async_show_menu(
+            step_id="init",
+            menu_options=steps,
+            description_placeholders={"name": async_name(self.hass, self.config_entry)},
+        )
 
     async def async_step_general(
         self, user_input: dict[str, Any] | None = None

@@ -365,4 +365,4 @@ async def test_install_with_no_version_reported_afterwards_is_reported(
     await upload(hass, entry, tmp_path)
     pack.firmware_receiver = Mute()
     text = await refused(hass, pack, "firmware_other_version")
-    assert "version not reported now" in text
+    assert "version not reported instead" in text

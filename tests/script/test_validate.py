@@ -156,6 +156,7 @@ def forget() -> None:
         (files.check_text, append("const.py", "# a\u00a0blank "), "blanks at the end"),
         (files.check_text, spoil("hacs.json", "{", '{"name": 1,'), "occurs twice"),
         (files.check_contents, append("docs/new.md", "anew"), "docs/new.md:1"),
+        (files.check_contents, append("docs/new.md", "Click it"), "docs/new.md:1"),
         (files.check_links, append("README.md", "[a](docs/no.md)"), "does not exist"),
         (files.check_links, append("README.md", "[a](#no)"), "no such heading"),
     ],

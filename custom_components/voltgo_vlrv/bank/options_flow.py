@@ -23,6 +23,7 @@ from ..const import (
     DEFAULT_RESERVE,
     MAX_RESERVE,
 )
+from ..entries import async_name
 
 
 class BankOptionsFlow(OptionsFlowWithReload):
@@ -43,6 +44,7 @@ class BankOptionsFlow(OptionsFlowWithReload):
             return self.async_create_entry(data={**options, **user_input})
         return self.async_show_form(
             step_id="bank",
+            description_placeholders={"name": async_name(self.hass, self.config_entry)},
             data_schema=vol.Schema(  # type: ignore[arg-type]
                 {
                     vol.Required(
