@@ -19,7 +19,7 @@ from .data import VlrvConfigEntry, VlrvData
 from .entries import async_drop_member, is_bank
 from .history.diagnostic_log import async_remove_diagnostic_log
 from .history.store import EntryStore
-from .issues import power_cycle_issue
+from .issues import async_update_full_charge_issue, power_cycle_issue
 from .localization import async_load_translations
 from .services import async_setup_actions
 
@@ -76,6 +76,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: VlrvConfigEntry) -> Non
     async_drop_member(hass, entry.unique_id)
     async_update_discovery(hass)
     ir.async_delete_issue(hass, DOMAIN, power_cycle_issue(entry.entry_id))
+    async_update_full_charge_issue(hass, entry, is_needed=False)
     await FirmwareStore(hass, entry.entry_id).async_remove_all()
     await async_remove_diagnostic_log(hass, entry.entry_id)
     await EntryStore(hass, entry.entry_id).async_remove()

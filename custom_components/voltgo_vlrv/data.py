@@ -33,6 +33,7 @@ from .entries import async_name, may_rename
 from .history.battery_history import BatteryHistory
 from .history.diagnostic_log import async_diagnostic_log
 from .issues import (
+    async_update_full_charge_issue,
     async_update_orphan_issue,
     async_update_other_battery_issue,
     async_update_slot_issue,
@@ -319,6 +320,11 @@ class VlrvData:
         """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
         self.log.observations.add(status, when.timestamp())
         self.history.add_sample(status, when, time, self.options.interval, interval)
+        async_update_full_charge_issue(
+            self._hass,
+            self._entry,
+            is_needed=self.history.needs_full_charge(status, when),
+        )
         self._info.update(self.info.with_status(status))
         self.charge_states.add_sample(status, self.info, time)
         self._metadata.handle_sample()

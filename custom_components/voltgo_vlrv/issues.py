@@ -28,6 +28,7 @@ from .const import DOMAIN
 from .entries import async_name
 from .localization import MAX_ADAPTERS_TEXT, plain_text
 
+FULL_CHARGE: Final = "full_charge_needed_"
 ORPHANED: Final = "orphaned_"
 """Start of the ID of the issue about a lost connection that an adapter keeps."""
 
@@ -43,6 +44,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "bank_module_ids": "module-ids-need-to-be-changed",
     "bank_too_small": "the-bank-has-fewer-than-two-batteries",
     "competing_integration": "another-integration-also-connects-to-the-battery",
+    "full_charge_needed": "charge-fully-to-correct-the-state-of-charge",
     "no_slot": "no-free-bluetooth-connection",
     "orphaned": "a-lost-connection-is-still-held",
     "other_battery": "a-different-battery-responds",
@@ -282,6 +284,27 @@ def async_update_orphan_issue(
             "source_config_entry_id", bluetooth_entry.entry_id
         ),
     )
+
+
+@callback
+def async_update_full_charge_issue(
+    hass: HomeAssistant, entry: ConfigEntry[Any], *, is_needed: bool
+) -> None:
+    """Report that a battery should be charged fully, or that it no longer should."""
+    issue_id = f"{FULL_CHARGE}{entry.entry_id}"
+    is_reported = ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is not None
+    if not is_needed:
+        if is_reported:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+    elif not is_reported:
+        async_create_issue(
+            hass,
+            entry,
+            issue_id,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key="full_charge_needed",
+            translation_placeholders={"name": async_name(hass, entry)},
+        )
 
 
 @callback

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
 
 from custom_components.voltgo_vlrv.care_sensor import CARE_SENSORS
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
 from custom_components.voltgo_vlrv.history.care import BatteryCare
+from custom_components.voltgo_vlrv.history.charge_trust import REST_TIME
 from custom_components.voltgo_vlrv.history.lifetime import DISCHARGED, TOTALS
 from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.history.totals import SAVE_DELAY
@@ -103,6 +106,42 @@ async def test_care_with_a_damaged_section_keeps_the_others(
     _, after = await loaded(hass)
     assert after.lifetime.extremes == {}
     await store.async_remove()
+
+
+async def test_full_charge_is_asked_for_until_it_is_done(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Empty cells at 60 %; the doubt outlives a restart, and ends with the entry."""
+    pack = battery("idle")
+    pack.hold = True
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+
+    def is_asked() -> bool:
+        issue_id = f"full_charge_needed_{entry.entry_id}"
+        return ir.async_get(hass).async_get_issue("voltgo_vlrv", issue_id) is not None
+
+    await asyncio.sleep(2 * REST_TIME)
+    assert not is_asked()
+    healthy = pack.reported()
+    empty = replace(healthy, cell_voltages=(3.1, 3.1, 3.1, 3.1))
+    pack.override = empty
+    await wait_until(is_asked, 2 * REST_TIME)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await asyncio.sleep(60)
+    assert is_asked()
+    pack.override = replace(
+        healthy,
+        cell_voltages=(3.5, 3.5, 3.5, 3.5),
+        state_of_charge=100,
+        remaining_capacity=100.0,
+        current=5.0,
+        operating_state=1,
+    )
+    await wait_until(lambda: not is_asked(), 60)
+    pack.override = empty
+    await wait_until(is_asked, 2 * REST_TIME)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not is_asked()
 
 
 async def test_care_sensors_show_what_was_read_and_when(

@@ -62,6 +62,15 @@ class BatteryHistory:
             time, status.current, charge_of(status), interval.total_seconds()
         )
 
+    def needs_full_charge(self, status: BatteryStatus, now: datetime) -> bool:
+        """Return whether a full charge is needed to correct the state of charge.
+
+        `status` is the last sample, `now` is UTC.
+        """
+        return self.care.trust.needs_full_charge(
+            status.state_of_charge, self.maintenance.last_full_charge, now
+        )
+
     @callback
     def interrupt(self) -> None:
         """Count nothing until the next sample, because what flows is unknown."""

@@ -10,6 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from ..vlrv.registers import BatteryStatus
 from .capacity import CapacityMeasurement, CapacityReading
+from .charge_trust import ChargeTrust
 from .full_charges import FullCharge, FullCharges
 from .lifetime import TOTALS, Extreme, Lifetime, Trips, as_total, past_time
 from .store import EntryStore
@@ -34,9 +35,13 @@ class BatteryCare:
         self._capacity_section = store.section(
             "capacity", self._capacity_as_stored, RARE_SAVE_DELAY
         )
+        self._trust_section = store.section(
+            "charge_trust", self._trust_as_stored, RARE_SAVE_DELAY
+        )
         self.lifetime = Lifetime()
         self.full_charges = FullCharges()
         self.capacity = CapacityMeasurement()
+        self.trust = ChargeTrust()
         # What may have been shown before a power cut.
         self._floor = dict.fromkeys(TOTALS, 0.0)
         self._limits = {key: TotalLimit() for key in TOTALS}
@@ -102,6 +107,8 @@ class BatteryCare:
             self._charges_section.save_later()
         if self.capacity.add(status, when, time):
             self._capacity_section.save_later()
+        if self.trust.add(status, time, longest):
+            self._trust_section.save_later()
 
     @callback
     def interrupt(self) -> None:
@@ -126,6 +133,7 @@ class BatteryCare:
         self.full_charges = charges or self.full_charges
         capacity = self._capacity_section.loaded(CapacityMeasurement.from_stored)
         self.capacity = capacity or self.capacity
+        self.trust = self._trust_section.loaded(ChargeTrust.from_stored) or self.trust
 
     @callback
     def close(self) -> None:
@@ -142,6 +150,7 @@ class BatteryCare:
             },
             "full_charges": self.full_charges.as_stored(),
             "capacity": self.capacity.as_stored(),
+            "charge_trust": self.trust.as_stored(),
         }
 
     @callback
@@ -151,6 +160,10 @@ class BatteryCare:
     @callback
     def _capacity_as_stored(self) -> dict[str, Any]:
         return self.capacity.as_stored()
+
+    @callback
+    def _trust_as_stored(self) -> dict[str, Any]:
+        return self.trust.as_stored()
 
     @callback
     def _lifetime_as_stored(self) -> dict[str, Any]:
