@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 import json
+import re
 from typing import Any, Final
 
 import pytest
@@ -18,15 +19,17 @@ from homeassistant.components import frontend
 from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
 
 from .bluetooth_env import BluetoothEnvironment
-from .common import add_discovered, battery, device_of, enable_all, entity_id
+from .common import add_discovered, battery, device_of, enable_all, entity_id, value
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.dashboard import (
     COMMAND,
     SCRIPT,
     SCRIPT_URL,
+    URL_PATH,
     async_setup_dashboard,
     dashboard_config,
 )
@@ -40,7 +43,10 @@ CORE_CARDS: Final = {
     "statistics-graph",
     "tile",
 }
-TITLES: Final = ["Now", "Cells", "Temperatures", "Heater", "Faults", "Energy"]
+TITLES: Final = [
+    "Now", "History", "Faults", "Cells", "Temperatures", "Energy", "Settings",
+    "Diagnostics",
+]  # fmt: skip
 
 
 def cards(view: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -65,9 +71,56 @@ def section(view: dict[str, Any], title: str) -> list[dict[str, Any]]:
     (found,) = (
         section["cards"][1:]
         for section in view["sections"]
-        if section["cards"][0]["heading"] == title
+        if section["cards"][0].get("heading") == title
     )
     return found
+
+
+def is_visible(hass: HomeAssistant, item: dict[str, Any]) -> bool:
+    """Return whether the frontend shows a card or a section."""
+    return all(is_met(hass, condition) for condition in item.get("visibility", ()))
+
+
+def is_met(hass: HomeAssistant, condition: dict[str, Any]) -> bool:
+    """Return whether a condition of a visibility is met, as the frontend decides."""
+    if condition["condition"] in {"or", "and"}:
+        each = [is_met(hass, one) for one in condition["conditions"]]
+        return any(each) if condition["condition"] == "or" else all(each)
+    state = hass.states.get(condition["entity"])
+    assert state is not None
+    shown = state.state
+    if "attribute" in condition:
+        # As JavaScript writes it.
+        shown = json.dumps(state.attributes.get(condition["attribute"]))
+    wanted = condition.get("state", condition.get("state_not"))
+    found = shown in (wanted if isinstance(wanted, list) else [wanted])
+    return found is ("state" in condition)
+
+
+def visible(hass: HomeAssistant, view: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the cards of a view that the frontend shows."""
+    return [
+        card
+        for section in view["sections"]
+        if is_visible(hass, section)
+        for card in section["cards"]
+        if is_visible(hass, card)
+    ]
+
+
+def charge_colors(hass: HomeAssistant, view: dict[str, Any]) -> list[str]:
+    """Return the colors of the one gauge that is shown."""
+    (gauge,) = (card for card in visible(hass, view) if card["type"] == "gauge")
+    return [segment["color"] for segment in gauge["segments"]]
+
+
+def summaries(hass: HomeAssistant, view: dict[str, Any]) -> list[str]:
+    """Return the texts of the markdown cards that are shown."""
+    return [
+        Template(card["content"], hass).async_render()
+        for card in visible(hass, view)
+        if card["type"] == "markdown"
+    ]
 
 
 async def add(
@@ -94,21 +147,24 @@ async def test_dashboard_for_each_size_shows_all_entities(
     await enable_all(hass, pack.address)
     (view,) = dashboard_config(hass)["views"]
     assert view["title"] == pack.name
-    headings = [section["cards"][0]["heading"] for section in view["sections"]]
-    assert headings == [*TITLES, "Bluetooth connection"]
-    assert {card["type"] for card in cards(view)} == CORE_CARDS - {"markdown"}
+    # The first one has banners only.
+    headings = [section["cards"][0]["heading"] for section in view["sections"][1:]]
+    assert headings == TITLES
+    assert {card["type"] for card in cards(view)} == CORE_CARDS
     cells = section(view, "Cells")[:count]
     assert [(card["name"], card["entity"]) for card in cells] == [
         (str(number), entity_id(hass, pack.address, f"cell_{number}"))
         for number in range(1, count + 1)
     ]
     assert {card["grid_options"]["columns"] for card in cells} == {3}
-    assert section(view, "Heater")[0]["entity"] == entity_id(
+    assert section(view, "Settings")[0]["entity"] == entity_id(
         hass, pack.address, "heater", "switch"
     )
     assert section(view, "Faults")[0]["entity"] == entity_id(
-        hass, pack.address, "problem", "binary_sensor"
+        hass, pack.address, "cell_ovp", "binary_sensor"
     )
+    (charge, _) = section(view, "History")
+    assert (charge["min_y_axis"], charge["max_y_axis"]) == (0, 100)
     assert section(view, "Energy")[-1]["entities"] == [
         entity_id(hass, pack.address, f"energy_{direction}")
         for direction in ("charged", "discharged")
@@ -160,15 +216,113 @@ async def test_dashboard_with_disabled_cells_explains_them(
     assert second["entity"] == entity_id(hass, pack.address, "cell_voltage_delta")
 
 
+async def test_dashboard_of_a_healthy_battery_shows_nothing_that_is_normal(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """No banner, and no tile that says Unknown, Normal or Not charging."""
+    pack = battery("idle")
+    pack.demand_current = -50.0
+    await add(hass, bluetooth_env, pack)
+    await asyncio.sleep(5 * 60)
+    (view,) = dashboard_config(hass)["views"]
+    assert not is_visible(hass, view["sections"][0])
+    states = {
+        card["entity"]: hass.states.get(card["entity"])
+        for card in visible(hass, view)
+        if card["type"] == "tile" and not card["entity"].startswith("button.")
+    }
+    for one, state in states.items():
+        assert state is not None, one
+        assert state.state not in {"unknown", "unavailable"}, one
+        assert one.partition(".")[0] != "binary_sensor", one
+    assert "var(--success-color)" in charge_colors(hass, view)
+    (text,) = summaries(hass, view)
+    power = value(hass, pack.address, "power")
+    assert power is not None
+    assert text.startswith(f"**{power.removeprefix('-')} W** out · empty in ")
+    assert re.fullmatch(r".* empty in \d+ h \d+ min, \d\d:\d\d", text)
+
+
+async def test_dashboard_with_a_fault_is_red_and_names_it(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Above all else; no gauge is green above a fault."""
+    pack = battery("winter")
+    await add(hass, bluetooth_env, pack)
+    (view,) = dashboard_config(hass)["views"]
+    first, second, *_ = visible(hass, view)
+    assert first["entity"] == entity_id(hass, pack.address, "active_faults")
+    assert second["entity"] == entity_id(
+        hass, pack.address, "too_cold_to_charge", "binary_sensor"
+    )
+    assert charge_colors(hass, view) == ["var(--error-color)"]
+    faults = [
+        card["entity"] for card in section(view, "Faults") if is_visible(hass, card)
+    ]
+    assert faults == [entity_id(hass, pack.address, "charge_utp", "binary_sensor")]
+
+
+async def test_dashboard_of_a_released_battery_is_gray_and_says_until_when(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """And how old the values are."""
+    pack = battery("idle")
+    await add(hass, bluetooth_env, pack)
+    await hass.services.async_call(
+        "button",
+        "press",
+        {"entity_id": entity_id(hass, pack.address, "release", "button")},
+        blocking=True,
+    )
+    await asyncio.sleep(5 * 60)
+    (view,) = dashboard_config(hass)["views"]
+    assert charge_colors(hass, view) == ["var(--disabled-color)"]
+    banner, _ = summaries(hass, view)
+    assert re.search(r">Released\. Until \d\d:\d\d\. Values as of \d\d:\d\d<", banner)
+
+
+async def test_dashboard_asks_before_a_setting_can_be_selected(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """And shows one that waits in a banner."""
+    pack = battery("idle")
+    await add(hass, bluetooth_env, pack)
+    (view,) = dashboard_config(hass)["views"]
+    selects = [
+        card for card in cards(view) if card.get("entity", "").startswith("select.")
+    ]
+    assert len(selects) == 3
+    for card in selects:
+        assert "features" not in card
+        for action in ("tap_action", "icon_tap_action"):
+            assert card[action]["confirmation"]["text"].startswith("Do you want to")
+    await hass.services.async_call(
+        "select",
+        "select_option",
+        {
+            "entity_id": entity_id(hass, pack.address, "module_id", "select"),
+            "option": "3",
+        },
+        blocking=True,
+    )
+    (banner, *_) = visible(hass, view)
+    assert banner["entity"] == entity_id(hass, pack.address, "pending_settings")
+
+
 async def test_dashboard_with_equal_names_has_a_view_for_each_battery(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Also where two have the same name: the address of the view differs."""
     packs = [battery("idle", address=f"A4:C1:37:00:00:0{number}") for number in (1, 2)]
     await add(hass, bluetooth_env, *packs)
-    views = dashboard_config(hass)["views"]
+    overview, *views = dashboard_config(hass, "rv")["views"]
     assert len({view["path"] for view in views}) == 2
     assert not shown(views[0]) & shown(views[1])
+    assert overview["path"] == "overview"
+    paths = [f"/rv/{view['path']}" for view in views]
+    headings = [section["cards"][0] for section in overview["sections"]]
+    assert [card["tap_action"]["navigation_path"] for card in headings] == paths
+    assert shown(overview) <= shown(views[0]) | shown(views[1])
 
 
 async def test_dashboard_without_recorder_has_no_graphs(
@@ -178,7 +332,10 @@ async def test_dashboard_without_recorder_has_no_graphs(
     await add(hass, bluetooth_env, battery("idle"))
     hass.config.components -= {"history", "recorder"}
     (view,) = dashboard_config(hass)["views"]
-    assert {card["type"] for card in cards(view)} == {"gauge", "heading", "tile"}
+    assert {card["type"] for card in cards(view)} == CORE_CARDS - {
+        "history-graph",
+        "statistics-graph",
+    }
 
 
 async def test_dashboard_without_enabled_batteries_shows_a_hint(
@@ -219,7 +376,7 @@ async def test_dashboard_with_a_frontend_is_registered(
     assert script == await hass.async_add_executor_job(SCRIPT.read_text)
     assert f'"{COMMAND}"' in script
     client = await hass_ws_client(hass)
-    await client.send_json_auto_id({"type": COMMAND})
+    await client.send_json_auto_id({"type": COMMAND, URL_PATH: "rv"})
     answer = await client.receive_json()
     assert answer["success"]
     assert answer["result"] == dashboard_config(hass)

@@ -2,9 +2,17 @@
 const TYPE = "voltgo-vlrv";
 const TAG = `ll-strategy-dashboard-${TYPE}`;
 
+const DESCRIPTIONS = {
+  en: "How full your batteries are, how long they last, and whether anything is wrong",
+  de: "Wie voll deine Batterien sind, wie lange sie reichen und ob etwas nicht stimmt",
+  es: "Cuánta carga tienen tus baterías, cuánto duran y si hay algún problema",
+  fr: "La charge de vos batteries, leur autonomie et les éventuels problèmes",
+  nl: "Hoe vol je accu's zijn, hoelang ze meegaan en of er iets mis is",
+};
+
 class VoltgoVlrvDashboard extends HTMLElement {
   static async generate(config, hass) {
-    return hass.callWS({ type: "voltgo_vlrv/dashboard" });
+    return hass.callWS({ type: "voltgo_vlrv/dashboard", url_path: hass.panelUrl });
   }
 }
 
@@ -15,5 +23,9 @@ if (!customElements.get(TAG)) {
     type: TYPE,
     strategyType: "dashboard",
     name: "Voltgo VLRV",
+    get description() {
+      const [language] = document.documentElement.lang.split("-");
+      return DESCRIPTIONS[language] ?? DESCRIPTIONS.en;
+    },
   });
 }

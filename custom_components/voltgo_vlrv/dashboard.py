@@ -8,7 +8,7 @@ connection, and uses only Home Assistant's own cards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,37 +20,46 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.loader import async_get_integration
 
 from .const import DOMAIN
-from .entries import is_bank
+from .dashboard_cards import (
+    CHARGE,
+    FULL,
+    HEATER,
+    POWER,
+    QUARTER,
+    SETTINGS,
+    Card,
+    Device,
+    banners,
+    charge_tile,
+    gauge,
+    graph,
+    markdown,
+    shown_while_any,
+    summary,
+    tile,
+    tiles,
+)
+from .entries import is_bank, members_of
 from .localization import async_load_translations, translations
 from .vlrv.faults import FAULTS
 
 SCRIPT: Final = Path(__file__).with_suffix(".js")
 SCRIPT_URL: Final = f"/{DOMAIN}/{SCRIPT.name}"
 COMMAND: Final = f"{DOMAIN}/dashboard"
+URL_PATH: Final = "url_path"
 
-type Card = dict[str, Any]
-type Entities = Mapping[str, str]
-
+# In the order in which they are asked for.
 _NOW: Final = (
+    "sensor.operating_state",
+    "binary_sensor.heating",
+    "sensor.remaining_capacity",
+    "sensor.stored_energy",
     "sensor.voltage",
     "sensor.bank_voltage",
     "sensor.current",
-    "sensor.power",
-    "sensor.stored_energy",
-    "sensor.time_to_empty",
-    "sensor.time_to_full",
-    "sensor.remaining_capacity",
-    "sensor.operating_state",
-    "binary_sensor.charging",
-    "binary_sensor.low_battery",
     "sensor.state_of_charge_spread",
     "sensor.current_imbalance",
     "sensor.batteries_reporting",
-    "sensor.state_of_health",
-    "sensor.bank_state_of_health",
-    "sensor.cycles",
-    "sensor.last_full_charge",
-    "sensor.recharge_due",
 )
 _CELLS: Final = tuple(f"sensor.cell_{number}" for number in range(1, 17))
 _DIFFERENCE: Final = (
@@ -70,37 +79,30 @@ _TEMPERATURES: Final = (
     "sensor.ambient_temperature",
     "sensor.pcb_temperature",
 )
-_HEATER: Final = (
-    "switch.heater",
-    "binary_sensor.heating",
-    "binary_sensor.too_cold_to_charge",
-)
 _FAULTS: Final = (
-    "binary_sensor.problem",
-    "binary_sensor.any_protection",
-    "binary_sensor.battery_missing",
-    "binary_sensor.battery_isolated",
-    "sensor.active_faults",
-    "event.protection",
     *(f"binary_sensor.{fault.key}" for fault in FAULTS),
     "binary_sensor.warning",
     "binary_sensor.error",
 )
 _ENERGY: Final = ("sensor.energy_charged", "sensor.energy_discharged")
-_CONNECTION: Final = (
-    "sensor.connection_status",
-    "sensor.last_update",
-    "sensor.signal_strength",
+_SETTINGS: Final = (
+    HEATER,
     "switch.bluetooth_connection",
-    "button.refresh",
+    "button.release",
+    *SETTINGS,
 )
-# A section is twelve columns wide.
-_HALF: Final = 6
-_QUARTER: Final = 3
-_FULL: Final = "full"
-# State of charge in %: the gauge is red below the first, yellow below the second.
-_LOW: Final = 20
-_MEDIUM: Final = 40
+_DIAGNOSTICS: Final = (
+    "sensor.connection_status",
+    "sensor.signal_strength",
+    "sensor.last_update",
+    "button.refresh",
+    "event.protection",
+    "sensor.state_of_health",
+    "sensor.bank_state_of_health",
+    "sensor.cycles",
+    "sensor.last_full_charge",
+    "sensor.recharge_due",
+)
 
 
 async def async_setup_dashboard(hass: HomeAssistant) -> None:
@@ -115,7 +117,7 @@ async def async_setup_dashboard(hass: HomeAssistant) -> None:
     frontend.add_extra_js_url(hass, f"{SCRIPT_URL}?v={version}")
 
 
-@websocket_api.websocket_command({"type": COMMAND})
+@websocket_api.websocket_command({"type": COMMAND, URL_PATH: str})
 @websocket_api.async_response
 async def _handle_dashboard(
     hass: HomeAssistant,
@@ -123,40 +125,46 @@ async def _handle_dashboard(
     message: dict[str, Any],
 ) -> None:
     await async_load_translations(hass)
-    connection.send_result(message["id"], dashboard_config(hass))
+    connection.send_result(message["id"], dashboard_config(hass, message.get(URL_PATH)))
 
 
-def dashboard_config(hass: HomeAssistant) -> dict[str, Any]:
-    """Return the configuration: one view for each bank and battery."""
-    entries = hass.config_entries.async_entries(
-        DOMAIN, include_ignore=False, include_disabled=False
-    )
-    # Banks first: they summarize their batteries.
-    entries.sort(key=is_bank, reverse=True)
-    views = [_view(hass, entry) for entry in entries]
+def dashboard_config(
+    hass: HomeAssistant, url_path: str | None = None
+) -> dict[str, Any]:
+    """Return the configuration: an overview, and a view for each bank and battery.
+
+    `url_path` is that of the dashboard, for the way from the overview to the others.
+    """
+    devices = [_device(hass, entry) for entry in _sorted_entries(hass)]
+    views = [_view(hass, device) for device in devices]
+    texts = translations(hass).dashboard
     if not views:
-        text = translations(hass).dashboard["no_battery"]
-        views = [{"title": "Voltgo VLRV", "cards": [_markdown(text)]}]
+        text = markdown(texts["no_battery"])
+        views = [{"title": "Voltgo VLRV", "cards": [text]}]
+    elif len(views) > 1:
+        views.insert(0, _overview(devices, texts["overview"], url_path))
     return {"views": views}
 
 
-def _view(hass: HomeAssistant, entry: ConfigEntry) -> dict[str, Any]:
-    device = next(
-        iter(dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)),
-        None,
+def _sorted_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
+    """Return the enabled entries: each bank with its batteries, then the others."""
+    entries = hass.config_entries.async_entries(
+        DOMAIN, include_ignore=False, include_disabled=False
     )
-    name = (device and (device.name_by_user or device.name)) or entry.title
-    return {
-        "title": name,
-        # The path must not change when the battery is renamed.
-        "path": entry.entry_id.lower(),
-        "type": "sections",
-        "max_columns": 4,
-        "sections": list(_sections(hass, entry)),
-    }
+    banks = [entry for entry in entries if is_bank(entry)]
+    batteries = {entry.unique_id: entry for entry in entries if not is_bank(entry)}
+    ordered: list[ConfigEntry[Any]] = []
+    for bank in banks:
+        ordered.append(bank)
+        ordered += [
+            batteries.pop(address)
+            for address in members_of(bank)
+            if address in batteries
+        ]
+    return ordered + list(batteries.values())
 
 
-def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any]]:
+def _device(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Device:
     prefix = f"{entry.entry_id if is_bank(entry) else entry.unique_id}_"
     registered = {
         f"{item.domain}.{item.unique_id.removeprefix(prefix)}": item
@@ -164,121 +172,140 @@ def _sections(hass: HomeAssistant, entry: ConfigEntry) -> Iterator[dict[str, Any
             er.async_get(hass), entry.entry_id
         )
     }
-    # Enabled and visible entities by platform and key.
-    entities = {
-        key: item.entity_id
-        for key, item in registered.items()
-        if item.disabled_by is None and item.hidden_by is None
-    }
-    titles = translations(hass).dashboard
-    contents = {
-        "now": [
-            *_gauge(entities),
-            *_tiles(entities, _NOW),
-            *_history(hass, entities, ["sensor.state_of_charge"]),
-            *_history(hass, entities, ["sensor.power"]),
-        ],
-        "cells": [
-            *_cells(entities),
-            *(
-                [_markdown(titles["cells_off"])]
-                if _has_disabled_cells(registered)
-                else ()
-            ),
-            *_tiles(entities, _DIFFERENCE),
-            *_history(hass, entities, _CELLS),
-        ],
-        "temperatures": [
-            *_tiles(entities, _TEMPERATURES),
-            *_history(hass, entities, _TEMPERATURES),
-        ],
-        "heater": list(_tiles(entities, _HEATER)),
-        "faults": list(_tiles(entities, _FAULTS)),
-        "energy": [*_tiles(entities, _ENERGY), *_per_day(hass, entities)],
-        "connection": list(_tiles(entities, _CONNECTION)),
-    }
-    for key, cards in contents.items():
-        if cards:
-            heading = {"type": "heading", "heading": titles[key]}
-            yield {"type": "grid", "cards": [heading, *cards]}
-
-
-def _markdown(text: str) -> Card:
-    return {"type": "markdown", "content": text, "grid_options": {"columns": _FULL}}
-
-
-def _tile(entity_id: str, **more: Any) -> Card:
-    return {
-        "type": "tile",
-        "entity": entity_id,
-        # Without the name of the battery, which is the title of the view.
-        "name": {"type": "entity"},
-        "grid_options": {"columns": _HALF},
-        **more,
-    }
-
-
-def _tiles(entities: Entities, keys: Iterable[str]) -> Iterator[Card]:
-    for key in keys:
-        if (entity_id := entities.get(key)) is None:
-            continue
-        if key.startswith("switch."):
-            yield _tile(entity_id, features=[{"type": "toggle"}])
-        elif key == "sensor.active_faults":
-            yield _tile(entity_id, grid_options={"columns": _FULL})
-        else:
-            yield _tile(entity_id)
-
-
-def _gauge(entities: Entities) -> Iterator[Card]:
-    if entity_id := entities.get("sensor.state_of_charge"):
-        yield {
-            "type": "gauge",
-            "entity": entity_id,
-            "name": {"type": "entity"},
-            "severity": {"red": 0, "yellow": _LOW, "green": _MEDIUM},
-            "grid_options": {"columns": _FULL},
-        }
-
-
-def _cells(entities: Entities) -> Iterator[Card]:
-    """Yield a tile for each cell, four in a row, with its number as the name."""
-    for number, key in enumerate(_CELLS, 1):
-        if entity_id := entities.get(key):
-            yield _tile(
-                entity_id,
-                name=str(number),
-                vertical=True,
-                grid_options={"columns": _QUARTER, "rows": 2},
-            )
-
-
-def _has_disabled_cells(registered: Mapping[str, er.RegistryEntry]) -> bool:
-    """Return whether some cells are missing because they are disabled by default."""
-    return any(
-        registered[key].disabled_by is er.RegistryEntryDisabler.INTEGRATION
-        for key in _CELLS
-        if key in registered
+    device = next(
+        iter(dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)),
+        None,
+    )
+    all_texts = translations(hass)
+    return Device(
+        name=(device and (device.name_by_user or device.name)) or entry.title,
+        # It must not change when the battery is renamed.
+        path=entry.entry_id.lower(),
+        # Enabled and visible ones.
+        entities={
+            key: item.entity_id
+            for key, item in registered.items()
+            if item.disabled_by is None and item.hidden_by is None
+        },
+        disabled=frozenset(
+            key
+            for key, item in registered.items()
+            if item.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+        ),
+        texts={**all_texts.dashboard, "no_settings": all_texts.settings["none"]},
     )
 
 
-def _history(
-    hass: HomeAssistant, entities: Entities, keys: Iterable[str]
-) -> Iterator[Card]:
-    shown = [entities[key] for key in keys if key in entities]
-    if shown and "history" in hass.config.components:
+def _overview(
+    devices: list[Device], title: str, url_path: str | None
+) -> dict[str, Any]:
+    """Return the first view: for each device what is wrong, its charge and its power."""
+    sections = []
+    for device in devices:
+        heading: Card = {"type": "heading", "heading": device.name}
+        if url_path is not None:
+            heading["tap_action"] = {
+                "action": "navigate",
+                "navigation_path": f"/{url_path}/{device.path}",
+            }
+        sections.append(
+            {
+                "type": "grid",
+                "cards": [
+                    heading,
+                    *banners(device),
+                    *charge_tile(device),
+                    *tiles(device, ("sensor.operating_state",)),
+                    *summary(device),
+                ],
+            }
+        )
+    return {
+        "title": title,
+        "path": "overview",
+        "type": "sections",
+        "max_columns": 4,
+        "sections": sections,
+    }
+
+
+def _view(hass: HomeAssistant, device: Device) -> dict[str, Any]:
+    return {
+        "title": device.name,
+        "path": device.path,
+        "type": "sections",
+        "max_columns": 4,
+        "sections": list(_sections(hass, device)),
+    }
+
+
+def _sections(hass: HomeAssistant, device: Device) -> Iterator[dict[str, Any]]:
+    """Yield the sections; a phone shows them one below the other."""
+    if warnings := list(banners(device)):
         yield {
-            "type": "history-graph",
-            "hours_to_show": 24,
-            "entities": [
-                {"entity": entity_id, "name": {"type": "entity"}} for entity_id in shown
-            ],
-            "grid_options": {"columns": _FULL},
+            "type": "grid",
+            "column_span": 4,
+            "cards": warnings,
+            "visibility": shown_while_any(warnings),
         }
+    faults = list(tiles(device, _FAULTS, color="red"))
+    contents: dict[str, list[Card]] = {
+        "now": [*gauge(device), *summary(device), *tiles(device, _NOW)],
+        "history": [
+            *_history(hass, device, [CHARGE], min_y_axis=0, max_y_axis=100),
+            *_history(hass, device, [POWER]),
+        ],
+        "faults": faults,
+        "cells": [
+            *_cells(device),
+            *(
+                [markdown(device.texts["cells_off"])]
+                if device.disabled.intersection(_CELLS)
+                else ()
+            ),
+            *tiles(device, _DIFFERENCE),
+            *_history(hass, device, _CELLS),
+        ],
+        "temperatures": [
+            *tiles(device, _TEMPERATURES),
+            *_history(hass, device, _TEMPERATURES),
+        ],
+        "energy": [*tiles(device, _ENERGY), *_per_day(hass, device)],
+        "settings": list(tiles(device, _SETTINGS)),
+        "diagnostics": list(tiles(device, _DIAGNOSTICS)),
+    }
+    for key, cards in contents.items():
+        if cards:
+            heading = {"type": "heading", "heading": device.texts[key]}
+            section = {"type": "grid", "cards": [heading, *cards]}
+            if cards is faults:
+                section["visibility"] = shown_while_any(faults)
+            yield section
 
 
-def _per_day(hass: HomeAssistant, entities: Entities) -> Iterator[Card]:
-    shown = [entities[key] for key in _ENERGY if key in entities]
+def _cells(device: Device) -> Iterator[Card]:
+    """Yield a tile for each cell, four in a row, with its number as the name."""
+    for number, key in enumerate(_CELLS, 1):
+        if entity_id := device.entities.get(key):
+            yield tile(
+                entity_id,
+                name=str(number),
+                vertical=True,
+                grid_options={"columns": QUARTER, "rows": 2},
+            )
+
+
+def _history(
+    hass: HomeAssistant, device: Device, keys: Iterable[str], **more: Any
+) -> Iterator[Card]:
+    if "history" in hass.config.components:
+        yield from graph(
+            [device.entities[key] for key in keys if key in device.entities], **more
+        )
+
+
+def _per_day(hass: HomeAssistant, device: Device) -> Iterator[Card]:
+    shown = [device.entities[key] for key in _ENERGY if key in device.entities]
     if shown and "recorder" in hass.config.components:
         yield {
             "type": "statistics-graph",
@@ -287,5 +314,5 @@ def _per_day(hass: HomeAssistant, entities: Entities) -> Iterator[Card]:
             "days_to_show": 7,
             "stat_types": ["change"],
             "entities": shown,
-            "grid_options": {"columns": _FULL},
+            "grid_options": {"columns": FULL},
         }

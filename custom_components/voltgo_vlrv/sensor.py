@@ -68,6 +68,8 @@ PARALLEL_UPDATES = 0
 # Attributes that conditions read.
 PROTECTIONS: Final = "protections"
 UP_TO_DATE: Final = "up_to_date"
+# Attribute: when values that are not live were read, in ISO format.
+VALUES_AS_OF: Final = "values_as_of"
 # More cells would crowd the device page: they are disabled by default.
 CELLS_ENABLED_UP_TO: Final = 8
 
@@ -487,7 +489,7 @@ class VlrvConnectionSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     """State of the connection, end of a release, and whether values are current."""
 
-    _shown: tuple[datetime | None, bool, str | None] | None = None
+    _shown: tuple[datetime | None, bool, str | None, datetime | None] | None = None
 
     @property
     @override
@@ -498,14 +500,15 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @property
     @override
     def extra_state_attributes(self) -> dict[str, bool | str]:
-        """Return whether the values are live, the adapter, and when a release ends."""
+        """Return whether values are live or of when, the adapter, and a release's end."""
         if self._shown is None:
             return {}
-        until, live, adapter = self._shown
+        until, live, adapter, sampled = self._shown
         return (
             {UP_TO_DATE: live}
             | ({} if adapter is None else {"adapter": adapter})
             | ({} if until is None else {RELEASED_UNTIL: until.isoformat()})
+            | ({} if sampled is None else {VALUES_AS_OF: sampled.isoformat()})
         )
 
     async_entity_id_changed = keep_on_new_entity_id
@@ -530,7 +533,10 @@ class VlrvConnectionStatusSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
             if status.state is ConnectionState.CONNECTED
             else None
         )
-        self._shown = (status.released_until, self.coordinator.is_live, adapter)
+        live = self.coordinator.is_live
+        # While they are live, it changes with each poll.
+        sampled = None if live else self.battery.statistics.last_sample
+        self._shown = (status.released_until, live, adapter, sampled)
         changed = self._set_value(status.state.value)
         return changed or self._shown != before
 

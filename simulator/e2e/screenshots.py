@@ -158,7 +158,14 @@ async def take_dashboard(album: Album, api: HomeAssistant) -> None:
         url_path=DASHBOARD,
         config={"strategy": {"type": "custom:voltgo-vlrv"}},
     )
-    await album.open(f"/{DASHBOARD}", "Cells", "Cell voltage difference", "Faults")
+    (entry,) = (
+        entry["entry_id"].lower()
+        for entry in await api.call("config_entries/get", domain=DOMAIN)
+        if entry["title"] == (await simulated(api))[DRIVING]["name"]
+    )
+    await album.open(
+        f"/{DASHBOARD}/{entry}", "Cells", "Cell voltage difference", "History"
+    )
     await album.take(IMAGES / "dashboard.png")
 
 
