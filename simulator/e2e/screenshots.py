@@ -158,13 +158,14 @@ async def take_dashboard(album: Album, api: HomeAssistant) -> None:
         url_path=DASHBOARD,
         config={"strategy": {"type": "custom:voltgo-vlrv"}},
     )
-    (entry,) = (
+    name = (await simulated(api))[DRIVING]["name"]
+    (view,) = (
         entry["entry_id"].lower()
         for entry in await api.call("config_entries/get", domain=DOMAIN)
-        if entry["title"] == (await simulated(api))[DRIVING]["name"]
+        if entry["title"] == name
     )
     await album.open(
-        f"/{DASHBOARD}/{entry}", "Cells", "Cell voltage difference", "History"
+        f"/{DASHBOARD}/{view}", "Cells", "Cell voltage difference", "History"
     )
     await album.take(IMAGES / "dashboard.png")
 
