@@ -77,7 +77,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._client = access.client
         self._connection = access.connection
         self._expiry = SampleExpiry(
-            access.hass, options, delegate, self._handle_expired
+            access.hass, self._max_age, delegate, self._handle_expired
         )
         self._stuck = StuckDataDetector()
         # The interval when the last sample was received.
@@ -105,8 +105,15 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return (
             not self._connection.is_released
             and age is not None
-            and age < self.options.live_age.total_seconds()
+            and age < self._live_age.total_seconds()
         )
+
+    @property
+    def _live_age(self) -> timedelta:
+        return self.options.live_age_in_turns(self._connection.turn_time)
+
+    def _max_age(self) -> timedelta:
+        return self.options.max_age_in_turns(self._connection.turn_time)
 
     @property
     def last_failure(self) -> str:
@@ -217,6 +224,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
                 raise self._failure(self._last_error)
             return self.data
         self.statistics.polls += not self._connection.is_released
+        started = self.hass.loop.time()
         try:
             status = await self._poll()
         except Exception as err:  # noqa: BLE001
@@ -228,8 +236,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self.update_interval = await self._handle_failure(error)
             return self._stale_data_or_raise(error)
         index, count = async_poll_position(self.hass, self.config_entry)
-        now = self.hass.loop.time()
-        self.update_interval = next_poll_delay(index, count, self.options.interval, now)
+        self.update_interval = next_poll_delay(
+            index, count, self.options.interval, started, self.hass.loop.time()
+        )
         return status
 
     async def _poll(self) -> BatteryStatus:

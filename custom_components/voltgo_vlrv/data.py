@@ -33,6 +33,7 @@ from .entries import async_name, may_rename
 from .history.battery_history import BatteryHistory
 from .history.diagnostic_log import async_diagnostic_log
 from .issues import (
+    async_update_crowded_issue,
     async_update_full_charge_issue,
     async_update_orphan_issue,
     async_update_other_battery_issue,
@@ -184,6 +185,7 @@ class VlrvData:
         """Stop polling, disconnect, and save what is not saved yet."""
         await self.coordinator.async_shutdown()
         async_update_other_battery_issue(self._hass, self._entry, None)
+        async_update_crowded_issue(self._hass, self._entry)
         # Before saving, so that the last reply is part of what is saved.
         await self.connection.async_close()
         await self.log.observations.file.async_save()
@@ -257,6 +259,13 @@ class VlrvData:
             self.coordinator.handle_reconnect()
             self.settings.handle_reconnect()
 
+    def _update_crowded_issue(self) -> None:
+        """Tell the user if batteries wait so long for their turn that values age."""
+        turn_time = self.connection.turn_time
+        adapter = self.connection.adapter if turn_time else None
+        time = self.options.round_time(turn_time)
+        async_update_crowded_issue(self._hass, self._entry, adapter, time)
+
     @callback
     def connection_lost(self, retry_after: timedelta | None) -> None:
         """Handle a lost connection; poll no sooner than `retry_after`, where given."""
@@ -268,6 +277,7 @@ class VlrvData:
         """Stop polling: the user is about to release the battery."""
         self.coordinator.handle_release()
         self.handle_disconnected()
+        async_update_crowded_issue(self._hass, self._entry)
 
     @callback
     def connection_resumed(self) -> None:
@@ -320,13 +330,11 @@ class VlrvData:
         """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
         self.log.observations.add(status, when.timestamp())
         self.history.add_sample(status, when, time, self.options.interval, interval)
-        async_update_full_charge_issue(
-            self._hass,
-            self._entry,
-            is_needed=self.history.needs_full_charge(status, when),
-        )
+        needed = self.history.needs_full_charge(status, when)
+        async_update_full_charge_issue(self._hass, self._entry, is_needed=needed)
         self._info.update(self.info.with_status(status))
         self.charge_states.add_sample(status, self.info, time)
+        self._update_crowded_issue()
         self._metadata.handle_sample()
 
     @callback

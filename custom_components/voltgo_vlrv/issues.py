@@ -7,6 +7,7 @@ Each is deleted once its cause is gone; the flows of those that can be fixed are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 import inspect
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +22,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integration
+from homeassistant.util.hass_dict import HassKey
 
 from .connection.errors import describe_adapters
 from .connection.slots import adapter_name
@@ -31,6 +33,13 @@ from .localization import MAX_ADAPTERS_TEXT, plain_text
 FULL_CHARGE: Final = "full_charge_needed_"
 ORPHANED: Final = "orphaned_"
 """Start of the ID of the issue about a lost connection that an adapter keeps."""
+
+CROWDED: Final = timedelta(minutes=2)
+"""Time between two samples, by what turns take, above which the user is told."""
+MIN_CROWDED: Final = 2
+"""Batteries; a single one has another reason to wait."""
+# Adapter by entry of the batteries that wait long for their turn.
+_CROWDED: HassKey[dict[str, str]] = HassKey(f"{DOMAIN}_crowded")
 
 # Integrations that recognize these batteries as another brand's and connect to them.
 COMPETING_INTEGRATIONS: Final = frozenset({"bms_ble"})
@@ -44,6 +53,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "bank_module_ids": "module-ids-need-to-be-changed",
     "bank_too_small": "the-bank-has-fewer-than-two-batteries",
     "competing_integration": "another-integration-also-connects-to-the-battery",
+    "crowded": "batteries-wait-long-for-their-turn",
     "full_charge_needed": "charge-fully-to-correct-the-state-of-charge",
     "no_slot": "no-free-bluetooth-connection",
     "orphaned": "a-lost-connection-is-still-held",
@@ -305,6 +315,46 @@ def async_update_full_charge_issue(
             translation_key="full_charge_needed",
             translation_placeholders={"name": async_name(hass, entry)},
         )
+
+
+@callback
+def async_update_crowded_issue(
+    hass: HomeAssistant,
+    entry: ConfigEntry[Any],
+    adapter: bluetooth.BaseHaScanner | None = None,
+    round_time: timedelta = timedelta(),
+) -> None:
+    """Report that batteries wait long for their turn on an adapter; one issue for all.
+
+    `round_time` is the longest time between two samples of this battery. Without an
+    adapter it does not wait.
+    """
+    crowded = hass.data.setdefault(_CROWDED, {})
+    before = _crowded_adapters(crowded)
+    if adapter is not None and round_time > CROWDED:
+        crowded[entry.entry_id] = plain_text(adapter_name(adapter))
+    elif adapter is None or round_time < CROWDED / 2:
+        crowded.pop(entry.entry_id, None)
+    if (adapters := _crowded_adapters(crowded)) == before:
+        return
+    if not adapters:
+        ir.async_delete_issue(hass, DOMAIN, "crowded")
+        return
+    async_create_issue(
+        hass,
+        entry,
+        "crowded",
+        severity=ir.IssueSeverity.WARNING,
+        translation_key="crowded",
+        translation_placeholders={"adapters": adapters},
+    )
+
+
+def _crowded_adapters(crowded: Mapping[str, str]) -> str:
+    """Return the names of crowded adapters, empty unless several batteries wait."""
+    if len(crowded) < MIN_CROWDED:
+        return ""
+    return ", ".join(sorted({*crowded.values()}))
 
 
 @callback

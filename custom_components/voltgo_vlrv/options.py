@@ -54,6 +54,24 @@ class BatteryOptions:
         """Return the age at which a sample expires unless the user sets another one."""
         return max(MAX_AGE, MAX_AGE_INTERVALS * self.interval)
 
+    def max_age_in_turns(self, turn_time: timedelta) -> timedelta:
+        """Return the age at which a sample expires while batteries take turns.
+
+        A round may take longer than usual by one turn, of `turn_time`. An age that the
+        user has set stays as it is.
+        """
+        if self._seconds(CONF_MAX_AGE, MIN_AGE_OPTION, MAX_AGE_OPTION) is not None:
+            return self.max_age
+        return max(self.max_age, self.round_time(turn_time))
+
+    def live_age_in_turns(self, turn_time: timedelta) -> timedelta:
+        """Return up to which age a sample is live while batteries take turns."""
+        return max(self.live_age, self.round_time(turn_time))
+
+    def round_time(self, turn_time: timedelta) -> timedelta:
+        """Return the longest time between two samples with turns of `turn_time`."""
+        return self.interval + 2 * turn_time
+
     @property
     def low_battery(self) -> int:
         """Return the state of charge in % at which the battery counts as low."""

@@ -17,7 +17,7 @@ TEN = timedelta(seconds=10)
 
 def test_delay_of_a_single_battery_is_the_interval() -> None:
     """It has no phase to keep."""
-    assert next_poll_delay(0, 1, TEN, 123.4) == TEN
+    assert next_poll_delay(0, 1, TEN, 123.4, 123.5) == TEN
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,17 @@ def test_delay_of_two_batteries_leads_to_their_phases(
     index: int, now: float, expected: float
 ) -> None:
     """Half an interval apart, at the phase nearest to a whole interval from now."""
-    assert next_poll_delay(index, 2, TEN, now).total_seconds() == pytest.approx(
-        expected
-    )
+    delay = next_poll_delay(index, 2, TEN, now, now)
+    assert delay.total_seconds() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("took", "expected"), [(0.5, 9.5), (7.0, 3.0), (25.0, 1.0)])
+def test_delay_after_a_poll_that_took_long_leads_to_the_same_phase(
+    took: float, expected: float
+) -> None:
+    """A battery that waits for its turn loses no reading by it."""
+    delay = next_poll_delay(0, 2, TEN, 100.0, 100.0 + took)
+    assert delay.total_seconds() == pytest.approx(expected)
 
 
 @given(
@@ -43,7 +51,7 @@ def test_delay_is_half_to_one_and_a_half_intervals_and_ends_at_the_phase(
 ) -> None:
     """Whatever the time is: no battery is skipped, none is polled twice."""
     index = data.draw(st.integers(0, count - 1))
-    delay = next_poll_delay(index, count, timedelta(seconds=seconds), now)
+    delay = next_poll_delay(index, count, timedelta(seconds=seconds), now, now)
     left = delay.total_seconds()
     assert seconds / 2 - 1e-3 <= left <= 1.5 * seconds + 1e-3
     off = (now + left - seconds * index / count) % seconds

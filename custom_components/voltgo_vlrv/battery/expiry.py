@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_at, async_call_later
 
 from ..const import MAX_AGE
-from ..options import BatteryOptions
 from .freshness import SampleFreshness
 from .poll_delegate import PollDelegate
 
@@ -19,16 +19,17 @@ class SampleExpiry:
     def __init__(
         self,
         hass: HomeAssistant,
-        options: BatteryOptions,
+        max_age: Callable[[], timedelta],
         delegate: PollDelegate,
         on_expired: CALLBACK_TYPE,
     ) -> None:
         """Start without a sample.
 
+        `max_age` returns the age at which a sample expires, which may change.
         `on_expired` is called once when a sample expires; not while polling is paused.
         """
         self._hass = hass
-        self._options = options
+        self._max_age = max_age
         self._delegate = delegate
         self._on_expired = on_expired
         self._freshness = SampleFreshness()
@@ -37,7 +38,7 @@ class SampleExpiry:
     @property
     def is_fresh(self) -> bool:
         """Return whether the last sample may still be shown."""
-        return self._freshness.is_fresh(self._hass.loop.time(), self._options.max_age)
+        return self._freshness.is_fresh(self._hass.loop.time(), self._max_age())
 
     @property
     def is_expired(self) -> bool:
@@ -61,7 +62,7 @@ class SampleExpiry:
     @callback
     def release(self) -> None:
         """Stop the age of the sample while the user has released the battery."""
-        self._freshness.release(self._hass.loop.time(), self._options.max_age)
+        self._freshness.release(self._hass.loop.time(), self._max_age())
         self.stop()
 
     @callback
@@ -77,7 +78,7 @@ class SampleExpiry:
             self._cancel = async_call_at(
                 self._hass,
                 HassJob(self._handle_timer, cancel_on_shutdown=True),
-                self._freshness.expires_at(self._options.max_age),
+                self._freshness.expires_at(self._max_age()),
             )
 
     @callback

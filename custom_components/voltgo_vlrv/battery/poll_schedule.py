@@ -10,21 +10,27 @@ from typing import Final
 MIN_DELAY: Final = 0.001  # s
 
 
+# Between the end of a poll that took longer than the interval and the next one.
+MIN_PAUSE: Final = 1.0  # s
+
+
 def next_poll_delay(
-    index: int, count: int, interval: timedelta, now: float
+    index: int, count: int, interval: timedelta, started: float, now: float
 ) -> timedelta:
     """Return the time until battery `index` (0 first) of `count` is polled next.
 
     Each battery has its own phase in the interval, so that not all use radio and
-    processor at once. The delay to that phase is between half an interval and one and a
-    half. `now` is loop time in s.
+    processor at once. That phase is between half an interval and one and a half after
+    the poll that `started`, so that one that waited long for its turn costs no reading;
+    from `now`, MIN_PAUSE passes at least. Both are loop time in s.
     """
     if count < 2:
         return interval
     seconds = interval.total_seconds()
     phase = seconds * index / count
-    left = (phase - now) % seconds
-    return timedelta(seconds=left if left >= seconds / 2 else left + seconds)
+    left = (phase - started) % seconds
+    due = started + (left if left >= seconds / 2 else left + seconds)
+    return timedelta(seconds=max(due - now, MIN_PAUSE))
 
 
 class PollSchedule:

@@ -142,6 +142,11 @@ class ConnectionManager:
         return self._slots.connected_adapter()
 
     @property
+    def turn_time(self) -> timedelta:
+        """Return how long it took to connect lately, zero unless slots are shared."""
+        return timedelta(seconds=self._session.turn_time)
+
+    @property
     def is_released(self) -> bool:
         """Return whether the user has released the battery."""
         return self._release.released

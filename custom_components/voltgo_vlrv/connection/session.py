@@ -18,7 +18,7 @@ from ..vlrv.gatt import close_stale_connections
 from .backoff import ReconnectBackoff
 from .errors import typed_errors
 from .reconnect import AdapterMovePolicy
-from .sharing import SlotSharingPolicy
+from .sharing import SlotSharingPolicy, TurnTimes
 from .slots import SlotMonitor, adapter_name, async_sharing_lock
 from .state import ConnectionMode
 from .timers import Timers
@@ -84,6 +84,7 @@ class ConnectionSession:
         self._timers = timers
         self._delegate = delegate
         self._policy = SlotSharingPolicy(delegate.mode)
+        self._turn_times = TurnTimes()
         self._moves = AdapterMovePolicy()
         self.is_reconnecting = False
         """Whether a connection was closed only to be made again at once."""
@@ -97,6 +98,11 @@ class ConnectionSession:
     def is_shared(self) -> bool:
         """Return whether the battery is disconnected between polls, as planned."""
         return self._policy.is_sharing and bool(self._client.counters.connects)
+
+    @property
+    def turn_time(self) -> float:
+        """Return how long it took to connect lately in s, 0 unless slots are shared."""
+        return self._turn_times.longest if self.is_shared else 0.0
 
     @asynccontextmanager
     async def use(self, max_wait: float = 0.0) -> AsyncGenerator[None]:
@@ -156,6 +162,7 @@ class ConnectionSession:
         finally:
             self.is_reconnecting = False
             self._backoff.end_attempt(loop.time())
+        self._turn_times.add(loop.time() - turn.waiting_since)
         self._delegate.handle_connected()
         self._record_adapter()
         self._watch_silence()

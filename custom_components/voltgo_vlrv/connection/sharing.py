@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import timedelta
 from math import inf
 from typing import Final
@@ -11,6 +12,26 @@ from .state import ConnectionMode
 # Hysteresis: a battery that freed the last slot twice within this time keeps doing so for
 # as long. Otherwise several batteries alternate, and each change is a database row.
 SHARING_HYSTERESIS: Final = timedelta(minutes=30)
+
+# So many turns tell how long a round of all batteries takes.
+TURNS: Final = 4
+
+
+class TurnTimes:
+    """How long a battery waits until it is connected, while many share few slots."""
+
+    def __init__(self) -> None:
+        """Start without a measurement."""
+        self._times: deque[float] = deque(maxlen=TURNS)
+
+    def add(self, seconds: float) -> None:
+        """Record a connection: the wait for a turn and for the connection itself, in s."""
+        self._times.append(seconds)
+
+    @property
+    def longest(self) -> float:
+        """Return the longest of the last TURNS times in s, 0 before the first."""
+        return max(self._times, default=0.0)
 
 
 class SlotSharingPolicy:
