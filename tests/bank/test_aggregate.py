@@ -297,7 +297,31 @@ def test_temperature_of_a_member_without_probes_is_left_out() -> None:
     assert (bank.lowest_temperature, bank.highest_temperature) == (18, 21)
     assert bank.too_cold is None
     assert read_bank([member("A", too_cold=True), blind], 2).too_cold is True
-    assert read_bank([blind], 1).lowest_temperature is None
+    alone = read_bank([blind], 1)
+    assert alone.lowest_temperature is alone.highest_temperature is None
+
+
+def test_aggregate_of_last_values_says_that_no_member_reports() -> None:
+    """The values stay, as all are released on purpose."""
+    bank = read_bank([member("A"), member("B")], 2, last_values=True)
+    assert bank.shows_last_values is True
+    assert (bank.reporting, bank.state_of_charge) == (0, 50.0)
+    reporting = read_bank([member("A"), member("B")], 2)
+    assert reporting.shows_last_values is False
+    assert reporting.reporting == 2
+
+
+def test_spread_of_one_member_is_unknown() -> None:
+    """It takes two to differ."""
+    assert read_bank([member("A")], 1).spread is None
+    two = [member("A"), member("B", state_of_charge=50)]
+    assert read_bank(two, 2).spread == 0
+
+
+def test_voltage_of_a_bank_has_two_decimals() -> None:
+    """As each member reports it."""
+    three = [member(key, voltage=13.21) for key in "AB"]
+    assert read_bank([*three, member("C", voltage=13.2)], 3).voltage == 13.21
 
 
 def test_problem_with_one_active_protection_is_on() -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.voltgo_vlrv.bank.current_share import WINDOW, MovingAverage
+from .test_aggregate import member
+from custom_components.voltgo_vlrv.bank.aggregate import read_bank
+from custom_components.voltgo_vlrv.bank.current_share import (
+    MIN_AVERAGE_TIME,
+    WINDOW,
+    CurrentTrend,
+    MovingAverage,
+)
 
 
 def test_moving_average_weights_each_value_by_its_time() -> None:
@@ -58,3 +65,52 @@ def test_moving_average_of_any_values_is_between_them(
     values = [value for _, value in steps]
     assert average.value is not None
     assert min(values) - 1e-9 <= average.value <= max(values) + 1e-9
+
+
+def update(
+    trend: CurrentTrend,
+    now: float,
+    *currents: float,
+    last_values: bool = False,
+    was_complete: bool = True,
+) -> None:
+    """Add a current of each member."""
+    readings = [
+        member(key, current=current)
+        for key, current in zip("ABC", currents, strict=False)
+    ]
+    bank = read_bank(readings, len(currents), last_values=last_values)
+    trend.update(now, bank, readings, 10.0, was_complete=was_complete)
+
+
+def test_current_trend_is_known_after_the_least_time() -> None:
+    """One battery that carries all of the current is off by a whole share."""
+    trend = CurrentTrend()
+    assert trend.imbalance is None
+    update(trend, 0, 10.0, 0.0)
+    update(trend, MIN_AVERAGE_TIME - 1, 10.0, 0.0)
+    assert trend.imbalance is None
+    update(trend, MIN_AVERAGE_TIME, 10.0, 0.0)
+    assert trend.imbalance == 100
+    assert trend.runtime.minutes_to_full is not None
+
+
+def test_current_trend_with_another_set_of_members_starts_again() -> None:
+    """The average of one that was there all the time says nothing of a new one."""
+    trend = CurrentTrend()
+    for now in (0, MIN_AVERAGE_TIME):
+        update(trend, now, 10.0, 0.0)
+    update(trend, MIN_AVERAGE_TIME + 1, 10.0, 0.0, 10.0)
+    assert trend.imbalance is None
+
+
+def test_current_trend_of_released_members_stays_while_it_was_complete() -> None:
+    """The bank shows last values then; otherwise nothing is known."""
+    for was_complete, imbalance in ((True, 100), (False, None)):
+        trend = CurrentTrend()
+        for now in (0, MIN_AVERAGE_TIME):
+            update(trend, now, 10.0, 0.0)
+        runtime = trend.runtime
+        update(trend, 5000, 10.0, 0.0, last_values=True, was_complete=was_complete)
+        assert trend.imbalance == imbalance
+        assert (trend.runtime is runtime) is was_complete

@@ -10,7 +10,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from homeassistant.core import HomeAssistant
 
-from custom_components.voltgo_vlrv.bank.discovery import CONF_DISMISSED, async_dismiss
+from custom_components.voltgo_vlrv.bank.discovery import (
+    CONF_DISMISSED,
+    async_dismiss,
+    async_update_discovery,
+)
 from custom_components.voltgo_vlrv.bank.member import BankMember
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import (
@@ -81,6 +85,10 @@ async def test_bank_that_is_set_up_ends_the_discovery_of_its_members(
     await hass.config_entries.async_setup(batteries[0].entry_id)
     await settle(hass)
     assert offered(hass) == ["bank_VLRV1280A"]
+    (flow,) = flows(hass)
+    async_update_discovery(hass)
+    await settle(hass)
+    assert [each["flow_id"] for each in flows(hass)] == [flow["flow_id"]]
     bank = add_bank(hass, batteries[1:])
     await hass.config_entries.async_setup(bank.entry_id)
     await settle(hass)
