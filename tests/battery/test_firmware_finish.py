@@ -140,7 +140,10 @@ async def test_bms_update_with_a_late_disconnection_waits_for_the_return(
     pack.firmware_receiver = LateReceiver()
     task = hass.async_create_task(refused(hass, pack, "firmware_not_back"))
     await finished(peripheral)
-    await asyncio.sleep(15)
+    await asyncio.sleep(2)
+    # The battery has kept the connection.
+    assert not peripheral.is_connected
+    await asyncio.sleep(13)
     await peripheral.stop()
     await task
 

@@ -261,7 +261,8 @@ async def test_install_with_a_failed_step_names_it_and_resumes_polling(  # noqa:
     receiver = pack.firmware_receiver
     assert receiver is not None
     receiver.faults[step] = fault
-    await refused(hass, pack, key)
+    text = await refused(hass, pack, key)
+    assert (f"(code {fault.code})" in text) is (fault.kind == "refuse")
     assert not receiver.installed
     samples = entry.runtime_data.statistics.samples
     sent = len(firmware_frames(peripheral))

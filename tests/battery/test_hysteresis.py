@@ -117,6 +117,26 @@ def test_too_cold_near_the_threshold_ends_after_the_hold_time() -> None:
     assert states == [True] * (held + 1) + [False]
 
 
+def test_charging_without_a_current_is_unknown_at_once() -> None:
+    """A bank without a complete sum shows no old state."""
+    state = ChargingState()
+    state.update(0.0, 5.0)
+    assert state.value is True
+    state.update(1.0, None)
+    assert state.value is None
+
+
+def test_charge_states_hold_charging_while_the_current_flickers() -> None:
+    """For some time, and no longer."""
+    states = ChargeStates()
+    found = []
+    for now, current in ((0.0, 1.0), (POLL, 0.0), (1e5, 0.0), (2e5, 0.0)):
+        sample = status(cell_voltages=(3.3,) * 4, current=current)
+        states.add_sample(sample, INFO, now)
+        found.append(states.charging(sample))
+    assert found == [True, True, False, False]
+
+
 def test_charge_states_of_a_restored_sample_are_those_of_the_sample() -> None:
     """After a restart no sample was received yet."""
     states = ChargeStates()

@@ -172,6 +172,28 @@ def test_info_leaves_out_stored_values_of_another_kind(field: str, stored: Any) 
     assert read == empty
 
 
+def test_info_of_a_first_reading_has_what_the_sample_tells() -> None:
+    """With the identity, where the battery answers that."""
+    first = status()
+    info = BatteryInfo.from_probe("ZT-1", first, None)
+    assert (info.name, info.cell_count) == ("ZT-1", 8)
+    assert info.full_capacity == first.full_capacity
+    assert info.status_count == len(first.registers) == 41
+    assert info.board == ""
+    identity = Identity("TC-8S100", "Z01T20", "1")
+    assert BatteryInfo.from_probe("ZT-1", first, identity).firmware == "Z01T20"
+
+
+def test_label_capacity_is_that_of_the_model_table() -> None:
+    """An aged battery reports less than its label says."""
+    aged = replace(INFO, full_capacity=97.0)
+    model = aged.catalogue_entry
+    assert model is not None
+    assert aged.label_capacity == model.capacity == 100.0
+    assert replace(INFO, cell_count=7).label_capacity == 100.0
+    assert replace(INFO, cell_count=7, full_capacity=None).label_capacity is None
+
+
 def test_info_without_a_known_brand_is_named_after_its_cells() -> None:
     """Model, summary and maker, as the pages show them."""
     assert INFO.model == "VLRV2560B"
