@@ -43,6 +43,7 @@ from .history.lifetime import (
     LOWEST_STATE_OF_CHARGE,
     LOWEST_TEMPERATURE,
 )
+from .history.storage import StorageAdvice, storage_advice
 from .sensor_base import AMPERE_HOURS, VlrvBaseSensor
 from .vlrv.registers import BatteryStatus
 
@@ -188,6 +189,15 @@ CARE_SENSORS: Final = (
 )
 
 
+STORAGE_ADVICE: Final = SensorEntityDescription(
+    key="storage_advice",
+    translation_key="storage_advice",
+    device_class=SensorDeviceClass.ENUM,
+    options=list(StorageAdvice),
+    entity_registry_enabled_default=False,
+)
+
+
 def _margin(key: str) -> SensorEntityDescription:
     is_voltage = key in {CHARGE_VOLTAGE, DISCHARGE_VOLTAGE}
     return SensorEntityDescription(
@@ -225,12 +235,34 @@ def async_add_care_sensors(
     """Add the sensors, and those of margins once the battery reports thresholds."""
     battery = entry.runtime_data
     async_add_entities(VlrvCareSensor(battery, sensor) for sensor in CARE_SENSORS)
+    async_add_entities([VlrvStorageAdviceSensor(battery, STORAGE_ADVICE)])
     async_add_supported_entities(
         entry,
         async_add_entities,
         margin_descriptions,
         lambda description: VlrvMarginSensor(battery, description),
     )
+
+
+class VlrvStorageAdviceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+    """What the battery needs while it is in storage."""
+
+    _advice: StorageAdvice | None = None
+
+    @override
+    def _update_attrs(self) -> bool:
+        status: BatteryStatus | None = self.coordinator.data
+        if not self.battery.options.is_stored:
+            self._advice = StorageAdvice.IN_USE
+        elif status is None:
+            self._advice = None
+        else:
+            self._advice = storage_advice(
+                status,
+                self._advice,
+                recharge_is_due=self.battery.history.maintenance.is_recharge_due,
+            )
+        return self._set_value(self._advice)
 
 
 class VlrvMarginSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

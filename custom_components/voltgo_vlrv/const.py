@@ -20,6 +20,9 @@ CONF_INTERVAL: Final = "interval"
 CONF_LOW_BATTERY: Final = "low_battery"
 DEFAULT_LOW_BATTERY: Final = 20  # %
 CONF_RESERVE: Final = "reserve"
+CONF_USAGE: Final = "usage"
+IN_USE: Final = "in_use"
+STORED: Final = "stored"
 DEFAULT_RESERVE: Final = 0  # %
 MAX_RESERVE: Final = 90  # %
 

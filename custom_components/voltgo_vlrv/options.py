@@ -13,6 +13,7 @@ from .const import (
     CONF_LOW_BATTERY,
     CONF_MAX_AGE,
     CONF_RESERVE,
+    CONF_USAGE,
     DEFAULT_LOW_BATTERY,
     DEFAULT_RESERVE,
     ENERGY_GAP,
@@ -25,6 +26,7 @@ from .const import (
     MIN_AGE_OPTION,
     MIN_INTERVAL,
     POLL_INTERVAL,
+    STORED,
 )
 from .entry_values import number_within
 from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
@@ -40,12 +42,16 @@ class BatteryOptions:
     @property
     def interval(self) -> timedelta:
         """Return the time between two polls."""
+        if self.is_stored:
+            return MAX_INTERVAL
         seconds = self._seconds(CONF_INTERVAL, MIN_INTERVAL, MAX_INTERVAL)
         return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
 
     @property
     def max_age(self) -> timedelta:
         """Return the age at which a sample expires."""
+        if self.is_stored:
+            return self.live_age
         seconds = self._seconds(CONF_MAX_AGE, MIN_AGE_OPTION, MAX_AGE_OPTION)
         return self.live_age if seconds is None else timedelta(seconds=seconds)
 
@@ -76,6 +82,11 @@ class BatteryOptions:
     def low_battery(self) -> int:
         """Return the state of charge in % at which the battery counts as low."""
         return low_battery(self._entry)
+
+    @property
+    def is_stored(self) -> bool:
+        """Return whether the user has put the battery into storage: it is read hourly."""
+        return self._entry.options.get(CONF_USAGE) == STORED
 
     @property
     def reserve(self) -> int:

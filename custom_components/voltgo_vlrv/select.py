@@ -1,4 +1,4 @@
-"""Selects: module ID and the protocols of the inverter ports."""
+"""Selects: module ID, the protocols of the inverter ports, and the usage."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .battery.info import BatteryInfo
 from .battery.settings import CAN, MODULE_ID, RS485, SettingsCoordinator
+from .const import CONF_USAGE, IN_USE, STORED
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity, async_add_supported_entities
 from .vlrv.settings import MODULE_IDS, brand_names
@@ -76,6 +77,15 @@ SELECTS: Final = (
 )
 
 
+USAGE: Final = SelectEntityDescription(
+    key=CONF_USAGE,
+    translation_key=CONF_USAGE,
+    options=[IN_USE, STORED],
+    entity_category=EntityCategory.CONFIG,
+    entity_registry_enabled_default=False,
+)
+
+
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: VlrvConfigEntry,
@@ -83,6 +93,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the settings that the battery has reported."""
     battery = entry.runtime_data
+    async_add_entities([VlrvUsageSelect(battery, USAGE)])
     async_add_supported_entities(
         entry,
         async_add_entities,
@@ -126,3 +137,27 @@ class VlrvSelect(VlrvEntity, SelectEntity):
     async def async_select_option(self, option: str) -> None:
         """Write the setting; the battery applies it after a power cycle."""
         await self.entity_description.select_fn(self.battery.settings, option)
+
+
+class VlrvUsageSelect(VlrvEntity, SelectEntity):
+    """Whether the battery is in use or in storage, which is an option of its entry."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return True: the state is a decision of the user, not of the battery."""
+        return True
+
+    @override
+    def _update_attrs(self) -> bool:
+        before = self._attr_current_option
+        self._attr_current_option = STORED if self.battery.options.is_stored else IN_USE
+        return self._attr_current_option != before
+
+    @override
+    async def async_select_option(self, option: str) -> None:
+        """Change the option, which applies at once."""
+        entry = self.coordinator.config_entry
+        self.hass.config_entries.async_update_entry(
+            entry, options={**entry.options, CONF_USAGE: option}
+        )

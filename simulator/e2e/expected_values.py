@@ -199,6 +199,8 @@ def expected(expected_values: Mapping[str, Any]) -> dict[str, Any]:
         or (min(probes) <= FREEZING if probes else None),
         "heater": expected_values.get("heating_enabled"),
     }
+    # No battery of the demo is in storage.
+    shown["storage_advice"] = "in_use"
     shown["charging_allowed"] = (
         False if shown["too_cold_to_charge"] else _may_charge(expected_values)
     )

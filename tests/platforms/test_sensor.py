@@ -130,6 +130,9 @@ WANTED: dict[str, tuple[str, str | None, str | None, str | None, str | None, boo
         "Cell voltage difference at full charge", "mV", SensorDeviceClass.VOLTAGE,
         MEASUREMENT, DIAGNOSTIC, False,
     ),
+    "storage_advice": (
+        "Storage advice", None, SensorDeviceClass.ENUM, None, None, False,
+    ),
     "measured_capacity": (
         "Measured capacity", "Ah", None, MEASUREMENT, DIAGNOSTIC, False,
     ),

@@ -114,7 +114,9 @@ class ConnectionManager:
 
     @property
     def mode(self) -> ConnectionMode:
-        """Return the connection mode that the user has chosen."""
+        """Return the connection mode that the user has chosen; in storage, a short one."""
+        if self.options.is_stored:
+            return ConnectionMode.EACH_POLL
         return ConnectionMode.from_option(self._entry.options.get(CONF_CONNECTION))
 
     @property

@@ -72,6 +72,13 @@ class ChargeMaintenance:
         return self._due
 
     @property
+    def is_recharge_due(self) -> bool:
+        """Return whether a battery that is not used has to be recharged now."""
+        now = dt_util.utcnow()
+        due = self._history.recharge_due(self._hass.loop.time(), now)
+        return due is not None and due <= now
+
+    @property
     def elapsed_fraction(self) -> float:
         """Return the fraction of the storage interval that is used up."""
         return self._history.elapsed_fraction(self._hass.loop.time(), dt_util.utcnow())
