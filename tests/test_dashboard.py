@@ -29,9 +29,11 @@ from custom_components.voltgo_vlrv.dashboard import (
     COMMAND,
     SCRIPT,
     SCRIPT_URL,
+    SECTION_COMMAND,
     URL_PATH,
     async_setup_dashboard,
     dashboard_config,
+    section_config,
 )
 from custom_components.voltgo_vlrv.localization import async_load_translations
 
@@ -323,6 +325,9 @@ async def test_dashboard_with_equal_names_has_a_view_for_each_battery(
     headings = [section["cards"][0] for section in overview["sections"]]
     assert [card["tap_action"]["navigation_path"] for card in headings] == paths
     assert shown(overview) <= shown(views[0]) | shown(views[1])
+    section = section_config(hass)
+    assert shown({"sections": [section]}) == shown(overview)
+    assert "tap_action" not in section["cards"][0]
 
 
 async def test_dashboard_without_recorder_has_no_graphs(
@@ -352,6 +357,7 @@ async def test_dashboard_without_enabled_batteries_shows_a_hint(
     (card,) = view["cards"]
     assert card["type"] == "markdown"
     assert card["content"].startswith("No battery has been added yet.")
+    assert section_config(hass)["cards"] == [card]
 
 
 async def test_dashboard_with_a_frontend_is_registered(
@@ -380,6 +386,10 @@ async def test_dashboard_with_a_frontend_is_registered(
     answer = await client.receive_json()
     assert answer["success"]
     assert answer["result"] == dashboard_config(hass)
+    assert f'"{SECTION_COMMAND}"' in script
+    await client.send_json_auto_id({"type": SECTION_COMMAND})
+    answer = await client.receive_json()
+    assert answer["result"] == section_config(hass)
 
 
 async def test_dashboard_without_a_frontend_is_not_registered(

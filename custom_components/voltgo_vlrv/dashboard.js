@@ -1,6 +1,6 @@
-// Offers the dashboard under "Add dashboard". What is on it is made by dashboard.py.
+// Offers the dashboard under "Add dashboard", and a section of it for other pages (Home
+// Assistant 2026.11). What is on them is made by dashboard.py.
 const TYPE = "voltgo-vlrv";
-const TAG = `ll-strategy-dashboard-${TYPE}`;
 
 const DESCRIPTIONS = {
   en: "How full your batteries are, how long they last, and whether anything is wrong",
@@ -16,12 +16,26 @@ class VoltgoVlrvDashboard extends HTMLElement {
   }
 }
 
-if (!customElements.get(TAG)) {
-  customElements.define(TAG, VoltgoVlrvDashboard);
+class VoltgoVlrvSection extends HTMLElement {
+  static getStubConfig() {
+    return { type: `custom:${TYPE}` };
+  }
+
+  static async generate(config, hass) {
+    return hass.callWS({ type: "voltgo_vlrv/section" });
+  }
+}
+
+function offer(strategyType, element) {
+  const tag = `ll-strategy-${strategyType}-${TYPE}`;
+  if (customElements.get(tag)) {
+    return;
+  }
+  customElements.define(tag, element);
   window.customStrategies = window.customStrategies || [];
   window.customStrategies.push({
     type: TYPE,
-    strategyType: "dashboard",
+    strategyType,
     name: "Voltgo VLRV",
     get description() {
       const [language] = document.documentElement.lang.split("-");
@@ -29,3 +43,6 @@ if (!customElements.get(TAG)) {
     },
   });
 }
+
+offer("dashboard", VoltgoVlrvDashboard);
+offer("section", VoltgoVlrvSection);

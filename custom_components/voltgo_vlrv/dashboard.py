@@ -46,6 +46,7 @@ from .vlrv.faults import FAULTS
 SCRIPT: Final = Path(__file__).with_suffix(".js")
 SCRIPT_URL: Final = f"/{DOMAIN}/{SCRIPT.name}"
 COMMAND: Final = f"{DOMAIN}/dashboard"
+SECTION_COMMAND: Final = f"{DOMAIN}/section"
 URL_PATH: Final = "url_path"
 
 # In the order in which they are asked for.
@@ -110,6 +111,7 @@ async def async_setup_dashboard(hass: HomeAssistant) -> None:
     if frontend.DOMAIN not in hass.config.components:
         return
     websocket_api.async_register_command(hass, _handle_dashboard)
+    websocket_api.async_register_command(hass, _handle_section)
     await hass.http.async_register_static_paths(
         [StaticPathConfig(SCRIPT_URL, str(SCRIPT), cache_headers=False)]
     )
@@ -128,6 +130,17 @@ async def _handle_dashboard(
     connection.send_result(message["id"], dashboard_config(hass, message.get(URL_PATH)))
 
 
+@websocket_api.websocket_command({"type": SECTION_COMMAND})
+@websocket_api.async_response
+async def _handle_section(
+    hass: HomeAssistant,
+    connection: websocket_api.ActiveConnection,
+    message: dict[str, Any],
+) -> None:
+    await async_load_translations(hass)
+    connection.send_result(message["id"], section_config(hass))
+
+
 def dashboard_config(
     hass: HomeAssistant, url_path: str | None = None
 ) -> dict[str, Any]:
@@ -144,6 +157,15 @@ def dashboard_config(
     elif len(views) > 1:
         views.insert(0, _overview(devices, texts["overview"], url_path))
     return {"views": views}
+
+
+def section_config(hass: HomeAssistant) -> dict[str, Any]:
+    """Return a section of the user's own page: the banks and batteries in brief."""
+    devices = [_device(hass, entry) for entry in _sorted_entries(hass)]
+    cards = [card for device in devices for card in _brief(device)]
+    if not cards:
+        cards = [markdown(translations(hass).dashboard["no_battery"])]
+    return {"type": "grid", "cards": cards}
 
 
 def _sorted_entries(hass: HomeAssistant) -> list[ConfigEntry[Any]]:
@@ -199,34 +221,31 @@ def _device(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Device:
 def _overview(
     devices: list[Device], title: str, url_path: str | None
 ) -> dict[str, Any]:
-    """Return the first view: for each device what is wrong, its charge and its power."""
-    sections = []
-    for device in devices:
-        heading: Card = {"type": "heading", "heading": device.name}
-        if url_path is not None:
-            heading["tap_action"] = {
-                "action": "navigate",
-                "navigation_path": f"/{url_path}/{device.path}",
-            }
-        sections.append(
-            {
-                "type": "grid",
-                "cards": [
-                    heading,
-                    *banners(device),
-                    *charge_tile(device),
-                    *tiles(device, ("sensor.operating_state",)),
-                    *summary(device),
-                ],
-            }
-        )
     return {
         "title": title,
         "path": "overview",
         "type": "sections",
         "max_columns": 4,
-        "sections": sections,
+        "sections": [
+            {"type": "grid", "cards": list(_brief(device, url_path))}
+            for device in devices
+        ],
     }
+
+
+def _brief(device: Device, url_path: str | None = None) -> Iterator[Card]:
+    """Yield what is wrong with a device, its charge and its power, below its name."""
+    heading: Card = {"type": "heading", "heading": device.name}
+    if url_path is not None:
+        heading["tap_action"] = {
+            "action": "navigate",
+            "navigation_path": f"/{url_path}/{device.path}",
+        }
+    yield heading
+    yield from banners(device)
+    yield from charge_tile(device)
+    yield from tiles(device, ("sensor.operating_state",))
+    yield from summary(device)
 
 
 def _view(hass: HomeAssistant, device: Device) -> dict[str, Any]:
