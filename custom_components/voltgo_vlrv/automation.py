@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 import voluptuous as vol
@@ -19,6 +20,10 @@ from homeassistant.helpers import (
     config_validation as cv,
     device_registry as dr,
     entity_registry as er,
+)
+from homeassistant.helpers.target import (
+    TargetSelection,
+    async_extract_referenced_entity_ids,
 )
 from homeassistant.helpers.typing import ConfigType
 
@@ -88,6 +93,29 @@ def _matches(entity: er.RegistryEntry, domain: Platform, key: str) -> bool:
     )
 
 
+def _watched(
+    hass: HomeAssistant, entities: set[str], domain: Platform, key: str
+) -> Iterator[er.RegistryEntry]:
+    """Yield the entities to watch of the batteries and banks that `entities` belong to.
+
+    Home Assistant leaves hidden entities out of the target of a device, an area, a floor
+    or a label. Any other entity stands for its battery, so that hiding one, which is
+    only about looks, does not silence an automation.
+    """
+    registry = er.async_get(hass)
+    entries = {
+        entity.config_entry_id
+        for entity_id in entities
+        if (entity := registry.async_get(entity_id)) is not None
+        and entity.platform == DOMAIN
+        and entity.config_entry_id is not None
+    }
+    for entry_id in entries:
+        for entity in er.async_entries_for_config_entry(registry, entry_id):
+            if _matches(entity, domain, key):
+                yield entity
+
+
 @callback
 def battery_entities(
     hass: HomeAssistant, entities: set[str], domain: Platform, key: str
@@ -96,13 +124,12 @@ def battery_entities(
 
     A bank is left out if all its members are included: it would repeat what they report.
     """
-    registry = er.async_get(hass)
     found = {
-        entity_id: hass.config_entries.async_get_entry(entity.config_entry_id)
-        for entity_id in entities
-        if (entity := registry.async_get(entity_id)) is not None
-        and _matches(entity, domain, key)
-        and entity.config_entry_id is not None
+        entity.entity_id: hass.config_entries.async_get_entry(
+            entity.config_entry_id or ""
+        )
+        for entity in _watched(hass, entities, domain, key)
+        if not entity.disabled
     }
     addresses = {entry.unique_id for entry in found.values() if entry is not None}
     return {
@@ -143,9 +170,6 @@ def check_target(
                 translation_key="bank_target",
                 translation_placeholders={"name": entry.title},
             )
-        for found_entity in found:
-            # Home Assistant leaves hidden entities out of the target of a device.
-            _check_enabled(found_entity, may_be_hidden=False)
     for selected in config[CONF_TARGET].get(ATTR_ENTITY_ID) or ():
         entity = registry.async_get(selected)
         if entity is None:
@@ -156,17 +180,18 @@ def check_target(
                 translation_key="wrong_target",
                 translation_placeholders={"entity": entity.entity_id},
             )
-        _check_enabled(entity, may_be_hidden=True)
-
-
-def _check_enabled(entity: er.RegistryEntry, *, may_be_hidden: bool) -> None:
-    """Refuse an entity that would silence the trigger or the condition."""
-    if entity.disabled or (entity.hidden and not may_be_hidden):
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="hidden_target",
-            translation_placeholders={"entity": entity.entity_id},
-        )
+    # A disabled entity has no state, and would silence the trigger or the condition.
+    target = async_extract_referenced_entity_ids(
+        hass, TargetSelection(config[CONF_TARGET]), expand_group=False
+    )
+    entities = target.referenced | target.indirectly_referenced
+    for watched in _watched(hass, entities, domain, key):
+        if watched.disabled:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="disabled_target",
+                translation_placeholders={"entity": watched.entity_id},
+            )
 
 
 def protection_key(active: str) -> str:
