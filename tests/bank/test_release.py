@@ -105,6 +105,7 @@ async def test_released_bank_after_a_restart_shows_its_last_values(
     assert bank.shown("batteries_reporting") == "0"
     assert everything(bank) == before | {
         "time_to_empty": "unknown",
+        "time_to_reserve": "unknown",
         "current_imbalance": "unknown",
     }
     charges = watch(hass, bank.entity_id("state_of_charge"))
