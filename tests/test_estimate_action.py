@@ -1,8 +1,9 @@
-"""The action that estimates what a load would leave."""
+"""The actions that return something: an estimate, and a report."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+import json
 from typing import Any
 
 import pytest
@@ -96,6 +97,52 @@ async def test_estimate_of_a_bank_and_its_batteries_uses_what_is_left(
     for target in (whole, single):
         with pytest.raises(ServiceValidationError):
             await estimates(hass, target, power=10, duration={"hours": 1})
+
+
+async def test_report_of_a_bank_is_one_for_each_battery_without_addresses(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """What a dealer asks for; nothing that was not measured."""
+    bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+
+    async def reports(target: str, context: Context | None = None) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            DOMAIN,
+            "report",
+            {"entity_id": target},
+            blocking=True,
+            return_response=True,
+            context=context,
+        )
+        assert response is not None
+        return dict(response)
+
+    whole = bank.entity_id("state_of_charge")
+    singles = [
+        entity_id(hass, one.address, "state_of_charge") for one in bank.batteries
+    ]
+    found = await reports(whole)
+    assert list(found) == singles
+    report = found[singles[0]]
+    assert (await reports(singles[0]))[singles[0]].keys() == report.keys()
+    assert report["serial_number"]
+    assert report["label_capacity"] == 100
+    assert report["protection_trips"] == 0
+    assert report["protections"] == {}
+    assert report["measured_capacities"] == report["full_charges"] == []
+    assert report["extremes"]["lowest_state_of_charge"]["at"]
+    text = json.dumps(found).lower()
+    for one in bank.batteries:
+        assert one.address.lower() not in text
+        assert one.address.replace(":", "").lower() not in text
+
+    with pytest.raises(Unauthorized):
+        await reports(whole, Context(user_id=(await blind_user(hass)).id))
+    with pytest.raises(ServiceValidationError):
+        await reports("sun.sun")
+    await hass.config_entries.async_unload(bank.batteries[0].entry.entry_id)
+    with pytest.raises(ServiceValidationError):
+        await reports(whole)
 
 
 async def blind_user(hass: HomeAssistant) -> MockUser:

@@ -83,7 +83,7 @@ async def _estimate(call: ServiceCall) -> ServiceResponse:
     now = dt_util.now()
     end = _end(now, call.data.get(DURATION), call.data.get(UNTIL))
     return {
-        await _entity_id(call, entry): _estimate_of(entry, call, now, end)
+        await async_readable_entity_id(call, entry): _estimate_of(entry, call, now, end)
         for entry in entries
     }
 
@@ -98,7 +98,7 @@ def _end(now: datetime, duration: timedelta | None, until: time | None) -> datet
     return end if end > now else end + timedelta(days=1)
 
 
-async def _entity_id(call: ServiceCall, entry: ConfigEntry[Any]) -> str:
+async def async_readable_entity_id(call: ServiceCall, entry: ConfigEntry[Any]) -> str:
     """Return the entity of the state of charge, which the caller may read.
 
     Raises UnknownUser or Unauthorized.

@@ -29,6 +29,7 @@ from .entries import async_banks, async_batteries, async_name, members_of
 from .estimate_action import async_setup_estimate_action
 from .history.energy import DIRECTIONS, EnergyCounter
 from .history.store import EntryStore
+from .report_action import async_setup_report_action
 from .switch import CONNECTION_SWITCH
 
 RELEASE_CONNECTION: Final = "release_connection"
@@ -51,6 +52,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         ),
     )
     async_setup_estimate_action(hass)
+    async_setup_report_action(hass)
     async_register_admin_service(
         hass,
         DOMAIN,
