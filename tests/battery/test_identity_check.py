@@ -8,6 +8,7 @@ import pytest
 
 from custom_components.voltgo_vlrv.battery.identity_check import (
     has_other_serial,
+    is_proof,
     is_same_battery,
 )
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
@@ -63,3 +64,21 @@ def test_serial_number_that_differs_is_of_another_battery(
     """But a date is no proof, and one that is not reported says nothing."""
     info = replace(INFO, serial=known)
     assert has_other_serial(info, Identity("", "", found)) is other
+
+
+@pytest.mark.parametrize(
+    ("serial", "proves"),
+    [
+        ("20240111", False),
+        ("240111", False),
+        ("2024-01-11", False),
+        ("2024.01.11", False),
+        (" 2024/01/11 ", False),
+        ("", False),
+        ("20241311", True),
+        ("SN-240111", True),
+    ],
+)
+def test_serial_number_that_is_a_date_proves_nothing(serial: str, proves: bool) -> None:
+    """In each layout of a date that boards may have."""
+    assert is_proof(serial) is proves

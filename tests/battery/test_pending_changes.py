@@ -35,6 +35,9 @@ def test_change_that_outlasts_a_disconnection_is_not_applied() -> None:
     assert not pending.is_not_applied
     pending.update({"module_id": 3}.get, settings_were_read=True)
     assert pending.is_not_applied
+    # Read once more, on the same connection.
+    pending.update({"module_id": 3}.get, settings_were_read=True)
+    assert pending.is_not_applied
     pending.update({"module_id": 4}.get)
     assert not pending.is_not_applied
     assert pending.wanted == {}

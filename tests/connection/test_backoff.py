@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from custom_components.voltgo_vlrv.connection.backoff import (
+    MAX_SLOT_FAILURES,
     ReconnectBackoff,
     exponential_backoff,
 )
@@ -266,3 +267,48 @@ def test_reset_forgets_all_failures() -> None:
     assert backoff.connected()
     assert not backoff.reply_missing(1000.0)
     assert seconds(backoff.attempt_failed(no_slot=False)) == 10
+
+
+def test_attempts_that_fail_are_repeated_from_the_second_on() -> None:
+    """One that fails may be chance, and is not shown yet."""
+    backoff = ReconnectBackoff()
+    assert (backoff.has_failed, backoff.is_repeated) == (False, False)
+    backoff.attempt_failed(no_slot=False)
+    assert (backoff.has_failed, backoff.is_repeated) == (True, False)
+    backoff.attempt_failed(no_slot=False)
+    assert (backoff.has_failed, backoff.is_repeated) == (True, True)
+
+
+def test_slot_failures_count_in_a_row_only() -> None:
+    """A connection, a missing reply and another failure end the row."""
+    for end in (
+        lambda backoff: backoff.connected(),
+        lambda backoff: backoff.reply_missing(0.0),
+        lambda backoff: backoff.attempt_failed(no_slot=False),
+    ):
+        backoff = ReconnectBackoff()
+        for _ in range(MAX_SLOT_FAILURES - 1):
+            backoff.attempt_failed(no_slot=True)
+        end(backoff)
+        backoff.attempt_failed(no_slot=True)
+        assert not backoff.lacks_slots
+        for _ in range(MAX_SLOT_FAILURES - 1):
+            backoff.attempt_failed(no_slot=True)
+        assert backoff.lacks_slots
+
+
+def test_reset_forgets_every_failure() -> None:
+    """As after a release: the next attempt is the first."""
+    backoff = unstable(sample=False)
+    for _ in range(MAX_SLOT_FAILURES):
+        backoff.attempt_failed(no_slot=True)
+    backoff.reply_missing(0.0)
+    backoff.reset()
+    assert not (backoff.has_failed or backoff.is_unstable or backoff.lacks_slots)
+    assert backoff.connected()
+    fresh = ReconnectBackoff()
+    for _ in range(MAX_SLOT_FAILURES - 1):
+        assert backoff.attempt_failed(no_slot=True) == fresh.attempt_failed(
+            no_slot=True
+        )
+        assert backoff.lacks_slots is fresh.lacks_slots is False

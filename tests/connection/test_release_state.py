@@ -115,3 +115,25 @@ def test_computer_that_slept_ends_a_release_in_time(
     assert state.remaining(NOW + 2 * HOUR, 100.0 + time_asleep()) == 0
     monkeypatch.delattr(time, "CLOCK_BOOTTIME")
     assert time_asleep() == 0
+
+
+@pytest.mark.parametrize(
+    ("set_by", "is_set"), [(5.0, False), (5.1, True), (-5.1, True)]
+)
+def test_clock_that_is_set_by_seconds_is_not_followed(
+    set_by: float, is_set: bool
+) -> None:
+    """Both clocks are read one after the other, and drift."""
+    state = ReleaseState()
+    state.release(HOUR, NOW, 0.0)
+    assert state.follow_clock(NOW + timedelta(seconds=set_by), 0.0) is is_set
+    assert (state.until != NOW + HOUR) is is_set
+
+
+def test_sleep_of_the_computer_is_told_in_tenths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The two clocks are read one after the other, so it is never quite 0."""
+    clocks = {time.CLOCK_BOOTTIME: 1012.34, time.CLOCK_MONOTONIC: 1000.0}
+    monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
+    assert time_asleep() == 12.3
