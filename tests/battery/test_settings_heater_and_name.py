@@ -327,6 +327,20 @@ async def test_bluetooth_name_invalid_is_not_sent(
     assert one.shown("bluetooth_name", "text") == one.pack.name
 
 
+async def test_bluetooth_name_while_released_is_settled_by_the_advertisement(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Nothing is read then, and the battery says its name without being asked."""
+    one = await renamable(hass, bluetooth_env)
+    await one.rename("ZT-12.8V100Ah-0002 (a)")
+    await one.set_connection(False)
+    assert one.pending == "- Bluetooth name: ZT-12.8V100Ah-0002 (a)"
+    await one.peripheral.power_cycle()
+    await asyncio.sleep(2 * POLL_INTERVAL)
+    assert not one.is_connected
+    assert one.pending is None
+
+
 @pytest.mark.parametrize("name", ["x" * 23, "Büro", "a"])
 async def test_bluetooth_name_that_cannot_be_written_is_shown(
     hass: HomeAssistant,
