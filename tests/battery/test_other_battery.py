@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 
+from .firmware_helpers import firmware_frames, upload
 from custom_components.voltgo_vlrv.battery.change_budget import (
     MAX_CHANGES,
     REFILL,
@@ -141,6 +143,18 @@ async def test_setting_of_another_battery_is_not_written(
     await async_answer(hass, "ignore")
     await harness.entry.runtime_data.settings.async_set_name("Solar")
     assert len(harness.changes) == 1
+
+
+async def test_firmware_is_not_sent_to_another_battery(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
+) -> None:
+    """The file was made for the known one."""
+    harness = await async_exchange(hass, bluetooth_env)
+    await upload(hass, harness.entry, tmp_path)
+    with pytest.raises(HomeAssistantError) as raised:
+        await harness.entry.runtime_data.firmware.async_install("bms", lambda _: None)
+    assert raised.value.translation_key == "firmware_other_battery"
+    assert firmware_frames(harness.peripheral) == []
 
 
 async def async_lose_connection(harness: BatteryHarness) -> None:

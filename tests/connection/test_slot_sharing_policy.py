@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
+from typing import Any
 
-from custom_components.voltgo_vlrv.connection.sharing import SlotSharingPolicy
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.voltgo_vlrv.connection.sharing import (
+    TURNS,
+    SlotSharingPolicy,
+    TurnTimes,
+)
 from custom_components.voltgo_vlrv.connection.state import ConnectionMode
+from custom_components.voltgo_vlrv.options import BatteryOptions
 
 AUTOMATIC = ConnectionMode.AUTOMATIC
 HALF_HOUR = 1800.0
@@ -94,3 +103,35 @@ def test_policy_adapter_that_stays_full_counts_once() -> None:
     for poll in range(20):
         assert policy.should_disconnect(AUTOMATIC, adapter_full=True, now=10.0 * poll)
     assert not policy.should_disconnect(AUTOMATIC, adapter_full=False, now=200.0)
+
+
+def test_turn_times_the_longest_of_the_last_ones_counts() -> None:
+    """One that was quick by chance does not shorten what a round takes."""
+    times = TurnTimes()
+    assert times.longest == 0
+    for seconds in (70.0, 60.0, 2.0):
+        times.add(seconds)
+    assert times.longest == 70
+    for _ in range(TURNS):
+        times.add(3.0)
+    assert times.longest == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "turn", "max_age", "live_age"),
+    [
+        ({}, 0, 60, 60),
+        ({}, 4, 60, 60),
+        ({}, 60, 130, 130),
+        ({"max_age": 90}, 60, 90, 130),
+        ({"interval": 60}, 20, 240, 240),
+    ],
+)
+def test_age_at_which_a_sample_expires_follows_the_turns(
+    options: dict[str, Any], turn: float, max_age: float, live_age: float
+) -> None:
+    """Unless the user has set one."""
+    read = BatteryOptions(MockConfigEntry(options=options))
+    turn_time = timedelta(seconds=turn)
+    assert read.max_age_in_turns(turn_time).total_seconds() == max_age
+    assert read.live_age_in_turns(turn_time).total_seconds() == live_age
