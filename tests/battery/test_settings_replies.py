@@ -239,7 +239,7 @@ async def test_frames_are_sent_with_the_minimum_interval(
     """The battery loses writes within 10 ms; polls and settings share one connection."""
     one = await async_setup(hass, bluetooth_env)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("simulator.peripheral.WRITE_SPACING", SPACING - 1e-3)
+        patch.setattr("simulator.module.WRITE_SPACING", SPACING - 1e-3)
         for round_ in range(4):
             await asyncio.gather(
                 one.select("module_id", str(round_ + 2)),
