@@ -98,6 +98,16 @@ def test_resting_cells_contradict_only_beyond_a_tolerance(
     assert is_contradicted(sample) is expected
 
 
+def test_weak_cell_contradicts_nothing() -> None:
+    """A full charge would not correct it."""
+    sample = status(
+        cell_voltages=(3.24, 3.24, 2.9, 3.24),
+        state_of_charge=20,
+        remaining_capacity=20.0,
+    )
+    assert not is_contradicted(sample)
+
+
 def test_cells_under_load_or_after_a_short_rest_prove_nothing() -> None:
     """Their voltage is not theirs, and a gap begins another rest."""
     pack = Pack(40)

@@ -135,6 +135,7 @@ def test_value_that_takes_minutes_may_be_unknown_at_first_only() -> None:
     assert differences(bank, states) == everything
     assert differences(bank, states, steady=False) == everything - {
         "time_to_empty",
+        "time_to_reserve",
         "current_imbalance",
     }
 

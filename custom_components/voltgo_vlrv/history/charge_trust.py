@@ -102,7 +102,7 @@ def is_contradicted(status: BatteryStatus) -> bool:
     """Return whether resting cells contradict the state of charge that is reported."""
     reported = status.state_of_charge
     average = sum(status.cells) / len(status.cells)
-    # A single empty cell counts as it does for the battery, a full one as the others.
-    at_most = next((part for mv, part in AT_MOST if min(status.cells) <= mv), 100)
+    # A single cell that is empty before the others is worn: a full charge corrects none.
+    at_most = next((part for mv, part in AT_MOST if average <= mv), 100)
     at_least = next((part for mv, part in AT_LEAST if average >= mv), 0)
     return not at_least - TOLERANCE <= reported <= at_most + TOLERANCE
