@@ -312,3 +312,16 @@ def test_reset_forgets_every_failure() -> None:
             no_slot=True
         )
         assert backoff.lacks_slots is fresh.lacks_slots is False
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"), [(0.0, True), (2.9, True), (3.0, False)]
+)
+def test_loss_of_a_moment_ago_waits_for_an_advertisement(
+    after: float, expected: bool
+) -> None:
+    """The first one is reported within that time, if the battery is in range."""
+    backoff = ReconnectBackoff()
+    assert not backoff.was_just_lost(0.0)
+    backoff.connection_lost(100.0)
+    assert backoff.was_just_lost(100.0 + after) is expected

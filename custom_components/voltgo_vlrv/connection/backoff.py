@@ -12,6 +12,8 @@ from ..const import MAX_AGE, MAX_BACKOFF, POLL_INTERVAL
 MAX_SHORT_CONNECTIONS: Final = 3
 # A connection that lasted this long was not short-lived.
 STABLE_AFTER: Final = timedelta(minutes=1)
+# So long it takes at most until the first advertisement after a connection is reported.
+JUST_LOST: Final = timedelta(seconds=3)
 # Without another loss for this long, short-lived connections no longer count.
 SHORT_CONNECTION_RESET: Final = 2 * MAX_BACKOFF
 # Attempts in a row without a free slot until there is a repair issue: a slot may become
@@ -80,6 +82,10 @@ class ReconnectBackoff:
             return False
         self._failures = 0
         return True
+
+    def was_just_lost(self, now: float) -> bool:
+        """Return whether the connection was lost so lately that it may not advertise yet."""
+        return now - self._last_loss < JUST_LOST.total_seconds()
 
     def disconnected_on_purpose(self) -> None:
         """Record a planned disconnect: the connection lasted as long as needed."""

@@ -32,6 +32,10 @@ MAX_SILENCE: Final = 60.0  # s
 # The next poll is as good, if it comes in time.
 SILENCE_POLL_DELAY: Final = timedelta(seconds=10)
 
+# A battery advertises about once a second as soon as it is disconnected, and a proxy
+# collects advertisements for a moment.
+ADVERTISEMENT_WAIT: Final = 3.0  # s
+
 # Timers.
 _ADAPTER_FULL: Final = "adapter full"
 _SILENCE: Final = "silence"
@@ -114,6 +118,9 @@ class ConnectionSession:
         """
         self._users += 1
         try:
+            now = self._hass.loop.time()
+            if self.is_reconnecting or self._backoff.was_just_lost(now):
+                max_wait = max(max_wait, ADVERTISEMENT_WAIT)
             if max_wait and not self._client.is_connected:
                 await self._slots.wait_in_range(
                     max_wait, lambda: not self._delegate.is_released
