@@ -24,7 +24,12 @@ from homeassistant.setup import async_setup_component
 
 from .bluetooth_env import BluetoothEnvironment
 from .common import add_discovered, battery, device_of, enable_all, entity_id, value
-from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.const import (
+    CONF_KIND,
+    CONF_MEMBERS,
+    DOMAIN,
+    KIND_BANK,
+)
 from custom_components.voltgo_vlrv.dashboard import (
     COMMAND,
     SCRIPT,
@@ -328,6 +333,22 @@ async def test_dashboard_with_equal_names_has_a_view_for_each_battery(
     section = section_config(hass)
     assert shown({"sections": [section]}) == shown(overview)
     assert "tap_action" not in section["cards"][0]
+
+
+async def test_dashboard_with_a_bank_begins_with_it_and_its_batteries(
+    hass: HomeAssistant,
+) -> None:
+    """The others follow; no entity has to be there yet."""
+    await async_load_translations(hass)
+    bank = {CONF_KIND: KIND_BANK, CONF_MEMBERS: ["B", "C"]}
+    for title, data in {"A": {}, "House bank": bank, "C": {}, "B": {}}.items():
+        MockConfigEntry(
+            domain=DOMAIN, title=title, unique_id=title, data=data
+        ).add_to_hass(hass)
+    overview, *views = dashboard_config(hass)["views"]
+    names = [view["title"] for view in views]
+    assert names == ["House bank", "B", "C", "A"]
+    assert [section["cards"][0]["heading"] for section in overview["sections"]] == names
 
 
 async def test_dashboard_without_recorder_has_no_graphs(

@@ -53,6 +53,7 @@ URL_PATH: Final = "url_path"
 _NOW: Final = (
     "sensor.operating_state",
     "binary_sensor.heating",
+    "sensor.time_to_reserve",
     "sensor.remaining_capacity",
     "sensor.stored_energy",
     "sensor.voltage",
@@ -103,6 +104,13 @@ _DIAGNOSTICS: Final = (
     "sensor.cycles",
     "sensor.last_full_charge",
     "sensor.recharge_due",
+    "sensor.storage_advice",
+    "sensor.measured_capacity",
+    "sensor.measured_health",
+    "sensor.equivalent_full_cycles",
+    "sensor.charge_discharged",
+    "sensor.protection_trips",
+    "sensor.full_charge_cell_voltage_delta",
 )
 
 
