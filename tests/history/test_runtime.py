@@ -60,6 +60,8 @@ def test_average_current_with_one_sample_an_hour_is_the_last() -> None:
 def test_average_current_of_a_first_sample_depends_on_the_interval() -> None:
     """It is used if the next is an hour away, but not if it is ten seconds away."""
     assert smoothed([(0, -10.0)], HOUR).value == -10
+    assert smoothed([(0, -10.0)], SETTLING).value == -10
+    assert smoothed([(0, -10.0)], SETTLING - 1).value is None
     assert smoothed([(0, -10.0)]).value is None
 
 
@@ -216,6 +218,20 @@ def test_runtime_has_one_time_under_load_and_none_while_idle() -> None:
     for idle in (runtime(0, charge), runtime(-6, None), runtime(6, None)):
         assert idle.minutes_to_empty is None
         assert idle.minutes_to_full is None
+
+
+def test_time_to_a_reserve_leaves_its_charge_in_the_battery() -> None:
+    """Zero below it, and all of the time without one."""
+    found = runtime(-6, Charge(50, 50, 51, 100))
+    left, empty = found.charge_left, found.minutes_to_empty
+    assert left is not None
+    assert empty is not None
+    assert found.minutes_to_reserve(0) == empty
+    assert found.minutes_to_reserve(20) == pytest.approx((left - 20) / 6 * 60)
+    assert found.minutes_to_reserve(50.5) == 0
+    assert runtime(6, Charge(50, 50, 51, 100)).minutes_to_reserve(20) is None
+    assert runtime(-6, Charge(50, 50, 51, None)).minutes_to_reserve(20) is None
+    assert runtime(-6, Charge(0, 0, 0, 100)).minutes_to_reserve(20) == 0
 
 
 def test_time_to_full_without_a_full_capacity_is_unknown() -> None:
