@@ -114,6 +114,8 @@ class GattPeripheral(BatteryModule):
     async def start(self) -> None:
         """Switch the module on."""
         self._state.is_on = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._advertise()
 
     async def stop(self) -> None:
