@@ -198,3 +198,12 @@ async def test_turn_attempt_that_is_ending_may_give_way_once_more(
         await task
     assert errors == []
     assert round(attempts.ended["b"] - began) == 10
+
+
+def test_new_battery_waits_for_working_ones_for_some_seconds_only() -> None:
+    """A user may be waiting for it; one that has failed waits a minute."""
+    new = Turn(has_failed=False, now=100.0, is_new=True)
+    failed = Turn(has_failed=True, now=100.0)
+    assert (new.rank(114.0), failed.rank(114.0)) == (2, 2)
+    assert (new.rank(115.0), failed.rank(115.0)) == (0, 2)
+    assert failed.rank(160.0) == 0

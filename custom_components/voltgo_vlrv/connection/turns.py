@@ -19,6 +19,8 @@ MAX_ATTEMPT: Final = 10.0  # s
 MAX_ATTEMPT_AFTER_FAILURE: Final = 5.0  # s
 # A battery whose last attempt failed has its turn last, but waits no longer than this.
 MAX_WAIT_AFTER_FAILURE: Final = 60.0  # s
+# One that is not added yet goes last, too, but a user may be waiting for it.
+MAX_WAIT_NEW: Final = 15.0  # s
 
 _TURNS: HassKey[dict[str, AdapterTurns]] = HassKey(f"{DOMAIN}_turns")
 
@@ -52,7 +54,8 @@ class Turn:
         """Return the rank among the waiting turns, 0 first."""
         if not self.goes_last:
             return 1
-        return 0 if now - self.waiting_since >= MAX_WAIT_AFTER_FAILURE else 2
+        max_wait = MAX_WAIT_AFTER_FAILURE if self.has_failed else MAX_WAIT_NEW
+        return 0 if now - self.waiting_since >= max_wait else 2
 
     @property
     def gives_way_at(self) -> float:
