@@ -73,7 +73,7 @@ async def test_availability_option_decides_how_long_values_are_shown(
 ) -> None:
     """Applied at once, to the sample that is shown, and empty means the default."""
     one = await async_setup_battery(hass, bluetooth_env)
-    await set_options(hass, one.entry, availability=600)
+    await set_options(hass, one.entry, max_age=600)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(580)
     assert one.became_unavailable == []
@@ -106,7 +106,7 @@ async def test_live_sensor_with_a_long_availability_follows_the_interval(
 ) -> None:
     """A user who shows values for an hour wants to know which were read just now."""
     one = await async_setup_battery(hass, bluetooth_env)
-    await set_options(hass, one.entry, availability=3600)
+    await set_options(hass, one.entry, max_age=3600)
 
     def is_live() -> bool:
         state = hass.states.get(entity_id(hass, one.pack.address, "connection_status"))
@@ -453,7 +453,7 @@ async def test_values_that_have_expired_return_only_with_a_reading(
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
-    await set_options(hass, one.entry, availability=24 * 3600)
+    await set_options(hass, one.entry, max_age=24 * 3600)
     await asyncio.sleep(5 * MINUTE)
     assert one.shown("voltage") == STATE_UNAVAILABLE
     await one.release(duration={"minutes": 1})
