@@ -26,6 +26,11 @@ _SLOT: Final = (
     "the proxy frees or reports a slot a moment after the integration returns"
 )
 
+FOLDERS: Final[dict[str, str]] = {
+    "simulator/bluetooth": "tests the simulated adapter itself",
+}
+"""Reasons by folder; all tests in it are skipped."""
+
 NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
     "vlrv/test_connecting.py": dict.fromkeys(
         (
@@ -106,12 +111,15 @@ DIFFERENCES: Final[dict[str, dict[str, str]]] = {
 
 def expect_differences(items: list[pytest.Item]) -> None:
     """Skip the tests that do not apply, and expect those to fail that differ."""
-    for file in (*NOT_APPLICABLE, *DIFFERENCES):
-        if not (TESTS / file).is_file():
+    for file in (*FOLDERS, *NOT_APPLICABLE, *DIFFERENCES):
+        if not (TESTS / file).exists():
             raise pytest.UsageError(f"{__name__} lists {file}, which does not exist")
     for item in items:
         assert isinstance(item, pytest.Function)
         file = item.path.relative_to(TESTS).as_posix()
+        for folder, reason in FOLDERS.items():
+            if file.startswith(f"{folder}/"):
+                item.add_marker(pytest.mark.skip(reason=reason))
         skipped = NOT_APPLICABLE.get(file, {})
         if (reason := skipped.get(item.originalname)) is not None:
             item.add_marker(pytest.mark.skip(reason=reason))
