@@ -111,5 +111,8 @@ def test_charge_gauge_stays_within_the_reported_step() -> None:
     assert gauge.value == 100
     gauge.add(1040, -3600, Charge(99, 99, 101, 100))
     assert gauge.value == 100
-    gauge.add(1040, -36, None)
+    gauge.add(1040, -36, Charge(0.5, 0.5, 0.6, 100))
+    gauge.add(1041, -360, Charge(0.5, 0.5, 0.6, 100))
+    assert gauge.value == 0.5
+    gauge.add(1041, -36, None)
     assert gauge.value is None
