@@ -84,14 +84,14 @@ async def test_availability_option_decides_how_long_values_are_shown(
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(200)
     assert one.shown("voltage") != STATE_UNAVAILABLE
-    await empty_availability(hass, one.entry)
+    await empty_max_age(hass, one.entry)
     # The poll that follows has its say first.
     await asyncio.sleep(2 * POLL_INTERVAL)
     assert one.shown("voltage") == STATE_UNAVAILABLE
     assert "max_age" not in one.entry.options
 
 
-async def empty_availability(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
+async def empty_max_age(hass: HomeAssistant, entry: VlrvConfigEntry) -> None:
     """Clear the field, as the frontend sends it: not at all."""
     result = await hass.config_entries.options.async_init(entry.entry_id)
     result = await hass.config_entries.options.async_configure(
@@ -448,7 +448,7 @@ async def test_values_that_have_expired_return_only_with_a_reading(
     bluetooth_env: BluetoothEnvironment,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither with a longer availability, nor with a release after that."""
+    """Neither with a longer maximum age, nor with a release after that."""
     one = await async_setup_battery(hass, bluetooth_env)
     one.peripheral.faults.drop = FOREVER
     await asyncio.sleep(30 * MINUTE)
