@@ -267,17 +267,16 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
         with typed_errors("probing a device"):
             async with self.hass.data.setdefault(_PROBE_LOCK, asyncio.Lock()):
                 slots = SlotMonitor(self.hass, self._address)
-                # An attempt without a slot takes half a minute to fail.
-                await slots.wait_for_slot(lambda: True)
                 # Batteries that were added come first.
                 turns = async_turns(self.hass, slots.best_adapter())
                 client = VlrvClient(self._title(), find_device)
                 try:
-                    async with (
-                        turns.take(has_failed=False, is_new=True) as turn,
-                        turn.attempt(max_attempt),
-                    ):
-                        await client.connect()
+                    async with turns.take(has_failed=False, is_new=True) as turn:
+                        # In turn: another battery would take the slot. An attempt
+                        # without one takes half a minute to fail.
+                        await slots.wait_for_slot(lambda: True)
+                        async with turn.attempt(max_attempt):
+                            await client.connect()
                     # Outside: reading takes long on some boards, and needs no turn.
                     result = await probe(client)
                 finally:

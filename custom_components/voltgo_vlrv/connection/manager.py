@@ -202,10 +202,7 @@ class ConnectionManager:
     def handle_allocations(self, allocations: HaBluetoothSlotAllocations) -> None:
         """Handle a change of an adapter's connection slots."""
         self._session.handle_allocations(allocations)
-        if not allocations.free:
-            return
-        self._slots.handle_change()
-        if self._reason == "no_slot" and not self.is_released:
+        if allocations.free and self._reason == "no_slot" and not self.is_released:
             self.request_poll(FREE_SLOT_DELAY)
 
     def _clear_problems(self) -> None:

@@ -16,6 +16,7 @@ from ..vlrv.errors import NoSlotError
 
 # Most often another battery of this integration is about to free its slot.
 SLOT_WAIT_TIMEOUT: Final = 5.0  # s
+SLOT_WAIT_STEP: Final = 0.1  # s
 # Advertisements come each second or so; proxies collect them for 0.2 s.
 ADAPTER_WAIT: Final = 2.0  # s
 ADAPTER_WAIT_STEP: Final = 0.2  # s
@@ -173,7 +174,7 @@ class SlotMonitor:
 
     @callback
     def handle_change(self) -> None:
-        """Wake all that wait for an advertisement or a slot."""
+        """Wake all that wait for an advertisement."""
         self._changed.set()
 
     def _is_advertising(self) -> bool:
@@ -222,10 +223,8 @@ class SlotMonitor:
         A failed attempt would take longer and delay the other batteries. Raises
         NoSlotError after SLOT_WAIT_TIMEOUT.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SLOT_WAIT_TIMEOUT):
-                while self.all_slots_taken() and is_wanted():
-                    self._changed.clear()
-                    await self._changed.wait()
-        if self.all_slots_taken() and is_wanted():
-            raise NoSlotError("all connection slots are in use")
+        deadline = self._hass.loop.time() + SLOT_WAIT_TIMEOUT
+        while self.all_slots_taken() and is_wanted():
+            if self._hass.loop.time() >= deadline:
+                raise NoSlotError("all connection slots are in use")
+            await asyncio.sleep(SLOT_WAIT_STEP)
