@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 import logging
 from typing import Final, NamedTuple, Protocol
+from weakref import WeakMethod
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -311,7 +312,7 @@ class GattConnection:
                         bleak_retry_connector.BleakClientWithServiceCache,
                         device,
                         self.name,
-                        disconnected_callback=self._handle_disconnected,
+                        disconnected_callback=self._weak_disconnected_callback(),
                         max_attempts=2,
                         ble_device_callback=lambda: self.find_device() or device,
                     )
@@ -381,6 +382,19 @@ class GattConnection:
         if client is self._client:
             self.max_notification_size = max(self.max_notification_size, len(data))
             self._listener.handle_notification(data)
+
+    def _weak_disconnected_callback(self) -> Callable[[BleakClient], None]:
+        """Return `_handle_disconnected` without a reference that keeps this alive.
+
+        The clients of failed attempts stay referenced in ESPHome's client library (A).
+        """
+        method = WeakMethod(self._handle_disconnected)
+
+        def handle(client: BleakClient) -> None:
+            if (call := method()) is not None:
+                call(client)
+
+        return handle
 
     def _handle_disconnected(self, client: BleakClient) -> None:
         if self._disconnection is not None and client is self._disconnection.client:
