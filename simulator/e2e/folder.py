@@ -16,10 +16,15 @@ from homeassistant.util import dt as dt_util
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent.parent
 STUBS: Final = HERE / "stubs"
+TEMPLATE: Final = HERE / "template"
+CONFIGURATION: Final = "configuration.yaml"
 
 USERNAME: Final = "demo"
 PASSWORD: Final = "demo"
 HOST: Final = "127.0.0.1"
+
+BLUEPRINTS: Final = Path("blueprints", "automation", "voltgo_vlrv")
+"""Where the repository has the blueprints, and Home Assistant looks for them."""
 
 # The integration itself, and the one that brings the batteries.
 INTEGRATION: Final = ROOT / "custom_components" / "voltgo_vlrv"
@@ -31,8 +36,11 @@ def prepare(folder: Path, port: int, archive: Path | None = None) -> None:
 
     The integration is the repository's own, or what is in the zip of a release.
     """
-    for source in sorted((HERE / "template").iterdir()):
-        shutil.copyfile(source, folder / source.name)
+    for source in sorted(TEMPLATE.iterdir()):
+        # In the other files is what a user saved.
+        if source.name == CONFIGURATION or not (folder / source.name).exists():
+            shutil.copyfile(source, folder / source.name)
+    shutil.copytree(ROOT / BLUEPRINTS, folder / BLUEPRINTS, dirs_exist_ok=True)
     components = folder / "custom_components"
     components.mkdir(exist_ok=True)
     # Without it the folder of the same name in the search path would be taken instead.

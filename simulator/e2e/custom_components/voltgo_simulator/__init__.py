@@ -5,7 +5,7 @@ from __future__ import annotations
 import voluptuous as vol
 
 from homeassistant.config_entries import SOURCE_IMPORT, ConfigEntry
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
@@ -14,6 +14,8 @@ from .actions import register_actions
 from .const import CONF_BATTERIES, DOMAIN
 from .environment import SimulatedEnvironment
 from simulator.battery import PRESETS
+
+PLATFORMS = [Platform.NOTIFY, Platform.SWITCH]
 
 type SimulatorConfigEntry = ConfigEntry[SimulatedEnvironment]
 
@@ -54,10 +56,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: SimulatorConfigEntry) ->
 
     # Entries are not unloaded when Home Assistant stops.
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
 
 
-async def async_unload_entry(_hass: HomeAssistant, entry: SimulatorConfigEntry) -> bool:
+async def async_unload_entry(hass: HomeAssistant, entry: SimulatorConfigEntry) -> bool:
     """Switch everything off."""
     await entry.runtime_data.stop()
-    return True
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)

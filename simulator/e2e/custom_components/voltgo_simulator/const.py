@@ -7,3 +7,6 @@ from typing import Final
 DOMAIN: Final = "voltgo_simulator"
 
 CONF_BATTERIES: Final = "batteries"
+
+AREA: Final = "RV"
+"""The area of what is simulated beside the batteries."""
