@@ -26,14 +26,13 @@ class VoltgoVlrvSection extends HTMLElement {
   }
 }
 
-function offer(strategyType, element) {
-  const tag = `ll-strategy-${strategyType}-${TYPE}`;
-  if (customElements.get(tag)) {
+async function offer(strategyType, element) {
+  window.customStrategies = window.customStrategies || [];
+  const strategies = window.customStrategies;
+  if (strategies.some((one) => one.type === TYPE && one.strategyType === strategyType)) {
     return;
   }
-  customElements.define(tag, element);
-  window.customStrategies = window.customStrategies || [];
-  window.customStrategies.push({
+  strategies.push({
     type: TYPE,
     strategyType,
     name: "Voltgo VLRV",
@@ -42,6 +41,10 @@ function offer(strategyType, element) {
       return DESCRIPTIONS[language] ?? DESCRIPTIONS.en;
     },
   });
+  // Home Assistant replaces the browser's registry while it starts, and does not find what
+  // was defined before that.
+  await customElements.whenDefined("home-assistant");
+  customElements.define(`ll-strategy-${strategyType}-${TYPE}`, element);
 }
 
 offer("dashboard", VoltgoVlrvDashboard);
