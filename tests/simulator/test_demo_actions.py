@@ -12,22 +12,28 @@ import yaml
 
 from homeassistant.core import HomeAssistant, ServiceCall
 
-from simulator.battery import HeaterAnswer, preset
+from simulator.bank import PAIR
+from simulator.battery import PRESETS, HeaterAnswer, preset
+from simulator.battery.causes import CAUSES
 from simulator.e2e.custom_components import voltgo_simulator
 from simulator.e2e.custom_components.voltgo_simulator.actions import ACTIONS
 from simulator.e2e.custom_components.voltgo_simulator.const import DOMAIN
 from simulator.e2e.custom_components.voltgo_simulator.environment import (
     SimulatedEnvironment,
 )
+from simulator.e2e.folder import TEMPLATE
 from tests.bluetooth_env import BluetoothEnvironment
+from tests.common import wait_until
 
 FOLDER = Path(voltgo_simulator.__file__).parent
 FORMS: dict[str, Any] = yaml.safe_load(
     (FOLDER / "services.yaml").read_text(encoding="utf-8")
 )
-TEXTS: dict[str, Any] = json.loads(
+WORDS: dict[str, Any] = json.loads(
     (FOLDER / "translations" / "en.json").read_text(encoding="utf-8")
-)["services"]
+)
+TEXTS: dict[str, Any] = WORDS["services"]
+SELECTORS: dict[str, Any] = WORDS["selector"]
 ANSWERS: tuple[str, ...] = get_args(HeaterAnswer.__value__)
 
 
@@ -59,3 +65,43 @@ async def test_answer_of_heater_is_chosen(
     with pytest.raises(vol.Invalid):
         schema({"address": battery.address, "answer": "later"})
     await demo.peripherals[battery.address].stop()
+
+
+def test_fault_of_form_is_in_table_and_has_words() -> None:
+    """Every row of the manual's table can be chosen, and that there is no fault."""
+    form = FORMS["cause_fault"]["fields"]["fault"]["selector"]["select"]
+
+    assert form["options"] == [*CAUSES, "none"]
+    assert SELECTORS["fault"]["options"].keys() == {*CAUSES, "none"}
+
+
+def test_picker_offers_batteries_of_demo_in_their_order() -> None:
+    """Those of the configuration come first, and then the two of the bank."""
+    template = (TEMPLATE / "configuration.yaml").read_text(encoding="utf-8")
+    names = yaml.safe_load(template.partition(f"\n{DOMAIN}:")[2])["batteries"]
+    batteries = [PRESETS[name].options for name in names] + list(PAIR)
+    picker = FORMS["cause_fault"]["fields"]["address"]["selector"]["select"]
+
+    assert [option["value"] for option in picker["options"]] == [
+        battery["address"] for battery in batteries
+    ]
+    assert [option["label"].partition(" ")[0] for option in picker["options"]] == [
+        battery["name"] for battery in batteries
+    ]
+
+
+async def test_app_takes_battery_and_leaves_it(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """While the app is connected, the battery does not advertise."""
+    demo = SimulatedEnvironment(hass)
+    battery = preset("idle")
+    await demo.add(battery)
+    peripheral = demo.peripheral(battery.address)
+
+    await demo.take_by_app(battery.address, taken=True)
+    assert not peripheral.is_advertising
+    await demo.take_by_app(battery.address, taken=False)
+    await wait_until(lambda: peripheral.is_advertising)
+    assert peripheral.is_connected is False
+    await peripheral.stop()

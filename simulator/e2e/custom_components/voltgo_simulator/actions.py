@@ -22,6 +22,7 @@ from .const import DOMAIN
 from .environment import SimulatedEnvironment
 from simulator.bank import ParallelBank
 from simulator.battery import HeaterAnswer, ReplayBattery, SimulatedBattery
+from simulator.battery.causes import CAUSES, cause_fault, recover
 
 CONF_ADDRESS: Final = "address"
 CONF_ADVERTISE: Final = "advertise"
@@ -30,6 +31,7 @@ CONF_ANSWER: Final = "answer"
 CONF_CAPACITY: Final = "capacity"
 CONF_CUT_OFF: Final = "cut_off"
 CONF_DEMAND_CURRENT: Final = "demand_current"
+CONF_FAULT: Final = "fault"
 CONF_FRAMES: Final = "frames"
 CONF_HOLD: Final = "hold"
 CONF_IDENTITY: Final = "identity"
@@ -39,7 +41,10 @@ CONF_NAME: Final = "name"
 CONF_OFF_FOR: Final = "off_for"
 CONF_RESISTANCE: Final = "resistance"
 CONF_SECONDS: Final = "seconds"
+CONF_TAKEN: Final = "taken"
 
+NO_FAULT: Final = "none"
+FAULTS: Final = (NO_FAULT, *CAUSES)
 HEATER_ANSWERS: Final = get_args(HeaterAnswer.__value__)
 
 type Response = dict[str, Any]
@@ -70,6 +75,24 @@ async def _set_surroundings(
             setattr(battery, key, call.data[key])
     # Protections follow at once, and the expected values with them.
     battery.advance(0)
+
+
+async def _cause_fault(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    battery = environment.simulated(call.data[CONF_ADDRESS])
+    if battery.bank is not None:
+        raise ServiceValidationError(
+            f"{battery.address} is in the bank, which decides on its current"
+        )
+    if (fault := call.data[CONF_FAULT]) == NO_FAULT:
+        battery.update()
+        recover(battery)
+        battery.advance(0)
+    else:
+        cause_fault(battery, fault)
+
+
+async def _take_by_app(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    await environment.take_by_app(call.data[CONF_ADDRESS], call.data[CONF_TAKEN])
 
 
 async def _advance(environment: SimulatedEnvironment, call: ServiceCall) -> None:
@@ -207,6 +230,12 @@ ACTIONS: Final = {
             vol.Optional(CONF_DEMAND_CURRENT): vol.Coerce(float),
             vol.Optional(CONF_AMBIENT): vol.Coerce(float),
         },
+    ),
+    "cause_fault": Action(
+        _cause_fault, {**_ADDRESS, vol.Required(CONF_FAULT): vol.In(FAULTS)}
+    ),
+    "take_by_app": Action(
+        _take_by_app, {**_ADDRESS, vol.Required(CONF_TAKEN): cv.boolean}
     ),
     "advance": Action(
         _advance,

@@ -150,6 +150,19 @@ class SimulatedEnvironment:
             self._adapter.radio.rssi[battery.address] = rssi
             await self.add(battery)
 
+    async def take_by_app(self, address: str, taken: bool) -> None:
+        """Let the Voltgo app take a battery from Home Assistant, or leave it.
+
+        A battery that is connected to the app does not advertise: that is all that can
+        be seen of it from here, and so all that is simulated.
+        """
+        peripheral = self.peripheral(address)
+        if taken:
+            await peripheral.silence()
+            peripheral.drop_connection()
+        else:
+            await peripheral.advertise()
+
     def parallel(self) -> ParallelBank:
         """Return the bank."""
         if self.bank is None:
