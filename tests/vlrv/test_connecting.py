@@ -210,6 +210,28 @@ async def test_connection_lost_right_after_subscribing_is_reported(
     await harness.assert_usable()
 
 
+async def test_subscription_without_answer_ends_before_it_is_cancelled(
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ESPHome's client library keeps the callback of a cancelled one for ever."""
+    ends: list[str] = []
+
+    async def wait(_self: VirtualClient, *_args: Any, timeout: float, **_: Any) -> None:  # noqa: ASYNC109
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.sleep(3600)
+        except (TimeoutError, asyncio.CancelledError) as err:
+            ends.append(type(err).__name__)
+            raise
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "start_notify", wait)
+        with pytest.raises(ConnectionLostError):
+            await harness.client.connect()
+    assert ends == ["TimeoutError"]
+    await harness.assert_usable()
+
+
 async def test_connection_lost_before_service_discovery_is_reported(
     harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-import gc
 import logging
-import weakref
 
-from bleak.backends.device import BLEDevice
 from bleak.exc import BleakError
 import bleak_retry_connector
 import pytest
 
-from .harness import ADDRESS, STATUS_41, Build, ClientHarness
+from .harness import STATUS_41, Build, ClientHarness
 from .samples import frame
 from custom_components.voltgo_vlrv.vlrv import (
     ConnectionLostError,
@@ -21,7 +18,6 @@ from custom_components.voltgo_vlrv.vlrv import (
     FirmwareError,
     NoAnswerError,
     NotReachableError,
-    VlrvClient,
     VlrvError,
     close_stale_connections,
 )
@@ -55,34 +51,6 @@ def failing(error: Exception) -> Callable[..., Awaitable[None]]:
         raise error
 
     return fail
-
-
-# References
-
-
-async def test_client_of_a_failed_attempt_is_not_kept_by_the_stack(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """ESPHome's client library holds the callback of such an attempt for ever."""
-    callbacks: list[Callable[[object], None]] = []
-
-    async def fail(
-        *_args: object,
-        disconnected_callback: Callable[[object], None],
-        **_kwargs: object,
-    ) -> None:
-        callbacks.append(disconnected_callback)
-        raise BleakError("gone")
-
-    monkeypatch.setattr(bleak_retry_connector, "establish_connection", fail)
-    client = VlrvClient.from_device(BLEDevice(ADDRESS, "battery", {}))
-    with pytest.raises(NotReachableError):
-        await client.connect()
-    reference = weakref.ref(client)
-    del client
-    gc.collect()
-    assert reference() is None
-    callbacks[0](object())  # a late call finds nothing and does no harm
 
 
 # Errors of any kind

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 import logging
 from typing import Final, NamedTuple, Protocol
-from weakref import WeakMethod
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -312,7 +311,7 @@ class GattConnection:
                         bleak_retry_connector.BleakClientWithServiceCache,
                         device,
                         self.name,
-                        disconnected_callback=self._weak_disconnected_callback(),
+                        disconnected_callback=self._handle_disconnected,
                         max_attempts=2,
                         ble_device_callback=lambda: self.find_device() or device,
                     )
@@ -328,8 +327,12 @@ class GattConnection:
         try:
             with radio_call("subscribing", ConnectionLostError):
                 async with asyncio.timeout(self._timing.subscribe):
+                    # ESPHome's client library keeps the callback of a cancelled
+                    # subscription (A), so each of its two requests ends before that.
                     await client.start_notify(
-                        service.notify, partial(self._handle_notification, client)
+                        service.notify,
+                        partial(self._handle_notification, client),
+                        timeout=self._timing.subscribe / 2,
                     )
         except ConnectionLostError as err:
             # The characteristics may have moved since the adapter cached them.
@@ -382,19 +385,6 @@ class GattConnection:
         if client is self._client:
             self.max_notification_size = max(self.max_notification_size, len(data))
             self._listener.handle_notification(data)
-
-    def _weak_disconnected_callback(self) -> Callable[[BleakClient], None]:
-        """Return `_handle_disconnected` without a reference that keeps this alive.
-
-        The clients of failed attempts stay referenced in ESPHome's client library (A).
-        """
-        method = WeakMethod(self._handle_disconnected)
-
-        def handle(client: BleakClient) -> None:
-            if (call := method()) is not None:
-                call(client)
-
-        return handle
 
     def _handle_disconnected(self, client: BleakClient) -> None:
         if self._disconnection is not None and client is self._disconnection.client:
