@@ -31,6 +31,7 @@ PLATFORMS: Final = (
     Platform.SENSOR,
     Platform.SWITCH,
     Platform.TEXT,
+    Platform.TODO,
     Platform.UPDATE,
 )
 

@@ -149,6 +149,7 @@ def _battery(battery: VlrvData) -> dict[str, Any]:
             "elapsed_fraction": battery.history.maintenance.elapsed_fraction,
         },
         "care": battery.history.care.as_stored(),
+        "routine_maintenance": battery.history.routine.as_stored(),
     }
 
 

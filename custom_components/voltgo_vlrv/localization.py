@@ -42,6 +42,7 @@ class Translations(NamedTuple):
     versions: Mapping[str, str]
     bank: Mapping[str, str]
     dashboard: Mapping[str, str]
+    maintenance: Mapping[str, str]
 
 
 _TRANSLATIONS: HassKey[Translations] = HassKey(f"{DOMAIN}_translations")
@@ -68,6 +69,7 @@ async def async_load_translations(hass: HomeAssistant) -> None:
         options("firmware_text"),
         options("bank"),
         options("dashboard"),
+        options("maintenance"),
     )
 
 

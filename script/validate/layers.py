@@ -12,13 +12,14 @@ from pathlib import Path
 from .common import INTEGRATION, Problems, python_files, syntax_nodes
 
 _ROOT = ".".join(INTEGRATION.parts)
-_PLATFORMS = """.sensor .binary_sensor .switch .select .text .button .event .update
+_PLATFORMS = """.sensor .binary_sensor .switch .select .text .todo .button .event .update
     .bank.sensor .bank.binary_sensor"""
 _PURE = """.connection.state .connection.backoff .connection.sharing .connection.release
     .connection.reconnect .battery.change_budget .battery.permission .battery.margins
     .battery.pending_changes .battery.freshness .battery.stuck_data
     .battery.poll_schedule .entry_values .history.charge .history.runtime .history.charge_history
     .history.estimate .history.totals .history.lifetime .history.full_charges .history.capacity .history.charge_trust .history.storage
+    .history.routine
     .bank.aggregate .bank.current_share .bank.module_ids .bank.notices"""
 _BASE = "const entries entry_values issues localization options"
 _ABOVE_BATTERY = f".coordinator .data .bank .entity .sensor_base {_PLATFORMS}"

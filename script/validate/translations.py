@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _STRUCTURE = """config options entity exceptions issues selector device services triggers
     conditions step fix_flow data data_description title description name message fields
     menu_options progress abort error flow_title state state_attributes event_type on off
-    binary_sensor button event select sensor switch text update
+    binary_sensor button event select sensor switch text todo update
     already_configured already_in_progress reconfigure_successful"""
 
 

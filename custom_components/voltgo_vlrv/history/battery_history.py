@@ -15,12 +15,13 @@ from .charge import charge_of
 from .energy import EnergyCounter
 from .last_status import LastStatus, StoredStatus
 from .maintenance import ChargeMaintenance
+from .routine import RoutineMaintenance
 from .runtime import Runtime
 from .store import EntryStore
 
 
 class BatteryHistory:
-    """Energy, run time, charge maintenance, care and last status of one battery."""
+    """Energy, run time, maintenance, care and last status of one battery."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start empty; `async_load` restores what was stored."""
@@ -30,6 +31,12 @@ class BatteryHistory:
         self.maintenance = ChargeMaintenance(hass, self.store)
         self.care = BatteryCare(hass, self.store)
         self.last_status = LastStatus(self.store)
+        self.routine = RoutineMaintenance()
+        self.routine_section = self.store.section(
+            "routine",
+            lambda: self.routine.as_stored(),  # noqa: PLW0108, it is replaced
+            0.0,
+        )
 
     async def async_load(self) -> StoredStatus:
         """Restore everything; return the last status and the release state."""
@@ -37,6 +44,8 @@ class BatteryHistory:
         self.energy.load()
         self.maintenance.load()
         self.care.load()
+        routine = self.routine_section.loaded(RoutineMaintenance.from_stored)
+        self.routine = routine or self.routine
         return self.last_status.load()
 
     @callback
