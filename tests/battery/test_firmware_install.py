@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,7 +19,11 @@ from homeassistant.helpers import entity_registry as er
 
 from .firmware_helpers import firmware_frames, install, refused, state, upload
 from custom_components.voltgo_vlrv.battery.firmware_files import FirmwareStore
+from custom_components.voltgo_vlrv.connection import errors
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.update import VlrvUpdate
+from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
+from custom_components.voltgo_vlrv.vlrv.transport import Transport
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import add_discovered, battery, device_of, value, wait_until
@@ -367,3 +372,60 @@ async def test_install_with_no_version_reported_afterwards_is_reported(
     pack.firmware_receiver = Mute()
     text = await refused(hass, pack, "firmware_other_version")
     assert "version not reported instead" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        ("read_status", "firmware_unreachable"),
+        ("measure_write_size", "firmware_not_started"),
+        ("exchange", "firmware_unexpected"),
+        ("progress", None),
+        ("restart", "firmware_not_confirmed"),
+    ],
+)
+async def test_install_with_an_unexpected_error_says_what_the_battery_is_left_with(  # noqa: PLR0917
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    key: str | None,
+) -> None:
+    """A programming error at any time; its traceback is logged once."""
+    monkeypatch.setattr(errors, "_reported", set())
+    pack = battery("idle")
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    await upload(hass, harness.entry, tmp_path)
+    installer = harness.entry.runtime_data.firmware
+    broken = Mock(side_effect=KeyError("bug"))
+    target: dict[str, tuple[Any, str]] = {
+        "read_status": (VlrvClient, "read_status"),
+        "measure_write_size": (VlrvClient, "measure_write_size"),
+        "progress": (VlrvUpdate, "_show_progress"),
+        "restart": (installer, "_on_restart"),
+    }
+    with monkeypatch.context() as patch:
+        if method == "exchange":
+            send_once = Transport.send_once
+
+            async def send(*args: Any, **kwargs: Any) -> bytes:
+                if args[1][:2] == b"\x64\x03":
+                    broken()
+                return await send_once(*args, **kwargs)
+
+            patch.setattr(Transport, "send_once", send)
+        else:
+            patch.setattr(*target[method], broken)
+        caplog.clear()
+        if key is None:
+            await install(hass, pack)
+            assert state(hass, pack).state == "off"
+        else:
+            await refused(hass, pack, key)
+    assert broken.called
+    tracebacks = [record for record in caplog.records if record.exc_info]
+    assert [record.levelname for record in tracebacks] == ["ERROR"]
+    assert state(hass, pack).attributes["in_progress"] is False
+    assert not installer.is_running

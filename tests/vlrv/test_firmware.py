@@ -530,6 +530,27 @@ async def test_transfer_that_is_cancelled_sends_nothing_more(
     assert harness.requests[-1][1] == sub_command
 
 
+@pytest.mark.parametrize("step", FirmwareStep)
+async def test_transfer_with_an_unexpected_error_stops_at_its_step(
+    harness: TransferHarness, step: FirmwareStep
+) -> None:
+    """What the battery is left with depends on the step, also for a programming error."""
+    bug = KeyError("bug")
+    sub_command = list(FirmwareStep).index(step) + 1
+
+    async def exchange(request: bytes, length: int, timeout: float) -> bytes:  # noqa: ASYNC109
+        if request[1] == sub_command:
+            raise bug
+        return await harness.exchange(request, length, timeout)
+
+    with pytest.raises(FirmwareError) as raised:
+        await transfer(exchange, check_image(NAME, SMALL), harness.progress.append)
+    error = raised.value
+    assert (error.step, error.reason) == (step, FirmwareFailure.UNEXPECTED)
+    assert error.__cause__ is bug
+    assert error.may_restart is (step is FirmwareStep.FINISH)
+
+
 async def test_transfer_after_a_failure_starts_from_the_beginning(
     harness: TransferHarness,
 ) -> None:

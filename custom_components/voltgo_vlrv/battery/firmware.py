@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 import logging
 from typing import Final
 
@@ -12,7 +12,7 @@ from homeassistant.core import CALLBACK_TYPE
 from homeassistant.exceptions import HomeAssistantError
 
 from ..connection import ReleasedError
-from ..connection.errors import typed_errors
+from ..connection.errors import as_vlrv_error, typed_errors
 from ..const import ADVERTISEMENT_WAIT, DOMAIN
 from ..localization import translations
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
@@ -41,6 +41,7 @@ _FAILURES: Final[tuple[tuple[FirmwareFailure, str], ...]] = (
     (FirmwareFailure.REFUSED, "firmware_refused"),
     (FirmwareFailure.BAD_REPLY, "firmware_bad_reply"),
     (FirmwareFailure.WRONG_PACKAGE, "firmware_wrong_package"),
+    (FirmwareFailure.UNEXPECTED, "firmware_unexpected"),
 )
 
 
@@ -74,6 +75,9 @@ class FirmwareInstaller:
         self._on_restart = on_restart
         self._finished = asyncio.Event()
         self._finished.set()
+        self._is_sent = (
+            False  # the whole image, by the installation that runs or ran last
+        )
         self.store = FirmwareStore(access.hass, access.entry.entry_id)
 
     @property
@@ -93,11 +97,22 @@ class FirmwareInstaller:
 
         Raises a translated HomeAssistantError if a check or the transfer fails.
         """
+        try:
+            await self._install(component, progress)
+        except HomeAssistantError:
+            raise
+        except Exception as err:
+            as_vlrv_error(err, "installing firmware")  # logs it
+            key = "firmware_not_confirmed" if self._is_sent else "firmware_not_started"
+            raise self._error(key) from err
+
+    async def _install(self, component: str, progress: Callable[[int], None]) -> None:
         async with AsyncExitStack() as stack:
             if self._operations.is_wanted(Operation.FIRMWARE):
                 raise self._error("firmware_in_progress")
             # After a change of a setting that has begun and needs the connection, too.
             await stack.enter_async_context(self._operations.hold(Operation.FIRMWARE))
+            self._is_sent = False
             self._finished.clear()
             stack.callback(self._finished.set)
             image = await self._load(component)
@@ -120,9 +135,23 @@ class FirmwareInstaller:
                 _LOGGER.debug("%s: no identity: %s", self._client.name, err)
             before = self._info.info.firmware
             unconfirmed: FirmwareError | None = None
+
+            def show_progress(percent: int) -> None:
+                # A number that cannot be shown does not stop a transfer.
+                with (
+                    suppress(VlrvError, HomeAssistantError),
+                    typed_errors("showing the progress of an installation"),
+                ):
+                    progress(percent)
+
             try:
-                await self._client.transfer_firmware(image, progress)
+                await self._client.transfer_firmware(image, show_progress)
             except FirmwareError as err:
+                cause = err.__cause__
+                if err.reason is FirmwareFailure.UNEXPECTED and isinstance(
+                    cause, Exception
+                ):
+                    as_vlrv_error(cause, "transferring firmware")  # logs it
                 if not err.may_restart:
                     raise self._error(
                         _failure_text(err.reason),
@@ -130,6 +159,7 @@ class FirmwareInstaller:
                         code="–" if err.code is None else str(err.code),
                     ) from err
                 unconfirmed = err
+            self._is_sent = True
             # A BMS that reports its old version may not have restarted yet.
             is_new = component == BMS and before != image.version
             await self._await_restart(before if is_new else None)

@@ -93,6 +93,8 @@ class FirmwareFailure(StrEnum):
     """The reply has another layout than it should have."""
     WRONG_PACKAGE = "wrong_package"
     """The battery confirmed another package than the one sent."""
+    UNEXPECTED = "unexpected"
+    """A programming error, or one of the Bluetooth stack: the cause of the FirmwareError."""
 
 
 class FirmwareError(VlrvError):

@@ -347,6 +347,9 @@ async def _execute_step(
         raise FirmwareError(step, package, FirmwareFailure.NO_ANSWER) from err
     except ConnectionLostError as err:
         raise FirmwareError(step, package, FirmwareFailure.CONNECTION_LOST) from err
+    except Exception as err:
+        # What the battery is left with depends on the step, whatever the error is.
+        raise FirmwareError(step, package, FirmwareFailure.UNEXPECTED) from err
     try:
         reply = decode_reply(step, frame)
     except ValueError as err:
