@@ -41,8 +41,9 @@ async def test_sixteen_batteries_on_three_slow_slots_keep_their_values(
         each.statistics.samples - count
         for each, count in zip(data, before, strict=True)
     ]
-    # A round of those that share a slot takes about 65 s.
+    # A round takes about 70 s, and none stays connected at the cost of the others.
     assert min(samples) >= 8, samples
+    assert min(samples) >= 0.8 * sum(samples) / len(samples), samples
     assert became_unavailable == []
     assert len(issues(hass)) == 1
     (issue,) = issues(hass, "crowded")

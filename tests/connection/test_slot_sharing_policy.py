@@ -12,6 +12,7 @@ from custom_components.voltgo_vlrv.connection.sharing import (
     TURNS,
     SlotSharingPolicy,
     TurnTimes,
+    are_slots_scarce,
 )
 from custom_components.voltgo_vlrv.connection.state import ConnectionMode
 from custom_components.voltgo_vlrv.options import BatteryOptions
@@ -21,7 +22,7 @@ HALF_HOUR = 1800.0
 
 
 @pytest.mark.parametrize(
-    ("mode", "adapter_full", "expected"),
+    ("mode", "slots_scarce", "expected"),
     [
         (ConnectionMode.KEEP, False, False),
         (ConnectionMode.KEEP, True, False),
@@ -32,12 +33,12 @@ HALF_HOUR = 1800.0
     ],
 )
 def test_policy_mode_and_slots_decide(
-    mode: ConnectionMode, adapter_full: bool, expected: bool
+    mode: ConnectionMode, slots_scarce: bool, expected: bool
 ) -> None:
     """In automatic mode only the last slot is freed."""
     policy = SlotSharingPolicy(mode)
     assert (
-        policy.should_disconnect(mode, adapter_full=adapter_full, now=0.0) is expected
+        policy.should_disconnect(mode, slots_scarce=slots_scarce, now=0.0) is expected
     )
     assert policy.is_sharing is expected
 
@@ -60,40 +61,40 @@ def test_policy_start_shares_only_for_each_poll(
 def test_policy_mode_change_applies_to_the_next_decision() -> None:
     """The options take effect without a reload."""
     policy = SlotSharingPolicy(ConnectionMode.EACH_POLL)
-    assert not policy.should_disconnect(ConnectionMode.KEEP, adapter_full=True, now=0.0)
+    assert not policy.should_disconnect(ConnectionMode.KEEP, slots_scarce=True, now=0.0)
     assert not policy.is_sharing
 
 
 def test_policy_last_slot_freed_once_connects_again_with_another_slot() -> None:
     """One shortage is no reason to share for half an hour."""
     policy = SlotSharingPolicy(AUTOMATIC)
-    assert policy.should_disconnect(AUTOMATIC, adapter_full=True, now=0.0)
-    assert not policy.should_disconnect(AUTOMATIC, adapter_full=False, now=10.0)
+    assert policy.should_disconnect(AUTOMATIC, slots_scarce=True, now=0.0)
+    assert not policy.should_disconnect(AUTOMATIC, slots_scarce=False, now=10.0)
 
 
 def test_policy_last_slot_freed_twice_shares_for_half_an_hour() -> None:
     """Otherwise several batteries would alternate with each poll."""
     policy = SlotSharingPolicy(AUTOMATIC)
-    policy.should_disconnect(AUTOMATIC, adapter_full=True, now=0.0)
-    policy.should_disconnect(AUTOMATIC, adapter_full=False, now=10.0)
-    assert policy.should_disconnect(AUTOMATIC, adapter_full=True, now=HALF_HOUR - 1)
+    policy.should_disconnect(AUTOMATIC, slots_scarce=True, now=0.0)
+    policy.should_disconnect(AUTOMATIC, slots_scarce=False, now=10.0)
+    assert policy.should_disconnect(AUTOMATIC, slots_scarce=True, now=HALF_HOUR - 1)
     freed = HALF_HOUR - 1
     assert policy.should_disconnect(
-        AUTOMATIC, adapter_full=False, now=freed + HALF_HOUR - 1
+        AUTOMATIC, slots_scarce=False, now=freed + HALF_HOUR - 1
     )
     assert not policy.should_disconnect(
-        AUTOMATIC, adapter_full=False, now=freed + HALF_HOUR
+        AUTOMATIC, slots_scarce=False, now=freed + HALF_HOUR
     )
 
 
 def test_policy_last_slot_freed_twice_an_hour_apart_does_not_settle() -> None:
     """Two shortages half an hour apart have nothing to do with each other."""
     policy = SlotSharingPolicy(AUTOMATIC)
-    policy.should_disconnect(AUTOMATIC, adapter_full=True, now=0.0)
-    policy.should_disconnect(AUTOMATIC, adapter_full=False, now=10.0)
-    assert policy.should_disconnect(AUTOMATIC, adapter_full=True, now=HALF_HOUR)
+    policy.should_disconnect(AUTOMATIC, slots_scarce=True, now=0.0)
+    policy.should_disconnect(AUTOMATIC, slots_scarce=False, now=10.0)
+    assert policy.should_disconnect(AUTOMATIC, slots_scarce=True, now=HALF_HOUR)
     assert not policy.should_disconnect(
-        AUTOMATIC, adapter_full=False, now=HALF_HOUR + 10
+        AUTOMATIC, slots_scarce=False, now=HALF_HOUR + 10
     )
 
 
@@ -101,8 +102,26 @@ def test_policy_adapter_that_stays_full_counts_once() -> None:
     """Freeing at each poll is one shortage, not many."""
     policy = SlotSharingPolicy(AUTOMATIC)
     for poll in range(20):
-        assert policy.should_disconnect(AUTOMATIC, adapter_full=True, now=10.0 * poll)
-    assert not policy.should_disconnect(AUTOMATIC, adapter_full=False, now=200.0)
+        assert policy.should_disconnect(AUTOMATIC, slots_scarce=True, now=10.0 * poll)
+    assert not policy.should_disconnect(AUTOMATIC, slots_scarce=False, now=200.0)
+
+
+@pytest.mark.parametrize(
+    ("free", "waiting", "expected"),
+    [
+        (0, 0, True),
+        (1, 0, False),
+        (1, 1, False),
+        (1, 2, True),
+        (2, 2, False),
+        (2, 9, True),
+    ],
+)
+def test_slots_are_scarce_with_fewer_than_wait_for_one(
+    free: int, waiting: int, expected: bool
+) -> None:
+    """And without a free one, although none of our batteries waits."""
+    assert are_slots_scarce(free, waiting) is expected
 
 
 def test_turn_times_the_longest_of_the_last_ones_counts() -> None:

@@ -198,7 +198,7 @@ class ConnectionSession:
         """Disconnect if the mode or the adapter's slots require it."""
         if self._client.is_connected and self._policy.should_disconnect(
             self._delegate.mode,
-            adapter_full=self._slots.adapter_is_full(),
+            slots_scarce=self._slots.are_scarce(),
             now=self._hass.loop.time(),
         ):
             self._backoff.disconnected_on_purpose()

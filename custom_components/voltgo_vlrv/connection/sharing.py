@@ -17,6 +17,16 @@ SHARING_HYSTERESIS: Final = timedelta(minutes=30)
 TURNS: Final = 4
 
 
+def are_slots_scarce(free: int, waiting: int) -> bool:
+    """Return whether an adapter with `free` slots has none for all that need one.
+
+    One stays free for another device. `waiting` batteries wait for their turn to connect:
+    with fewer slots than that, batteries that stay connected would be read far more often
+    than those that share what is left.
+    """
+    return free < max(waiting, 1)
+
+
 class TurnTimes:
     """How long a battery waits until it is connected, while many share few slots."""
 
@@ -45,19 +55,19 @@ class SlotSharingPolicy:
         self._shared_until = -inf
 
     def should_disconnect(
-        self, mode: ConnectionMode, *, adapter_full: bool, now: float
+        self, mode: ConnectionMode, *, slots_scarce: bool, now: float
     ) -> bool:
         """Return whether to disconnect now that the connection is not in use.
 
-        `adapter_full` says that its adapter has no other slot left; `now` is in s.
+        `slots_scarce` is what `are_slots_scarce` says of its adapter; `now` is in s.
         """
         self.is_sharing = mode is ConnectionMode.EACH_POLL or (
-            mode is ConnectionMode.AUTOMATIC and self._frees_slot(adapter_full, now)
+            mode is ConnectionMode.AUTOMATIC and self._frees_slot(slots_scarce, now)
         )
         return self.is_sharing
 
-    def _frees_slot(self, adapter_full: bool, now: float) -> bool:
-        if not adapter_full:
+    def _frees_slot(self, slots_scarce: bool, now: float) -> bool:
+        if not slots_scarce:
             return now < self._shared_until
         if not self.is_sharing:
             if now - self._shared_at < SHARING_HYSTERESIS.total_seconds():

@@ -13,6 +13,8 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN, POLL_INTERVAL
 from ..vlrv.errors import NoSlotError
+from .sharing import are_slots_scarce
+from .turns import async_turns
 
 # Most often another battery of this integration is about to free its slot.
 SLOT_WAIT_TIMEOUT: Final = 5.0  # s
@@ -22,6 +24,10 @@ ADAPTER_WAIT: Final = 2.0  # s
 ADAPTER_WAIT_STEP: Final = 0.2  # s
 # A proxy notices within this time that a client has disappeared, and disconnects.
 ORPHANED_AFTER: Final = 180.0  # s
+
+# By so many times the difference between the best signals Home Assistant ranks an adapter
+# lower for each connection that it is making.
+SCORE_FOR_EACH: Final = 1.01
 
 _SHARING_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_sharing_lock")
 
@@ -75,10 +81,10 @@ class SlotMonitor:
         return [device.scanner for device in devices]
 
     def best_adapter(self) -> str:
-        """Return the source of the adapter that a connection would use now.
+        """Return the source of the adapter whose turn a battery should wait for.
 
-        The one with the best score, as Home Assistant chooses it; empty if none is in
-        range.
+        The one with the best score, as Home Assistant will choose it once those that wait
+        for the same adapter are connecting; empty if none is in range.
         """
         devices = bluetooth.async_scanner_devices_by_address(
             self._hass, self.address, True
@@ -87,10 +93,16 @@ class SlotMonitor:
         difference = signals[0] - signals[1] if len(signals) > 1 else 0
         best = max(
             devices,
-            key=lambda each: each.score_connection_path(difference),
+            key=lambda each: (
+                each.score_connection_path(difference)
+                - SCORE_FOR_EACH * max(difference, 1) * self._waiting(each.scanner)
+            ),
             default=None,
         )
         return "" if best is None else best.scanner.source
+
+    def _waiting(self, adapter: bluetooth.BaseHaScanner) -> int:
+        return async_turns(self._hass, adapter.source).waiting
 
     def all_slots_taken(self) -> bool:
         """Return whether each adapter in range is known to have no free slot."""
@@ -166,11 +178,13 @@ class SlotMonitor:
         """Handle a connection or a release: an adapter's connection is in use from now on."""
         self._held_since = self.orphaned_on = None
 
-    def adapter_is_full(self) -> bool:
-        """Return whether the battery's connection takes the last slot of its adapter."""
+    def are_scarce(self) -> bool:
+        """Return whether others need the slot of the battery's connection."""
         adapter = self.connected_adapter()
         slots = None if adapter is None else adapter.get_allocations()
-        return slots is not None and not slots.free
+        if adapter is None or slots is None:
+            return False
+        return are_slots_scarce(slots.free, self._waiting(adapter))
 
     @callback
     def handle_change(self) -> None:

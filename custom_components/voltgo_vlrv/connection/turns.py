@@ -101,6 +101,11 @@ class AdapterTurns:
         self._waiting: list[Turn] = []
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Return how many batteries wait for their turn."""
+        return len(self._waiting)
+
     @asynccontextmanager
     async def take(
         self, *, has_failed: bool, is_new: bool = False

@@ -1,0 +1,89 @@
+"""Which adapter a battery waits for, by what Home Assistant tells of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from homeassistant.components import bluetooth
+from homeassistant.core import HomeAssistant
+
+from custom_components.voltgo_vlrv.connection.slots import SlotMonitor
+from custom_components.voltgo_vlrv.connection.turns import AdapterTurns, async_turns
+
+
+def path(source: str, rssi: int, connecting: int = 0) -> Any:
+    """Return a path over an adapter that makes so many connections now."""
+    return SimpleNamespace(
+        scanner=SimpleNamespace(source=source),
+        advertisement=SimpleNamespace(rssi=rssi),
+        score_connection_path=lambda difference: (
+            rssi - 1.01 * max(difference, 1) * connecting
+        ),
+    )
+
+
+async def occupy(stack: AsyncExitStack, turns: AdapterTurns, waiting: int) -> None:
+    """Have one battery connect over an adapter, and so many wait behind it."""
+    await stack.enter_async_context(turns.take(has_failed=False))
+
+    async def wait() -> None:
+        async with turns.take(has_failed=False):
+            pass
+
+    for _ in range(waiting):
+        task = asyncio.create_task(wait())
+        stack.callback(task.cancel)
+    await asyncio.sleep(0)
+    assert turns.waiting == waiting
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [((0, 0), "a"), ((1, 0), "b"), ((1, 1), "a"), ((2, 1), "b")],
+)
+async def test_battery_waits_where_the_fewest_wait(
+    hass: HomeAssistant,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: tuple[int, int],
+    expected: str,
+) -> None:
+    """While each of two adapters makes a connection: else one would be idle soon."""
+    paths = [path("a", -60, 1), path("b", -60, 1)]
+    monkeypatch.setattr(
+        bluetooth, "async_scanner_devices_by_address", lambda *_args: paths
+    )
+    async with AsyncExitStack() as stack:
+        for source, count in zip("ab", waiting, strict=True):
+            await occupy(stack, async_turns(hass, source), count)
+        assert SlotMonitor(hass, "A4:C1:37:00:00:01").best_adapter() == expected
+
+
+async def test_battery_with_one_adapter_far_better_waits_for_it_unless_another_is_idle(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Home Assistant weighs signals against connections in the making."""
+    paths = [path("near", -50), path("far", -80)]
+    monkeypatch.setattr(
+        bluetooth, "async_scanner_devices_by_address", lambda *_args: paths
+    )
+    monitor = SlotMonitor(hass, "A4:C1:37:00:00:01")
+    async with AsyncExitStack() as stack:
+        await occupy(stack, async_turns(hass, "near"), 0)
+        assert monitor.best_adapter() == "near"
+        await occupy(stack, async_turns(hass, "far"), 1)
+        assert monitor.best_adapter() == "near"
+
+
+async def test_battery_that_no_adapter_receives_waits_for_none(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn is then that of an unknown adapter."""
+    monkeypatch.setattr(
+        bluetooth, "async_scanner_devices_by_address", lambda *_args: []
+    )
+    assert SlotMonitor(hass, "A4:C1:37:00:00:01").best_adapter() == ""
