@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 import sys
 from typing import Final
 
-from . import decode, integration
+from . import air, decode, integration
 
 # A benchmark prints its results, the last line for machines, and returns whether its
 # targets are met. The docstring of its module is its help.
 BENCHMARKS: Final[Mapping[str, tuple[Callable[[], bool], str | None]]] = {
     "decode": (decode.run, decode.__doc__),
     "integration": (integration.run, integration.__doc__),
+    "air": (air.run, air.__doc__),
 }
 
 

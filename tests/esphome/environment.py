@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Final
 
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry  # type: ignore[import-untyped]
 
 from homeassistant.components import bluetooth
 from homeassistant.config_entries import ConfigEntryState

@@ -11,7 +11,8 @@ import sys
 from typing import Final
 from unittest.mock import AsyncMock, MagicMock, patch
 
-from zeroconf import DNSCache, Zeroconf
+from zeroconf import Zeroconf
+from zeroconf._cache import DNSCache
 from zeroconf.asyncio import AsyncZeroconf
 
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN

@@ -1,0 +1,113 @@
+"""Sixteen batteries behind ESPHome proxies, watched for an hour of simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from pytest_homeassistant_custom_component.common import async_test_home_assistant  # type: ignore[import-untyped]
+
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS
+
+from .air import BATTERIES, MEASURED, SETTLED, SLOTS, Crowd
+from custom_components.voltgo_vlrv.data import VlrvConfigEntry
+from simulator.battery import preset
+from simulator.clock import DAY, FastClock
+from tests.common import add_discovered, entity_id, flows, wait_until
+from tests.esphome.environment import EsphomeEnvironment, Proxy
+from tests.esphome.integration import esphome_environment
+from tests.seeding import seeded_random
+
+SEED: Final = 16
+ADDRESS: Final = "A4:C1:37:00:01:{:02X}"
+SOURCE: Final = "02:00:00:00:00:{:02X}"
+DISCOVERED: Final = 600.0  # s, at the latest
+LOOK: Final = 1.0  # s between two looks at what is shown
+CONNECTS: Final = ("CONNECT_V3_WITH_CACHE", "CONNECT_V3_WITHOUT_CACHE")
+
+
+async def _watch(hass: HomeAssistant, addresses: list[str]) -> float:
+    """Return for which share of the time values were unavailable."""
+    shown = [entity_id(hass, address, "voltage") for address in addresses]
+    looks = unavailable = 0
+    until = hass.loop.time() + MEASURED
+    while hass.loop.time() < until:
+        await asyncio.sleep(LOOK)
+        states = [hass.states.get(each) for each in shown]
+        looks += len(states)
+        unavailable += sum(
+            state is None or state.state == STATE_UNAVAILABLE for state in states
+        )
+    return unavailable / looks
+
+
+async def _add_batteries(
+    hass: HomeAssistant, environment: EsphomeEnvironment
+) -> list[VlrvConfigEntry]:
+    packs = [
+        preset(
+            "driving_load",
+            clock=hass.loop.time,
+            address=ADDRESS.format(number),
+            name=f"ZT-12V-{number}",
+            seed=number,
+        )
+        for number in range(BATTERIES)
+    ]
+    for pack in packs:
+        await environment.add_battery(pack)
+    # A discovered battery is asked for its values before it is shown to the user.
+    await wait_until(lambda: len(flows(hass)) == BATTERIES, DISCOVERED)
+    return [await add_discovered(hass, pack.address) for pack in packs]
+
+
+async def run_crowd(folder: Path, proxies: int, connect_seconds: float) -> Crowd:
+    """Add the batteries as a user does, let them settle, and measure an hour."""
+    with seeded_random(Random(SEED)), FastClock(limit=DAY):
+        async with async_test_home_assistant(config_dir=str(folder)) as hass:
+            hass.loop.set_debug(False)
+            # As Home Assistant itself: look for custom integrations.
+            hass.data.pop(DATA_CUSTOM_COMPONENTS)
+            async with esphome_environment(hass) as environment:
+                crowd = await _measure(hass, environment, proxies, connect_seconds)
+            await hass.async_stop(force=True)
+    return crowd
+
+
+async def _measure(
+    hass: HomeAssistant,
+    environment: EsphomeEnvironment,
+    proxies: int,
+    connect_seconds: float,
+) -> Crowd:
+    nodes: list[Proxy] = [
+        await environment.add_adapter(
+            SOURCE.format(number), slots=SLOTS, connect_latency=connect_seconds
+        )
+        for number in range(1, proxies + 1)
+    ]
+    entries = await _add_batteries(hass, environment)
+    await asyncio.sleep(SETTLED)
+
+    def samples() -> list[int]:
+        return [entry.runtime_data.statistics.samples for entry in entries]
+
+    def connects() -> int:
+        return sum(node.requests[kind] for node in nodes for kind in CONNECTS)
+
+    samples_before, connects_before = samples(), connects()
+    unavailable = await _watch(hass, [each.unique_id or "" for each in entries])
+    return Crowd(
+        proxies=proxies,
+        connect_seconds=connect_seconds,
+        readings=tuple(
+            after - before
+            for before, after in zip(samples_before, samples(), strict=True)
+        ),
+        unavailable=unavailable,
+        connects=connects() - connects_before,
+    )
