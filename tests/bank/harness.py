@@ -205,6 +205,9 @@ async def async_add_bank(
     result = await hass.config_entries.flow.async_configure(
         flow, {"name": "House bank", "members": members, "inverter": inverter}
     )
+    if result["type"] is FlowResultType.FORM:
+        assert (result["step_id"], result["errors"]) == ("join", None)
+        result = await hass.config_entries.flow.async_configure(flow, {})
     assert result["type"] is FlowResultType.CREATE_ENTRY, result
     await settle(hass)
     return BankHarness(hass, result["result"], batteries)

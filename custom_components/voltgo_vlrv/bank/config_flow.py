@@ -7,7 +7,12 @@ from typing import Any, override
 
 import voluptuous as vol
 
-from homeassistant.config_entries import ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+)
 from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
@@ -32,14 +37,19 @@ from ..entries import (
     is_bank,
     members_of,
 )
-from ..localization import async_load_translations, translations
+from ..localization import async_load_translations, plain_text, translations
 from .discovery import CONF_MODEL, discovery_id, model_of
+from .joining import Candidate, comparison, findings
 
 
 class BankSteps(ConfigFlow):
     """Steps of the config flow that add or change a bank."""
 
     _discovered_model: str | None = None
+    _input: dict[str, Any] | None = None
+    """What was entered, while the batteries are compared."""
+    _compared: Collection[str] = ()
+    """Addresses whose comparison the user has seen."""
 
     @override
     async def async_step_integration_discovery(
@@ -67,6 +77,8 @@ class BankSteps(ConfigFlow):
         if user_input is not None:
             members: list[str] = user_input[CONF_MEMBERS]
             if (problem := _problem(choice, members)) is None:
+                if (step := self._compare(choice, user_input)) is not None:
+                    return step
                 await self._identify(choice, members)
                 return self.async_create_entry(
                     title=self._bank_title(user_input),
@@ -114,6 +126,11 @@ class BankSteps(ConfigFlow):
         if user_input is not None:
             members: list[str] = user_input[CONF_MEMBERS]
             if (problem := _problem(choice, members)) is None:
+                # Those that were in the bank are connected.
+                if not {*members} <= {*members_of(entry)} and (
+                    (step := self._compare(choice, user_input)) is not None
+                ):
+                    return step
                 return self.async_update_reload_and_abort(
                     entry,
                     title=self._bank_title(user_input),
@@ -138,6 +155,40 @@ class BankSteps(ConfigFlow):
             errors=errors,
         )
 
+    def _compare(
+        self, choice: Sequence[VlrvConfigEntry], user_input: dict[str, Any]
+    ) -> ConfigFlowResult | None:
+        """Return a form with what to do before the members are connected.
+
+        None if there is nothing, or if the user has seen it.
+        """
+        members: list[str] = user_input[CONF_MEMBERS]
+        candidates = [
+            _candidate(self.hass, entry)
+            for entry in choice
+            if entry.unique_id in members
+        ]
+        found = findings(candidates)
+        if not found or {*members} == {*self._compared}:
+            return None
+        self._input, self._compared = user_input, members
+        texts = translations(self.hass).bank
+        return self.async_show_form(
+            step_id="join",
+            description_placeholders={
+                "batteries": comparison(candidates),
+                "findings": "\n".join(f"- {texts[finding]}" for finding in found),
+            },
+        )
+
+    async def async_step_join(
+        self, _user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Go on with what was entered: the user has seen the comparison."""
+        if self.source == SOURCE_RECONFIGURE:
+            return await self.async_step_reconfigure(self._input)
+        return await self.async_step_bank(self._input)
+
     def _bank_title(self, user_input: dict[str, Any]) -> str:
         return user_input[CONF_NAME].strip() or translations(self.hass).bank["name"]
 
@@ -159,6 +210,22 @@ class BankSteps(ConfigFlow):
                 raise_on_progress=False,
             )
         self._abort_if_unique_id_configured()
+
+
+def _candidate(hass: HomeAssistant, entry: VlrvConfigEntry) -> Candidate:
+    """Return what is known of a battery; what it last reported only while it is fresh."""
+    status = None
+    info = BatteryInfo.from_data(entry.data.get(CONF_INFO))
+    if entry.state is ConfigEntryState.LOADED:
+        battery = entry.runtime_data
+        if battery.coordinator.has_values:
+            status = battery.coordinator.data
+    return Candidate(
+        plain_text(async_name(hass, entry)),
+        info,
+        None if status is None else status.state_of_charge,
+        None if status is None else status.voltage,
+    )
 
 
 def _problem(choice: Sequence[VlrvConfigEntry], members: Collection[str]) -> str | None:

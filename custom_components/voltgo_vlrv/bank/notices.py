@@ -90,7 +90,7 @@ def notices(bank: BankSnapshot) -> Iterator[Notice]:
         )
     if is_mixed([member.info for member in bank.members if member.info is not None]):
         kinds = (
-            f"- {member.name}: {_kind(member.info)}"
+            f"- {member.name}: {kind_of(member.info)}"
             for member in bank.members
             if member.info is not None
         )
@@ -141,7 +141,7 @@ def is_mixed(members: Sequence[BatteryInfo]) -> bool:
     )
 
 
-def _kind(info: BatteryInfo) -> str:
+def kind_of(info: BatteryInfo) -> str:
     """Return manufacturer and model, and the capacity in Ah where it is known."""
     kind = plain_text(f"{info.manufacturer} {info.model}")
     return f"{kind}, {info.full_capacity:.0f} Ah" if info.full_capacity else kind
