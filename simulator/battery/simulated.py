@@ -164,11 +164,15 @@ class SimulatedBattery(BatteryManagementSystem):
         self.bank: Bank | None = None
         self.hold = False
         """True: time passes without effect, to compare a reading with what is true."""
-        self._clock = clock
-        self._updated_at = clock()
+        self.follow(clock)
         self.run_protections()
 
     # --- time -------------------------------------------------------------------------
+
+    def follow(self, clock: Callable[[], float]) -> None:
+        """Let time pass by this clock (s) from its present time on."""
+        self._clock = clock
+        self._updated_at = clock()
 
     def update(self) -> None:
         """Let the physics catch up with the clock, unless on hold."""
