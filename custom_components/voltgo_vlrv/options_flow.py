@@ -14,6 +14,7 @@ from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.const import CONF_PASSWORD, PERCENTAGE, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     FileSelector,
     FileSelectorConfig,
     NumberSelector,
@@ -50,7 +51,7 @@ from .const import (
 )
 from .entries import async_name
 from .localization import plain_text
-from .vlrv.firmware import (
+from .vlrv.firmware_image import (
     COMPONENTS,
     MAX_SIZE,
     FirmwareImage,
@@ -66,6 +67,7 @@ FIRMWARE_PASSWORD: Final = "zt123"
 
 CONF_FILE: Final = "file"
 CONF_COMPONENT: Final = "component"
+CONF_UNFAMILIAR: Final = "unfamiliar"
 CONF_VERSION: Final = "version"
 MAX_VERSION_LENGTH: Final = 32
 
@@ -210,7 +212,8 @@ class VlrvOptionsFlow(OptionsFlow):
                 errors[CONF_FILE] = "file_gone"
             else:
                 try:
-                    image = check_image(
+                    image = await self.hass.async_add_executor_job(
+                        check_image,
                         upload.name,
                         upload.data,
                         _COMPONENTS[user_input[CONF_COMPONENT]],
@@ -223,7 +226,9 @@ class VlrvOptionsFlow(OptionsFlow):
                         self._image = replace(
                             image, version=version[:MAX_VERSION_LENGTH]
                         )
-                        return await self.async_step_firmware_confirm()
+                        if image.is_familiar:
+                            return await self.async_step_firmware_confirm()
+                        return await self.async_step_firmware_unfamiliar()
                     errors[CONF_VERSION] = "version_missing"
             if errors.get(CONF_FILE) not in (None, ImageProblem.WRONG_COMPONENT):
                 # The user has to upload another file.
@@ -273,21 +278,29 @@ class VlrvOptionsFlow(OptionsFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the uploaded file, and store it."""
+        if user_input is None:
+            return self._show_file("firmware_confirm", {})
+        return await self._async_store("firmware_confirm")
+
+    async def async_step_firmware_unfamiliar(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Show a file that is unlike any known image, and store it if the user insists."""
+        if user_input is None:
+            return self._show_file("firmware_unfamiliar", {})
+        if not user_input[CONF_UNFAMILIAR]:
+            errors = {CONF_UNFAMILIAR: "unfamiliar"}
+            return self._show_file("firmware_unfamiliar", errors)
+        return await self._async_store("firmware_unfamiliar")
+
+    def _show_file(self, step_id: str, errors: dict[str, str]) -> ConfigFlowResult:
+        """Show the uploaded file, with a checkbox if it is unlike any known image."""
         image = self._image
         assert image is not None
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            # Another dialog must not store its file between this file and its record.
-            async with self.hass.data.setdefault(_STORE_LOCK, asyncio.Lock()):
-                store = FirmwareStore(self.hass, self.config_entry.entry_id)
-                try:
-                    await store.async_save(image)
-                except OSError:
-                    errors["base"] = "not_stored"
-                else:
-                    return self._async_record_firmware(image)
+        checkbox = {vol.Required(CONF_UNFAMILIAR, default=False): BooleanSelector()}
         return self.async_show_form(
-            step_id="firmware_confirm",
+            step_id=step_id,
+            data_schema=vol.Schema({} if image.is_familiar else checkbox),  # type: ignore[arg-type]
             description_placeholders={
                 "file": image.name,
                 "size": str(image.size),
@@ -296,6 +309,19 @@ class VlrvOptionsFlow(OptionsFlow):
             },
             errors=errors,
         )
+
+    async def _async_store(self, step_id: str) -> ConfigFlowResult:
+        """Store the uploaded file; show it again if the disk refuses."""
+        image = self._image
+        assert image is not None
+        # Another dialog must not store its file between this file and its record.
+        async with self.hass.data.setdefault(_STORE_LOCK, asyncio.Lock()):
+            store = FirmwareStore(self.hass, self.config_entry.entry_id)
+            try:
+                await store.async_save(image)
+            except OSError:
+                return self._show_file(step_id, {"base": "not_stored"})
+            return self._async_record_firmware(image)
 
     @callback
     def _async_record_firmware(self, image: FirmwareImage) -> ConfigFlowResult:

@@ -138,4 +138,10 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     @override
     async def async_release_notes(self) -> str:
         """Return what a user should know before an installation."""
-        return translations(self.hass).versions["release_notes"]
+        texts = translations(self.hass).versions
+        image = await self.battery.firmware.store.async_load(
+            self.coordinator.config_entry.options, self._component
+        )
+        if image is None or image.is_familiar:
+            return texts["release_notes"]
+        return f"{texts['unfamiliar']}\n\n{texts['release_notes']}"

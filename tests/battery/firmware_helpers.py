@@ -76,8 +76,12 @@ async def upload(  # noqa: PLR0917
     result = await open_options(hass, entry, "firmware_upload")
     put_file(hass, tmp_path, name, data)
     result = await fill(hass, result, component)
-    assert result["step_id"] == "firmware_confirm"
-    result = await hass.config_entries.options.async_configure(result["flow_id"], {})
+    insist = {}
+    if result["step_id"] == "firmware_unfamiliar":
+        insist = {"unfamiliar": True}
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], insist
+    )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
 
@@ -97,6 +101,17 @@ async def install(
 def state(hass: HomeAssistant, pack: SimulatedBattery, board: str = "bms") -> Any:
     """Return the update entity."""
     return hass.states.get(entity_id(hass, pack.address, f"{board}_firmware", UPDATE))
+
+
+async def release_notes(
+    hass: HomeAssistant, pack: SimulatedBattery, board: str = "bms"
+) -> str:
+    """Return what the update entity says before an installation."""
+    own = entity_id(hass, pack.address, f"{board}_firmware", UPDATE)
+    entity = hass.data["entity_components"][UPDATE].get_entity(own)
+    assert entity is not None
+    notes: str = await entity.async_release_notes()
+    return notes
 
 
 def firmware_frames(peripheral: Peripheral) -> list[bytes]:

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from homeassistant.components.update import DOMAIN as UPDATE
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
-from homeassistant.setup import async_setup_component
 
 from .firmware_helpers import (
     IMAGE,
@@ -25,6 +23,7 @@ from .firmware_helpers import (
     install,
     open_options,
     refused,
+    release_notes,
     state,
     upload,
 )
@@ -400,11 +399,7 @@ async def test_release_notes_say_what_is_not_proven(
     """Plainly, before a user presses Install."""
     pack = battery("idle")
     await async_setup_battery(hass, bluetooth_env, pack)
-    assert await async_setup_component(hass, UPDATE, {})
-    component = hass.data["entity_components"][UPDATE]
-    entity = component.get_entity(entity_id(hass, pack.address, "bms_firmware", UPDATE))
-    assert entity is not None
-    notes = await entity.async_release_notes()
+    notes = await release_notes(hass, pack)
     assert "There is no public recording" in notes
     assert "30%" in notes
 

@@ -7,6 +7,7 @@ import errno
 import hashlib
 from os import truncate
 from pathlib import Path
+from random import Random
 import shutil
 from typing import Any
 
@@ -25,6 +26,7 @@ from .firmware_helpers import (
     install,
     open_options,
     put_file,
+    release_notes,
     state,
     upload,
 )
@@ -34,7 +36,7 @@ from custom_components.voltgo_vlrv.battery.firmware_files import (
     firmware_record,
 )
 from custom_components.voltgo_vlrv.const import CONF_FIRMWARE
-from custom_components.voltgo_vlrv.vlrv.firmware import check_image
+from custom_components.voltgo_vlrv.vlrv.firmware_image import check_image
 from simulator.firmware import build_image
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, set_options, suggested, wait_until
@@ -71,61 +73,80 @@ async def test_upload_of_a_valid_file_is_confirmed_and_stored(
     await wait_until(lambda: state(hass, pack).state == "on")
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "component", "password", "field", "error"),
-    [
-        (NAME, IMAGE, "bms", "1234", "password", "wrong_password"),
-        ("photo.bin", IMAGE, "bms", PASSWORD, "file", "wrong_name"),
-        ("ZTHV-C_V1.bin", IMAGE, "bms", PASSWORD, "file", "wrong_component"),
-        (NAME, IMAGE, "comm", PASSWORD, "file", "wrong_component"),
-        (NAME, b"", "bms", PASSWORD, "file", "empty"),
-        (NAME, b"\x01\x02" * 100, "bms", PASSWORD, "file", "too_small"),
-        (NAME, bytes(range(256)) * 5000, "bms", PASSWORD, "file", "too_large"),
-        (NAME, b"PK\x03\x04" + IMAGE, "bms", PASSWORD, "file", "archive"),
-        (
-            NAME,
-            b"<!DOCTYPE html><html>" + b" " * 2000,
-            "bms",
-            PASSWORD,
-            "file",
-            "web_page",
-        ),
-        (NAME, b"hello " * 500, "bms", PASSWORD, "file", "text"),
-        (NAME, b"\xff" * 4096, "bms", PASSWORD, "file", "blank"),
-        ("ZTHV-M.bin", IMAGE, "bms", PASSWORD, "version", "version_missing"),
-    ],
-    ids=lambda item: "data" if isinstance(item, bytes) else item,
-)
-async def test_upload_with_a_wrong_file_or_password_shows_the_error(  # noqa: PLR0917
-    hass: HomeAssistant,
-    bluetooth_env: BluetoothEnvironment,
-    tmp_path: Path,
-    name: str,
-    data: bytes,
-    component: str,
-    password: str,
-    field: str,
-    error: str,
+async def test_upload_with_a_wrong_file_or_password_shows_the_error(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment, tmp_path: Path
 ) -> None:
     """Nothing is stored, and the form is shown for another try."""
     pack = battery("idle")
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     result = await open_options(hass, entry, "firmware_upload")
-    put_file(hass, tmp_path, name, data)
-    result = await fill(hass, result, component, password)
-    assert (result["type"], result["step_id"]) == (
-        FlowResultType.FORM,
-        "firmware_upload",
+    cases = (
+        (NAME, IMAGE, "bms", "1234", "password", "wrong_password"),
+        ("photo.bin", IMAGE, "bms", PASSWORD, "file", "wrong_name"),
+        ("ZTHV-C_V1.bin", IMAGE, "bms", PASSWORD, "file", "wrong_component"),
+        (NAME, IMAGE, "comm", PASSWORD, "file", "wrong_component"),
+        (NAME, b"PK\x03\x04" + IMAGE, "bms", PASSWORD, "file", "archive"),
+        (NAME, Random(0).randbytes(60_000), "bms", PASSWORD, "file", "noise"),
+        ("ZTHV-M.bin", IMAGE, "bms", PASSWORD, "version", "version_missing"),
     )
-    assert result["errors"] == {field: error}
-    assert not entry.options
-    # What can only be replaced is not suggested again.
-    assert ("file" in suggested(result)) is (
-        error in ("wrong_password", "wrong_component", "version_missing")
-    )
+    for number, (name, data, component, password, field, error) in enumerate(cases):
+        file_id = f"{number:032x}"
+        put_file(hass, tmp_path, name, data, file_id)
+        result = await fill(hass, result, component, password, file_id)
+        assert (result["type"], result["step_id"]) == (
+            FlowResultType.FORM,
+            "firmware_upload",
+        )
+        assert result["errors"] == {field: error}
+        assert not entry.options
+        # What can only be replaced is not suggested again.
+        assert ("file" in suggested(result)) is (
+            error in ("wrong_password", "wrong_component", "version_missing")
+        )
     put_file(hass, tmp_path, NAME, IMAGE, OTHER_FILE_ID)
     result = await fill(hass, result, file=OTHER_FILE_ID)
     assert result["step_id"] == "firmware_confirm"
+
+
+@pytest.mark.parametrize(
+    ("component", "name", "data"),
+    [
+        ("comm", "ZTHV-C_V03R04.bin", IMAGE),
+        ("bms", NAME, b"\xff" * 1024 + Random(0).randbytes(3072)),
+    ],
+)
+async def test_upload_of_an_unfamiliar_file_needs_a_checkbox(  # noqa: PLR0917
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    tmp_path: Path,
+    component: str,
+    name: str,
+    data: bytes,
+) -> None:
+    """What the form says about it is said again in the release notes."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    result = await open_options(hass, entry, "firmware_upload")
+    put_file(hass, tmp_path, name, data)
+    result = await fill(hass, result, component)
+    for _ in range(2):
+        assert result["step_id"] == "firmware_unfamiliar"
+        assert result["description_placeholders"]["file"] == name
+        result = await hass.config_entries.options.async_configure(
+            result["flow_id"], {"unfamiliar": False}
+        )
+        assert result["errors"] == {"unfamiliar": "unfamiliar"}
+    assert not entry.options
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"], {"unfamiliar": True}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    notes = await release_notes(hass, pack, component)
+    assert notes.startswith("**Home Assistant could not tell")
+    if component == "bms":
+        await upload(hass, entry, tmp_path)
+        assert (await release_notes(hass, pack)).startswith("This installs")
 
 
 @pytest.mark.parametrize(

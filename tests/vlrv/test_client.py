@@ -36,7 +36,7 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
     RefusedError,
     VlrvError,
 )
-from custom_components.voltgo_vlrv.vlrv.firmware import check_image
+from custom_components.voltgo_vlrv.vlrv.firmware_image import check_image
 from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
 from custom_components.voltgo_vlrv.vlrv.probe import ProbeResult, probe

@@ -22,7 +22,8 @@ from custom_components.voltgo_vlrv.vlrv import (
     close_stale_connections,
 )
 from custom_components.voltgo_vlrv.vlrv.errors import FirmwareFailure, FirmwareStep
-from custom_components.voltgo_vlrv.vlrv.firmware import MAX_REQUEST_SIZE, check_image
+from custom_components.voltgo_vlrv.vlrv.firmware import MAX_REQUEST_SIZE
+from custom_components.voltgo_vlrv.vlrv.firmware_image import check_image
 from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from custom_components.voltgo_vlrv.vlrv.gatt import _reported, radio_call
 from custom_components.voltgo_vlrv.vlrv.transport import MAX_DISCARDED_BYTES

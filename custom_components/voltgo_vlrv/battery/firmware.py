@@ -16,7 +16,8 @@ from ..connection.errors import as_vlrv_error, typed_errors
 from ..const import ADVERTISEMENT_WAIT, DOMAIN
 from ..localization import translations
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
-from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT, FirmwareImage
+from ..vlrv.firmware import MAX_REQUEST_SIZE, RESTART_LIMIT
+from ..vlrv.firmware_image import FirmwareImage
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
 from .firmware_files import FirmwareStore, with_installed_hash

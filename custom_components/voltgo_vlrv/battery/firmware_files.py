@@ -19,7 +19,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 
 from ..const import CONF_FIRMWARE, DOMAIN
 from ..entry_values import as_mapping
-from ..vlrv.firmware import MAX_SIZE, FirmwareImage, ImageError, check_image
+from ..vlrv.firmware_image import MAX_SIZE, FirmwareImage, ImageError, check_image
 
 _RECORD_KEYS: Final = ("name", "version", "sha256")
 _INSTALLED: Final = "installed"  # SHA-256; the record of a new upload has none

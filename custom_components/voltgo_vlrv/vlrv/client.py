@@ -18,7 +18,8 @@ from .errors import (
     NotSentError,
     RefusedError,
 )
-from .firmware import MAX_REQUEST_SIZE, FirmwareImage, transfer
+from .firmware import MAX_REQUEST_SIZE, transfer
+from .firmware_image import FirmwareImage
 from .frames import FIRMWARE_FAMILY, SETTINGS_FAMILY, settings_request
 from .identity import IDENTITY_COUNT, IDENTITY_START, Identity, decode_identity
 from .registers import CURRENT_SCALE, STATUS_START, BatteryStatus, decode_status

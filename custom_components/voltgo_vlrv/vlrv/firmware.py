@@ -1,4 +1,4 @@
-"""Firmware images and their transfer, frames of family 0x64 (protocol 9; manual 6.3).
+"""Transfer of firmware, frames of family 0x64 (protocol 9; manual 6.3).
 
 Everything on the wire is grade C: the names of the steps and of their fields come from
 the vendor's app, no frame was ever recorded. So the battery decides: no step is taken
@@ -7,15 +7,9 @@ before it has confirmed the one before, and it starts nothing before `Finish`.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
-import hashlib
 from itertools import batched
-import re
 from typing import Final, NamedTuple
-import zlib
 
 from .errors import (
     ConnectionLostError,
@@ -24,158 +18,8 @@ from .errors import (
     FirmwareStep,
     NoAnswerError,
 )
+from .firmware_image import FirmwareImage
 from .frames import FIRMWARE_FAMILY, FIRMWARE_REPLY_LENGTH, crc16, with_crc
-
-
-class Component(NamedTuple):
-    """One board of the battery that has firmware of its own."""
-
-    key: str
-    prefix: str
-    """How the names of its images begin (B)."""
-    firmware_type: int
-    """What StartWrite calls it (C: the order of the app's menu, counted from 1)."""
-    manual: str
-    """Section of the manual."""
-
-
-COMPONENTS: Final = (
-    Component("bms", "ZTHV-M", 2, "6.3.2"),
-    Component("comm", "ZTHV-C", 1, "6.3.1"),
-)
-
-# --- images ---------------------------------------------------------------------------
-
-MIN_SIZE: Final = 1024
-"""Bytes: less holds no program, only the beginning of one."""
-MAX_SIZE: Final = 1024 * 1024
-"""Bytes: such boards carry microcontrollers with 64 KiB to 1 MiB of flash (C)."""
-
-
-class ImageProblem(StrEnum):
-    """Why a file is no firmware image."""
-
-    WRONG_NAME = "wrong_name"
-    """The name begins with no known prefix."""
-    WRONG_COMPONENT = "wrong_component"
-    """The name is that of an image for the other board."""
-    EMPTY = "empty"
-    TOO_SMALL = "too_small"
-    TOO_LARGE = "too_large"
-    ARCHIVE = "archive"
-    WEB_PAGE = "web_page"
-    TEXT = "text"
-    BLANK = "blank"
-    """All bytes are the same."""
-
-
-class ImageError(ValueError):
-    """A file is not a firmware image; `reason` says why."""
-
-    def __init__(self, reason: ImageProblem) -> None:
-        """Keep the reason."""
-        super().__init__(f"no firmware image: {reason}")
-        self.reason = reason
-
-
-# Which first bytes tell an archive.
-_ARCHIVES: Final = (
-    b"PK\x03\x04",  # zip
-    b"PK\x05\x06",  # zip with nothing in it
-    b"\x1f\x8b",  # gzip
-    b"Rar!\x1a\x07",
-    b"7z\xbc\xaf\x27\x1c",
-)
-_HEAD: Final = 256  # bytes; a program has some that are no text among its first ones
-_BLANKS: Final = "\t\n\f\r"
-
-# As the firmware texts that were seen: Z01T20, Z02T04, Z4SR02 (A), and as the vendor's
-# document has them: V03R04 (B). Whether the names of images carry them is grade C.
-_VERSION: Final = re.compile(
-    r"(?<![A-Z0-9])[VZ][0-9]{1,2}[A-Z]{1,2}[0-9]{2}(?![A-Z0-9])"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class FirmwareImage:
-    """A firmware file that may be sent to a battery; created by `check_image`."""
-
-    component: Component
-    name: str
-    version: str
-    """Empty when the name has none."""
-    data: bytes = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return len(self.data)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the data, 64 hexadecimal digits."""
-        return hashlib.sha256(self.data).hexdigest()
-
-    @property
-    def crc32(self) -> int:
-        """CRC-32 of the data, as FinishWrite sends it."""
-        return zlib.crc32(self.data)
-
-
-def check_image(
-    name: str, data: bytes, component: Component | None = None
-) -> FirmwareImage:
-    """Return a file as an image, of `component` or of the board that its name tells.
-
-    Raises ImageError. What passes may be an image, no more: what one looks like inside
-    is not known (C).
-    """
-    named = next((known for known in COMPONENTS if name.startswith(known.prefix)), None)
-    if named is None:
-        raise ImageError(ImageProblem.WRONG_NAME)
-    if component not in (None, named):
-        raise ImageError(ImageProblem.WRONG_COMPONENT)
-    if (problem := _data_problem(data)) is not None:
-        raise ImageError(problem)
-    return FirmwareImage(named, name, _version(name, named), data)
-
-
-def _data_problem(data: bytes) -> ImageProblem | None:
-    if not data:
-        return ImageProblem.EMPTY
-    if data.startswith(_ARCHIVES):
-        return ImageProblem.ARCHIVE
-    if (text := _as_text(data[:_HEAD])) is not None:
-        web_page = text.lstrip("\ufeff \t\n\f\r").startswith("<")
-        return ImageProblem.WEB_PAGE if web_page else ImageProblem.TEXT
-    if len(data) < MIN_SIZE:
-        return ImageProblem.TOO_SMALL
-    if len(data) > MAX_SIZE:
-        return ImageProblem.TOO_LARGE
-    if data.count(data[0]) == len(data):
-        return ImageProblem.BLANK
-    return None
-
-
-def _as_text(head: bytes) -> str | None:
-    """Return the beginning of a file as text, None when it is something else."""
-    try:
-        # Not `bytes.decode`: the last character may be cut.
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return None
-    control = any(
-        (char < " " and char not in _BLANKS) or char == "\x7f" for char in text
-    )
-    return None if control else text
-
-
-def _version(name: str, component: Component) -> str:
-    """Return the version in a name, empty when there is none or more than one."""
-    rest = name.removeprefix(component.prefix).upper()
-    versions = set(_VERSION.findall(rest))
-    return versions.pop() if len(versions) == 1 else ""
-
 
 # --- frames ---------------------------------------------------------------------------
 
