@@ -146,7 +146,8 @@ class FirmwareInstaller:
                     progress(percent)
 
             try:
-                await self._client.transfer_firmware(image, show_progress)
+                async with self._connection.keep_adapter():
+                    await self._client.transfer_firmware(image, show_progress)
             except FirmwareError as err:
                 cause = err.__cause__
                 if err.reason is FirmwareFailure.UNEXPECTED and isinstance(

@@ -30,6 +30,7 @@ from ..vlrv.errors import (
 )
 from .backoff import ReconnectBackoff
 from .errors import ReleasedError, error_reason
+from .scan_pause import keep_adapter
 from .session import ConnectionSession
 from .slots import SlotMonitor, async_clear_stale_advertisements
 from .state import ADAPTER_REASONS, ConnectionMode, ConnectionStatus, connection_state
@@ -177,6 +178,10 @@ class ConnectionManager:
     def use(self, *, max_wait: float = 0.0) -> AbstractAsyncContextManager[None]:
         """Hold the connection while the block lasts; see `ConnectionSession.use`."""
         return self._session.use(max_wait)
+
+    def keep_adapter(self) -> AbstractAsyncContextManager[None]:
+        """Keep the adapter from being reset while the block lasts; inside of `use`."""
+        return keep_adapter(self._hass, self._slots)
 
     async def async_connect(self) -> None:
         """Connect, unless connected; inside of `use`. Raises VlrvError."""
