@@ -15,6 +15,7 @@ from homeassistant.helpers import (
     config_validation as cv,
     device_registry as dr,
     entity_registry as er,
+    floor_registry as fr,
     label_registry as lr,
     trigger,
 )
@@ -45,8 +46,9 @@ async def one(
 
 
 def targets(hass: HomeAssistant, one: BatteryHarness) -> list[dict[str, str]]:
-    """Return the battery as a device, in an area and with a label."""
-    area = ar.async_get(hass).async_create("Garage")
+    """Return the battery as a device, in an area, on a floor and with a label."""
+    floor = fr.async_get(hass).async_create("Ground floor")
+    area = ar.async_get(hass).async_create("Garage", floor_id=floor.floor_id)
     label = lr.async_get(hass).async_create("Batteries")
     device = device_of(hass, one.pack.address)
     dr.async_get(hass).async_update_device(
@@ -55,6 +57,7 @@ def targets(hass: HomeAssistant, one: BatteryHarness) -> list[dict[str, str]]:
     return [
         {"device_id": device.id},
         {"area_id": area.id},
+        {"floor_id": floor.floor_id},
         {"label_id": label.label_id},
     ]
 
