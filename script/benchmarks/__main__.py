@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import sys
 from typing import Final
 
-from . import air, decode, integration
+from . import air, decode, integration, peer
 
 # A benchmark prints its results, the last line for machines, and returns whether its
 # targets are met. The docstring of its module is its help.
@@ -15,6 +15,7 @@ BENCHMARKS: Final[Mapping[str, tuple[Callable[[], bool], str | None]]] = {
     "decode": (decode.run, decode.__doc__),
     "integration": (integration.run, integration.__doc__),
     "air": (air.run, air.__doc__),
+    "peer": (peer.run, peer.__doc__),
 }
 
 

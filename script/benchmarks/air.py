@@ -17,7 +17,7 @@ import os
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 FAIRNESS_MIN: Final = 0.8
 UNAVAILABLE_MAX: Final = 0.0
@@ -29,6 +29,14 @@ BATTERIES: Final = 16
 SLOTS: Final = 3
 PROXIES: Final = (1, 3)
 CONNECT_SECONDS: Final = (1.0, 2.0, 4.0)
+# What a battery is asked for a day, by what the user has chosen.
+MODES: Final[dict[str, dict[str, Any]]] = {
+    "automatic, 10 s": {},
+    "keep, 10 s": {"connection": "keep"},
+    "each_poll, 10 s": {"connection": "each_poll"},
+    "each_poll, 60 s": {"connection": "each_poll", "interval": 60},
+    "stored, 1 h": {"usage": "stored"},
+}
 SETTLED: Final = 15 * 60.0  # s
 MEASURED: Final = 3600.0  # s
 
@@ -129,6 +137,15 @@ def measure(proxies: int, connect_seconds: float) -> Crowd:
         return asyncio.run(run_crowd(Path(folder), proxies, connect_seconds))
 
 
+def measure_mode(name: str) -> tuple[float, float]:
+    """Return connects and seconds of connection a day, in a process of its own."""
+    from .crowd import run_mode  # noqa: PLC0415  # brings Home Assistant's `esphome`
+
+    logging.disable(logging.CRITICAL)
+    with TemporaryDirectory() as folder:
+        return asyncio.run(run_mode(Path(folder), MODES[name]))
+
+
 def run() -> bool:
     """Measure, print, and return whether all targets are met."""
     cases = [(proxies, each) for proxies in PROXIES for each in CONNECT_SECONDS]
@@ -138,6 +155,7 @@ def run() -> bool:
         os.process_cpu_count(), get_context("spawn"), max_tasks_per_child=1
     ) as pool:
         crowds = list(pool.map(measure, *zip(*cases, strict=True)))
+        modes = list(pool.map(measure_mode, MODES))
     print(
         f"air: {BATTERIES} batteries for an hour, {SLOTS} connections a proxy\n"
         f"{'proxies':>7}{'connect':>9}{'least':>7}{'mean':>7}{'most':>7}"
@@ -146,6 +164,9 @@ def run() -> bool:
     )
     for crowd in crowds:
         print(crowd)
+    print("air: one battery for a day, connects and seconds of connection")
+    for name, (connects, seconds) in zip(MODES, modes, strict=True):
+        print(f"  {name:<16}{connects:>7.0f}{seconds:>9.0f} s")
     air = worst(crowds)
     failures = list(missed(air))
     for failure in failures:

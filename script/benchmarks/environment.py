@@ -208,10 +208,15 @@ class BenchmarkEnvironment:
 
         self.hass.bus.async_listen(EVENT_STATE_CHANGED, on_change)
 
-    async def add_battery(self, number: int, client: str) -> Peripheral:
+    async def add_battery(
+        self, number: int, client: str, *, generation: int = 2
+    ) -> Peripheral:
         """Add a battery, and wait until Home Assistant receives it."""
         battery = WorkloadBattery(
-            number, self._samples, lambda: self.clock.now - self.midnight
+            number,
+            self._samples,
+            lambda: self.clock.now - self.midnight,
+            generation=generation,
         )
         self.medium.clients[battery.address] = client
         self.medium.traffic[battery.address] = Traffic()

@@ -116,10 +116,18 @@ def record_workload(count: int = SAMPLES) -> list[bytes]:
 class WorkloadBattery(SimulatedBattery):
     """A battery that replays the recorded day."""
 
-    def __init__(self, number: int, samples: Samples, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        number: int,
+        samples: Samples,
+        now: Callable[[], float],
+        *,
+        generation: int = 2,
+    ) -> None:
         """Take the samples; `now` is the time since midnight in s.
 
-        Each number is another battery, half a minute behind the one before.
+        Each number is another battery, half a minute behind the one before. `generation`
+        is that of its Bluetooth module.
         """
         super().__init__(
             cell_count=CELLS,
@@ -127,6 +135,7 @@ class WorkloadBattery(SimulatedBattery):
             name=NAME.format(number),
             address=ADDRESS.format(number),
             clock=lambda: 0.0,
+            generation=generation,
         )
         self._samples = samples
         self._now = now
