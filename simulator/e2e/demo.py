@@ -14,13 +14,16 @@ from typing import Final
 from zipfile import is_zipfile
 
 from .api import HomeAssistant
+from .batteries import MODELS, discovered
 from .check import LOST, run_checks
 from .folder import HOST, PASSWORD, ROOT, USERNAME, installed, prepare
+from .history import write_week
 from .log import complaints
 from .output import print_error, print_line
 from .polling import check
 from .server import (
     CONSOLE,
+    DATABASE,
     RESTART,
     DemoError,
     console_tail,
@@ -30,6 +33,11 @@ from .server import (
 )
 
 DEFAULT_PORT: Final = 8123
+INTRODUCTION: Final = """\
+Three batteries are discovered under Settings > Devices & services in
+a few seconds; click Add. What can be done to them is under Settings >
+Developer tools > Actions, 'Voltgo battery simulator'. Ctrl-C ends it.
+'Add a bank' there brings two more, in parallel."""
 ATTENTION: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -37,20 +45,16 @@ async def show(folder: Path, port: int, archive: Path | None) -> int:
     """Run Home Assistant until it is stopped or ends by itself."""
     while True:
         prepare(folder, port, archive)
+        has_history = (folder / DATABASE).exists()
         async with running(folder) as process:
             print_line(f"Starting Home Assistant in {folder} ...")
             async with HomeAssistant.connected(port, process) as api:
                 print_line(f"\n  {api.url}   login: {USERNAME} / {PASSWORD}\n")
-            print_line(
-                "Three batteries are discovered under Settings > Devices & services in"
-            )
-            print_line(
-                "a few seconds; click Add. What can be done to them is under Settings >"
-            )
-            print_line(
-                "Developer tools > Actions, 'Voltgo battery simulator'. Ctrl-C ends it."
-            )
-            print_line("'Add a bank' there brings two more, in parallel.")
+                print_line(INTRODUCTION)
+                if not has_history:
+                    await discovered(api, set(MODELS))
+                    await write_week(api)
+                    print_line("The batteries have a simulated week of history.")
             code = await process.wait()
         if code != RESTART:
             return code

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 import json
-from math import pi, sin
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +33,10 @@ from .batteries import (
 from .chromium import browser, page_of
 from .demo import run, temporary_folder
 from .folder import ROOT, prepare
+from .history import write_week
 from .output import print_line
 from .polling import wait_until
 from .server import DemoError, free_port, running
-from simulator.battery import SimulatedBattery
 
 WIDTH: Final = 1280  # pixels
 HEIGHT: Final = 900
@@ -63,6 +61,13 @@ STILL: Final = 1.5  # s
 SETTLE_TIMEOUT: Final = 30.0  # s
 KNOWN_TIMEOUT: Final = 90.0  # s
 
+PHONE: Final = "notify.demo_phone"
+PHONE_WIDTH: Final = 390  # pixels
+PHONE_HEIGHT: Final = 844
+AUTOMATION_HEIGHT: Final = 640
+ISOLATED: Final = "bank_isolated"
+ISSUE_TIMEOUT: Final = 180.0  # s
+
 UTP: Final = "charge_ut"
 BANK: Final = "House bank"
 FROST: Final = -10.0  # °C
@@ -86,9 +91,11 @@ class Album:
             f"localStorage.setItem('hassTokens', {tokens});"
         )
 
-    async def open(self, path: str, *words: str, height: int = HEIGHT) -> None:
+    async def open(
+        self, path: str, *words: str, width: int = WIDTH, height: int = HEIGHT
+    ) -> None:
         """Open a page and wait until it shows all these words."""
-        await self.page.set_viewport_size({"width": WIDTH, "height": height})
+        await self.page.set_viewport_size({"width": width, "height": height})
         await self.page.goto(f"{self._api.url}{path}")
         for word in words:
             await self.page.get_by_text(word).first.wait_for()
@@ -168,6 +175,13 @@ async def take_dashboard(album: Album, api: HomeAssistant) -> None:
         f"/{DASHBOARD}/{view}", "Cells", "Cell voltage difference", "History"
     )
     await album.take(IMAGES / "dashboard.png")
+    await album.open(
+        f"/{DASHBOARD}/{view}",
+        "Status",
+        width=PHONE_WIDTH,
+        height=PHONE_HEIGHT,
+    )
+    await album.take(IMAGES / "dashboard_phone.png")
 
 
 async def take_options(album: Album) -> None:
@@ -180,33 +194,12 @@ async def take_options(album: Album) -> None:
 
 
 async def take_energy(album: Album, api: HomeAssistant) -> None:
-    """Show yesterday on the energy dashboard, simulated for one battery."""
+    """Show yesterday on the energy dashboard, as one battery lived through it."""
     entities = await entities_of(api, await device_of(api, SOLAR))
     sensors = {
         meter: entities[meter]["entity_id"]
         for meter in ("energy_charged", "energy_discharged")
     }
-    today = dt_util.start_of_local_day()
-    rows: dict[str, list[Json]] = {meter: [] for meter in sensors}
-    for start, *totals in await asyncio.to_thread(list, _day(today)):
-        for meter, total in zip(sensors, totals, strict=True):
-            rows[meter].append(
-                {"start": start.isoformat(), "state": total, "sum": total}
-            )
-    for meter, sensor in sensors.items():
-        await api.call(
-            "recorder/import_statistics",
-            metadata={
-                "statistic_id": sensor,
-                "source": "recorder",
-                "name": None,
-                "mean_type": 0,
-                "has_sum": True,
-                "unit_class": "energy",
-                "unit_of_measurement": "kWh",
-            },
-            stats=rows[meter],
-        )
     await api.call(
         "energy/save_prefs",
         energy_sources=[
@@ -219,32 +212,63 @@ async def take_energy(album: Album, api: HomeAssistant) -> None:
     )
     await album.open("/energy/electricity")
     await album.page.get_by_role("button", name="Previous").click()
-    yesterday = round(rows["energy_discharged"][-1]["sum"], 2)
+    today = dt_util.start_of_local_day()
+    day, *_ = (
+        await api.call(
+            "recorder/statistics_during_period",
+            start_time=(today - timedelta(days=1)).isoformat(),
+            end_time=today.isoformat(),
+            statistic_ids=[sensors["energy_discharged"]],
+            period="day",
+            types=["change"],
+        )
+    )[sensors["energy_discharged"]]
+    yesterday = round(day["change"], 2)
     await album.page.get_by_role("cell", name=f"{yesterday} kWh").wait_for()
     await album.take(IMAGES / "energy.png", COLUMN)
 
 
-def _day(end: datetime) -> Iterator[tuple[datetime, float, float]]:
-    """Simulate yesterday for a battery with solar panels and a fridge.
-
-    Yields the start of each hour, and what was charged and discharged in all at its
-    end, in kWh.
-    """
-    battery = SimulatedBattery(
-        cell_count=4, capacity=200.0, state_of_charge=48.0, temperature=22.0
+async def take_automation(album: Album, api: HomeAssistant) -> None:
+    """Show the first automation of README.md in its editor."""
+    device = await device_of(api, DRIVING)
+    await api.post(
+        "config/automation/config/low",
+        {
+            "alias": "Battery is low",
+            "triggers": [
+                {
+                    "trigger": "battery.became_low",
+                    "target": {"device_id": device["id"]},
+                }
+            ],
+            "actions": [
+                {
+                    "action": "notify.send_message",
+                    "target": {"entity_id": PHONE},
+                    "data": {"message": "The battery is low."},
+                }
+            ],
+        },
     )
-    for hour in range(24):
-        for minute in range(60):
-            time = hour + minute / 60
-            sun = max(0.0, 26.0 * sin(pi * (time - 7) / 13))
-            load = 14.0 if 18 <= time < 23 else 7.0 if 7 <= time < 9 else 3.0
-            battery.demand_current = sun - load
-            battery.advance(60)
-        yield (
-            end - timedelta(hours=24 - hour),
-            battery.charge_energy_kwh,
-            battery.discharge_energy_kwh,
-        )
+    await album.open(
+        "/config/automation/edit/low", "When", "Then do", height=AUTOMATION_HEIGHT
+    )
+    await album.take(IMAGES / "automation.png")
+
+
+async def take_repair(album: Album, api: HomeAssistant) -> None:
+    """Show the repair issue about a battery that left its bank."""
+    address = next(iter(BANK_MODELS))
+    await api.act(f"{SIMULATOR}.cut_off", {"address": address, "cut_off": True})
+
+    async def told() -> bool:
+        issues = (await api.call("repairs/list_issues"))["issues"]
+        return any(issue["translation_key"] == ISOLATED for issue in issues)
+
+    await wait_until(told, ISSUE_TIMEOUT, lambda: "no issue about the bank")
+    await album.open("/config/repairs", "disconnected itself", height=TALL)
+    await album.page.get_by_text("disconnected itself").first.click()
+    await album.take_dialog(IMAGES / "repair.png")
 
 
 async def take_fault(album: Album, api: HomeAssistant) -> None:
@@ -319,6 +343,7 @@ async def take_all(options: argparse.Namespace) -> int:
 async def _take(options: argparse.Namespace, album: Album, api: HomeAssistant) -> None:
     await album.log_in()
     flows = await discovered(api, set(MODELS))
+    await write_week(api)
     if options.path is None:
         await take_discovery(album, flows)
     for flow in flows:
@@ -335,9 +360,11 @@ async def _take(options: argparse.Namespace, album: Album, api: HomeAssistant) -
     await take_dashboard(album, api)
     await take_options(album)
     await take_energy(album, api)
+    await take_automation(album, api)
     # Late, as it takes the sun away.
     await take_fault(album, api)
     await take_bank(album, api)
+    await take_repair(album, api)
 
 
 async def _time_known(api: HomeAssistant, address: str, key: str) -> None:

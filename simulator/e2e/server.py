@@ -19,6 +19,7 @@ RESTART: Final = 100  # exit code with which Home Assistant asks to be started a
 STOP_TIMEOUT: Final = 30.0  # s
 LOG: Final = "home-assistant.log"
 CONSOLE: Final = "console.log"
+DATABASE: Final = "home-assistant_v2.db"
 BUS_ADDRESS: Final = "DBUS_SYSTEM_BUS_ADDRESS"
 """Environment variable with the address of the message bus."""
 BUS_TRANSPORT: Final = "unix:path="

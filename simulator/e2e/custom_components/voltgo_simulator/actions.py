@@ -20,6 +20,7 @@ from homeassistant.helpers.service import async_register_admin_service
 
 from .const import DOMAIN
 from .environment import SimulatedEnvironment
+from .past import write_states
 from simulator.bank import ParallelBank
 from simulator.battery import HeaterAnswer, ReplayBattery, SimulatedBattery
 from simulator.battery.causes import CAUSES, cause_fault, recover
@@ -28,9 +29,11 @@ CONF_ADDRESS: Final = "address"
 CONF_ADVERTISE: Final = "advertise"
 CONF_AMBIENT: Final = "ambient"
 CONF_ANSWER: Final = "answer"
+CONF_ATTRIBUTES: Final = "attributes"
 CONF_CAPACITY: Final = "capacity"
 CONF_CUT_OFF: Final = "cut_off"
 CONF_DEMAND_CURRENT: Final = "demand_current"
+CONF_ENTITY_ID: Final = "entity_id"
 CONF_FAULT: Final = "fault"
 CONF_FRAMES: Final = "frames"
 CONF_HOLD: Final = "hold"
@@ -41,6 +44,7 @@ CONF_NAME: Final = "name"
 CONF_OFF_FOR: Final = "off_for"
 CONF_RESISTANCE: Final = "resistance"
 CONF_SECONDS: Final = "seconds"
+CONF_STATES: Final = "states"
 CONF_TAKEN: Final = "taken"
 
 NO_FAULT: Final = "none"
@@ -93,6 +97,15 @@ async def _cause_fault(environment: SimulatedEnvironment, call: ServiceCall) -> 
 
 async def _take_by_app(environment: SimulatedEnvironment, call: ServiceCall) -> None:
     await environment.take_by_app(call.data[CONF_ADDRESS], call.data[CONF_TAKEN])
+
+
+async def _write_states(_environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    write_states(
+        call.hass,
+        call.data[CONF_ENTITY_ID],
+        call.data[CONF_ATTRIBUTES],
+        call.data[CONF_STATES],
+    )
 
 
 async def _advance(environment: SimulatedEnvironment, call: ServiceCall) -> None:
@@ -236,6 +249,16 @@ ACTIONS: Final = {
     ),
     "take_by_app": Action(
         _take_by_app, {**_ADDRESS, vol.Required(CONF_TAKEN): cv.boolean}
+    ),
+    "write_states": Action(
+        _write_states,
+        {
+            vol.Required(CONF_ENTITY_ID): cv.entity_id,
+            vol.Required(CONF_ATTRIBUTES): dict,
+            vol.Required(CONF_STATES): [
+                vol.ExactSequence([vol.Coerce(float), cv.string])
+            ],
+        },
     ),
     "advance": Action(
         _advance,
