@@ -15,6 +15,7 @@ from .expected_values import (
     TIMES,
     Comparison,
     Difference,
+    expected,
     hours,
     is_near,
 )
@@ -110,6 +111,8 @@ class Bank(NamedTuple):
             "battery_isolated": True if self.isolated else self._unless_missing(False),
             "any_protection": True if protected else self._unless_missing(False),
             "too_cold_to_charge": self._unless_missing(False),
+            "charging_allowed": self._is_allowed("charging_allowed"),
+            "discharging_allowed": self._is_allowed("discharging_allowed"),
             **self._sums(),
         }
 
@@ -126,6 +129,14 @@ class Bank(NamedTuple):
     def _is_protected(self, address: str) -> bool:
         part = self.parts[address]
         return bool(part["protections"]) or part["operating_state"] == "protection"
+
+    def _is_allowed(self, key: str) -> bool | None:
+        """Return whether each battery allows it."""
+        codes = {"error_code": 0, "warning_code": 0}
+        allowed = [expected({**codes, **part})[key] for part in self.parts.values()]
+        if False in allowed:
+            return False
+        return None if None in allowed else self._unless_missing(True)
 
     def _unless_missing(self, value: Any) -> Any:
         return None if self.missing else value

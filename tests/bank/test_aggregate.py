@@ -571,3 +571,25 @@ def test_runtime_with_one_active_member_uses_its_threshold() -> None:
         [member("A", current=-2.0), member("B", protected=True)], 2, frozenset()
     )
     assert (bank.isolated, bank.active) == ({"B"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "members", "expected"),
+    [
+        ((True, True), 2, True),
+        ((True, False), 2, False),
+        ((None, False), 3, False),
+        ((True, None), 2, None),
+        ((True, True), 3, None),
+    ],
+)
+def test_bank_may_be_used_when_every_member_may(
+    allowed: tuple[bool | None, ...], members: int, expected: bool | None
+) -> None:
+    """One that is not known is never taken for allowed."""
+    readings = [
+        member(f"{number}", may_charge=each, may_discharge=each)
+        for number, each in enumerate(allowed)
+    ]
+    bank = read_bank(readings, members)
+    assert (bank.may_charge, bank.may_discharge) == (expected, expected)

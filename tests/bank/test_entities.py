@@ -350,9 +350,12 @@ async def test_bank_with_one_cold_battery_is_too_cold(
 ) -> None:
     """The charger feeds all of them."""
     bank = await async_setup_bank(hass, bluetooth_env, packs(2))
+    await bank.enable_all()
     bank.batteries[1].set_reported(probe_temperatures=(0, 4))
     await wait_for_poll()
     assert bank.shown("too_cold_to_charge") == "on"
+    assert bank.shown("charging_allowed") == "off"
+    assert bank.shown("discharging_allowed") == "on"
     assert bank.shown("lowest_temperature") == "0"
 
 

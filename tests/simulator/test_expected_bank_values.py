@@ -150,6 +150,8 @@ def test_values_left_out_in_each_situation_are_the_unknown_ones() -> None:
         *EXTENSIVE,
         "any_protection",
         "battery_isolated",
+        "charging_allowed",
+        "discharging_allowed",
         "state_of_charge_spread",
         "too_cold_to_charge",
     }

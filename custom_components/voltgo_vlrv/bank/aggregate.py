@@ -52,6 +52,9 @@ class MemberReading:
     """Whether a protection is active, or the operating state is a protection."""
     too_cold: bool | None
     """Whether it is too cold to charge."""
+    may_charge: bool | None = None
+    may_discharge: bool | None = None
+    """Whether the member lets current flow that way, None where that is not known."""
     ends_only_charging: bool = False
     """Whether all active protections end only charging: it can still discharge."""
 
@@ -114,6 +117,9 @@ class BankReading:
     """Whether a protection is on in any member."""
     too_cold: bool | None = None
     """Whether it is too cold to charge for any member."""
+    may_charge: bool | None = None
+    may_discharge: bool | None = None
+    """Whether every member lets current flow that way: the others would get more of it."""
 
     # Extensive.
     current: float | None = None
@@ -227,6 +233,8 @@ def read_bank(
         ),
         protected=_any([reading.protected for reading in readings], complete),
         too_cold=_any([reading.too_cold for reading in readings], complete),
+        may_charge=_all([reading.may_charge for reading in readings], complete),
+        may_discharge=_all([reading.may_discharge for reading in readings], complete),
         current=(
             round(fsum(reading.current for reading in readings), 1)
             if complete
@@ -274,6 +282,13 @@ def _any(values: Sequence[bool | None], complete: bool) -> bool | None:
     if any(values):
         return True
     return None if None in values or not complete else False
+
+
+def _all(values: Sequence[bool | None], complete: bool) -> bool | None:
+    """Return False if any is false, True if all are known and true, else None."""
+    if False in values:
+        return False
+    return None if None in values or not complete else True
 
 
 def _total(values: Iterable[float | None]) -> float | None:

@@ -107,6 +107,18 @@ BINARY_SENSORS: Final = (
         device_class=BinarySensorDeviceClass.COLD,
         value_fn=lambda bank, _before: bank.data.too_cold,
     ),
+    BankBinarySensorDescription(
+        key="charging_allowed",
+        translation_key="charging_allowed",
+        entity_registry_enabled_default=False,
+        value_fn=lambda bank, _before: bank.data.may_charge,
+    ),
+    BankBinarySensorDescription(
+        key="discharging_allowed",
+        translation_key="discharging_allowed",
+        entity_registry_enabled_default=False,
+        value_fn=lambda bank, _before: bank.data.may_discharge,
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, callback
 
 from ..battery.info import BatteryInfo
-from ..battery.permission import ends_only_charging
+from ..battery.permission import ends_only_charging, may_charge, may_discharge
 from ..battery.settings import MODULE_ID
 from ..const import CONF_INFO
 from ..data import VlrvConfigEntry, VlrvData
@@ -237,6 +237,8 @@ def _member_reading(
         charge=charge_of(status),
         protected=bool(status.protections or status.in_protection),
         too_cold=too_cold,
+        may_charge=may_charge(status, too_cold=too_cold),
+        may_discharge=may_discharge(status),
         ends_only_charging=ends_only_charging(status),
     )
 
