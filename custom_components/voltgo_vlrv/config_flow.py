@@ -46,11 +46,13 @@ from .rediscovery import (
 )
 from .vlrv.client import VlrvClient
 from .vlrv.discovery import match_score
-from .vlrv.errors import NotVlrvError, VlrvError
+from .vlrv.errors import NotReachableError, NotVlrvError, VlrvError
 from .vlrv.probe import ProbeResult, probe
 
 MAX_NAME_LENGTH: Final = 29
 """The space for a name in one advertisement, in bytes."""
+MAX_OFFERED: Final = 32
+"""As many discovered batteries wait for the user; a device can pretend to be any number."""
 DEFAULT_NAME: Final = "VLRV"
 """The name of a battery that advertises none."""
 
@@ -114,6 +116,8 @@ class VlrvConfigFlow(BankSteps, ConfigFlow, domain=DOMAIN):
             async with queue.take(async_failures(self.hass, self._address)):
                 # The user may have added it meanwhile.
                 self._abort_if_unique_id_configured()
+                if len(self._async_in_progress()) >= MAX_OFFERED:
+                    raise NotReachableError("too many devices are offered")
                 self._result = await self._async_probe(
                     MAX_ATTEMPT_IN_FLOOD if queue.failures.is_flood else None
                 )

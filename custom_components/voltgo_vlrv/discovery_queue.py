@@ -1,4 +1,4 @@
-"""One discovered device is probed at a time, and a flood of them slows itself down."""
+"""One discovered device is probed at a time, and a flood of them is bounded and slowed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from .vlrv.errors import NotReachableError
+
+MAX_WAITING: Final = 32
+"""As many wait for their turn; beyond that, those that would be last are tried later."""
 FLOOD: Final = 8
 """So many devices in a row that could not be probed are most likely no batteries."""
 MAX_ATTEMPT_IN_FLOOD: Final = 5.0
@@ -54,18 +58,20 @@ class DiscoveryQueue:
     async def take(self, failures: int) -> AsyncGenerator[None]:
         """Wait for a turn and hold it; `failures` are those of this device before.
 
+        Raises NotReachableError when more than MAX_WAITING others go first.
         In a flood, as long as the last probe took passes first: the other half of the
         time belongs to batteries that were added.
         """
         if self._is_busy:
             turn = failures, self._loop.create_future()
             self._waiting.append(turn)
+            self._drop_last()
             try:
                 await turn[1]
             except asyncio.CancelledError:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
-                else:
+                elif not turn[1].cancelled() and turn[1].exception() is None:
                     self._start_next()
                 raise
         self._is_busy = True
@@ -80,7 +86,21 @@ class DiscoveryQueue:
         finally:
             self._start_next()
 
+    def _drop_last(self) -> None:
+        """Send the one that would be last away, if too many wait."""
+        self._drop_canceled()
+        if len(self._waiting) > MAX_WAITING:
+            # Of equals the first in the list.
+            turn = max(self._waiting, key=lambda each: each[0])
+            self._waiting.remove(turn)
+            turn[1].set_exception(NotReachableError("too many devices to probe"))
+
+    def _drop_canceled(self) -> None:
+        """Forget those that were canceled, which is before they themselves notice."""
+        self._waiting = [each for each in self._waiting if not each[1].done()]
+
     def _start_next(self) -> None:
+        self._drop_canceled()
         self._is_busy = bool(self._waiting)
         if self._waiting:
             # Of equals the last in the list.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -15,6 +16,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 
 from .helpers import pick, start_user_flow
+from custom_components.voltgo_vlrv import config_flow
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.rediscovery import FIRST_DELAY
 from simulator.faults import FOREVER
@@ -461,3 +463,25 @@ async def test_discovery_of_a_device_that_comes_and_goes_backs_off(
     before = peripheral.connections
     await asyncio.sleep(3 * 3600)
     assert peripheral.connections - before <= 4
+
+
+async def test_discovery_of_more_batteries_than_anyone_has_waits(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A device can pretend to be any number of them, each at another address."""
+    monkeypatch.setattr(config_flow, "MAX_OFFERED", 1)
+    packs = [battery(address=f"A4:C1:37:00:00:0{number}") for number in (1, 2)]
+    for pack in packs:
+        await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    await wait_until(lambda: flows(hass), FIRST_DELAY)
+    await asyncio.sleep(2 * FIRST_DELAY)
+    (offered,) = flows(hass)
+    ours = [one for one in caplog.records if one.name.startswith("custom_components")]
+    assert not [one for one in ours if one.levelno >= logging.INFO]
+    hass.config_entries.flow.async_abort(offered["flow_id"])
+    await wait_until(lambda: flows(hass), 10 * FIRST_DELAY)
+    assert flows(hass)[0]["context"]["unique_id"] != offered["context"]["unique_id"]

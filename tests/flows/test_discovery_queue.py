@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from custom_components.voltgo_vlrv.discovery_queue import (
     FLOOD,
+    MAX_WAITING,
     DiscoveryQueue,
     FailuresInARow,
 )
+from custom_components.voltgo_vlrv.vlrv.errors import NotReachableError
 from simulator.clock import FastClock
 
 
 async def probe_all(queue: DiscoveryQueue, failures: list[int]) -> list[int]:
-    """Probe devices with so many failures, each for a second; return their order."""
+    """Probe devices with so many failures, each for a second; return their order.
+
+    Those for which the queue is too long are left out.
+    """
     order = []
 
     async def probe(number: int) -> None:
-        async with queue.take(failures[number]):
-            order.append(number)
-            await asyncio.sleep(1)
+        with suppress(NotReachableError):
+            async with queue.take(failures[number]):
+                order.append(number)
+                await asyncio.sleep(1)
 
     async with asyncio.TaskGroup() as group:
         for number in range(len(failures)):
@@ -45,6 +52,62 @@ async def test_queue_with_a_new_battery_among_ghosts_takes_it_next(
     queue = DiscoveryQueue(asyncio.get_running_loop())
     order = await probe_all(queue, [0] * 500)
     assert order.index(499) == 1
+    # The first is being probed; of the others the last ones are left.
+    assert order == [0, *range(499, 499 - MAX_WAITING, -1)]
+
+
+async def test_queue_that_is_full_sends_away_who_failed_most(
+    fast_clock: FastClock,
+) -> None:
+    """A device that appears again does not displace a new one."""
+    queue = DiscoveryQueue(asyncio.get_running_loop())
+    order = await probe_all(queue, [0, *range(MAX_WAITING), MAX_WAITING])
+    assert order == list(range(MAX_WAITING + 1))
+    order = await probe_all(queue, [0, *range(MAX_WAITING), 0])
+    assert order == [0, MAX_WAITING + 1, *range(1, MAX_WAITING)]
+
+
+async def test_queue_goes_on_after_flows_that_are_canceled_at_once(
+    fast_clock: FastClock,
+) -> None:
+    """The one that is probed notices first, and the next has been canceled, too."""
+    queue = DiscoveryQueue(asyncio.get_running_loop())
+
+    async def probe() -> None:
+        async with queue.take(0):
+            await asyncio.sleep(1)
+
+    tasks = [asyncio.ensure_future(probe()) for _ in range(3)]
+    await asyncio.sleep(0.5)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await probe()
+
+
+async def test_queue_goes_on_after_a_flow_that_is_sent_away_and_canceled(
+    fast_clock: FastClock,
+) -> None:
+    """Its turn had not come, so no other takes it."""
+    queue = DiscoveryQueue(asyncio.get_running_loop())
+    active: list[int] = []
+
+    async def probe(number: int) -> None:
+        async with queue.take(0):
+            active.append(number)
+            await asyncio.sleep(1)
+            assert active.pop() == number
+
+    tasks = [asyncio.ensure_future(probe(each)) for each in range(MAX_WAITING + 1)]
+    await asyncio.sleep(0.5)
+    tasks.append(asyncio.ensure_future(probe(len(tasks))))
+    await asyncio.sleep(0)  # the second one is sent away
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in results if each is not None] == [
+        asyncio.CancelledError
+    ]
 
 
 async def test_queue_in_a_flood_uses_half_of_the_time(fast_clock: FastClock) -> None:
