@@ -43,6 +43,7 @@ class Translations(NamedTuple):
     bank: Mapping[str, str]
     dashboard: Mapping[str, str]
     maintenance: Mapping[str, str]
+    capacity_test: Mapping[str, str]
 
 
 _TRANSLATIONS: HassKey[Translations] = HassKey(f"{DOMAIN}_translations")
@@ -70,6 +71,7 @@ async def async_load_translations(hass: HomeAssistant) -> None:
         options("bank"),
         options("dashboard"),
         options("maintenance"),
+        options("capacity_test"),
     )
 
 

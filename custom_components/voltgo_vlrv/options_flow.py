@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import voluptuous as vol
 
 from homeassistant.components.file_upload import process_uploaded_file
-from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
+from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.const import CONF_PASSWORD, PERCENTAGE, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.selector import (
@@ -29,6 +29,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.util.hass_dict import HassKey
 
 from .battery.firmware_files import FirmwareStore, firmware_record, stored_files
+from .capacity_flow import CapacityTestSteps
 from .connection import ConnectionMode
 from .const import (
     CONF_CONNECTION,
@@ -76,7 +77,7 @@ _STORE_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_firmware_store_lock")
 _COMPONENTS: Final = {component.key: component for component in COMPONENTS}
 
 
-class VlrvOptionsFlow(OptionsFlow):
+class VlrvOptionsFlow(CapacityTestSteps):
     """Change the options of a battery, and add or remove its firmware files."""
 
     def __init__(self) -> None:
@@ -88,7 +89,7 @@ class VlrvOptionsFlow(OptionsFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the menu; removing is possible while a file is stored."""
-        steps = ["general", "firmware_upload"]
+        steps = ["general", "capacity_test", "firmware_upload"]
         if stored_files(self.config_entry.options):
             steps.append("firmware_remove")
         return self.async_show_menu(

@@ -10,6 +10,7 @@ be counted makes the result unknown.
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from itertools import pairwise
 from math import isfinite
 from typing import Any, Final, NamedTuple
@@ -73,6 +74,15 @@ class CapacityReading(NamedTuple):
     """Since it was full."""
 
 
+class CapacityPhase(StrEnum):
+    """What the next measurement needs."""
+
+    CHARGE = "charge"
+    DISCHARGE = "discharge"
+    RECHARGE = "recharge"
+    """It is nearly empty; a charge ends the measurement."""
+
+
 class _Run:
     """What has flowed since a full charge."""
 
@@ -99,6 +109,15 @@ class CapacityMeasurement:
     def last(self) -> CapacityReading | None:
         """Return the latest reading, None if none was possible."""
         return self.readings[-1] if self.readings else None
+
+    @property
+    def phase(self) -> CapacityPhase:
+        """Return what the measurement that is under way needs."""
+        if self._run is None:
+            return CapacityPhase.CHARGE
+        if self._run.reading is None:
+            return CapacityPhase.DISCHARGE
+        return CapacityPhase.RECHARGE
 
     def add(self, status: BatteryStatus, when: datetime, time: float) -> bool:
         """Add a sample of `when` (UTC) and `time` (monotonic, s).
@@ -132,10 +151,13 @@ class CapacityMeasurement:
         self._measure(run, status, when, time, full)
         return has_reading
 
-    def interrupt(self) -> None:
-        """End the run: what flows is unknown from here on."""
+    def interrupt(self) -> bool:
+        """End the run: what flows is unknown from here on.
+
+        Returns whether there is a new reading.
+        """
         self._last = None
-        self._finish()
+        return self._finish()
 
     def _measure(
         self,

@@ -10,6 +10,7 @@ from homeassistant.util import dt as dt_util
 
 from ..vlrv.registers import BatteryStatus
 from .capacity import CapacityMeasurement, CapacityReading
+from .capacity_cycles import CapacityTest
 from .charge_trust import ChargeTrust
 from .full_charges import FullCharge, FullCharges
 from .lifetime import TOTALS, Extreme, Lifetime, Trips, as_total, past_time
@@ -35,12 +36,18 @@ class BatteryCare:
         self._capacity_section = store.section(
             "capacity", self._capacity_as_stored, RARE_SAVE_DELAY
         )
+        self._test_section = store.section(
+            "capacity_test",
+            lambda: self.capacity_test.as_stored(),  # noqa: PLW0108, it is replaced
+            RARE_SAVE_DELAY,
+        )
         self._trust_section = store.section(
             "charge_trust", self._trust_as_stored, RARE_SAVE_DELAY
         )
         self.lifetime = Lifetime()
         self.full_charges = FullCharges()
         self.capacity = CapacityMeasurement()
+        self.capacity_test = CapacityTest()
         self.trust = ChargeTrust()
         # What may have been shown before a power cut.
         self._floor = dict.fromkeys(TOTALS, 0.0)
@@ -86,6 +93,22 @@ class BatteryCare:
             return None
         return last._replace(at=past_time(last.at, dt_util.utcnow()))
 
+    # --- changes by the user --------------------------------------------------------
+
+    @callback
+    def start_capacity_test(self) -> None:
+        """Start a capacity test with the next full charge."""
+        # What was measured until now is not part of it, and would count as its first cycle.
+        self._end_measurement()
+        self.capacity_test.start()
+        self._test_section.save_later(at_once=True)
+
+    @callback
+    def stop_capacity_test(self) -> None:
+        """Stop the capacity test."""
+        self.capacity_test.stop()
+        self._test_section.save_later(at_once=True)
+
     # --- counting -------------------------------------------------------------------
 
     @callback
@@ -106,7 +129,7 @@ class BatteryCare:
         if self.full_charges.add(status, when, time, longest):
             self._charges_section.save_later()
         if self.capacity.add(status, when, time):
-            self._capacity_section.save_later()
+            self._handle_capacity()
         if self.trust.add(status, time, longest):
             self._trust_section.save_later()
 
@@ -114,8 +137,18 @@ class BatteryCare:
     def interrupt(self) -> None:
         """Count nothing until the next sample, because what flows is unknown."""
         self.lifetime.interrupt()
-        self.capacity.interrupt()
-        self._capacity_section.mark_changed()
+        self._end_measurement()
+
+    def _end_measurement(self) -> None:
+        if self.capacity.interrupt():
+            self._handle_capacity()
+
+    def _handle_capacity(self) -> None:
+        """Save a measured capacity, which may be a cycle of a test."""
+        self._capacity_section.save_later()
+        if (last := self.capacity.last) is not None and self.capacity_test.is_running:
+            self.capacity_test.add(last.capacity)
+            self._test_section.save_later()
 
     def _is_beyond_limits(self) -> bool:
         return any(
@@ -133,12 +166,14 @@ class BatteryCare:
         self.full_charges = charges or self.full_charges
         capacity = self._capacity_section.loaded(CapacityMeasurement.from_stored)
         self.capacity = capacity or self.capacity
+        test = self._test_section.loaded(CapacityTest.from_stored)
+        self.capacity_test = test or self.capacity_test
         self.trust = self._trust_section.loaded(ChargeTrust.from_stored) or self.trust
 
     @callback
     def close(self) -> None:
         """Let the next save store exactly what is shown."""
-        self.capacity.interrupt()
+        self._end_measurement()
         self._limits = {}
 
     def as_stored(self) -> dict[str, Any]:
@@ -150,6 +185,7 @@ class BatteryCare:
             },
             "full_charges": self.full_charges.as_stored(),
             "capacity": self.capacity.as_stored(),
+            "capacity_test": self.capacity_test.as_stored(),
             "charge_trust": self.trust.as_stored(),
         }
 
