@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from simulator.battery import PRESETS
+from simulator.battery import PRESETS, preset
 from simulator.e2e.history import MEASURED, METERS, STATUS, cells, hours
 from simulator.e2e.week import LIVES, Sample, live
 
@@ -22,7 +22,7 @@ def samples() -> list[Sample]:
 def test_week_ends_where_battery_of_demo_begins(samples: list[Sample]) -> None:
     """The charge goes up by day and down by night, and meets that of the preset."""
     charges = [sample.values["state_of_charge"] for sample in samples]
-    begins = PRESETS["solar_charging"].options["state_of_charge"]
+    begins = preset("solar_charging").expected_values()["state_of_charge"]
 
     assert abs(charges[-1] - begins) <= 3
     assert max(charges) - min(charges) >= 15
