@@ -131,7 +131,8 @@ class VlrvData:
         if status is not None and stored.when is not None:
             self.coordinator.async_restore(status, stored.when)
         if stored.released:
-            self.connection.async_restore(stored.released_until)
+            # There is no sample during a release.
+            self.connection.async_restore(stored.released_until, stored.when)
             if self.connection.is_released:
                 self.coordinator.handle_release()
 

@@ -82,6 +82,32 @@ def test_clock_behind_at_the_start_ends_the_release_when_it_is_set() -> None:
     assert state.remaining(NOW + HOUR, 120.0) == 0
 
 
+@pytest.mark.parametrize(
+    ("began_after", "longest"),
+    [
+        (NOW - timedelta(minutes=5), timedelta(minutes=65)),
+        (NOW - 30 * HOUR, 24 * HOUR),
+        (
+            LONG_AGO,
+            24 * HOUR,
+        ),  # the last sample was received with the clock behind, too
+        (NOW + HOUR, 24 * HOUR),  # nonsense
+        (NOW + 2 * HOUR, 24 * HOUR),
+        (None, 24 * HOUR),
+    ],
+)
+def test_clock_that_is_never_set_lets_a_release_last_as_long_as_it_may_have(
+    began_after: datetime | None, longest: timedelta
+) -> None:
+    """The last sample before it tells that it had not begun yet."""
+    state = ReleaseState()
+    state.restore(NOW + HOUR, LONG_AGO, 50.0, began_after=began_after)
+    assert state.until == NOW + HOUR
+    seconds = longest.total_seconds()
+    assert state.remaining(LONG_AGO, 50.0) == seconds
+    assert state.remaining(LONG_AGO + longest, 50.0 + seconds) == 0
+
+
 def test_clock_set_back_during_a_release_does_not_lengthen_it() -> None:
     """Loop time goes on."""
     state = ReleaseState()

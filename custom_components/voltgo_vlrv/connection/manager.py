@@ -287,9 +287,11 @@ class ConnectionManager:
     # --- release ----------------------------------------------------------------------
 
     @callback
-    def async_restore(self, until: datetime | None) -> None:
-        """Restore a release as it was before a restart; None for no end."""
-        self._release.restore(until)
+    def async_restore(
+        self, until: datetime | None, began_after: datetime | None
+    ) -> None:
+        """Restore a release as before a restart, see `TimedRelease.restore`."""
+        self._release.restore(until, began_after)
         if self.is_released:
             self._handle_release()
         else:

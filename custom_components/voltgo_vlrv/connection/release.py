@@ -57,16 +57,26 @@ class ReleaseState:
         self.until = None
         self._ends_at = inf
 
-    def restore(self, until: datetime | None, now: datetime, time: float) -> None:
+    def restore(
+        self,
+        until: datetime | None,
+        now: datetime,
+        time: float,
+        *,
+        began_after: datetime | None = None,
+    ) -> None:
         """Restore a stored release, unless it has ended meanwhile.
 
-        It ends after MAX_RELEASE at the latest, because a clock that is behind would
-        prolong it by years.
+        A clock that is behind would prolong it by years, so it lasts no longer than from
+        `began_after`, when it had not begun yet, and than MAX_RELEASE.
         """
         if until is None:
             self.release(None, now, time)
         elif until > now:
-            self.release(min(until - now, MAX_RELEASE), now, time)
+            longest = MAX_RELEASE
+            if began_after is not None and began_after < until:
+                longest = min(longest, until - began_after)
+            self.release(min(until - now, longest), now, time)
             self.until = until
             self._is_restored = True
         else:

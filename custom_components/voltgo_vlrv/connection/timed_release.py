@@ -51,9 +51,12 @@ class TimedRelease:
         """Begin a release for `duration`, None for no end, or replace the present one."""
         self._state.release(duration, *self._now())
 
-    def restore(self, until: datetime | None) -> None:
-        """Restore a stored release, unless it has ended meanwhile; None for no end."""
-        self._state.restore(until, *self._now())
+    def restore(self, until: datetime | None, began_after: datetime | None) -> None:
+        """Restore a stored release, unless it has ended meanwhile; None for no end.
+
+        At `began_after` it had not begun yet; None where that is not known.
+        """
+        self._state.restore(until, *self._now(), began_after=began_after)
 
     def resume(self) -> None:
         """End the release."""
