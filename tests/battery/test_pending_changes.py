@@ -54,6 +54,18 @@ def test_change_that_is_made_again_is_not_counted_as_not_applied() -> None:
     assert pending.wanted == {"module_id": 5}
 
 
+def test_change_that_was_not_applied_and_is_made_again_is_pending_only() -> None:
+    """It may work this time."""
+    pending = PendingChanges({"module_id": 4})
+    pending.handle_reconnect()
+    pending.update({"module_id": 3}.get, settings_were_read=True)
+    assert pending.is_not_applied
+    pending.add("module_id", 4)
+    assert not pending.is_not_applied
+    pending.update({"module_id": 3}.get, settings_were_read=True)
+    assert not pending.is_not_applied
+
+
 def test_change_that_is_discarded_is_not_pending() -> None:
     """Also when there is none."""
     pending = PendingChanges({"module_id": 4, "bluetooth_name": "A"})

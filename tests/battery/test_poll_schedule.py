@@ -72,6 +72,7 @@ def test_request_before_the_next_poll_comes_first() -> None:
     schedule = PollSchedule()
     schedule.next_delay(TEN, 100)
     assert not schedule.request(111)
+    assert not schedule.request(110)  # when it is due anyway
     assert schedule.request(104)
     assert schedule.next_delay(TEN, 101) == timedelta(seconds=3)
     assert not schedule.request(108)
