@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser
@@ -15,6 +16,7 @@ from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.util import dt as dt_util
 
 from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.estimate_action import after, seconds_between
 from tests.bank.harness import async_setup_bank, packs
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import entity_id, settle
@@ -35,6 +37,17 @@ async def estimates(hass: HomeAssistant, target: str, **data: Any) -> dict[str, 
     found = response[target]
     assert isinstance(found, dict)
     return found
+
+
+def test_times_of_an_estimate_over_a_change_of_clocks_are_true_durations() -> None:
+    """In Berlin the night of October 25, 2026, has an hour more."""
+    berlin = ZoneInfo("Europe/Berlin")
+    midnight = datetime(2026, 10, 25, tzinfo=berlin)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dt_util, "DEFAULT_TIME_ZONE", berlin)
+        end = after(midnight, timedelta(hours=6))
+        assert end.isoformat() == "2026-10-25T05:00:00+01:00"
+        assert seconds_between(midnight, end) == timedelta(hours=6).total_seconds()
 
 
 async def test_estimate_of_a_bank_and_its_batteries_uses_what_is_left(

@@ -88,10 +88,24 @@ async def _estimate(call: ServiceCall) -> ServiceResponse:
     }
 
 
+# Python's arithmetic with local times goes by the clock, which is an hour off over a
+# change to or from daylight saving time.
+
+
+def after(now: datetime, duration: timedelta) -> datetime:
+    """Return the local time after a duration."""
+    return dt_util.as_local(dt_util.as_utc(now) + duration)
+
+
+def seconds_between(begin: datetime, end: datetime) -> float:
+    """Return the time from one local time to another in s."""
+    return (dt_util.as_utc(end) - dt_util.as_utc(begin)).total_seconds()
+
+
 def _end(now: datetime, duration: timedelta | None, until: time | None) -> datetime:
     """Return the end of the load; a time of the day that has passed is tomorrow's."""
     if until is None:
-        return now + (duration or timedelta())
+        return after(now, duration or timedelta())
     end = now.replace(
         hour=until.hour, minute=until.minute, second=until.second, microsecond=0
     )
@@ -130,7 +144,7 @@ def _estimate_of(
     power = -call.data[POWER]
     if call.data[INCLUDE_PRESENT]:
         power += present
-    seconds = (end - now).total_seconds()
+    seconds = seconds_between(now, end)
     result = estimate(contents, power, seconds, reserve)
     at = result.seconds_to_reserve
     return {
@@ -138,7 +152,9 @@ def _estimate_of(
         "state_of_charge": round(result.state_of_charge, 1),
         "reserve": reserve,
         "is_enough": at is None,
-        "reserve_at": None if at is None else (now + timedelta(seconds=at)).isoformat(),
+        "reserve_at": None
+        if at is None
+        else after(now, timedelta(seconds=at)).isoformat(),
         "end": end.isoformat(),
         "net_power": round(power),
     }
