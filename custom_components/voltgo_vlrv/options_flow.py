@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -75,6 +76,25 @@ MAX_VERSION_LENGTH: Final = 32
 _STORE_LOCK: HassKey[asyncio.Lock] = HassKey(f"{DOMAIN}_firmware_store_lock")
 
 _COMPONENTS: Final = {component.key: component for component in COMPONENTS}
+
+
+def charge_fields(options: Mapping[str, Any]) -> dict[vol.Marker, NumberSelector]:
+    """Return the fields of the low-battery threshold and the reserve, both in %."""
+    return {
+        vol.Required(key, default=options.get(key, default)): NumberSelector(
+            NumberSelectorConfig(
+                min=lowest,
+                max=highest,
+                step=1,
+                unit_of_measurement=PERCENTAGE,
+                mode=NumberSelectorMode.BOX,
+            )
+        )
+        for key, default, lowest, highest in (
+            (CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY, 1, 99),
+            (CONF_RESERVE, DEFAULT_RESERVE, 0, MAX_RESERVE),
+        )
+    }
 
 
 class VlrvOptionsFlow(CapacityTestSteps):
@@ -157,30 +177,7 @@ class VlrvOptionsFlow(CapacityTestSteps):
                                 mode=NumberSelectorMode.BOX,
                             )
                         ),
-                        vol.Required(
-                            CONF_LOW_BATTERY,
-                            default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
-                        ): NumberSelector(
-                            NumberSelectorConfig(
-                                min=1,
-                                max=99,
-                                step=1,
-                                unit_of_measurement=PERCENTAGE,
-                                mode=NumberSelectorMode.BOX,
-                            )
-                        ),
-                        vol.Required(
-                            CONF_RESERVE,
-                            default=options.get(CONF_RESERVE, DEFAULT_RESERVE),
-                        ): NumberSelector(
-                            NumberSelectorConfig(
-                                min=0,
-                                max=MAX_RESERVE,
-                                step=1,
-                                unit_of_measurement=PERCENTAGE,
-                                mode=NumberSelectorMode.BOX,
-                            )
-                        ),
+                        **charge_fields(options),
                         vol.Required(
                             CONF_CURRENT_SCALE,
                             default=options.get(CONF_CURRENT_SCALE, str(CURRENT_SCALE)),

@@ -75,6 +75,16 @@ async def set_to(
     await rv.refresh()
 
 
+async def check_follows_the_cold(rv: BatteryScenarioHarness) -> None:
+    """Let it become cold, then warm, and check that it heats only while it is cold."""
+    await set_to(rv, **COLD)
+    await asyncio.sleep(SOON)
+    assert heats(rv)
+    await set_to(rv, **WARM)
+    await asyncio.sleep(MIN_TIME + SOON)
+    assert not heats(rv)
+
+
 async def test_heater_is_on_below_and_off_above_its_temperatures(
     rv: BatteryScenarioHarness,
 ) -> None:
@@ -102,12 +112,7 @@ async def test_heater_without_a_thermometer_follows_the_battery_itself(
     await rv.enable_all()
     await automate(rv, temperatures=[])
     assert not heats(rv)
-    await set_to(rv, **COLD)
-    await asyncio.sleep(SOON)
-    assert heats(rv)
-    await set_to(rv, **WARM)
-    await asyncio.sleep(MIN_TIME + SOON)
-    assert not heats(rv)
+    await check_follows_the_cold(rv)
 
 
 async def test_new_heater_automation_acts_at_once_and_then_only_when_needed(
@@ -166,12 +171,7 @@ async def test_heater_in_a_house_with_fahrenheit_follows_that_unit(
     assert rv.shows("min_cell_temperature") == "46.4"
     await asyncio.sleep(2 * SOON)
     assert not heats(rv)
-    await set_to(rv, **COLD)
-    await asyncio.sleep(SOON)
-    assert heats(rv)
-    await set_to(rv, **WARM)
-    await asyncio.sleep(MIN_TIME + SOON)
-    assert not heats(rv)
+    await check_follows_the_cold(rv)
     rv.hass.states.async_set(in_celsius, "4", {"unit_of_measurement": "°C"})
     await asyncio.sleep(MIN_TIME + SOON)
     assert heats(rv)

@@ -7,23 +7,11 @@ from typing import Any
 import voluptuous as vol
 
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlowWithReload
-from homeassistant.const import PERCENTAGE
-from homeassistant.helpers.selector import (
-    BooleanSelector,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-)
+from homeassistant.helpers.selector import BooleanSelector
 
-from ..const import (
-    CONF_INVERTER,
-    CONF_LOW_BATTERY,
-    CONF_RESERVE,
-    DEFAULT_LOW_BATTERY,
-    DEFAULT_RESERVE,
-    MAX_RESERVE,
-)
+from ..const import CONF_INVERTER
 from ..entries import async_name
+from ..options_flow import charge_fields
 
 
 class BankOptionsFlow(OptionsFlowWithReload):
@@ -50,30 +38,7 @@ class BankOptionsFlow(OptionsFlowWithReload):
                     vol.Required(
                         CONF_INVERTER, default=options.get(CONF_INVERTER, False)
                     ): BooleanSelector(),
-                    vol.Required(
-                        CONF_LOW_BATTERY,
-                        default=options.get(CONF_LOW_BATTERY, DEFAULT_LOW_BATTERY),
-                    ): NumberSelector(
-                        NumberSelectorConfig(
-                            min=1,
-                            max=99,
-                            step=1,
-                            unit_of_measurement=PERCENTAGE,
-                            mode=NumberSelectorMode.BOX,
-                        )
-                    ),
-                    vol.Required(
-                        CONF_RESERVE,
-                        default=options.get(CONF_RESERVE, DEFAULT_RESERVE),
-                    ): NumberSelector(
-                        NumberSelectorConfig(
-                            min=0,
-                            max=MAX_RESERVE,
-                            step=1,
-                            unit_of_measurement=PERCENTAGE,
-                            mode=NumberSelectorMode.BOX,
-                        )
-                    ),
+                    **charge_fields(options),
                 }
             ),
         )
