@@ -158,6 +158,8 @@ def test_info_that_was_stored_is_read_back_equal() -> None:
         ("full_capacity", 6553.6),
         ("full_capacity", "100"),
         ("probes", [1, "2"]),
+        ("probes", [0, 1]),  # they count from 1
+        ("status_count", 0),
         ("probes", 1),
         ("ambient", 1),
         ("can_protocols", ["P01", 2]),
@@ -170,6 +172,14 @@ def test_info_leaves_out_stored_values_of_another_kind(field: str, stored: Any) 
     empty = BatteryInfo("", 0, None)
     read = BatteryInfo.from_data({field: stored, "unknown": 1})
     assert read == empty
+
+
+def test_info_keeps_the_smallest_and_largest_valid_numbers() -> None:
+    """They are those of real batteries."""
+    for stored in ({"cell_count": MAX_CELLS}, {"cell_count": 1}):
+        assert BatteryInfo.from_data(stored).cell_count == stored["cell_count"]
+    assert BatteryInfo.from_data({"probes": [1]}).probes == (1,)
+    assert BatteryInfo.from_data({"status_count": 1}).status_count == 1
 
 
 def test_info_of_a_first_reading_has_what_the_sample_tells() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings, strategies as st
 import pytest
 
@@ -38,6 +40,41 @@ def test_operating_state_with_an_unknown_code_is_unknown(
 ) -> None:
     """Protocol 6: nothing is guessed from bits."""
     assert status(operating_state=code).operating_state is state
+
+
+@pytest.mark.parametrize(
+    ("state_of_charge", "bit", "state", "is_full", "is_discharged"),
+    [
+        (100, False, OperatingState.STANDBY, True, False),
+        (100, False, OperatingState.CHARGING, True, False),
+        (100, False, OperatingState.DISCHARGING, False, False),
+        (99, False, OperatingState.CHARGING, False, False),
+        (99, True, OperatingState.STANDBY, True, True),
+        (99, True, OperatingState.CHARGING, True, True),
+        (99, True, OperatingState.DISCHARGING, False, True),
+        (1, False, OperatingState.DISCHARGING, False, False),
+        (0, False, OperatingState.DISCHARGING, False, True),
+        (0, False, OperatingState.STANDBY, False, True),
+        (0, False, OperatingState.CHARGING, False, False),
+    ],
+)
+def test_battery_is_full_or_discharged_by_charge_or_bit_and_direction(
+    state_of_charge: int,
+    bit: bool,
+    state: OperatingState,
+    is_full: bool,
+    is_discharged: bool,
+) -> None:
+    """`bit` is that of each, in different registers."""
+    sample = replace(
+        status(),
+        state_of_charge=state_of_charge,
+        operating_state=state,
+        warnings=Warnings.FLOAT_STOPPED if bit else Warnings(0),
+        protections=Protections.LOW_CAPACITY if bit else Protections(0),
+    )
+    assert sample.is_full is is_full
+    assert sample.is_discharged is is_discharged
 
 
 def test_operating_states_equal_those_of_the_simulator() -> None:
