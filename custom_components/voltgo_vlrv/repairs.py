@@ -16,9 +16,11 @@ from homeassistant.helpers import issue_registry as ir
 from .battery.info import BatteryInfo
 from .const import CONF_INFO, CONF_PENDING, DOMAIN
 from .data import VlrvConfigEntry, VlrvData
+from .entries import is_bank
 from .history.diagnostic_log import async_remove_diagnostic_log
 from .history.store import EntryStore
 from .issues import ORPHANED
+from .localization import plain_text
 
 
 class OtherBatteryFlow(RepairsFlow):
@@ -86,7 +88,13 @@ class ReloadAdapterFlow(ConfirmRepairFlow):
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Reload the entry, which closes the issue."""
+        """Reload the entry, which closes the issue; not while it may carry firmware."""
+        for entry in self.hass.config_entries.async_loaded_entries(DOMAIN):
+            if not is_bank(entry) and entry.runtime_data.firmware.is_running:
+                return self.async_abort(
+                    reason="firmware_in_progress",
+                    description_placeholders={"name": plain_text(entry.title)},
+                )
         if (
             user_input is not None
             and self.hass.config_entries.async_get_entry(self._entry_id) is not None

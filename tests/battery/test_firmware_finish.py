@@ -13,6 +13,7 @@ import pytest
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 
@@ -27,6 +28,8 @@ from .firmware_helpers import (
     state,
     upload,
 )
+from custom_components.voltgo_vlrv.const import DOMAIN
+from custom_components.voltgo_vlrv.repairs import ReloadAdapterFlow
 from simulator.battery import IDENTITY_START
 from simulator.clock import FastClock
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
@@ -310,7 +313,16 @@ async def test_commands_during_an_update_are_refused(
                 blocking=True,
             )
         assert error.value.translation_key == "firmware_in_progress"
+    # Nor is an adapter reloaded, which may be the one that carries it.
+    flow = ReloadAdapterFlow("adapter")
+    flow.hass, flow.handler, flow.flow_id = hass, DOMAIN, "flow"
+    result = await flow.async_step_confirm({})
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "firmware_in_progress"
+    assert result["description_placeholders"] == {"name": entry.title}
     await task
+    result = await flow.async_step_confirm({})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 @pytest.mark.parametrize("size", [4096, 256 * 1024], ids=["restarting", "writing"])
