@@ -357,6 +357,22 @@ def test_remaining_charge_above_the_capacity_is_unknown(
     assert decoded.max_charge_current == (10 if raw == 1500 else 100)
 
 
+@pytest.mark.parametrize(
+    ("charge", "limit", "remaining"),
+    [
+        (2, 750, 0.5),  # the charge limit says tenths
+        (3, 750, 5.0),  # not needed: what it counts agrees with the state of charge
+        (2, 75, 5.0),
+    ],
+)
+def test_remaining_charge_near_empty_has_the_scale_of_the_charge_limit(
+    charge: int, limit: int, remaining: float
+) -> None:
+    """A state of charge near 0 tells nothing."""
+    decoded = status({21: 5, 22: limit}, full_capacity=100, state_of_charge=charge)
+    assert decoded.remaining_capacity == remaining
+
+
 def test_remaining_charge_without_a_full_capacity_is_unscaled() -> None:
     """Nothing to compare with; 0 still says nothing."""
     unknown = {"full_capacity": 0, "design_capacity": 0}

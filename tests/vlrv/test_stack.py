@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 import logging
+from unittest.mock import AsyncMock
 
 from bleak.exc import BleakError
 import bleak_retry_connector
@@ -18,6 +19,7 @@ from custom_components.voltgo_vlrv.vlrv import (
     FirmwareError,
     NoAnswerError,
     NotReachableError,
+    RefusedError,
     VlrvError,
     close_stale_connections,
 )
@@ -289,6 +291,22 @@ async def test_write_size_is_that_of_the_largest_notification(
     await harness.client.disconnect()
     await harness.client.connect()
     assert harness.client.max_notification_size == 0
+    await harness.client.disconnect()
+
+
+@pytest.mark.parametrize("error", [NoAnswerError(), RefusedError(2)])
+async def test_write_size_without_an_answer_is_what_was_received_before(
+    build: Build, monkeypatch: pytest.MonkeyPatch, error: VlrvError
+) -> None:
+    """A battery need not answer a read of that many registers."""
+    harness = await build()
+    await harness.client.connect()
+    await harness.client.read_status()
+    size = harness.client.max_notification_size
+    send = AsyncMock(side_effect=error)
+    monkeypatch.setattr(harness.client._transport, "send_once", send)
+    assert await harness.client.measure_write_size() == size < MAX_REQUEST_SIZE
+    assert send.await_count == 1
     await harness.client.disconnect()
 
 
