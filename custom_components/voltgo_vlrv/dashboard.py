@@ -275,7 +275,9 @@ def _sections(hass: HomeAssistant, device: Device) -> Iterator[dict[str, Any]]:
             "cards": warnings,
             "visibility": shown_while_any(warnings),
         }
-    faults = list(tiles(device, _FAULTS, color="red"))
+    # Half the width of a phone cuts off "under-" from "over-temperature protection".
+    wide = {"columns": FULL}
+    faults = list(tiles(device, _FAULTS, color="red", grid_options=wide))
     contents: dict[str, list[Card]] = {
         "now": [*gauge(device), *summary(device), *tiles(device, _NOW)],
         "history": [
