@@ -194,6 +194,9 @@ class HomeAssistant:
                 self.events.append(Event(data["event"]["data"], now))
                 self._changed.set()
             elif (answer := self._answers.pop(data["id"], None)) is not None:
+                # The caller may have stopped waiting for it.
+                if answer.done():
+                    continue
                 if data.get("success", True):
                     answer.set_result(data.get("result"))
                 else:

@@ -1,13 +1,14 @@
-"""A demo and a browser for all tests, and for each a session of a user."""
+"""A demo, a browser and a login for all tests, and a page for each."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from playwright.async_api import Browser
+from playwright.async_api import Browser, BrowserContext, Page
 import pytest
 
+from .automation_pages import AutomationPages
 from .user_session import UserSession
 from simulator.e2e.api import HomeAssistant
 from simulator.e2e.batteries import MODELS, discovered
@@ -46,20 +47,44 @@ async def chromium() -> AsyncGenerator[Browser]:
         yield running_browser
 
 
-@pytest.fixture
-async def user_session(
-    demo: HomeAssistant,
-    chromium: Browser,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-) -> AsyncGenerator[UserSession]:
-    """Open the login form; where a test fails, a picture is kept of its end."""
-    failed = request.session.testsfailed
+@pytest.fixture(scope="session")
+async def logged_in(
+    demo: HomeAssistant, chromium: Browser
+) -> AsyncGenerator[BrowserContext]:
+    """Log in once, on the login form; every page of this browser is logged in then."""
     async with page_of(chromium, WIDTH, HEIGHT) as page:
         user_session = UserSession(page, demo)
         await user_session.opens("/")
-        yield user_session
-        if request.session.testsfailed > failed:
-            file = tmp_path / "page.png"
-            await page.screenshot(path=file)
-            print_line(f"what was on {page.url} is in {file}")
+        await user_session.logs_in()
+        yield page.context
+
+
+@pytest.fixture
+async def page(
+    logged_in: BrowserContext, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncGenerator[Page]:
+    """Open a page; where a test fails, a picture is kept of its end."""
+    failed = request.session.testsfailed
+    page = await logged_in.new_page()
+    yield page
+    if request.session.testsfailed > failed:
+        file = tmp_path / "page.png"
+        await page.screenshot(path=file)
+        print_line(f"what was on {page.url} is in {file}")
+    await page.close()
+
+
+@pytest.fixture
+async def user_session(demo: HomeAssistant, page: Page) -> UserSession:
+    """Open Home Assistant's first page."""
+    user_session = UserSession(page, demo)
+    await user_session.opens("/")
+    return user_session
+
+
+@pytest.fixture
+async def automation_pages(demo: HomeAssistant, page: Page) -> AutomationPages:
+    """Open Home Assistant's first page, for a user who makes automations."""
+    pages = AutomationPages(page, demo)
+    await pages.opens("/")
+    return pages

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from playwright.async_api import expect
 
+from .setup import async_setup_battery
 from .user_session import UserSession
-from simulator.e2e.api import HomeAssistant, Json
+from simulator.e2e.api import HomeAssistant
 from simulator.e2e.batteries import (
     DRIVING,
     MODELS,
     SIMULATOR,
     SOLAR,
     WINTER,
-    add_battery,
-    discovered,
     simulated,
     texts,
 )
@@ -22,16 +21,6 @@ from simulator.e2e.polling import wait_until
 HEATER = "Battery heater"
 CELLS = 8  # in series in a VLRV2560B
 CONFIRMED = 5.0  # s
-
-
-async def async_setup_battery(demo: HomeAssistant, address: str) -> Json:
-    """Have a battery added, by whatever test comes first, and return what it is."""
-    battery = (await simulated(demo))[address]
-    entries = await demo.call("config_entries/get", domain="voltgo_vlrv")
-    if battery["name"] not in [entry["title"] for entry in entries]:
-        (flow,) = await discovered(demo, {address})
-        await add_battery(demo, flow)
-    return battery
 
 
 async def heater_stands(demo: HomeAssistant, address: str, *, on: bool) -> None:
@@ -50,7 +39,6 @@ async def test_a_discovered_battery_is_added_and_shows_its_values(
     """The form says which battery it is, and its page says what the battery reports."""
     battery = (await simulated(demo))[DRIVING]
     name = battery["name"]
-    await user_session.logs_in()
     await user_session.goes_to_integrations()
     await user_session.adds(name)
     form = user_session.page.locator("dialog-data-entry-flow")
@@ -83,7 +71,6 @@ async def test_the_heater_is_switched_on_and_off(
 ) -> None:
     """One click each; the battery in the cold heats, and the page says so."""
     battery = await async_setup_battery(demo, WINTER)
-    await user_session.logs_in()
     await user_session.goes_to_battery(battery["name"])
     await user_session.sees_toggle(HEATER, on=False)
     await user_session.sees("Heating", "Off")
@@ -107,7 +94,6 @@ async def test_a_battery_that_refuses_is_explained(
     message = (await texts(demo, "exceptions"))["heater_refused.message"].format(
         name=battery["name"], setting=HEATER, code=1
     )
-    await user_session.logs_in()
     await user_session.goes_to_battery(battery["name"])
     await user_session.sees_toggle(HEATER, on=False)
     set_answer = f"{SIMULATOR}.set_heater_answer"
@@ -126,7 +112,6 @@ async def test_the_interval_is_changed_in_the_options(
 ) -> None:
     """The form shows what is in force, and when it is opened again, what was saved."""
     name = (await async_setup_battery(demo, SOLAR))["name"]
-    await user_session.logs_in()
     await user_session.goes_to_batteries()
     await user_session.opens_options(name)
     interval = user_session.page.get_by_role("spinbutton", name="Update interval")

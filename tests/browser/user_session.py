@@ -41,6 +41,18 @@ class UserSession:
         await self.clicks("Log in")
         await expect(self.page.get_by_role("link", name="Settings")).to_be_visible()
 
+    async def picks(self, place: Locator, item: str, device: str = "") -> None:
+        """Open the list of a picker, and pick what has this name and is of this device."""
+        await place.locator("ha-picker-field").first.click()
+        await self.page.get_by_placeholder("Search").last.fill(item)
+        row = self.page.locator("ha-picker-combo-box ha-combo-box-item")
+        await (
+            row.filter(has=self.page.get_by_text(item, exact=True))
+            .filter(has_text=device)
+            .first.click()
+        )
+        await expect(place.locator("ha-picker-field").first).to_contain_text(item)
+
     # --- Settings > Devices & services ----------------------------------------------
 
     async def goes_to_integrations(self) -> None:

@@ -1,0 +1,45 @@
+"""What a walk needs to be there before it begins, by whatever walk comes first."""
+
+from __future__ import annotations
+
+from simulator.e2e.api import HomeAssistant, Json
+from simulator.e2e.batteries import (
+    BANK_MODELS,
+    DOMAIN,
+    add_bank,
+    add_battery,
+    discovered,
+    simulated,
+)
+
+DASHBOARD = "dashboard-batteries"
+
+
+async def async_setup_battery(demo: HomeAssistant, address: str) -> Json:
+    """Have a battery added, and return what it is."""
+    battery = (await simulated(demo))[address]
+    entries = await demo.call("config_entries/get", domain=DOMAIN)
+    if battery["name"] not in [entry["title"] for entry in entries]:
+        (flow,) = await discovered(demo, {address})
+        await add_battery(demo, flow)
+    return battery
+
+
+async def async_setup_bank_batteries(demo: HomeAssistant) -> list[str]:
+    """Have the two batteries of a bank added, and return their names."""
+    if not BANK_MODELS.keys() & (await simulated(demo)).keys():
+        await add_bank(demo)
+    return [
+        (await async_setup_battery(demo, address))["name"] for address in BANK_MODELS
+    ]
+
+
+async def entry_of(demo: HomeAssistant, title: str) -> str:
+    """Return the ID of a battery's or bank's config entry."""
+    (entry_id,) = (
+        entry["entry_id"]
+        for entry in await demo.call("config_entries/get", domain=DOMAIN)
+        if entry["title"] == title
+    )
+    found: str = entry_id
+    return found
