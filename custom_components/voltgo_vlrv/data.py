@@ -88,10 +88,7 @@ class VlrvData:
         )
         self._metadata = MetadataReader(access, self._info, self.settings)
         self.firmware = FirmwareInstaller(
-            access,
-            self._info,
-            self.advertisement,
-            self.handle_disconnected,
+            access, self._info, self.advertisement, self.handle_disconnected
         )
         self.history = BatteryHistory(hass, entry.entry_id)
         self.charge_states = ChargeStates()
