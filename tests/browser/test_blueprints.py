@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 
 import pytest
+
+from homeassistant.util import dt as dt_util
 
 from .automation_pages import (
     ACT_TIMEOUT,
@@ -19,7 +22,9 @@ from simulator.e2e.batteries import SIMULATOR, SOLAR, device_of, entities_of
 from simulator.e2e.polling import wait_until
 
 CAUSE = f"{SIMULATOR}.cause_fault"
+HEATER = "Battery heater"
 CHARGE = "State of charge"
+DEPARTURE = "input_datetime.departure"
 SHORE_POWER = "Shore power"
 
 
@@ -135,3 +140,44 @@ async def test_stop_charging_when_cold_turns_the_charger_off(
     await blueprints.causes("charge_ut")
     await has_acted(demo, automation_id)
     await reaches(demo, charger, "off")
+
+
+async def test_winter_heating_turns_the_heater_on(blueprints: Blueprints) -> None:
+    """The temperature of the battery decides when none is chosen."""
+    demo, heater = blueprints.demo, blueprints.entity_id("heater")
+    await blueprints.opens("Winter heating")
+    await blueprints.picks("Heaters", HEATER)
+    await blueprints.picks("State of charge sensor", CHARGE)
+    automation_id = await blueprints.saves()
+    await blueprints.causes("charge_ut")
+    await has_acted(demo, automation_id)
+    try:
+        await reaches(demo, heater, "on")
+    finally:
+        await demo.act("automation.turn_off", {"entity_id": "all"})
+        await demo.act("switch.turn_off", {"entity_id": heater})
+
+
+async def test_preheat_before_departure_turns_the_heater_on(
+    blueprints: Blueprints,
+) -> None:
+    """The time of departure moves to within the hours that were chosen."""
+    demo, heater = blueprints.demo, blueprints.entity_id("heater")
+    await blueprints.opens("Preheat before departure")
+    await blueprints.picks("Heaters", HEATER)
+    await blueprints.picks("State of charge sensor", CHARGE)
+    await blueprints.pages.picks_in_field("Departure", "Departure")
+    await blueprints.pages.opens_section("Limits")
+    await blueprints.pages.enters_no_time("Minimum off time")
+    automation_id = await blueprints.saves()
+    departure = dt_util.utcnow() + timedelta(hours=1)
+    await demo.act(
+        "input_datetime.set_datetime",
+        {"entity_id": DEPARTURE, "timestamp": departure.timestamp()},
+    )
+    await has_acted(demo, automation_id)
+    try:
+        await reaches(demo, heater, "on")
+    finally:
+        await demo.act("automation.turn_off", {"entity_id": "all"})
+        await demo.act("switch.turn_off", {"entity_id": heater})
