@@ -19,6 +19,7 @@ import tempfile
 from typing import Final
 from zipfile import ZipFile
 
+from .progress import show_progress
 from .release_zip import sections
 
 OUTPUT: Final = Path("dist")
@@ -222,6 +223,14 @@ def check(wheel: Path, root: Path, python: Path) -> None:
         print(f"  Python {version}: {last.strip().splitlines()[-1]}")
 
 
+def check_oldest(wheel: Path, root: Path) -> None:
+    """Do the same on the oldest Python, if this machine has one."""
+    if (oldest := find_python(OLDEST)) is not None:
+        check(wheel, root, oldest)
+    else:
+        print("  not tried on Python {}.{}: there is none here".format(*OLDEST))
+
+
 def main() -> int:
     """Build, check, and return the exit code."""
     parser = argparse.ArgumentParser(prog="script/release")
@@ -229,15 +238,15 @@ def main() -> int:
     options = parser.parse_args()
     root = Path.cwd()
     try:
-        wheel = build(root, root / OUTPUT)
-        check_contents(wheel, root)
-        print(f"{wheel.relative_to(root)} and its source archive are complete")
-        if options.check:
-            check(wheel, root, Path(sys.executable))
-            if (oldest := find_python(OLDEST)) is not None:
-                check(wheel, root, oldest)
-            else:
-                print("  not tried on Python {}.{}: there is none here".format(*OLDEST))
+        with show_progress("release", 3 if options.check else 1) as done:
+            wheel = build(root, root / OUTPUT)
+            check_contents(wheel, root)
+            print(f"{wheel.relative_to(root)} and its source archive are complete")
+            done(1)
+            if options.check:
+                check(wheel, root, Path(sys.executable))
+                done(2)
+                check_oldest(wheel, root)
     except PackageError as err:
         print(f"release: {err}", file=sys.stderr)
         return 1

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import sys
 from typing import Final
 
+from script.progress import show_progress, start_log
+
 from . import air, decode, integration, peer
 
 # A benchmark prints its results, the last line for machines, and returns whether its
@@ -33,7 +35,15 @@ def main() -> int:
     wanted: list[str] = parser.parse_args().subcommand
     if unknown := [name for name in wanted if name not in BENCHMARKS]:
         parser.error(f"no such subcommand: {', '.join(unknown)}")
-    met = [BENCHMARKS[name][0]() for name in wanted or BENCHMARKS]
+    names = wanted or [*BENCHMARKS]
+    log = start_log("bench")
+    met = []
+    with show_progress("bench", len(names)) as done:
+        for number, name in enumerate(names):
+            met.append(BENCHMARKS[name][0]())
+            done(number + 1)
+    if log.stat().st_size:
+        print(f"log lines: {log}", file=sys.stderr)
     return 0 if all(met) else 1
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-import logging
 from multiprocessing import get_context
 import os
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 from typing import Any, Final
+
+from script.progress import log_to_file, show_progress
 
 FAIRNESS_MIN: Final = 0.8
 UNAVAILABLE_MAX: Final = 0.0
@@ -132,7 +133,7 @@ def measure(proxies: int, connect_seconds: float) -> Crowd:
     """Simulate an hour of sixteen batteries, in a process of its own."""
     from .crowd import run_crowd  # noqa: PLC0415  # brings Home Assistant's `esphome`
 
-    logging.disable(logging.CRITICAL)
+    log_to_file("bench")
     with TemporaryDirectory() as folder:
         return asyncio.run(run_crowd(Path(folder), proxies, connect_seconds))
 
@@ -141,7 +142,7 @@ def measure_mode(name: str) -> tuple[float, float]:
     """Return connects and seconds of connection a day, in a process of its own."""
     from .crowd import run_mode  # noqa: PLC0415  # brings Home Assistant's `esphome`
 
-    logging.disable(logging.CRITICAL)
+    log_to_file("bench")
     with TemporaryDirectory() as folder:
         return asyncio.run(run_mode(Path(folder), MODES[name]))
 
@@ -154,8 +155,14 @@ def run() -> bool:
     with ProcessPoolExecutor(
         os.process_cpu_count(), get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        crowds = list(pool.map(measure, *zip(*cases, strict=True)))
-        modes = list(pool.map(measure_mode, MODES))
+        measuring = [pool.submit(measure, *case) for case in cases]
+        modes_measuring = [pool.submit(measure_mode, name) for name in MODES]
+        waiting: list[Future[Any]] = [*measuring, *modes_measuring]
+        with show_progress("air", len(waiting)) as done:
+            for number, _ in enumerate(as_completed(waiting), start=1):
+                done(number)
+        crowds = [each.result() for each in measuring]
+        modes = [each.result() for each in modes_measuring]
     print(
         f"air: {BATTERIES} batteries for an hour, {SLOTS} connections a proxy\n"
         f"{'proxies':>7}{'connect':>9}{'least':>7}{'mean':>7}{'most':>7}"

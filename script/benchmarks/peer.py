@@ -14,7 +14,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-import logging
 from math import inf
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +28,7 @@ from bleak.backends.device import BLEDevice
 import bleak_retry_connector
 
 from homeassistant.components import bluetooth
+from script.progress import log_to_file
 
 from .environment import BARE, OURS, BenchmarkEnvironment, open_environment, run_metered
 from .meter import Meter
@@ -275,7 +275,7 @@ async def _measure(environment: BenchmarkEnvironment) -> dict[str, Cost]:
 
 def measure(samples: Samples) -> dict[str, Cost]:
     """Measure all clients in one Home Assistant."""
-    logging.disable(logging.CRITICAL)
+    log_to_file("bench")
 
     async def main(meter: Meter) -> dict[str, Cost]:
         with TemporaryDirectory() as folder:

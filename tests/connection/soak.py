@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 import gc
 from math import floor, pi, sin
@@ -160,13 +161,24 @@ class Soak:
         self._running: set[asyncio.Task[None]] = set()
         self.report = Report()
 
-    async def run(self, hours: float, interval: float, *, memory: bool) -> Report:
-        """Live through so many hours, then look at what is left."""
+    async def run(
+        self,
+        hours: float,
+        interval: float,
+        *,
+        memory: bool,
+        on_progress: Callable[[float], None] = lambda _share: None,
+    ) -> Report:
+        """Live through so many hours, then look at what is left.
+
+        `on_progress` is called with the share of the hours that has passed.
+        """
         await self._begin(interval)
         measuring = asyncio.create_task(self._measure(interval))
         began = self._hass.loop.time()
         settled: int | None = None
         while (done := (self._hass.loop.time() - began) / (hours * HOUR)) < 1:
+            on_progress(done)
             if memory and done >= WATCHED and not tracemalloc.is_tracing():
                 tracemalloc.start()
                 # Only what is made from now on is seen: so all connections are made again.

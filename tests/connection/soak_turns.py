@@ -7,7 +7,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-import logging
 from pathlib import Path
 from random import Random
 import sys
@@ -19,6 +18,7 @@ from pytest_homeassistant_custom_component.common import async_test_home_assista
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
+from script.progress import log_to_file, show_progress, start_log
 
 from .soak import GROWTH, LONGEST_BUFFER, MIN_SHARE, Report, Soak
 from simulator.clock import FastClock
@@ -66,7 +66,13 @@ TURNS: Final = (
 )
 
 
-async def _run(turn: Turn, hours: float, seed: int, interval: float) -> Report:
+async def _run(
+    turn: Turn,
+    hours: float,
+    seed: int,
+    interval: float,
+    on_progress: Callable[[float], None],
+) -> Report:
     """Take one turn, with a Home Assistant of its own."""
     rng = Random(seed)
     with (
@@ -78,7 +84,7 @@ async def _run(turn: Turn, hours: float, seed: int, interval: float) -> Report:
             hass.data.pop("custom_components", None)
             async with turn.environment(hass) as environment:
                 report = await turn.soak(hass, environment, seed).run(
-                    hours, interval, memory=True
+                    hours, interval, memory=True, on_progress=on_progress
                 )
             await hass.async_stop(force=True)
     return report
@@ -122,16 +128,27 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="which events happen")
     parser.add_argument("--interval", type=float, default=10.0, help="s between polls")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.CRITICAL)
+    start_log("soak")
+    log = log_to_file("soak")
     sys.path.insert(0, str(Path.cwd()))
+    hours = arguments.hours / len(TURNS)
     reports = []
-    for turn in TURNS:
-        print(f"{turn.name}:", flush=True)
-        hours = arguments.hours / len(TURNS)
-        report = asyncio.run(_run(turn, hours, arguments.seed, arguments.interval))
-        _print(report)
-        reports.append(report)
+    with show_progress("soak", len(TURNS)) as done:
+        for number, turn in enumerate(TURNS):
+            print(f"{turn.name}:", flush=True)
+            report = asyncio.run(
+                _run(
+                    turn,
+                    hours,
+                    arguments.seed,
+                    arguments.interval,
+                    lambda share, number=number: done(number + share),
+                )
+            )
+            _print(report)
+            reports.append(report)
     combined = combine(reports)
+    print(f"log lines, most of them of errors that were provoked: {log}")
     print(combined)
     return 0 if combined.is_good else 1
 
