@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 from hypothesis import given, strategies as st
 import pytest
@@ -19,7 +20,9 @@ from custom_components.voltgo_vlrv.history.energy import (
     CHARGED,
     DIRECTIONS,
     DISCHARGED,
+    MAX_TOTAL,
     EnergyCounter,
+    is_total,
 )
 from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.history.totals import (
@@ -201,6 +204,40 @@ async def test_energy_with_a_damaged_file_starts_at_zero(
         await hass.async_add_executor_job(file_of(hass, ENTRY).read_text)
     )
     assert stored["data"]["energy"]["totals"]["charged"] == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize(
+    ("total", "possible"),
+    [
+        (0.0, True),
+        (MAX_TOTAL, True),
+        (MAX_TOTAL + 1, False),
+        (-0.1, False),
+        (float("nan"), False),
+    ],
+)
+def test_total_is_possible_from_zero_to_the_maximum(
+    total: float, *, possible: bool
+) -> None:
+    """What a file says is no total merely because it is a number."""
+    assert is_total(total) is possible
+
+
+def test_energy_reset_is_of_one_direction_and_counts_on_from_zero() -> None:
+    """Also the limit that is stored with the total."""
+    counter = EnergyCounter(Mock(), Mock())
+    for time in (0.0, 3600.0):
+        counter.add(time, 1000.0, 3600.0)
+    for time in (3600.0, 7200.0):
+        counter.add(time, -1000.0, 3600.0)
+    charged, discharged = totals(counter)
+    assert charged > 0
+    assert discharged > 0
+    counter.reset(CHARGED)
+    assert totals(counter) == [0, discharged]
+    counter.add(7200.0, 1000.0, 3600.0)
+    counter.add(10800.0, 1000.0, 3600.0)
+    assert totals(counter) == [pytest.approx(1.0), discharged]
 
 
 # --- after a power cut -----------------------------------------------------------------

@@ -66,6 +66,15 @@ def test_full_charge_is_read_while_current_flows_last() -> None:
     assert last.temperature == 20
 
 
+def test_full_charge_is_not_read_at_rest() -> None:
+    """A battery that was found at rest near full has no current to compare by."""
+    charger = Charger()
+    charger.read(USED)
+    charger.read(TOP | {"current": 0.0})
+    assert not charger.read(FULL)
+    assert charger.differences == []
+
+
 def test_full_charge_of_a_battery_kept_full_is_read_once() -> None:
     """A charger that tops it up each hour is no other full charge."""
     charger = Charger()

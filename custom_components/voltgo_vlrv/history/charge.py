@@ -70,7 +70,7 @@ def stored_energy(charge: Charge, cells: int) -> int:
     10 Wh for batteries that report 1 Ah, 1 Wh for boards that report 0.1 Ah.
     """
     voltage = cells * NOMINAL_CELL_VOLTAGE
-    step: int = 10 ** max(floor(log10(max(charge.step * voltage, 1.0))), 0)
+    step: int = 10 ** floor(log10(max(charge.step * voltage, 1.0)))
     return step * floor(charge.left * voltage / step + 0.5)
 
 
