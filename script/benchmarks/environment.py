@@ -38,8 +38,14 @@ from .workload import DAY, Samples, WorkloadBattery
 
 # Imported before Home Assistant looks for it in its own folder.
 import custom_components  # noqa: F401
+from custom_components.voltgo_vlrv.care_sensor import (
+    CARE_SENSORS,
+    MARGIN_SENSORS,
+    STORAGE_ADVICE,
+)
 from custom_components.voltgo_vlrv.const import CONF_INTERVAL, DOMAIN
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
+from custom_components.voltgo_vlrv.vlrv.faults import FAULTS
 from simulator.adapter import Detach, VirtualAdapter
 from simulator.battery import read_request
 from simulator.clock import FastClock
@@ -57,6 +63,14 @@ SLOTS: Final = 20
 LIMIT: Final = 4.0 * DAY
 LOOK: Final = 0.1  # s between two checks
 ENABLING: Final = 31.0  # s; Home Assistant reloads what was enabled after 30
+CARE_AND_FAULTS: Final = frozenset(
+    (
+        STORAGE_ADVICE.key,
+        *(sensor.key for sensor in CARE_SENSORS),
+        *(sensor.key for sensor in MARGIN_SENSORS),
+        *(fault.key for fault in FAULTS),
+    )
+)
 # Of an L2CAP PDU: length, channel; then the operation of ATT.
 OPERATION: Final = 4
 WRITES: Final = (0x12, 0x52)  # request, command
@@ -172,6 +186,26 @@ def _uuid(short: int) -> str:
     return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
 
 
+type Enabled = Callable[[er.RegistryEntry], bool]
+"""Whether an entity that is disabled by default is to be enabled."""
+
+
+def by_default(_entity: er.RegistryEntry) -> bool:
+    """Return False: leave an entity as the integration has it."""
+    return False
+
+
+def with_care(entity: er.RegistryEntry) -> bool:
+    """Return whether an entity is of the care for a battery, or one of its faults."""
+    key = entity.unique_id.partition("_")[2]
+    return key in CARE_AND_FAULTS
+
+
+def everything(_entity: er.RegistryEntry) -> bool:
+    """Return True: enable all entities."""
+    return True
+
+
 class BenchmarkEnvironment:
     """One Home Assistant, one adapter, and the batteries around it.
 
@@ -238,9 +272,15 @@ class BenchmarkEnvironment:
         return client
 
     async def add_entry(
-        self, peripheral: Peripheral, interval: int, *, everything: bool = False
+        self,
+        peripheral: Peripheral,
+        interval: int,
+        is_enabled: Enabled = by_default,
     ) -> VlrvConfigEntry:
-        """Add a discovered battery as a user does, and wait until it is settled."""
+        """Add a discovered battery as a user does, and wait until it is settled.
+
+        Entities that are disabled by default are enabled where `is_enabled` says so.
+        """
         flows = self.hass.config_entries.flow
         async with asyncio.timeout(30):
             while not (  # noqa: ASYNC110
@@ -256,10 +296,15 @@ class BenchmarkEnvironment:
             entry, options={CONF_INTERVAL: interval}
         )
         await self.become_quiet(interval)
-        if everything:
-            registry = er.async_get(self.hass)
-            for entity in er.async_entries_for_config_entry(registry, entry.entry_id):
-                registry.async_update_entity(entity.entity_id, disabled_by=None)
+        registry = er.async_get(self.hass)
+        wanted = [
+            entity.entity_id
+            for entity in er.async_entries_for_config_entry(registry, entry.entry_id)
+            if entity.disabled_by is not None and is_enabled(entity)
+        ]
+        for entity_id in wanted:
+            registry.async_update_entity(entity_id, disabled_by=None)
+        if wanted:
             await asyncio.sleep(ENABLING)
             await self.become_quiet(interval)
         assert entry.state is ConfigEntryState.LOADED

@@ -9,35 +9,49 @@ simulated several times, each time in a new process; the fastest run of each hou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 import gc
 import logging
 from multiprocessing import get_context
-import os
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 import time
 import tracemalloc
-from typing import Final
+from typing import Final, NamedTuple
 
 from homeassistant.const import __version__
 
 from . import workload
-from .environment import BARE, OURS, BenchmarkEnvironment, open_environment, run_metered
+from .environment import (
+    BARE,
+    OURS,
+    BenchmarkEnvironment,
+    Enabled,
+    by_default,
+    everything,
+    open_environment,
+    run_metered,
+    with_care,
+)
+from .floor import EntityLike, Floor, entities_of
 from .footprint import (
+    MEBIBYTE,
     PEER,
     PEER_INTERVAL,
     Footprint,
     Hour,
     Net,
+    memory_by_part,
     memory_per_battery,
     missed,
     net_cost,
     rows_ratio,
+    targets,
 )
 from .meter import Meter, Share
 from .rows import Rows, count_rows
@@ -55,8 +69,8 @@ BUSY_FROM: Final = 9  # o'clock: sun, clouds and loads
 BANKS: Final = ((1, 0, HOURS), (4, BUSY_FROM, 4), (16, BUSY_FROM, 1))
 
 FURTHER: Final = 15
+PARTS: Final = 16  # lines of the table of memory
 MEMORY_TIME: Final = 30 * 60.0  # s; until then all bounded buffers are full
-MEBIBYTE: Final = 1 << 20
 
 CALIBRATION_LOOPS: Final = 20_000
 CALIBRATION_ROUNDS: Final = 50
@@ -156,8 +170,8 @@ def _other_time(shares: dict[str, Share], hours: int = 1) -> float:
     return shares[""].nanoseconds / 1e6 / (hours * HOUR / PEER_INTERVAL)
 
 
-def run_day(samples: Samples, everything: bool) -> DayRun:
-    """Simulate the day, with the default entities or with `everything` enabled."""
+def run_day(samples: Samples, enabled: Enabled) -> DayRun:
+    """Simulate the day, with entities enabled beside the default ones."""
 
     async def main(meter: Meter) -> DayRun:
         with _folder() as folder:
@@ -169,9 +183,7 @@ def run_day(samples: Samples, everything: bool) -> DayRun:
                 await asyncio.sleep(IDLE_HOURS * HOUR)
                 idle = _other_time(meter.take(), IDLE_HOURS)
                 battery = await environment.add_battery(0, OURS)
-                await environment.add_entry(
-                    battery, PEER_INTERVAL, everything=everything
-                )
+                await environment.add_entry(battery, PEER_INTERVAL, enabled)
                 client.origin = battery.writes[-1].time + PEER_INTERVAL / 2
                 await asyncio.sleep(SETTLED)
                 environment.set_time(0)
@@ -221,41 +233,86 @@ def run_batteries(
     return run_metered(main)
 
 
-def measure_memory(samples: Samples, bare: bool, traced: bool) -> tuple[float, float]:
-    """Return the memory in MiB with one battery, and with all.
+class MemoryRun(NamedTuple):
+    """Bytes of Python objects by the file that allocated them."""
 
-    `bare` measures bare clients instead of entries. With `traced`, the memory of Python
-    objects, else that of the process with what its allocator reserves. Without the
-    recorder, whose caches grow over time.
-    """
+    one: dict[str, int]
+    """With one battery."""
+    all: dict[str, int]
+    """With `FURTHER` more."""
 
-    async def main(meter: Meter) -> tuple[float, float]:
+    @property
+    def totals(self) -> tuple[float, float]:
+        """Return both in MiB."""
+        return sum(self.one.values()) / MEBIBYTE, sum(self.all.values()) / MEBIBYTE
+
+
+class Measured(Enum):
+    """What there is one of for each battery, when memory is measured."""
+
+    OURS = auto()
+    """An entry of this integration, care and fault sensors enabled."""
+    BARE = auto()
+    """A bare client, which holds a connection and asks for the same registers."""
+    FLOOR = auto()
+    """An entry of an empty integration with as many entities."""
+
+
+def describe_entities(samples: Samples) -> list[EntityLike]:
+    """Return the like of each entity of a battery as `Measured.OURS` has them."""
+
+    async def main(meter: Meter) -> list[EntityLike]:
         with _folder() as folder:
             async with open_environment(
                 meter, folder, samples, with_recorder=False
             ) as environment:
+                battery = await environment.add_battery(0, OURS)
+                entry = await environment.add_entry(battery, INTERVAL, with_care)
+                await asyncio.sleep(MEMORY_TIME)
+                return list(entities_of(environment.hass, entry))
 
-                async def add(numbers: range) -> float:
+    return run_metered(main)
+
+
+def measure_memory(
+    samples: Samples, measured: Measured, likes: Sequence[EntityLike]
+) -> MemoryRun:
+    """Return the memory of Python objects with one battery, and with all.
+
+    Without the recorder, whose caches grow over time.
+    """
+
+    async def main(meter: Meter) -> MemoryRun:
+        with _folder() as folder:
+            async with open_environment(
+                meter, folder, samples, with_recorder=False
+            ) as environment:
+                floor = Floor(environment.hass, likes)
+
+                async def add(numbers: range) -> dict[str, int]:
                     for number in numbers:
+                        if measured is Measured.FLOOR:
+                            await floor.add(number)
+                            continue
                         battery = await environment.add_battery(number, OURS)
-                        if bare:
+                        if measured is Measured.BARE:
                             client = await environment.add_client(
                                 battery, INTERVAL, REGISTERS
                             )
                             client.origin = number * INTERVAL / (1 + FURTHER)
                             await environment.become_quiet(INTERVAL)
                         else:
-                            await environment.add_entry(battery, INTERVAL)
+                            await environment.add_entry(battery, INTERVAL, with_care)
                     await asyncio.sleep(MEMORY_TIME)
                     gc.collect()
-                    if traced:
-                        return tracemalloc.get_traced_memory()[0] / MEBIBYTE
-                    return _resident()
+                    return {
+                        item.traceback[0].filename: item.size
+                        for item in tracemalloc.take_snapshot().statistics("filename")
+                    }
 
-                return await add(range(1)), await add(range(1, 1 + FURTHER))
+                return MemoryRun(await add(range(1)), await add(range(1, 1 + FURTHER)))
 
-    if traced:
-        tracemalloc.start()
+    tracemalloc.start()
     return run_metered(main)
 
 
@@ -265,12 +322,6 @@ def _folder() -> Iterator[Path]:
     logging.getLogger().setLevel(logging.ERROR)
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         yield Path(name)
-
-
-def _resident() -> float:
-    """Return the process's memory in MiB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
 
 
 def _calibrate() -> float:
@@ -315,6 +366,32 @@ def _print_rows(name: str, activity: Activity) -> None:
     )
 
 
+def _print_memory(
+    memory: Mapping[Measured, MemoryRun], likes: Sequence[EntityLike]
+) -> tuple[float, float]:
+    """Print what costs what; return the MiB of a further battery and its ratio."""
+    ours, bare, floor = (memory[measured].totals for measured in Measured)
+    further = memory_per_battery(ours, bare, FURTHER)
+    empty = (floor[1] - floor[0]) / FURTHER
+    enabled = sum(like.enabled for like in likes)
+    print(
+        f"memory of Python objects, care and fault sensors on, mean of {FURTHER} further "
+        f"batteries, {enabled} of {len(likes)} entities enabled, without the recorder:"
+    )
+    print(f"  net of the client{further:8.3f} MiB")
+    print(f"  empty integration{empty:8.3f} MiB with as many entities")
+    print(f"  bare client      {(bare[1] - bare[0]) / FURTHER:8.3f} MiB with its radio")
+    parts = {
+        measured: memory_by_part(run.one, run.all, FURTHER)
+        for measured, run in memory.items()
+    }
+    print("  allocated in (MiB):                        ours    bare   empty")
+    for part in list(parts[Measured.OURS])[:PARTS]:
+        sizes = (parts[measured].get(part, 0.0) for measured in Measured)
+        print(f"    {part:<38}" + "".join(f"{size:8.3f}" for size in sizes))
+    return further, further / empty
+
+
 def run() -> bool:
     """Measure, print, and return whether the targets are met."""
     samples = workload.record_workload()
@@ -323,13 +400,13 @@ def run() -> bool:
         f"Assistant {__version__}, Python {sys.version.split()[0]}"
     )
     print(f"  calibration      {_calibrate():6.3f} ms for a fixed piece of Python")
-    defaults, everything = (
+    defaults, complete = (
         [_in_new_process(run_day, samples, wanted) for _ in range(RUNS)]
-        for wanted in (False, True)
+        for wanted in (by_default, everything)
     )
     nets = [
         net_cost([run.hours for run in runs], [run.idle for run in runs])
-        for runs in (defaults, everything)
+        for runs in (defaults, complete)
     ]
     print(
         f"event loop, a poll each {PEER_INTERVAL} s, fastest of {RUNS} runs of each hour:"
@@ -339,15 +416,15 @@ def run() -> bool:
         "battery included"
     )
     _print_poll("default entities", nets[0], defaults[0].activity)
-    _print_poll("all entities", nets[1], everything[0].activity)
+    _print_poll("all entities", nets[1], complete[0].activity)
 
     banks = [_in_new_process(run_batteries, samples, *bank) for bank in BANKS]
     print("database:")
     _print_rows(f"default, {PEER_INTERVAL} s", defaults[0].activity)
-    _print_rows(f"all, {PEER_INTERVAL} s", everything[0].activity)
+    _print_rows(f"all, {PEER_INTERVAL} s", complete[0].activity)
     _print_rows(f"default, {INTERVAL} s", banks[0].activity)
 
-    days = [defaults[0].activity, everything[0].activity, banks[0].activity]
+    days = [defaults[0].activity, complete[0].activity, banks[0].activity]
     requests = [activity.per_poll(activity.requests) for activity in days]
     print("radio:")
     print(
@@ -367,19 +444,12 @@ def run() -> bool:
             f"loop; {begin} to {begin + hours} o'clock"
         )
 
-    print("memory, net of a bare client with each battery, without the recorder:")
-    further, resident = (
-        memory_per_battery(
-            _in_new_process(measure_memory, samples, False, traced),
-            _in_new_process(measure_memory, samples, True, traced),
-            FURTHER,
-        )
-        for traced in (True, False)
-    )
-    print(
-        f"  further battery  {further:6.3f} MiB of Python objects, mean of {FURTHER}; the "
-        f"process grows by {resident:.3f} MiB with what its allocator keeps"
-    )
+    likes = _in_new_process(describe_entities, samples)
+    memory = {
+        measured: _in_new_process(measure_memory, samples, measured, likes)
+        for measured in Measured
+    }
+    further, ratio = _print_memory(memory, likes)
 
     found = Footprint(
         poll_ms_default=nets[0].total,
@@ -389,8 +459,11 @@ def run() -> bool:
         core_share_16=banks[-1].process,
         requests_per_poll=max(requests),
         mib_per_battery=further,
+        memory_ratio=ratio,
     )
     print(f"nearest peer, each {PEER_INTERVAL} s: {PEER}")
+    for line in targets(found):
+        print(f"  {line}")
     failures = list(missed(found))
     print(f"targets {'MISSED' if failures else 'met'}")
     for failure in failures:

@@ -14,6 +14,7 @@ from script.benchmarks.footprint import (
     LIMITS,
     Footprint,
     Hour,
+    memory_by_part,
     memory_per_battery,
     missed,
     net_cost,
@@ -36,6 +37,7 @@ MET = Footprint(
     core_share_16=0.005,
     requests_per_poll=1.0,
     mib_per_battery=0.25,
+    memory_ratio=1.125,
 )
 
 
@@ -69,6 +71,27 @@ def test_memory_is_net_of_the_bare_client() -> None:
     assert memory_per_battery((100, 130), (90, 100), 10) == 2
 
 
+def test_memory_is_assigned_to_the_part_that_allocated_it() -> None:
+    """A folder of the integration, of Home Assistant, or a package; largest first."""
+    packages = "/venv/lib/python3.14/site-packages"
+    ours = "/home/custom_components/voltgo_vlrv/battery"
+    before = {f"{packages}/homeassistant/core.py": 1 << 20}
+    after = {
+        f"{packages}/homeassistant/core.py": 5 << 20,
+        f"{packages}/bleak/client.py": 2 << 20,
+        f"{ours}/info.py": 3 << 20,
+        f"{ours}/access.py": 3 << 20,
+        "/usr/lib/python3.14/json.py": 1 << 20,
+    }
+    parts = memory_by_part(before, after, 2)
+    assert list(parts.items()) == [
+        ("custom_components/voltgo_vlrv/battery", 3.0),
+        ("homeassistant/core.py", 2.0),
+        ("bleak", 1.0),
+        ("Python", 0.5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [
@@ -79,7 +102,7 @@ def test_memory_is_net_of_the_bare_client() -> None:
         ({"core_share_16": 0.02}, "core_share_16"),
         ({"requests_per_poll": 1.01}, "requests_per_poll"),
         ({"requests_per_poll": 0.99}, "requests_per_poll"),
-        ({"mib_per_battery": 0.51}, "mib_per_battery"),
+        ({"memory_ratio": 1.151}, "memory_ratio"),
     ],
 )
 def test_target_that_is_missed_is_named_alone(
@@ -101,7 +124,7 @@ def test_result_line_has_a_fixed_form() -> None:
     assert str(MET) == (
         "integration poll_ms_default=0.5000 poll_ms_all=1.0000 rows_ratio=0.2500 "
         "unchanged_rows=0 core_share_16=0.0050 requests_per_poll=1.0000 "
-        "mib_per_battery=0.2500"
+        "mib_per_battery=0.2500 memory_ratio=1.1250"
     )
 
 
