@@ -211,6 +211,7 @@ class Floor:
     def __init__(self, hass: HomeAssistant, likes: Sequence[EntityLike]) -> None:
         """Register it; each of its entries has an entity like each of `likes`."""
         self._hass = hass
+        self._entities: list[Entity] = []
         domains = sorted({like.domain for like in likes})
         described = [(like, _description(like)) for like in likes]
 
@@ -233,20 +234,21 @@ class Floor:
                 MockPlatform(async_setup_entry=self._set_up(domain, described)),
             )
 
-    @staticmethod
     def _set_up(
-        domain: str, described: Sequence[tuple[EntityLike, EntityDescription]]
+        self, domain: str, described: Sequence[tuple[EntityLike, EntityDescription]]
     ) -> Any:
         async def set_up(
             _hass: HomeAssistant,
             entry: ConfigEntry,
             async_add_entities: AddConfigEntryEntitiesCallback,
         ) -> None:
-            async_add_entities(
+            entities = [
                 _entity(entry.data["number"], like, description)
                 for like, description in described
                 if like.domain == domain
-            )
+            ]
+            self._entities += entities
+            async_add_entities(entities)
 
         return set_up
 
@@ -259,3 +261,14 @@ class Floor:
         assert entry.state is ConfigEntryState.LOADED
         await self._hass.async_block_till_done()
         return entry
+
+    def write_states(self) -> None:
+        """Write states as at polls: each changes once, and is once written unchanged.
+
+        Home Assistant keeps the state before the last change with that change.
+        """
+        for available in (False, True, True):
+            for entity in self._entities:
+                if entity.enabled:
+                    entity._attr_available = available  # noqa: SLF001
+                    entity.async_write_ha_state()

@@ -70,6 +70,10 @@ BANKS: Final = ((1, 0, HOURS), (4, BUSY_FROM, 4), (16, BUSY_FROM, 1))
 
 FURTHER: Final = 15
 PARTS: Final = 16  # lines of the table of memory
+# What simulates batteries and measures is no part of an installation.
+APPARATUS: Final = [
+    tracemalloc.Filter(False, f"*/{folder}/*") for folder in ("simulator", "script")
+]
 MEMORY_TIME: Final = 30 * 60.0  # s; until then all bounded buffers are full
 
 CALIBRATION_LOOPS: Final = 20_000
@@ -304,10 +308,12 @@ def measure_memory(
                         else:
                             await environment.add_entry(battery, INTERVAL, with_care)
                     await asyncio.sleep(MEMORY_TIME)
+                    floor.write_states()
                     gc.collect()
+                    snapshot = tracemalloc.take_snapshot().filter_traces(APPARATUS)
                     return {
                         item.traceback[0].filename: item.size
-                        for item in tracemalloc.take_snapshot().statistics("filename")
+                        for item in snapshot.statistics("filename")
                     }
 
                 return MemoryRun(await add(range(1)), await add(range(1, 1 + FURTHER)))
