@@ -57,6 +57,9 @@ from simulator.radio import RadioMedium
 OURS: Final = "ours"
 BARE: Final = "bare"
 
+INTERVAL: Final = 10  # s; the default
+REGISTERS: Final = 41
+
 ADAPTER: Final = "02:00:00:00:00:01"
 # More than there are batteries: sharing slots is not measured.
 SLOTS: Final = 20

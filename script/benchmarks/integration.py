@@ -9,51 +9,40 @@ simulated several times, each time in a new process; the fastest run of each hou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
-import gc
-import logging
-from multiprocessing import get_context
 from pathlib import Path
 import sys
-from tempfile import TemporaryDirectory
 import time
-import tracemalloc
-from typing import Final, NamedTuple
+from typing import Final
 
 from homeassistant.const import __version__
 
-from . import workload
+from . import memory, workload
 from .environment import (
     BARE,
+    INTERVAL,
     OURS,
+    REGISTERS,
     BenchmarkEnvironment,
     Enabled,
     by_default,
     everything,
     open_environment,
     run_metered,
-    with_care,
 )
-from .floor import EntityLike, Floor, entities_of
 from .footprint import (
-    MEBIBYTE,
     PEER,
     PEER_INTERVAL,
     Footprint,
     Hour,
     Net,
-    memory_by_part,
-    memory_per_battery,
     missed,
     net_cost,
     rows_ratio,
     targets,
 )
 from .meter import Meter, Share
+from .processes import in_new_process, new_folder
 from .rows import Rows, count_rows
 from .workload import Samples
 
@@ -63,23 +52,13 @@ HOUR: Final = 3600
 IDLE_HOURS: Final = 2
 SETTLED: Final = 300.0  # s
 
-INTERVAL: Final = 10  # s; the default
 BUSY_FROM: Final = 9  # o'clock: sun, clouds and loads
 # Batteries, and the hours of the day for which they are measured.
 BANKS: Final = ((1, 0, HOURS), (4, BUSY_FROM, 4), (16, BUSY_FROM, 1))
 
-FURTHER: Final = 15
-PARTS: Final = 16  # lines of the table of memory
-# What simulates batteries and measures is no part of an installation.
-APPARATUS: Final = [
-    tracemalloc.Filter(False, f"*/{folder}/*") for folder in ("simulator", "script")
-]
-MEMORY_TIME: Final = 30 * 60.0  # s; until then all bounded buffers are full
-
 CALIBRATION_LOOPS: Final = 20_000
 CALIBRATION_ROUNDS: Final = 50
 
-REGISTERS: Final = 41
 DATABASE: Final = "home-assistant_v2.db"
 
 
@@ -178,7 +157,7 @@ def run_day(samples: Samples, enabled: Enabled) -> DayRun:
     """Simulate the day, with entities enabled beside the default ones."""
 
     async def main(meter: Meter) -> DayRun:
-        with _folder() as folder:
+        with new_folder() as folder:
             async with open_environment(meter, folder, samples) as environment:
                 twin = await environment.add_battery(1, BARE)
                 client = await environment.add_client(twin, PEER_INTERVAL, REGISTERS)
@@ -219,7 +198,7 @@ def run_batteries(
     """Simulate several batteries for `hours` h from `begin` o'clock on."""
 
     async def main(meter: Meter) -> BatteriesRun:
-        with _folder() as folder:
+        with new_folder() as folder:
             async with open_environment(meter, folder, samples) as environment:
                 for number in range(batteries):
                     battery = await environment.add_battery(number, OURS)
@@ -235,99 +214,6 @@ def run_batteries(
         return BatteriesRun(activity, process / (hours * HOUR), loop / (hours * HOUR))
 
     return run_metered(main)
-
-
-class MemoryRun(NamedTuple):
-    """Bytes of Python objects by the file that allocated them."""
-
-    one: dict[str, int]
-    """With one battery."""
-    all: dict[str, int]
-    """With `FURTHER` more."""
-
-    @property
-    def totals(self) -> tuple[float, float]:
-        """Return both in MiB."""
-        return sum(self.one.values()) / MEBIBYTE, sum(self.all.values()) / MEBIBYTE
-
-
-class Measured(Enum):
-    """What there is one of for each battery, when memory is measured."""
-
-    OURS = auto()
-    """An entry of this integration, care and fault sensors enabled."""
-    BARE = auto()
-    """A bare client, which holds a connection and asks for the same registers."""
-    FLOOR = auto()
-    """An entry of an empty integration with as many entities."""
-
-
-def describe_entities(samples: Samples) -> list[EntityLike]:
-    """Return the like of each entity of a battery as `Measured.OURS` has them."""
-
-    async def main(meter: Meter) -> list[EntityLike]:
-        with _folder() as folder:
-            async with open_environment(
-                meter, folder, samples, with_recorder=False
-            ) as environment:
-                battery = await environment.add_battery(0, OURS)
-                entry = await environment.add_entry(battery, INTERVAL, with_care)
-                await asyncio.sleep(MEMORY_TIME)
-                return list(entities_of(environment.hass, entry))
-
-    return run_metered(main)
-
-
-def measure_memory(
-    samples: Samples, measured: Measured, likes: Sequence[EntityLike]
-) -> MemoryRun:
-    """Return the memory of Python objects with one battery, and with all.
-
-    Without the recorder, whose caches grow over time.
-    """
-
-    async def main(meter: Meter) -> MemoryRun:
-        with _folder() as folder:
-            async with open_environment(
-                meter, folder, samples, with_recorder=False
-            ) as environment:
-                floor = Floor(environment.hass, likes)
-
-                async def add(numbers: range) -> dict[str, int]:
-                    for number in numbers:
-                        if measured is Measured.FLOOR:
-                            await floor.add(number)
-                            continue
-                        battery = await environment.add_battery(number, OURS)
-                        if measured is Measured.BARE:
-                            client = await environment.add_client(
-                                battery, INTERVAL, REGISTERS
-                            )
-                            client.origin = number * INTERVAL / (1 + FURTHER)
-                            await environment.become_quiet(INTERVAL)
-                        else:
-                            await environment.add_entry(battery, INTERVAL, with_care)
-                    await asyncio.sleep(MEMORY_TIME)
-                    floor.write_states()
-                    gc.collect()
-                    snapshot = tracemalloc.take_snapshot().filter_traces(APPARATUS)
-                    return {
-                        item.traceback[0].filename: item.size
-                        for item in snapshot.statistics("filename")
-                    }
-
-                return MemoryRun(await add(range(1)), await add(range(1, 1 + FURTHER)))
-
-    tracemalloc.start()
-    return run_metered(main)
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    # Home Assistant's warnings are known here.
-    logging.getLogger().setLevel(logging.ERROR)
-    with TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        yield Path(name)
 
 
 def _calibrate() -> float:
@@ -346,16 +232,6 @@ def _calibrate() -> float:
     return best * 1000
 
 
-def _in_new_process[**ParametersT, ResultT](
-    call: Callable[ParametersT, ResultT],
-    *args: ParametersT.args,
-    **kwargs: ParametersT.kwargs,
-) -> ResultT:
-    """Call a function in a new process and return its result."""
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        return pool.submit(call, *args, **kwargs).result()
-
-
 def _print_poll(name: str, net: Net, activity: Activity) -> None:
     print(
         f"  {name:<17}{net.total:6.3f} ms net a poll: {net.poll:.3f} at the poll and "
@@ -372,32 +248,6 @@ def _print_rows(name: str, activity: Activity) -> None:
     )
 
 
-def _print_memory(
-    memory: Mapping[Measured, MemoryRun], likes: Sequence[EntityLike]
-) -> tuple[float, float]:
-    """Print what costs what; return the MiB of a further battery and its ratio."""
-    ours, bare, floor = (memory[measured].totals for measured in Measured)
-    further = memory_per_battery(ours, bare, FURTHER)
-    empty = (floor[1] - floor[0]) / FURTHER
-    enabled = sum(like.enabled for like in likes)
-    print(
-        f"memory of Python objects, care and fault sensors on, mean of {FURTHER} further "
-        f"batteries, {enabled} of {len(likes)} entities enabled, without the recorder:"
-    )
-    print(f"  net of the client{further:8.3f} MiB")
-    print(f"  empty integration{empty:8.3f} MiB with as many entities")
-    print(f"  bare client      {(bare[1] - bare[0]) / FURTHER:8.3f} MiB with its radio")
-    parts = {
-        measured: memory_by_part(run.one, run.all, FURTHER)
-        for measured, run in memory.items()
-    }
-    print("  allocated in (MiB):                        ours    bare   empty")
-    for part in list(parts[Measured.OURS])[:PARTS]:
-        sizes = (parts[measured].get(part, 0.0) for measured in Measured)
-        print(f"    {part:<38}" + "".join(f"{size:8.3f}" for size in sizes))
-    return further, further / empty
-
-
 def run() -> bool:
     """Measure, print, and return whether the targets are met."""
     samples = workload.record_workload()
@@ -407,7 +257,7 @@ def run() -> bool:
     )
     print(f"  calibration      {_calibrate():6.3f} ms for a fixed piece of Python")
     defaults, complete = (
-        [_in_new_process(run_day, samples, wanted) for _ in range(RUNS)]
+        [in_new_process(run_day, samples, wanted) for _ in range(RUNS)]
         for wanted in (by_default, everything)
     )
     nets = [
@@ -424,7 +274,7 @@ def run() -> bool:
     _print_poll("default entities", nets[0], defaults[0].activity)
     _print_poll("all entities", nets[1], complete[0].activity)
 
-    banks = [_in_new_process(run_batteries, samples, *bank) for bank in BANKS]
+    banks = [in_new_process(run_batteries, samples, *bank) for bank in BANKS]
     print("database:")
     _print_rows(f"default, {PEER_INTERVAL} s", defaults[0].activity)
     _print_rows(f"all, {PEER_INTERVAL} s", complete[0].activity)
@@ -450,12 +300,7 @@ def run() -> bool:
             f"loop; {begin} to {begin + hours} o'clock"
         )
 
-    likes = _in_new_process(describe_entities, samples)
-    memory = {
-        measured: _in_new_process(measure_memory, samples, measured, likes)
-        for measured in Measured
-    }
-    further, ratio = _print_memory(memory, likes)
+    further, ratio = memory.measure(samples)
 
     found = Footprint(
         poll_ms_default=nets[0].total,

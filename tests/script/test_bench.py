@@ -74,7 +74,7 @@ def test_memory_is_net_of_the_bare_client() -> None:
 def test_memory_is_assigned_to_the_part_that_allocated_it() -> None:
     """A folder of the integration, of Home Assistant, or a package; largest first."""
     packages = "/venv/lib/python3.14/site-packages"
-    ours = "/home/custom_components/voltgo_vlrv/battery"
+    ours = "/project/custom_components/voltgo_vlrv/battery"
     before = {f"{packages}/homeassistant/core.py": 1 << 20}
     after = {
         f"{packages}/homeassistant/core.py": 5 << 20,
