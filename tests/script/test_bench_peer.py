@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from script.benchmarks.environment import BARE, OURS
+
+pytest.importorskip("aiobmsble", reason="the peer is measured on the newest only")
+
 from script.benchmarks.peer import PEER, Comparison, Cost, compare
 
 COSTS = {
