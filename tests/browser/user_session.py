@@ -6,13 +6,23 @@ for, and the few elements of the frontend that hold them together.
 
 from __future__ import annotations
 
-from playwright.async_api import Locator, Page, expect
+from contextlib import suppress
+
+from playwright.async_api import (
+    Locator,
+    Page,
+    TimeoutError as PlaywrightTimeoutError,
+    expect,
+)
 
 from simulator.e2e.api import HomeAssistant
 from simulator.e2e.batteries import DISCOVERY_TIMEOUT
 from simulator.e2e.folder import PASSWORD, USERNAME
+from simulator.e2e.polling import wait_until
 
 TIMEOUT = 30_000  # ms; a slow machine takes some seconds for the first page
+
+CLICK_TIMEOUT = 2_000  # ms
 
 expect.set_options(timeout=TIMEOUT)
 
@@ -43,15 +53,27 @@ class UserSession:
 
     async def picks(self, place: Locator, item: str, device: str = "") -> None:
         """Open the list of a picker, and pick what has this name and is of this device."""
-        await place.locator("ha-picker-field").first.click()
+        field = place.locator("ha-picker-field").first
+        await field.click()
         await self.page.get_by_placeholder("Search").last.fill(item)
-        row = self.page.locator("ha-picker-combo-box ha-combo-box-item")
-        await (
-            row.filter(has=self.page.get_by_text(item, exact=True))
+        row = (
+            self.page.locator("ha-picker-combo-box ha-combo-box-item")
+            .filter(has=self.page.get_by_text(item, exact=True))
             .filter(has_text=device)
-            .first.click()
+            .first
         )
-        await expect(place.locator("ha-picker-field").first).to_contain_text(item)
+        await expect(row).to_be_visible()
+
+        async def picked() -> bool:
+            # A click is lost where the list is drawn again for what was typed.
+            with suppress(PlaywrightTimeoutError, AssertionError):
+                if await row.is_visible():
+                    await row.click(timeout=CLICK_TIMEOUT)
+                await expect(field).to_contain_text(item, timeout=CLICK_TIMEOUT)
+                return True
+            return False
+
+        await wait_until(picked, TIMEOUT / 1000, lambda: f"{item} cannot be picked")
 
     # --- Settings > Devices & services ----------------------------------------------
 
