@@ -38,15 +38,12 @@ class CapacityTestSteps(OptionsFlow):
             lines = [texts["off" if test.result is None else "done"]]
         if test.capacities:
             lines.append(texts["found"])
-        found = ", ".join(f"{capacity:.1f}" for capacity in test.capacities)
-        state = "\n\n".join(lines)
-        for key, value in {
-            "cycle": str(len(test.capacities) + 1),
-            "cycles": str(CYCLES),
-            "capacity": "?" if test.result is None else f"{test.result:.1f}",
-            "found": found,
-        }.items():
-            state = state.replace(f"{{{key}}}", value)
+        state = "\n\n".join(lines).format(
+            cycle=len(test.capacities) + 1,
+            cycles=CYCLES,
+            found=", ".join(f"{capacity:.1f}" for capacity in test.capacities),
+            capacity="" if test.result is None else f"{test.result:.1f}",
+        )
         return self.async_show_menu(
             step_id="capacity_test",
             menu_options=[

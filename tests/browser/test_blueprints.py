@@ -78,6 +78,16 @@ class Blueprints:
         """Cause a fault of the battery."""
         await self.demo.act(CAUSE, {"address": SOLAR, "fault": fault})
 
+    async def heats(self, automation_id: str) -> None:
+        """Wait until an automation has turned the heater on; it is off again afterwards."""
+        heater = self.entity_id("heater")
+        await has_acted(self.demo, automation_id)
+        try:
+            await reaches(self.demo, heater, "on")
+        finally:
+            await self.demo.act("automation.turn_off", {"entity_id": "all"})
+            await self.demo.act("switch.turn_off", {"entity_id": heater})
+
 
 @pytest.fixture
 async def blueprints(
@@ -144,25 +154,18 @@ async def test_stop_charging_when_cold_turns_the_charger_off(
 
 async def test_winter_heating_turns_the_heater_on(blueprints: Blueprints) -> None:
     """The temperature of the battery decides when none is chosen."""
-    demo, heater = blueprints.demo, blueprints.entity_id("heater")
     await blueprints.opens("Winter heating")
     await blueprints.picks("Heaters", HEATER)
     await blueprints.picks("State of charge sensor", CHARGE)
     automation_id = await blueprints.saves()
     await blueprints.causes("charge_ut")
-    await has_acted(demo, automation_id)
-    try:
-        await reaches(demo, heater, "on")
-    finally:
-        await demo.act("automation.turn_off", {"entity_id": "all"})
-        await demo.act("switch.turn_off", {"entity_id": heater})
+    await blueprints.heats(automation_id)
 
 
 async def test_preheat_before_departure_turns_the_heater_on(
     blueprints: Blueprints,
 ) -> None:
     """The time of departure moves to within the hours that were chosen."""
-    demo, heater = blueprints.demo, blueprints.entity_id("heater")
     await blueprints.opens("Preheat before departure")
     await blueprints.picks("Heaters", HEATER)
     await blueprints.picks("State of charge sensor", CHARGE)
@@ -171,13 +174,8 @@ async def test_preheat_before_departure_turns_the_heater_on(
     await blueprints.pages.enters_no_time("Minimum off time")
     automation_id = await blueprints.saves()
     departure = dt_util.utcnow() + timedelta(hours=1)
-    await demo.act(
+    await blueprints.demo.act(
         "input_datetime.set_datetime",
         {"entity_id": DEPARTURE, "timestamp": departure.timestamp()},
     )
-    await has_acted(demo, automation_id)
-    try:
-        await reaches(demo, heater, "on")
-    finally:
-        await demo.act("automation.turn_off", {"entity_id": "all"})
-        await demo.act("switch.turn_off", {"entity_id": heater})
+    await blueprints.heats(automation_id)

@@ -17,6 +17,12 @@ from custom_components.voltgo_vlrv.vlrv.errors import NotReachableError
 from simulator.clock import FastClock
 
 
+async def probe(queue: DiscoveryQueue) -> None:
+    """Probe a device that never failed, for a second."""
+    async with queue.take(0):
+        await asyncio.sleep(1)
+
+
 async def probe_all(queue: DiscoveryQueue, failures: list[int]) -> list[int]:
     """Probe devices with so many failures, each for a second; return their order.
 
@@ -24,7 +30,7 @@ async def probe_all(queue: DiscoveryQueue, failures: list[int]) -> list[int]:
     """
     order = []
 
-    async def probe(number: int) -> None:
+    async def take(number: int) -> None:
         with suppress(NotReachableError):
             async with queue.take(failures[number]):
                 order.append(number)
@@ -32,7 +38,7 @@ async def probe_all(queue: DiscoveryQueue, failures: list[int]) -> list[int]:
 
     async with asyncio.TaskGroup() as group:
         for number in range(len(failures)):
-            group.create_task(probe(number))
+            group.create_task(take(number))
             await asyncio.sleep(0)
     return order
 
@@ -72,18 +78,13 @@ async def test_queue_goes_on_after_flows_that_are_canceled_at_once(
 ) -> None:
     """The one that is probed notices first, and the next has been canceled, too."""
     queue = DiscoveryQueue(asyncio.get_running_loop())
-
-    async def probe() -> None:
-        async with queue.take(0):
-            await asyncio.sleep(1)
-
-    tasks = [asyncio.ensure_future(probe()) for _ in range(3)]
+    tasks = [asyncio.ensure_future(probe(queue)) for _ in range(3)]
     await asyncio.sleep(0.5)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     async with asyncio.timeout(5):
-        await probe()
+        await probe(queue)
 
 
 async def test_queue_goes_on_after_a_flow_that_is_sent_away_and_canceled(
@@ -93,15 +94,15 @@ async def test_queue_goes_on_after_a_flow_that_is_sent_away_and_canceled(
     queue = DiscoveryQueue(asyncio.get_running_loop())
     active: list[int] = []
 
-    async def probe(number: int) -> None:
+    async def take(number: int) -> None:
         async with queue.take(0):
             active.append(number)
             await asyncio.sleep(1)
             assert active.pop() == number
 
-    tasks = [asyncio.ensure_future(probe(each)) for each in range(MAX_WAITING + 1)]
+    tasks = [asyncio.ensure_future(take(each)) for each in range(MAX_WAITING + 1)]
     await asyncio.sleep(0.5)
-    tasks.append(asyncio.ensure_future(probe(len(tasks))))
+    tasks.append(asyncio.ensure_future(take(len(tasks))))
     await asyncio.sleep(0)  # the second one is sent away
     tasks[1].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -121,17 +122,12 @@ async def test_queue_in_a_flood_uses_half_of_the_time(fast_clock: FastClock) -> 
     assert loop.time() - started == pytest.approx(19, abs=0.1)
 
 
-async def test_queue_goes_on_after_a_flow_that_is_cancelled(
+async def test_queue_goes_on_after_a_flow_that_is_canceled_at_its_turn(
     fast_clock: FastClock,
 ) -> None:
     """While it waits, and at the moment of its turn."""
     queue = DiscoveryQueue(asyncio.get_running_loop())
-
-    async def probe() -> None:
-        async with queue.take(0):
-            await asyncio.sleep(1)
-
-    tasks = [asyncio.ensure_future(probe()) for _ in range(3)]
+    tasks = [asyncio.ensure_future(probe(queue)) for _ in range(3)]
     await asyncio.sleep(0.5)
     tasks[1].cancel()
     tasks[0].cancel()
@@ -139,7 +135,7 @@ async def test_queue_goes_on_after_a_flow_that_is_cancelled(
     tasks[2].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     async with asyncio.timeout(5):
-        await probe()
+        await probe(queue)
 
 
 def test_failures_of_one_device_are_no_flood() -> None:

@@ -76,9 +76,8 @@ class FirmwareInstaller:
         self._on_restart = on_restart
         self._finished = asyncio.Event()
         self._finished.set()
-        self._is_sent = (
-            False  # the whole image, by the installation that runs or ran last
-        )
+        # The whole image, by the installation that runs or ran last.
+        self._is_sent = False
         self.store = FirmwareStore(access.hass, access.entry.entry_id)
 
     @property
