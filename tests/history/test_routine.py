@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 import json
 from typing import Any
 
@@ -179,8 +179,8 @@ async def test_list_ticked_off_keeps_its_dates_over_a_reload(
     )
     assert harness.shown("maintenance", "todo") == "5"
 
-    now = dt_util.now
-    monkeypatch.setattr(dt_util, "now", lambda *args: now(*args).replace(year=1970))
+    not_set = datetime(1970, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(dt_util, "now", lambda *_args: not_set)
     with pytest.raises(ServiceValidationError):
         await harness.act(
             "todo", "update_item", "maintenance", item=text, status="completed"
