@@ -28,13 +28,11 @@ def entry(hass: HomeAssistant) -> MockConfigEntry:
 
 def create(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Create an issue about the battery."""
-    issues.async_create_issue(
+    issues.async_set_issue(
         hass,
         entry,
         "no_slot_1",
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="no_slot",
-        translation_placeholders={"name": "Starter", "adapters": "hci0"},
+        issues.RepairIssue("no_slot", {"name": "Starter", "adapters": "hci0"}),
     )
 
 

@@ -71,26 +71,30 @@ _ACCEPTS_CONFIG_ENTRY: Final = (
 )
 
 
+class RepairIssue(NamedTuple):
+    """A repair issue as it is shown."""
+
+    translation_key: str
+    placeholders: dict[str, str]
+    severity: ir.IssueSeverity = ir.IssueSeverity.WARNING
+    fixed_entry_id: str | None = None
+    """Of the entry that its flow in `repairs.py` fixes; None where it has no flow."""
+
+
 @callback
-def async_create_issue(
+def async_set_issue(
     hass: HomeAssistant,
     entry: ConfigEntry[Any],
     issue_id: str,
-    *,
-    severity: ir.IssueSeverity,
-    translation_key: str,
-    translation_placeholders: Mapping[str, str],
-    is_fixable: bool = False,
-    fixed_entry_id: str | None = None,
+    issue: RepairIssue | None,
 ) -> None:
-    """Create or update a repair issue about a battery or a bank.
-
-    One that is fixable has a flow in `repairs.py`, which is given the entry's ID, or
-    `fixed_entry_id`.
-    """
+    """Show a repair issue about a battery or a bank; delete it where `issue` is None."""
+    if issue is None:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
     more: dict[str, Any] = {}
-    if is_fixable:
-        more["data"] = {"entry_id": fixed_entry_id or entry.entry_id}
+    if issue.fixed_entry_id is not None:
+        more["data"] = {"entry_id": issue.fixed_entry_id}
     # The issue registry refuses an entry that is being removed.
     if _ACCEPTS_CONFIG_ENTRY and hass.config_entries.async_get_entry(entry.entry_id):
         more["config_entry_id"] = entry.entry_id
@@ -98,21 +102,13 @@ def async_create_issue(
         hass,
         DOMAIN,
         issue_id,
-        is_fixable=is_fixable,
-        learn_more_url=f"{_PAGE}#{HEADINGS[translation_key]}",
-        severity=severity,
-        translation_key=translation_key,
-        translation_placeholders=dict(translation_placeholders),
+        is_fixable=issue.fixed_entry_id is not None,
+        learn_more_url=f"{_PAGE}#{HEADINGS[issue.translation_key]}",
+        severity=issue.severity,
+        translation_key=issue.translation_key,
+        translation_placeholders=issue.placeholders,
         **more,
     )
-
-
-class RepairIssue(NamedTuple):
-    """A repair issue as it is shown; its ID is the key beside it."""
-
-    translation_key: str
-    severity: ir.IssueSeverity
-    placeholders: dict[str, str]
 
 
 class EntryIssues:
@@ -126,19 +122,11 @@ class EntryIssues:
 
     @callback
     def async_update(self, wanted: Mapping[str, RepairIssue]) -> None:
-        """Show exactly the issues in `wanted`; create only what changed."""
-        for issue_id in self._shown.keys() - wanted.keys():
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
-        for issue_id, issue in wanted.items():
+        """Show exactly the issues in `wanted`, by their IDs; set only what changed."""
+        for issue_id in self._shown.keys() | wanted.keys():
+            issue = wanted.get(issue_id)
             if self._shown.get(issue_id) != issue:
-                async_create_issue(
-                    self._hass,
-                    self._entry,
-                    issue_id,
-                    severity=issue.severity,
-                    translation_key=issue.translation_key,
-                    translation_placeholders=issue.placeholders,
-                )
+                async_set_issue(self._hass, self._entry, issue_id, issue)
         self._shown = wanted
 
     @callback
@@ -147,31 +135,22 @@ class EntryIssues:
         self.async_update({})
 
 
-def _slot_issue(entry: ConfigEntry) -> str:
-    return f"no_slot_{entry.entry_id}"
-
-
 @callback
 def async_update_slot_issue(
     hass: HomeAssistant, entry: ConfigEntry, exhausted: bool
 ) -> None:
     """Report that no adapter in range has a free slot; clear the report if one has."""
-    if not exhausted:
-        ir.async_delete_issue(hass, DOMAIN, _slot_issue(entry))
-        return
-    async_create_issue(
-        hass,
-        entry,
-        _slot_issue(entry),
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="no_slot",
-        translation_placeholders={
-            "name": async_name(hass, entry),
-            "adapters": plain_text(
-                describe_adapters(hass, entry.data[CONF_ADDRESS]), MAX_ADAPTERS_TEXT
-            ),
-        },
-    )
+    issue = None
+    if exhausted:
+        adapters = describe_adapters(hass, entry.data[CONF_ADDRESS])
+        issue = RepairIssue(
+            "no_slot",
+            {
+                "name": async_name(hass, entry),
+                "adapters": plain_text(adapters, MAX_ADAPTERS_TEXT),
+            },
+        )
+    async_set_issue(hass, entry, f"no_slot_{entry.entry_id}", issue)
 
 
 @callback
@@ -179,17 +158,9 @@ def async_update_released_issue(
     hass: HomeAssistant, entry: ConfigEntry[Any], forgotten: bool
 ) -> None:
     """Report that a battery is still released; clear the report if it is not."""
-    issue_id = f"released_{entry.entry_id}"
-    if not forgotten:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    async_create_issue(
-        hass,
-        entry,
-        issue_id,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="released",
-        translation_placeholders={"name": async_name(hass, entry)},
+    issue = RepairIssue("released", {"name": async_name(hass, entry)})
+    async_set_issue(
+        hass, entry, f"released_{entry.entry_id}", issue if forgotten else None
     )
 
 
@@ -203,24 +174,20 @@ def async_update_other_battery_issue(
 
     Both are described by cells, full capacity and serial number.
     """
-    issue_id = f"other_battery_{entry.entry_id}"
-    if known_and_found is None:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    known, found = known_and_found
-    async_create_issue(
-        hass,
-        entry,
-        issue_id,
-        severity=ir.IssueSeverity.ERROR,
-        translation_key="other_battery",
-        translation_placeholders={
-            "name": async_name(hass, entry),
-            "known": plain_text(known),
-            "found": plain_text(found),
-        },
-        is_fixable=True,
-    )
+    issue = None
+    if known_and_found is not None:
+        known, found = known_and_found
+        issue = RepairIssue(
+            "other_battery",
+            {
+                "name": async_name(hass, entry),
+                "known": plain_text(known),
+                "found": plain_text(found),
+            },
+            ir.IssueSeverity.ERROR,
+            fixed_entry_id=entry.entry_id,
+        )
+    async_set_issue(hass, entry, f"other_battery_{entry.entry_id}", issue)
 
 
 def power_cycle_issue(entry_id: str) -> str:
@@ -240,23 +207,16 @@ def async_update_power_cycle_issue(
 
     `is_not_applied` says that the battery has reconnected without one of them.
     """
-    issue_id = power_cycle_issue(entry.entry_id)
-    if not changes:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    async_create_issue(
-        hass,
-        entry,
-        issue_id,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key=(
-            "power_cycle_without_effect" if is_not_applied else "power_cycle"
-        ),
-        translation_placeholders={
-            "name": async_name(hass, entry),
-            "settings": "\n".join(f"- {plain_text(change)}" for change in changes),
-        },
-    )
+    issue = None
+    if changes:
+        issue = RepairIssue(
+            "power_cycle_without_effect" if is_not_applied else "power_cycle",
+            {
+                "name": async_name(hass, entry),
+                "settings": "\n".join(f"- {plain_text(change)}" for change in changes),
+            },
+        )
+    async_set_issue(hass, entry, power_cycle_issue(entry.entry_id), issue)
 
 
 @callback
@@ -269,31 +229,25 @@ def async_update_orphan_issue(
 
     The fix reloads the adapter's config entry: an ESPHome proxy then disconnects.
     """
-    issue_id = f"{ORPHANED}{entry.entry_id}"
-    if adapter is None:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        return
-    bluetooth_entry = hass.config_entries.async_entry_for_domain_unique_id(
-        bluetooth.DOMAIN, adapter.source
-    )
-    if bluetooth_entry is None:
-        return
-    async_create_issue(
-        hass,
-        entry,
-        issue_id,
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="orphaned",
-        translation_placeholders={
-            "name": async_name(hass, entry),
-            "adapter": plain_text(adapter_name(adapter)),
-        },
-        is_fixable=True,
-        # The entry of the proxy, or of the local adapter itself.
-        fixed_entry_id=bluetooth_entry.data.get(
-            "source_config_entry_id", bluetooth_entry.entry_id
-        ),
-    )
+    issue = None
+    if adapter is not None:
+        bluetooth_entry = hass.config_entries.async_entry_for_domain_unique_id(
+            bluetooth.DOMAIN, adapter.source
+        )
+        if bluetooth_entry is None:
+            return
+        issue = RepairIssue(
+            "orphaned",
+            {
+                "name": async_name(hass, entry),
+                "adapter": plain_text(adapter_name(adapter)),
+            },
+            # The entry of the proxy, or of the local adapter itself.
+            fixed_entry_id=bluetooth_entry.data.get(
+                "source_config_entry_id", bluetooth_entry.entry_id
+            ),
+        )
+    async_set_issue(hass, entry, f"{ORPHANED}{entry.entry_id}", issue)
 
 
 @callback
@@ -303,18 +257,9 @@ def async_update_full_charge_issue(
     """Report that a battery should be charged fully, or that it no longer should."""
     issue_id = f"{FULL_CHARGE}{entry.entry_id}"
     is_reported = ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is not None
-    if not is_needed:
-        if is_reported:
-            ir.async_delete_issue(hass, DOMAIN, issue_id)
-    elif not is_reported:
-        async_create_issue(
-            hass,
-            entry,
-            issue_id,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key="full_charge_needed",
-            translation_placeholders={"name": async_name(hass, entry)},
-        )
+    if is_needed is not is_reported:
+        issue = RepairIssue("full_charge_needed", {"name": async_name(hass, entry)})
+        async_set_issue(hass, entry, issue_id, issue if is_needed else None)
 
 
 @callback
@@ -335,19 +280,10 @@ def async_update_crowded_issue(
         crowded[entry.entry_id] = plain_text(adapter_name(adapter))
     elif adapter is None or round_time < CROWDED / 2:
         crowded.pop(entry.entry_id, None)
-    if (adapters := _crowded_adapters(crowded)) == before:
-        return
-    if not adapters:
-        ir.async_delete_issue(hass, DOMAIN, "crowded")
-        return
-    async_create_issue(
-        hass,
-        entry,
-        "crowded",
-        severity=ir.IssueSeverity.WARNING,
-        translation_key="crowded",
-        translation_placeholders={"adapters": adapters},
-    )
+    adapters = _crowded_adapters(crowded)
+    if adapters != before:
+        issue = RepairIssue("crowded", {"adapters": adapters})
+        async_set_issue(hass, entry, "crowded", issue if adapters else None)
 
 
 def _crowded_adapters(crowded: Mapping[str, str]) -> str:
@@ -375,21 +311,18 @@ def async_watch_competing_entries(
             )
             if _digits(other.unique_id or "") == address
         ]
-        if not competing:
-            ir.async_delete_issue(hass, DOMAIN, issue_id)
-            return
-        async_create_issue(
-            hass,
-            entry,
-            issue_id,
-            severity=ir.IssueSeverity.ERROR,
-            translation_key="competing_integration",
-            translation_placeholders={
-                "name": async_name(hass, entry),
-                "entry": plain_text(competing[0].title),
-                "integration": plain_text(_name(hass, competing[0].domain)),
-            },
-        )
+        issue = None
+        if competing:
+            issue = RepairIssue(
+                "competing_integration",
+                {
+                    "name": async_name(hass, entry),
+                    "entry": plain_text(competing[0].title),
+                    "integration": plain_text(_name(hass, competing[0].domain)),
+                },
+                ir.IssueSeverity.ERROR,
+            )
+        async_set_issue(hass, entry, issue_id, issue)
 
     @callback
     def handle_change(_change: ConfigEntryChange, changed: ConfigEntry) -> None:
@@ -403,7 +336,7 @@ def async_watch_competing_entries(
     @callback
     def stop() -> None:
         disconnect()
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        async_set_issue(hass, entry, issue_id, None)
 
     update_issue()
     return stop

@@ -294,8 +294,8 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             {
                 notice.issue_id: RepairIssue(
                     notice.translation_key,
-                    ir.IssueSeverity(notice.severity),
                     notice.placeholders,
+                    ir.IssueSeverity(notice.severity),
                 )
                 for notice in notices(snapshot)
             }
