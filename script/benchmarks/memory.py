@@ -9,6 +9,9 @@ import gc
 import tracemalloc
 from typing import Final, NamedTuple
 
+# Home Assistant replaces voluptuous, and warns if anything imported that before.
+import homeassistant  # noqa: F401
+
 from .environment import (
     INTERVAL,
     OURS,
