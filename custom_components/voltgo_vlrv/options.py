@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from homeassistant.config_entries import ConfigEntry
 
@@ -32,28 +32,60 @@ from .entry_values import number_within
 from .vlrv.registers import CURRENT_SCALE, CURRENT_SCALES
 
 
+class _Values(NamedTuple):
+    """What follows from the options of a battery."""
+
+    is_stored: bool
+    interval: timedelta
+    chosen_max_age: timedelta | None
+    """The age that the user has set; None without a valid one."""
+    low_battery: int
+    reserve: int
+
+    @classmethod
+    def from_entry(cls, entry: ConfigEntry[Any]) -> Self:
+        """Read an entry's options; what is missing or invalid has its default."""
+        options = entry.options
+        is_stored = options.get(CONF_USAGE) == STORED
+        interval = _time(options.get(CONF_INTERVAL), MIN_INTERVAL, MAX_INTERVAL)
+        return cls(
+            is_stored=is_stored,
+            interval=MAX_INTERVAL if is_stored else interval or POLL_INTERVAL,
+            chosen_max_age=_time(
+                options.get(CONF_MAX_AGE), MIN_AGE_OPTION, MAX_AGE_OPTION
+            ),
+            low_battery=low_battery(entry),
+            reserve=reserve(entry),
+        )
+
+
 class BatteryOptions:
     """The present options of a battery's entry, with their defaults."""
 
     def __init__(self, entry: ConfigEntry[Any]) -> None:
-        """Read from `entry` at each access, so that changed options apply at once."""
+        """Read from `entry`; changed options apply at once."""
         self._entry = entry
+        self._options = entry.options
+        self._read = _Values.from_entry(entry)
+
+    @property
+    def _values(self) -> _Values:
+        # Home Assistant replaces the options when they change.
+        if self._entry.options is not self._options:
+            self._options = self._entry.options
+            self._read = _Values.from_entry(self._entry)
+        return self._read
 
     @property
     def interval(self) -> timedelta:
         """Return the time between two polls."""
-        if self.is_stored:
-            return MAX_INTERVAL
-        seconds = self._seconds(CONF_INTERVAL, MIN_INTERVAL, MAX_INTERVAL)
-        return POLL_INTERVAL if seconds is None else timedelta(seconds=seconds)
+        return self._values.interval
 
     @property
     def max_age(self) -> timedelta:
         """Return the age at which a sample expires."""
-        if self.is_stored:
-            return self.live_age
-        seconds = self._seconds(CONF_MAX_AGE, MIN_AGE_OPTION, MAX_AGE_OPTION)
-        return self.live_age if seconds is None else timedelta(seconds=seconds)
+        chosen = None if self.is_stored else self._values.chosen_max_age
+        return self.live_age if chosen is None else chosen
 
     @property
     def live_age(self) -> timedelta:
@@ -66,7 +98,7 @@ class BatteryOptions:
         A round may take longer than usual by one turn, of `turn_time`. An age that the
         user has set stays as it is.
         """
-        if self._seconds(CONF_MAX_AGE, MIN_AGE_OPTION, MAX_AGE_OPTION) is not None:
+        if self._values.chosen_max_age is not None:
             return self.max_age
         return max(self.max_age, self.round_time(turn_time))
 
@@ -81,17 +113,17 @@ class BatteryOptions:
     @property
     def low_battery(self) -> int:
         """Return the state of charge in % at which the battery counts as low."""
-        return low_battery(self._entry)
+        return self._values.low_battery
 
     @property
     def is_stored(self) -> bool:
         """Return whether the user has put the battery into storage: it is read hourly."""
-        return self._entry.options.get(CONF_USAGE) == STORED
+        return self._values.is_stored
 
     @property
     def reserve(self) -> int:
         """Return the state of charge in % that the user wants to keep."""
-        return reserve(self._entry)
+        return self._values.reserve
 
     @property
     def current_scale(self) -> int:
@@ -100,10 +132,10 @@ class BatteryOptions:
         known = {str(scale): scale for scale in CURRENT_SCALES}
         return known.get(str(chosen), CURRENT_SCALE)
 
-    def _seconds(self, key: str, low: timedelta, high: timedelta) -> float | None:
-        return number_within(
-            self._entry.options.get(key), low.total_seconds(), high.total_seconds()
-        )
+
+def _time(value: Any, low: timedelta, high: timedelta) -> timedelta | None:
+    seconds = number_within(value, low.total_seconds(), high.total_seconds())
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def low_battery(entry: ConfigEntry[Any]) -> int:
