@@ -21,7 +21,7 @@ from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 from .entity import VlrvBaseBinarySensor, VlrvEntity
 from .entries import is_bank
-from .vlrv.faults import FAULTS, Fault, Protections
+from .vlrv.faults import FAULTS, Fault, Protections, is_set
 from .vlrv.registers import BatteryStatus
 
 # Binary sensors read what the coordinator holds; nothing is sent for them.
@@ -46,8 +46,8 @@ def _fault(fault: Fault) -> VlrvBinarySensorDescription:
         entity_category=EntityCategory.DIAGNOSTIC,
         # An automation names one of the manual's; it hardly ever changes.
         entity_registry_enabled_default=bool(fault.manual),
-        value_fn=lambda status, _battery, _previous: bool(
-            status.protections & fault.mask
+        value_fn=lambda status, _battery, _previous: is_set(
+            status.protections, fault.mask
         ),
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from ..entry_values import as_mapping, is_number, number_within
 from ..vlrv.const import ADVERTISED_NAMES
-from ..vlrv.faults import Protections
+from ..vlrv.faults import Protections, is_set
 from ..vlrv.identity import Identity, Model, find_model
 from ..vlrv.registers import MAX_CELLS, BatteryStatus
 from ..vlrv.thresholds import CHARGE_UNDERTEMPERATURE
@@ -112,7 +112,7 @@ class BatteryInfo:
             name=name,
             cell_count=status.cell_count,
             full_capacity=status.full_capacity,
-            status_count=len(status.registers),
+            status_count=status.register_count,
         ).with_status(status)
         return info if identity is None else info.with_identity(identity)
 
@@ -146,7 +146,7 @@ class BatteryInfo:
         ambient = self.ambient or bool(status.ambient_temperature)
         heater = self.heater or status.heating_enabled is not None
         cell_count = max(self.cell_count, status.cell_count)
-        status_count = max(self.status_count or 0, len(status.registers))
+        status_count = max(self.status_count or 0, status.register_count)
         if (
             probes is self.probes
             and ambient is self.ambient
@@ -185,7 +185,7 @@ class BatteryInfo:
         the battery's own threshold (register 91, B), or 0 °C where it reports no valid
         one. None without any probe.
         """
-        if status.protections & Protections.CHARGE_UNDERTEMPERATURE:
+        if is_set(status.protections, Protections.CHARGE_UNDERTEMPERATURE):
             return True
         margin = self.charge_temperature_margin(status)
         return None if margin is None else margin <= 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ..vlrv.faults import OperatingState, Protections, Warnings
+from ..vlrv.faults import OperatingState, Protections, Warnings, is_set
 from ..vlrv.registers import BatteryStatus
 
 NEARLY_FULL_CELL: Final = 3400
@@ -67,32 +67,33 @@ def may_charge(status: BatteryStatus, *, too_cold: bool | None) -> bool | None:
         return False
     if status.current > 0:
         return True
-    ending = charge_protections(status)
-    if status.protections & ending:
+    if status.protections and status.protections & charge_protections(status):
         return False
     if status.is_full and (
         status.operating_state is OperatingState.CHARGE_LIMIT
-        or status.warnings & Warnings.FLOAT_STOPPED
+        or is_set(status.warnings, Warnings.FLOAT_STOPPED)
     ):
         return False
     if status.operating_state is OperatingState.CHARGE_LIMIT:
         return None
-    return _unless_unknown(status, ending | discharge_protections(status))
+    return _unless_unknown(status)
 
 
 def may_discharge(status: BatteryStatus) -> bool | None:
     """Return whether the battery may be discharged; None if that is not known."""
     if status.current < 0:
         return True
-    ending = discharge_protections(status)
-    if status.protections & ending:
+    if status.protections and status.protections & discharge_protections(status):
         return False
-    return _unless_unknown(status, ending | charge_protections(status))
+    return _unless_unknown(status)
 
 
-def _unless_unknown(status: BatteryStatus, known: Protections) -> bool | None:
+def _unless_unknown(status: BatteryStatus) -> bool | None:
     """Return True, but None if something else may have ended it."""
-    others = int(status.protections) & ~int(known)
-    is_explained = bool(status.protections) or not status.in_protection
+    if status.protections:
+        known = charge_protections(status) | discharge_protections(status)
+        is_explained = not int(status.protections) & ~int(known)
+    else:
+        is_explained = not status.in_protection
     is_known = status.operating_state is not None and not status.errors
-    return True if is_known and is_explained and not others else None
+    return True if is_known and is_explained else None

@@ -75,6 +75,14 @@ class Errors(IntFlag):
     CELL_UNBALANCE = 0x0010
 
 
+def is_set(word: IntFlag, bits: IntFlag) -> bool:
+    """Return whether any of `bits` is set in a word.
+
+    Nearly always none is, and each operator of an `IntFlag` makes an object.
+    """
+    return bool(word) and bool(int(word) & int(bits))
+
+
 class Fault(NamedTuple):
     """One protection with an entity of its own.
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
 from operator import itemgetter
-from struct import Struct, calcsize
+from struct import Struct, calcsize, unpack_from
 from typing import Final, NamedTuple
 
-from .faults import HEATING_BIT, Errors, OperatingState, Protections, Warnings
+from .faults import HEATING_BIT, Errors, OperatingState, Protections, Warnings, is_set
 
 MAX_CELLS: Final = 16
 HEATING_ENABLED_BIT: Final = 0x0010
@@ -94,11 +94,13 @@ STATUS_COUNTS: Final = (41, 39)
 _BY_FIELD: Final = {register.field: register for register in REGISTERS}
 
 _DATA_AT: Final = 3
+_NO_DATA: Final = 5
+"""Bytes of a reply before and after its registers."""
 _REMAINING_AT: Final = _DATA_AT + 2 * _BY_FIELD["remaining_capacity"].number
 # The low byte of the status word.
 _STATUS_BYTE: Final = _DATA_AT + 2 * _BY_FIELD["status"].number + 1
 _LAYOUTS: Final = {
-    5 + 2 * count: Struct(
+    _NO_DATA + 2 * count: Struct(
         ">"
         + "".join(
             register.type
@@ -226,12 +228,14 @@ class BatteryStatus:
     """The whole reply, checksum included."""
 
     @property
+    def register_count(self) -> int:
+        """Return how many registers the reply holds."""
+        return (len(self.frame) - _NO_DATA) // 2
+
+    @property
     def registers(self) -> tuple[int, ...]:
         """Return the raw registers, 16 bits each, register 0 first."""
-        data = self.frame[_DATA_AT:-2]
-        return tuple(
-            int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)
-        )
+        return unpack_from(f">{self.register_count}H", self.frame, _DATA_AT)
 
     @property
     def power(self) -> int:
@@ -267,7 +271,7 @@ class BatteryStatus:
         No bit is proven for it. The protection bit "low capacity" (B, that it is this
         row is C) counts, and so does a state of charge of 0 % (A) unless it is charging.
         """
-        return bool(self.protections & Protections.LOW_CAPACITY) or (
+        return is_set(self.protections, Protections.LOW_CAPACITY) or (
             self.state_of_charge == 0
             and self.operating_state is not OperatingState.CHARGING
         )
@@ -281,7 +285,7 @@ class BatteryStatus:
         is discharging (A).
         """
         return self.operating_state is not OperatingState.DISCHARGING and (
-            self.state_of_charge == 100 or bool(self.warnings & Warnings.FLOAT_STOPPED)
+            self.state_of_charge == 100 or is_set(self.warnings, Warnings.FLOAT_STOPPED)
         )
 
     @property
@@ -293,7 +297,7 @@ class BatteryStatus:
     @property
     def temperatures(self) -> tuple[int, ...]:
         """Return what the fitted probes measure, in °C."""
-        return tuple(value for value in self.probes if value is not None)
+        return tuple([value for value in self.probes if value is not None])
 
     @property
     def balancing_cells(self) -> tuple[int, ...]:
