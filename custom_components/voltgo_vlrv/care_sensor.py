@@ -108,8 +108,8 @@ def _capacity(care: BatteryCare, _info: BatteryInfo) -> Dated:
 
 
 def _health(care: BatteryCare, info: BatteryInfo) -> Dated:
-    last, label = care.last_capacity, info.label_capacity
-    if last is None or not label:
+    last = care.last_capacity
+    if last is None or not (label := info.label_capacity):
         return Dated(None, None)
     return Dated(round(100 * last.capacity / label), last.at)
 

@@ -259,10 +259,13 @@ class VlrvData:
 
     def _update_crowded_issue(self) -> None:
         """Tell the user if batteries wait so long for their turn that values age."""
-        turn_time = self.connection.turn_time
-        adapter = self.connection.adapter if turn_time else None
+        if not (turn_time := self.connection.turn_time):
+            async_update_crowded_issue(self._hass, self._entry)
+            return
         time = self.options.round_time(turn_time)
-        async_update_crowded_issue(self._hass, self._entry, adapter, time)
+        async_update_crowded_issue(
+            self._hass, self._entry, self.connection.adapter, time
+        )
 
     @callback
     def connection_lost(self, retry_after: timedelta | None) -> None:

@@ -139,9 +139,10 @@ class VlrvBaseBinarySensor[CoordinatorT: DeviceCoordinator](
 
     def _set_is_on(self, is_on: bool | None) -> bool:
         """Set the state; return whether it changed."""
-        changed = is_on is not self._attr_is_on
+        if is_on is self._attr_is_on:
+            return False
         self._attr_is_on = is_on
-        return changed
+        return True
 
 
 class VlrvEntity(VlrvBaseEntity[VlrvCoordinator]):

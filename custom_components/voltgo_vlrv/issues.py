@@ -275,6 +275,8 @@ def async_update_crowded_issue(
     adapter it does not wait.
     """
     crowded = hass.data.setdefault(_CROWDED, {})
+    if adapter is None and entry.entry_id not in crowded:
+        return
     before = _crowded_adapters(crowded)
     if adapter is not None and round_time > CROWDED:
         crowded[entry.entry_id] = plain_text(adapter_name(adapter))

@@ -123,15 +123,16 @@ class VlrvSelect(VlrvEntity, SelectEntity):
         option = description.current_fn(self.battery.settings)
         waiting = self.battery.settings.pending.get(description.key)
         pending = None if waiting is None else str(waiting)
-        changed = (options, option, pending) != (
+        if (options, option, pending) == (
             self._attr_options,
             self._attr_current_option,
             self._pending,
-        )
+        ):
+            return False
         self._attr_options = options
         self._pending = pending
         self._attr_current_option = option
-        return changed
+        return True
 
     @override
     async def async_select_option(self, option: str) -> None:
@@ -150,9 +151,11 @@ class VlrvUsageSelect(VlrvEntity, SelectEntity):
 
     @override
     def _update_attrs(self) -> bool:
-        before = self._attr_current_option
-        self._attr_current_option = STORED if self.battery.options.is_stored else IN_USE
-        return self._attr_current_option != before
+        usage = STORED if self.battery.options.is_stored else IN_USE
+        if usage == self._attr_current_option:
+            return False
+        self._attr_current_option = usage
+        return True
 
     @override
     async def async_select_option(self, option: str) -> None:

@@ -267,9 +267,10 @@ class VlrvBaseSensor[CoordinatorT: DeviceCoordinator](
 
     def _set_value(self, value: SensorValue) -> bool:
         """Set the value; return whether it changed."""
-        changed = value != self._attr_native_value
+        if value == self._attr_native_value:
+            return False
         self._attr_native_value = value
-        return changed
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

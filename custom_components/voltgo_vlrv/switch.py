@@ -58,9 +58,11 @@ class VlrvHeaterSwitch(VlrvEntity, SwitchEntity):
     @override
     def _update_attrs(self) -> bool:
         status = self.coordinator.data
-        previous = self._attr_is_on
-        self._attr_is_on = None if status is None else status.heating_enabled
-        return self._attr_is_on is not previous
+        is_allowed = None if status is None else status.heating_enabled
+        if is_allowed is self._attr_is_on:
+            return False
+        self._attr_is_on = is_allowed
+        return True
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
@@ -98,11 +100,12 @@ class VlrvConnectionSwitch(VlrvEntity, SwitchEntity):
 
     @override
     def _update_attrs(self) -> bool:
-        previous = (self._attr_is_on, self._released_until)
         connection = self.battery.connection
-        self._attr_is_on = not connection.is_released
-        self._released_until = connection.status.released_until
-        return (self._attr_is_on, self._released_until) != previous
+        is_on, until = not connection.is_released, connection.status.released_until
+        if (is_on, until) == (self._attr_is_on, self._released_until):
+            return False
+        self._attr_is_on, self._released_until = is_on, until
+        return True
 
     @property
     @override

@@ -52,12 +52,13 @@ class VlrvName(VlrvEntity, TextEntity):
     @override
     def _update_attrs(self) -> bool:
         name = self.battery.advertisement.name
+        if name == self._attr_native_value:
+            return False
         # Another tool may have written a longer name, and Home Assistant refuses to show
         # a value above the maximum.
         self._attr_native_max = max(NAME_MAX, len(name or ""))
-        changed = name != self._attr_native_value
         self._attr_native_value = name
-        return changed
+        return True
 
     @override
     async def async_set_value(self, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, override
 
 from homeassistant.components.update import (
@@ -51,10 +52,14 @@ async def async_setup_entry(
     async_add_entities([VlrvUpdate(battery, bms)])
     registry = er.async_get(hass)
     is_added = False
+    known_options: Mapping[str, Any] | None = None
 
     @callback
     def update_comm_entity() -> None:
-        nonlocal is_added
+        nonlocal is_added, known_options
+        if entry.options is known_options:
+            return
+        known_options = entry.options
         if stored_firmware(entry.options, COMM) is not None:
             if not is_added:
                 async_add_entities([VlrvUpdate(battery, comm)])
@@ -92,7 +97,6 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     @override
     def _update_attrs(self) -> bool:
         coordinator = self.coordinator
-        previous = (self._attr_installed_version, self._attr_latest_version)
         record = stored_firmware(coordinator.config_entry.options, self._component)
         reported = self.battery.info.firmware if self._component == BMS else ""
         installed = latest = reported or None
@@ -104,9 +108,12 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
                 ]
             if reported or not is_installed(record):
                 latest = record["version"]
+        shown = (self._attr_installed_version, self._attr_latest_version)
+        if (installed, latest) == shown:
+            return False
         self._attr_installed_version = installed
         self._attr_latest_version = latest
-        return previous != (self._attr_installed_version, self._attr_latest_version)
+        return True
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:

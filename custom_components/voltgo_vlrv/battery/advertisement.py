@@ -20,6 +20,9 @@ class LastAdvertisement:
         self._address = address
         self._info: bluetooth.BluetoothServiceInfoBleak | None = None
         self._rssi: int | None = None
+        # The advertisement that was parsed last, and the name in it.
+        self._parsed: bluetooth.BluetoothServiceInfoBleak | None = None
+        self._name: str | None = None
         self.adapter_name: str | None = None
         """Name of the adapter that the battery was connected through last."""
 
@@ -61,6 +64,12 @@ class LastAdvertisement:
     @property
     def name(self) -> str | None:
         """Return the advertised name, None where there is none."""
+        if self._parsed is not self._info:
+            self._parsed = self._info
+            self._name = self._advertised_name()
+        return self._name
+
+    def _advertised_name(self) -> str | None:
         info = self._info
         if info is None or info.name == self._address:
             return None
