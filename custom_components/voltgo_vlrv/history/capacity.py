@@ -86,12 +86,38 @@ class CapacityPhase(StrEnum):
 class _Run:
     """What has flowed since a full charge."""
 
-    def __init__(self, time: float, temperature: int | None) -> None:
+    def __init__(self, time: float, status: BatteryStatus) -> None:
         self.began = time
+        self.last = time, status
         self.counted = 0.0
         self.unseen = 0.0
-        self.temperature = temperature
+        self.temperature: int | None = min(status.temperatures, default=None)
+        self.was_low = False
         self.reading: CapacityReading | None = None
+
+    def count(self, status: BatteryStatus, time: float, full: float) -> bool:
+        """Count what has flowed since the last sample; return whether that is known."""
+        (before, one), self.last = self.last, (time, status)
+        seconds = time - before
+        if not 0 < seconds <= LONGEST_GAP:
+            return False
+        charged, discharged = areas(seconds, one.current, status.current)
+        flowed = (discharged - charged) / SECONDS_PER_HOUR
+        if seconds > LONGEST_STEP:
+            # The battery counts meanwhile: both have to agree.
+            if one.remaining_capacity is None or status.remaining_capacity is None:
+                return False
+            tolerance = GAP_STEPS * status.remaining_step
+            reported = one.remaining_capacity - status.remaining_capacity
+            if abs(reported - flowed) > tolerance:
+                return False
+            self.unseen += tolerance
+        if not one.current or not status.current:
+            self.unseen += UNSEEN_CURRENT * seconds / SECONDS_PER_HOUR
+        self.counted += flowed
+        known = () if self.temperature is None else (self.temperature,)
+        self.temperature = min((*status.temperatures, *known), default=None)
+        return self.unseen <= MAX_UNSEEN * full
 
 
 class CapacityMeasurement:
@@ -101,9 +127,7 @@ class CapacityMeasurement:
         """Start without a reading."""
         self.readings: list[CapacityReading] = []
         self._run: _Run | None = None
-        self._last: tuple[float, BatteryStatus] | None = None
         self._full_before = False
-        self._low_before = False
 
     @property
     def last(self) -> CapacityReading | None:
@@ -124,22 +148,19 @@ class CapacityMeasurement:
 
         Returns whether there is a new reading.
         """
-        last, self._last = self._last, (time, status)
         full = status.full_capacity
         if not full:
             return self._finish()
         has_reading = False
-        if self._run is not None and not (
-            last is not None and _count(self._run, last, (time, status), full)
-        ):
+        if self._run is not None and not self._run.count(status, time, full):
             has_reading = self._finish()
         run = self._run
-        was_full = _is_still_full(run, full)
+        was_full = run is not None and abs(run.counted) <= STILL_FULL * full
         if not _is_full(status, full, was_full=was_full):
             self._full_before = False
         elif was_full or self._full_before:
             has_reading = self._finish() or has_reading
-            self._run = _Run(time, min(status.temperatures, default=None))
+            self._run = _Run(time, status)
             return has_reading
         else:
             # The voltage right after a large current is still falling.
@@ -147,16 +168,15 @@ class CapacityMeasurement:
         if run is None:
             return has_reading
         if run.reading is not None and status.current > 0:
-            return self._finish() or has_reading
+            return self._finish()
         self._measure(run, status, when, time, full)
-        return has_reading
+        return False
 
     def interrupt(self) -> bool:
         """End the run: what flows is unknown from here on.
 
         Returns whether there is a new reading.
         """
-        self._last = None
         return self._finish()
 
     def _measure(
@@ -170,7 +190,7 @@ class CapacityMeasurement:
         """Keep what the cells prove, the lowest state of a run."""
         left = _part_left(status, full)
         # The voltage right after a load is still rising.
-        was_low, self._low_before = self._low_before, left is not None
+        was_low, run.was_low = run.was_low, left is not None
         if left is None or not was_low:
             return
         if run.temperature is not None and run.temperature < LEAST_TEMPERATURE:
@@ -190,7 +210,6 @@ class CapacityMeasurement:
     def _finish(self) -> bool:
         """End the run; return whether it has given a reading."""
         run, self._run = self._run, None
-        self._low_before = False
         if run is None or run.reading is None:
             return False
         self.readings = [*self.readings, run.reading][-MAX_READINGS:]
@@ -235,50 +254,13 @@ def _is_full(status: BatteryStatus, full: float, *, was_full: bool) -> bool:
     return status.current >= 0 and average >= FULL_VOLTAGE
 
 
-def _is_still_full(run: _Run | None, full: float) -> bool:
-    return run is not None and abs(run.counted) <= STILL_FULL * full
-
-
 def _part_left(status: BatteryStatus, full: float) -> float | None:
     """Return which part the lowest cell still holds, None above the steep region."""
     if not -SMALL_CURRENT * full <= status.current <= 0:
         return None
     resting = min(status.cells) - 1000 * status.current * CELL_RESISTANCE / full
-    if resting > LOW_CURVE[-1][0]:
-        return None
     for (low, low_part), (high, high_part) in pairwise(LOW_CURVE):
         if resting <= high:
             part = low_part + (high_part - low_part) * (resting - low) / (high - low)
             return max(part, 0.0)
     return None
-
-
-def _count(
-    run: _Run,
-    before: tuple[float, BatteryStatus],
-    after: tuple[float, BatteryStatus],
-    full: float,
-) -> bool:
-    """Count what has flowed between two samples; return whether that is known."""
-    seconds = after[0] - before[0]
-    one, other = before[1], after[1]
-    if not 0 < seconds <= LONGEST_GAP:
-        return False
-    charged, discharged = areas(seconds, one.current, other.current)
-    flowed = (discharged - charged) / SECONDS_PER_HOUR
-    if seconds > LONGEST_STEP:
-        # The battery counts meanwhile: both have to agree.
-        if one.remaining_capacity is None or other.remaining_capacity is None:
-            return False
-        tolerance = GAP_STEPS * other.remaining_step
-        if abs(one.remaining_capacity - other.remaining_capacity - flowed) > tolerance:
-            return False
-        run.unseen += tolerance
-    if not one.current or not other.current:
-        run.unseen += UNSEEN_CURRENT * seconds / SECONDS_PER_HOUR
-    run.counted += flowed
-    coldest = min(other.temperatures, default=None)
-    if coldest is not None:
-        known = coldest if run.temperature is None else run.temperature
-        run.temperature = min(coldest, known)
-    return run.unseen <= MAX_UNSEEN * full
