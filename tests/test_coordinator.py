@@ -30,6 +30,7 @@ from .common import (
     value,
     wait_until,
 )
+from custom_components.voltgo_vlrv.battery.reporting import STANDING
 from custom_components.voltgo_vlrv.const import CONF_INFO
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
@@ -283,7 +284,8 @@ async def test_sample_that_is_invalid_is_dropped_and_counted(
     entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
     health = entry.runtime_data.statistics
     pack.hold = True
-    await asyncio.sleep(POLL_INTERVAL + 1)
+    # Until every value is shown that waited because it was one step off.
+    await asyncio.sleep(STANDING + 1)
     before = {state.entity_id: state.state for state in hass.states.async_all("sensor")}
     samples = health.samples
     pack.override = replace(pack.reported(), **change)

@@ -19,6 +19,7 @@ CONF_FIRMWARE: Final = "firmware"
 CONF_INTERVAL: Final = "interval"
 CONF_LOW_BATTERY: Final = "low_battery"
 DEFAULT_LOW_BATTERY: Final = 20  # %
+CONF_RECORD_EVERY_CHANGE: Final = "record_every_change"
 CONF_RESERVE: Final = "reserve"
 CONF_USAGE: Final = "usage"
 IN_USE: Final = "in_use"

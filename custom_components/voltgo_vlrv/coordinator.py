@@ -21,6 +21,7 @@ from .battery.expiry import SampleExpiry
 from .battery.info_store import InfoStore
 from .battery.poll_delegate import PollDelegate
 from .battery.poll_schedule import PollSchedule, next_poll_delay
+from .battery.reporting import WaitingValues
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import as_vlrv_error
@@ -77,7 +78,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._client = access.client
         self._connection = access.connection
         self._expiry = SampleExpiry(
-            access.hass, self._max_age, delegate, self._handle_expired
+            access.hass,
+            self._max_age,
+            delegate,
+            self._handle_expired,
+            self.async_update_listeners,
         )
         self._stuck = StuckDataDetector()
         # The interval when the last sample was received.
@@ -94,6 +99,16 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def has_values(self) -> bool:
         """Return whether there is a sample that may be shown."""
         return self.last_update_success and self.data is not None
+
+    @property
+    def waiting(self) -> WaitingValues:
+        """Return which values wait until they are shown; none while a sample is late."""
+        return self._expiry.waiting
+
+    @property
+    def records_every_change(self) -> bool:
+        """Return whether each change is shown, also of one step."""
+        return self.options.records_every_change
 
     @property
     def is_live(self) -> bool:
@@ -267,7 +282,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._shutdown_requested:
             return
         self.statistics.record_sample(when, time)
-        self._expiry.sample_received(time)
+        self._expiry.sample_received(
+            time, self.options.round_time(self._connection.turn_time)
+        )
         interval = max(self.options.interval, self._previous_interval)
         self._previous_interval = self.options.interval
         self._delegate.handle_sample(status, when, time, interval)

@@ -16,6 +16,7 @@ from homeassistant.helpers.update_coordinator import (
 )
 
 from .battery.info import BatteryInfo
+from .battery.reporting import WaitingValues
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 
@@ -46,6 +47,14 @@ class DeviceCoordinator(BaseDataUpdateCoordinatorProtocol, Protocol):
     @property
     def has_values(self) -> bool:
         """Return whether there are values that may be shown."""
+
+    @property
+    def waiting(self) -> WaitingValues:
+        """Return which values wait until they are shown."""
+
+    @property
+    def records_every_change(self) -> bool:
+        """Return whether none may wait, as the user wants each change."""
 
     async def async_request_refresh(self) -> None:
         """Update the values now."""

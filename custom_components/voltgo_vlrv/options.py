@@ -12,6 +12,7 @@ from .const import (
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
     CONF_MAX_AGE,
+    CONF_RECORD_EVERY_CHANGE,
     CONF_RESERVE,
     CONF_USAGE,
     DEFAULT_LOW_BATTERY,
@@ -41,6 +42,7 @@ class _Values(NamedTuple):
     """The age that the user has set; None without a valid one."""
     low_battery: int
     reserve: int
+    records_every_change: bool
 
     @classmethod
     def from_entry(cls, entry: ConfigEntry[Any]) -> Self:
@@ -56,6 +58,7 @@ class _Values(NamedTuple):
             ),
             low_battery=low_battery(entry),
             reserve=reserve(entry),
+            records_every_change=records_every_change(entry),
         )
 
 
@@ -126,6 +129,11 @@ class BatteryOptions:
         return self._values.reserve
 
     @property
+    def records_every_change(self) -> bool:
+        """Return whether a value is shown whenever it changes, also by one step."""
+        return self._values.records_every_change
+
+    @property
     def current_scale(self) -> int:
         """Return the counts of the current register for 1 A, 10 or 100."""
         chosen = self._entry.options.get(CONF_CURRENT_SCALE)
@@ -148,6 +156,11 @@ def reserve(entry: ConfigEntry[Any]) -> int:
     """Return the state of charge in % to keep in a battery or a bank."""
     percent = number_within(entry.options.get(CONF_RESERVE), 0, MAX_RESERVE)
     return DEFAULT_RESERVE if percent is None else int(percent)
+
+
+def records_every_change(entry: ConfigEntry[Any]) -> bool:
+    """Return whether a battery or a bank shows each change, also of one step."""
+    return entry.options.get(CONF_RECORD_EVERY_CHANGE) is True
 
 
 def energy_gap(interval: timedelta) -> timedelta:

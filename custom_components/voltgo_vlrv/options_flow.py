@@ -39,6 +39,7 @@ from .const import (
     CONF_INTERVAL,
     CONF_LOW_BATTERY,
     CONF_MAX_AGE,
+    CONF_RECORD_EVERY_CHANGE,
     CONF_RESERVE,
     DEFAULT_LOW_BATTERY,
     DEFAULT_RESERVE,
@@ -97,6 +98,12 @@ def charge_fields(options: Mapping[str, Any]) -> dict[vol.Marker, NumberSelector
     }
 
 
+def record_field(options: Mapping[str, Any]) -> dict[vol.Marker, BooleanSelector]:
+    """Return the field that asks whether each change is recorded."""
+    recorded = options.get(CONF_RECORD_EVERY_CHANGE, False)
+    return {vol.Required(CONF_RECORD_EVERY_CHANGE, default=recorded): BooleanSelector()}
+
+
 class VlrvOptionsFlow(CapacityTestSteps):
     """Change the options of a battery, and add or remove its firmware files."""
 
@@ -121,7 +128,7 @@ class VlrvOptionsFlow(CapacityTestSteps):
     async def async_step_general(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the poll interval, the connection mode, thresholds and the scale."""
+        """Ask for polling, the connection mode, thresholds, the scale and the rows."""
         options = self.config_entry.options
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -187,6 +194,7 @@ class VlrvOptionsFlow(CapacityTestSteps):
                                 translation_key=CONF_CURRENT_SCALE,
                             )
                         ),
+                        **record_field(options),
                     }
                 ),
                 suggested,

@@ -47,6 +47,7 @@ from .sensor_base import (
     VlrvBaseDurationSensor,
     VlrvBaseEnergySensor,
     VlrvBaseSensor,
+    VlrvBaseValueSensor,
     cell_voltage,
     cell_voltage_delta,
     current,
@@ -97,8 +98,8 @@ def _state(status: BatteryStatus) -> str | None:
 SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
     state_of_charge(lambda status: status.state_of_charge),
     voltage("voltage", lambda status: status.voltage),
-    current(lambda status: status.current),
-    *power_sensors(lambda status: status.power),
+    current(lambda status: status.current, lambda status: status.current_step),
+    *power_sensors(lambda status: status.power, lambda status: status.power_step),
     ValueSensorDescription(
         key="operating_state",
         translation_key="operating_state",
@@ -377,10 +378,8 @@ async def async_setup_entry(
     async_add_care_sensors(entry, async_add_entities)
 
 
-class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
+class VlrvSensor(VlrvEntity, VlrvBaseValueSensor[VlrvCoordinator, BatteryStatus]):
     """A value of the last valid sample."""
-
-    entity_description: StatusSensorDescription
 
     def __init__(self, battery: VlrvData, description: StatusSensorDescription) -> None:
         """Initialize the sensor, with its number where it has one."""
@@ -391,9 +390,7 @@ class VlrvSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
     @override
     def _update_attrs(self) -> bool:
         status: BatteryStatus | None = self.coordinator.data
-        return self._set_value(
-            None if status is None else self.entity_description.value_fn(status)
-        )
+        return self._set_value(None) if status is None else self._show(status)
 
 
 class VlrvActiveFaults(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

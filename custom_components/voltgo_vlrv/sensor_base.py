@@ -30,6 +30,7 @@ from homeassistant.helpers.typing import StateType
 from .entity import DeviceCoordinator, VlrvBaseEntity
 from .history.energy import CHARGED, DISCHARGED, in_steps
 from .history.runtime import Runtime, as_hours, shown_minutes
+from .vlrv.registers import CELL_STEP, VOLTAGE_STEP
 
 AMPERE_HOURS: Final = "Ah"
 """Home Assistant has no unit and no device class for electric charge."""
@@ -44,6 +45,8 @@ class ValueSensorDescription[SourceT](SensorEntityDescription):
     value_fn: Callable[[SourceT], StateType | datetime]
     placeholders: dict[str, str] | None = None
     """Placeholders of the translated name, such as the number of a cell."""
+    step_fn: Callable[[SourceT], float] | None = None
+    """Returns the resolution: one step is noise. None where each change is shown."""
 
 
 # --- factories ------------------------------------------------------------------------
@@ -60,6 +63,7 @@ def measurement[SourceT](
     enabled: bool = True,
     translation_key: str | None = None,
     placeholders: dict[str, str] | None = None,
+    step_fn: Callable[[SourceT], float] | None = None,
 ) -> ValueSensorDescription[SourceT]:
     """Return a sensor for a measured value, with statistics."""
     return ValueSensorDescription(
@@ -73,6 +77,7 @@ def measurement[SourceT](
         entity_registry_enabled_default=enabled,
         value_fn=value_fn,
         placeholders=placeholders,
+        step_fn=step_fn,
     )
 
 
@@ -99,11 +104,13 @@ def voltage[SourceT](
         UnitOfElectricPotential.VOLT,
         SensorDeviceClass.VOLTAGE,
         precision=2,
+        step_fn=lambda _source: VOLTAGE_STEP,
     )
 
 
 def current[SourceT](
     value_fn: Callable[[SourceT], float | None],
+    step_fn: Callable[[SourceT], float],
 ) -> ValueSensorDescription[SourceT]:
     """Return the sensor for the current in A, positive while charging."""
     return measurement(
@@ -112,11 +119,13 @@ def current[SourceT](
         UnitOfElectricCurrent.AMPERE,
         SensorDeviceClass.CURRENT,
         precision=1,
+        step_fn=step_fn,
     )
 
 
 def power_sensors[SourceT](
     value_fn: Callable[[SourceT], int | None],
+    step_fn: Callable[[SourceT], float],
 ) -> tuple[ValueSensorDescription[SourceT], ...]:
     """Return sensors for the power in W, positive while charging, and for each direction.
 
@@ -144,6 +153,7 @@ def power_sensors[SourceT](
             SensorDeviceClass.POWER,
             precision=0,
             enabled=key == "power",
+            step_fn=step_fn,
         )
         for key, power in ways
     )
@@ -227,6 +237,7 @@ def cell_voltage[SourceT](
         enabled=enabled,
         translation_key=translation_key,
         placeholders=placeholders,
+        step_fn=lambda _source: CELL_STEP / 1000,
     )
 
 
@@ -241,6 +252,7 @@ def cell_voltage_delta[SourceT](
         SensorDeviceClass.VOLTAGE,
         precision=0,
         category=EntityCategory.DIAGNOSTIC,
+        step_fn=lambda _source: CELL_STEP,
     )
 
 
@@ -271,6 +283,47 @@ class VlrvBaseSensor[CoordinatorT: DeviceCoordinator](
             return False
         self._attr_native_value = value
         return True
+
+
+class VlrvBaseValueSensor[CoordinatorT: DeviceCoordinator, SourceT](
+    VlrvBaseSensor[CoordinatorT]
+):
+    """A value of a sample or a bank; one step of noise is not shown.
+
+    What is shown is at most one step off, and for at most a minute.
+    """
+
+    entity_description: ValueSensorDescription[SourceT]
+
+    def _show(self, source: SourceT) -> bool:
+        """Show the value unless it waits; return whether what is shown changed."""
+        description = self.entity_description
+        value = description.value_fn(source)
+        step_fn = description.step_fn
+        if step_fn is not None and self._waits(value, source, step_fn):
+            return False
+        return self._set_value(value)
+
+    def _waits(
+        self,
+        value: SensorValue,
+        source: SourceT,
+        step_fn: Callable[[SourceT], float],
+    ) -> bool:
+        waiting, key = self.coordinator.waiting, self.entity_description.key
+        shown = self._attr_native_value
+        if (
+            value == shown
+            or not isinstance(value, int | float)
+            or not isinstance(shown, int | float)
+            # A row is written in any case.
+            or not self._was_available
+            or self.coordinator.records_every_change
+        ):
+            waiting.show(key)
+            return False
+        now = self.hass.loop.time()
+        return waiting.waits(key, now, value - shown, step_fn(source))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from .expected_values import (
     expected,
     hours,
     is_near,
+    one_step,
 )
 
 # Known only while every battery reports.
@@ -250,7 +251,7 @@ def compare_bank(
         compared += 1
         state = states.get(entity_id)
         shown = "nothing" if state is None else state["state"]
-        if not _is_shown(shown, wanted[key], key, len(bank.parts), steady=steady):
+        if not _is_shown(shown, wanted[key], key, bank, steady=steady):
             differences.append(Difference(entity_id, shown, wanted[key]))
         elif state is not None and key in names:
             named = state["attributes"]["batteries"]
@@ -259,8 +260,8 @@ def compare_bank(
     return Comparison(compared, differences)
 
 
-def _is_shown(shown: str, true: object, key: str, count: int, *, steady: bool) -> bool:
-    """Return whether a state is the expected one for this many batteries."""
+def _is_shown(shown: str, true: object, key: str, bank: Bank, *, steady: bool) -> bool:
+    """Return whether a state of a bank is the expected one, at most one step off."""
     if true is None:
         return shown == UNKNOWN
     if isinstance(true, bool):
@@ -272,7 +273,9 @@ def _is_shown(shown: str, true: object, key: str, count: int, *, steady: bool) -
         return True
     if key in TIMES:
         return is_near(shown, true)
-    tolerance = ROUNDING + (
+    count = len(bank.parts)
+    tolerance = ROUNDING + one_step(key, bank.expected_values)
+    tolerance += (
         IMBALANCE
         if key == "current_imbalance"
         else STORED_ENERGY * count

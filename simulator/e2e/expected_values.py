@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from math import ceil
 from typing import Any, Final, NamedTuple
 
 from .api import UNKNOWN, Json
@@ -47,6 +48,22 @@ NOT_EXPECTED: Final = (
 STORED_ENERGY: Final = 5.0  # Wh
 HALF_A_WATT_HOUR: Final = 0.5
 NOMINAL_CELL_VOLTAGE: Final = 3.2  # V
+
+# One step of a register; what is shown may be that much off, for a minute.
+VOLTAGE_STEP: Final = 0.01  # V
+CURRENT_STEP: Final = 0.1  # A
+CELL_STEP: Final = 1  # mV
+STEPS: Final = {
+    "voltage": VOLTAGE_STEP,
+    "bank_voltage": VOLTAGE_STEP,
+    "current": CURRENT_STEP,
+    "highest_cell_voltage": CELL_STEP / 1000,
+    "lowest_cell_voltage": CELL_STEP / 1000,
+    "average_cell_voltage": CELL_STEP / 1000,
+    "cell_voltage_delta": CELL_STEP,
+    "bank_cell_voltage_delta": CELL_STEP,
+}
+POWERS: Final = frozenset({"power", "charge_power", "discharge_power"})
 
 # Hours, by the sign of the current at which each is known.
 # Without a reserve, which is the default, the time to it is that to empty.
@@ -319,7 +336,7 @@ def compare(
                 true is not None and (not steady or is_near(shown, true))
             )
         else:
-            right = _is_shown(shown, true, key)
+            right = _is_shown(shown, true, key, one_step(key, expected_values))
         if not right:
             differences.append(Difference(entity_id, shown, true))
     differences += [
@@ -343,15 +360,25 @@ def _shown(state: Json) -> str:
     return shown
 
 
-def _is_shown(shown: str, true: object, key: str) -> bool:
-    """Return whether a state is the expected one."""
+def one_step(key: str, expected_values: Mapping[str, Any]) -> float:
+    """Return how much a value may be off for a minute: 0 for most."""
+    if key in POWERS:
+        # In whole W, what one step of each of its registers makes.
+        volts: float = expected_values["voltage"]
+        amperes: float = expected_values["current"]
+        return ceil(round(volts * CURRENT_STEP + abs(amperes) * VOLTAGE_STEP, 6))
+    return CELL_STEP / 1000 if _is_numbered(key, "cell_") else STEPS.get(key, 0.0)
+
+
+def _is_shown(shown: str, true: object, key: str, step: float) -> bool:
+    """Return whether a state is the expected one, at most one step off."""
     match true:
         case None:
             return shown == UNKNOWN
         case bool():
             return shown == ("on" if true else "off")
         case int() | float():
-            tolerance = ROUNDING
+            tolerance = ROUNDING + step
             if key == "average_cell_voltage":
                 tolerance += HALF_A_MILLIVOLT
             elif key == "stored_energy":

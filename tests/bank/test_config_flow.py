@@ -418,11 +418,16 @@ async def test_options_of_a_bank_apply_at_once(
     options = hass.config_entries.options
     result = await options.async_init(bank.entry.entry_id)
     assert (result["type"], result["step_id"]) == (FlowResultType.FORM, "bank")
-    await options.async_configure(
-        result["flow_id"], {"inverter": True, "low_battery": 55, "reserve": 30}
-    )
+    chosen = {
+        "inverter": True,
+        "low_battery": 55,
+        "reserve": 30,
+        "record_every_change": True,
+    }
+    await options.async_configure(result["flow_id"], chosen)
     await settle(hass)
-    assert bank.entry.options == {"inverter": True, "low_battery": 55, "reserve": 30}
+    assert bank.entry.options == chosen
+    assert bank.coordinator.records_every_change
     assert bank.coordinator.reserve == 30
     assert bank.shown("low_battery") == "on"
     assert bank.coordinator.has_inverter

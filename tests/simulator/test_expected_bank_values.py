@@ -119,6 +119,35 @@ def test_wrong_value_of_any_kind_is_found(situation: str) -> None:
         assert differences(bank, altered) == {key}, key
 
 
+@pytest.mark.parametrize(
+    ("key", "step"),
+    [
+        ("bank_voltage", 0.01),
+        ("current", 0.1),
+        ("highest_cell_voltage", 0.001),
+        ("bank_cell_voltage_delta", 1),
+        # 0.1 A and 0.01 V at 26.38 V and 24.0 A.
+        ("power", 3),
+        ("discharge_power", 3),
+        ("state_of_charge", 0),
+        ("remaining_capacity", 0),
+        ("lowest_temperature", 0),
+    ],
+)
+def test_value_may_be_one_step_of_the_resolution_off_and_no_more(
+    key: str, step: float
+) -> None:
+    """Such a value is shown after a minute only."""
+    bank = banks()["whole"]
+    states = shown(bank)
+    state = states[f"sensor.{key}"]
+    right = float(state["state"])
+    for sign in (1, -1):
+        for off, wrong in ((step, set()), (step + 0.1 * (step or 6), {key})):
+            states[f"sensor.{key}"] = {**state, "state": str(right + sign * off)}
+            assert differences(bank, states) == wrong, off
+
+
 def test_value_that_takes_minutes_may_be_unknown_at_first_only() -> None:
     """And nothing else may be."""
     bank = banks()["whole"]

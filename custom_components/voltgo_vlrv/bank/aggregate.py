@@ -17,6 +17,7 @@ from math import fsum
 from typing import Final, NamedTuple
 
 from ..history.charge import Charge, energy_capacity, stored_energy, total_charge
+from ..vlrv.registers import CURRENT_STEP, power_step
 
 IDLE_CURRENT: Final = 0.5
 """A; a member below it carries no current. Less than about 1 A may be reported as 0."""
@@ -135,6 +136,11 @@ class BankReading:
     """Wh at the nominal voltage when all members are full."""
     usable: Charge | None = None
     """Charge of the active members: what the current flows from and into."""
+
+    @property
+    def power_step(self) -> int:
+        """Return the resolution of the power in W, that of one battery."""
+        return power_step(self.voltage or 0.0, self.current or 0.0, CURRENT_STEP)
 
 
 def read_bank(

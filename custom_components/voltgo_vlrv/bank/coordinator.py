@@ -23,11 +23,12 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 
 from ..battery.hysteresis import ChargingState
+from ..battery.reporting import WaitingValues
 from ..const import CONF_INVERTER, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
-from ..options import low_battery, reserve
+from ..options import low_battery, records_every_change, reserve
 from .aggregate import BankReading, MemberReading, read_bank
 from .current_share import CurrentTrend
 from .devices import async_update_devices, bank_device_info
@@ -60,6 +61,8 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
         self.isolation = Isolation(hass, self.store)
         self.trend = CurrentTrend()
         self.charging = ChargingState()
+        self.waiting = WaitingValues()
+        """None wait while the samples of all members are late."""
         self._issues = EntryIssues(hass, entry)
         self._recalculation: asyncio.Handle | None = None
 
@@ -84,6 +87,11 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
     def reserve(self) -> int:
         """Return the state of charge in % to keep in the bank."""
         return reserve(self.config_entry)
+
+    @property
+    def records_every_change(self) -> bool:
+        """Return whether each change is shown, also of one step."""
+        return records_every_change(self.config_entry)
 
     @property
     def has_inverter(self) -> bool:
@@ -246,6 +254,14 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             },
         )
         self._update_issues(now)
+        self.waiting.limit = min(
+            (
+                limit
+                for member in self.members.values()
+                if (limit := member.standing_limit) is not None
+            ),
+            default=None,
+        )
         self.async_set_updated_data(reading)
 
     @property

@@ -147,6 +147,11 @@ class BankMember:
         counter = self.battery.history.energy
         return Flow(counter.total(CHARGED), counter.total(DISCHARGED))
 
+    @property
+    def standing_limit(self) -> float | None:
+        """Return how long a value may wait for the next sample; None while it is late."""
+        return None if self.battery is None else self.battery.coordinator.waiting.limit
+
     def presence(self, now: float) -> Presence:
         """Return whether the member reports at `now` (monotonic, s).
 

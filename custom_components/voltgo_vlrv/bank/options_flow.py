@@ -11,11 +11,11 @@ from homeassistant.helpers.selector import BooleanSelector
 
 from ..const import CONF_INVERTER
 from ..entries import async_name
-from ..options_flow import charge_fields
+from ..options_flow import charge_fields, record_field
 
 
 class BankOptionsFlow(OptionsFlowWithReload):
-    """Asks for the inverter of the bank, when it counts as low, and for its reserve."""
+    """Asks for what the bank is connected to, its thresholds, and what is recorded."""
 
     async def async_step_init(
         self, user_input: dict[str, Any] | None = None
@@ -26,7 +26,7 @@ class BankOptionsFlow(OptionsFlowWithReload):
     async def async_step_bank(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the inverter, the low-battery threshold and the reserve in %."""
+        """Ask for the inverter, the low-battery threshold, the reserve and the rows."""
         options = self.config_entry.options
         if user_input is not None:
             return self.async_create_entry(data={**options, **user_input})
@@ -39,6 +39,7 @@ class BankOptionsFlow(OptionsFlowWithReload):
                         CONF_INVERTER, default=options.get(CONF_INVERTER, False)
                     ): BooleanSelector(),
                     **charge_fields(options),
+                    **record_field(options),
                 }
             ),
         )

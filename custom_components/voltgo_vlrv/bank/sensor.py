@@ -20,6 +20,7 @@ from ..sensor_base import (
     VlrvBaseDurationSensor,
     VlrvBaseEnergySensor,
     VlrvBaseSensor,
+    VlrvBaseValueSensor,
     cell_voltage,
     cell_voltage_delta,
     current,
@@ -31,6 +32,7 @@ from ..sensor_base import (
     temperature,
     voltage,
 )
+from ..vlrv.registers import CURRENT_STEP
 from .aggregate import Cell
 from .coordinator import BankConfigEntry, BankCoordinator
 from .energy import BankEnergy
@@ -73,8 +75,8 @@ def _cell_place(
 SENSORS: Final[tuple[BankSensorDescription, ...]] = (
     state_of_charge(lambda bank: bank.data.state_of_charge, precision=0),
     voltage("bank_voltage", lambda bank: bank.data.voltage),
-    current(lambda bank: bank.data.current),
-    *power_sensors(lambda bank: bank.data.power),
+    current(lambda bank: bank.data.current, lambda _bank: CURRENT_STEP),
+    *power_sensors(lambda bank: bank.data.power, lambda bank: bank.data.power_step),
     measurement(
         "remaining_capacity",
         lambda bank: bank.data.remaining_capacity,
@@ -139,14 +141,12 @@ def async_add_bank_sensors(
     async_add_entities(BankEnergySensor(bank, sensor) for sensor in ENERGY_SENSORS)
 
 
-class BankSensor(VlrvBaseSensor[BankCoordinator]):
+class BankSensor(VlrvBaseValueSensor[BankCoordinator, BankCoordinator]):
     """A value of the members together."""
-
-    entity_description: BankSensorDescription
 
     @override
     def _update_attrs(self) -> bool:
-        return self._set_value(self.entity_description.value_fn(self.coordinator))
+        return self._show(self.coordinator)
 
 
 class BankDurationSensor(VlrvBaseDurationSensor[BankCoordinator]):

@@ -1,4 +1,4 @@
-"""Declares the last sample of a battery expired, with one timer."""
+"""Declares the next sample of a battery late, and the last one expired."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_at, async_call_later
 
+from ..connection.timers import Timers
 from ..const import MAX_AGE
 from .freshness import SampleFreshness
 from .poll_delegate import PollDelegate
+from .reporting import LATE, WaitingValues, standing_limit
 
 
 class SampleExpiry:
@@ -22,16 +24,21 @@ class SampleExpiry:
         max_age: Callable[[], timedelta],
         delegate: PollDelegate,
         on_expired: CALLBACK_TYPE,
+        on_late: CALLBACK_TYPE,
     ) -> None:
         """Start without a sample.
 
         `max_age` returns the age at which a sample expires, which may change.
         `on_expired` is called once when a sample expires; not while polling is paused.
+        `on_late` is called when the next sample is late, so that no value waits for it.
         """
+        self.waiting = WaitingValues()
         self._hass = hass
         self._max_age = max_age
         self._delegate = delegate
         self._on_expired = on_expired
+        self._on_late = on_late
+        self._late = Timers(hass)
         self._freshness = SampleFreshness()
         self._cancel: CALLBACK_TYPE | None = None
 
@@ -50,9 +57,16 @@ class SampleExpiry:
         self._freshness.expire()
 
     @callback
-    def sample_received(self, time: float) -> None:
-        """Start again with a sample that was received at loop time `time` (s)."""
+    def sample_received(self, time: float, round_time: timedelta) -> None:
+        """Start again with a sample that was received at loop time `time` (s).
+
+        `round_time` is the longest usual time until the next one.
+        """
         self._freshness.sample_received(time)
+        late = (LATE * round_time).total_seconds()
+        self.waiting.limit = standing_limit(late)
+        if self.waiting.limit is not None:
+            self._late.start("sample", late, self._handle_late)
 
     @callback
     def sample_restored(self) -> None:
@@ -63,7 +77,7 @@ class SampleExpiry:
     def release(self) -> None:
         """Stop the age of the sample while the user has released the battery."""
         self._freshness.release(self._hass.loop.time(), self._max_age())
-        self.stop()
+        self._stop_expiry()
 
     @callback
     def resume(self) -> None:
@@ -85,15 +99,27 @@ class SampleExpiry:
     def options_updated(self) -> None:
         """Set the timer again for another limit of age.
 
-        A sample that is too old by now is left to the next poll.
+        A sample that is too old by now is left to the next poll. No value waits for a
+        sample that may be late by the new interval.
         """
+        self.waiting.limit = None
         if self._cancel is not None and self.is_fresh:
-            self.stop()
+            self._stop_expiry()
             self.schedule()
 
     @callback
     def stop(self) -> None:
-        """Cancel the timer."""
+        """Cancel the timers."""
+        self._stop_expiry()
+        self._late.cancel()
+
+    @callback
+    def _handle_late(self) -> None:
+        self.waiting.limit = None
+        self._on_late()
+
+    @callback
+    def _stop_expiry(self) -> None:
         if self._cancel is not None:
             self._cancel()
             self._cancel = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
+from math import ceil, sqrt
 from operator import itemgetter
 from struct import Struct, calcsize, unpack_from
 from typing import Final, NamedTuple
@@ -166,6 +166,10 @@ _CYCLES: Final = _span("cycles")
 _PROBES: Final = _span("probes")
 _SWITCHES: Final = _position("switches")
 _VOLTAGE_DIVISOR: Final = _BY_FIELD["voltage"].divisor
+VOLTAGE_STEP: Final = 1 / _VOLTAGE_DIVISOR
+"""Resolution of the pack voltage in V."""
+CELL_STEP: Final = 1
+"""Resolution of a cell voltage in mV."""
 _FULL_CAPACITY_DIVISOR: Final = _BY_FIELD["full_capacity"].divisor
 _DESIGN_CAPACITY_DIVISOR: Final = _BY_FIELD["design_capacity"].divisor
 
@@ -226,6 +230,8 @@ class BatteryStatus:
     """The heater is allowed (C+); None when the reply ends before register 40."""
     frame: bytes
     """The whole reply, checksum included."""
+    current_step: float
+    """Resolution of the current in A, 0.1 or 0.01."""
 
     @property
     def register_count(self) -> int:
@@ -241,6 +247,11 @@ class BatteryStatus:
     def power(self) -> int:
         """Return the power at the terminals in W, + charging."""
         return round(self.voltage * self.current)
+
+    @property
+    def power_step(self) -> int:
+        """Return the resolution of the power in W."""
+        return power_step(self.voltage, self.current, self.current_step)
 
     @property
     def charging(self) -> bool:
@@ -309,6 +320,15 @@ class BatteryStatus:
         )
 
 
+def power_step(voltage: float, current: float, current_step: float) -> int:
+    """Return by how many whole W the power changes with one step of each register.
+
+    The arguments are in V and A.
+    """
+    # Products of floating-point numbers are not exact.
+    return ceil(round(voltage * current_step + abs(current) * VOLTAGE_STEP, 6))
+
+
 def probe_count(cell_count: int) -> int:
     """Return how many probe slots are wired: 2 up to 8 cells, else 4 (A).
 
@@ -354,6 +374,8 @@ def _remaining_capacity(
 
 CURRENT_SCALE: Final = _BY_FIELD["current"].divisor
 """Counts of 1 A over Bluetooth (A)."""
+CURRENT_STEP: Final = 1 / CURRENT_SCALE
+"""Resolution of the current in A at that scale."""
 CURRENT_SCALES: Final = (CURRENT_SCALE, 100)
 """Known scales: 10, and 100 as on RS485 (protocol C1)."""
 
@@ -423,4 +445,5 @@ def decode_status(frame: bytes, current_scale: int = CURRENT_SCALE) -> BatterySt
             else None
         ),
         frame,
+        1 / current_scale,
     )
