@@ -60,11 +60,6 @@ def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:
     return Net(bare, ours - bare, other - min(idle))
 
 
-def rows_ratio(rows: int, entities: int, polls: int) -> float:
-    """Return the rows as a share of one for each entity at each poll."""
-    return rows / (entities * polls)
-
-
 def memory_by_part(
     before: Mapping[str, int], after: Mapping[str, int], further: int
 ) -> dict[str, float]:
@@ -114,8 +109,11 @@ class Footprint:
 
     poll_ms_default: float
     poll_ms_all: float
-    rows_ratio: float
+    rows_default_10s: int
+    """In the database, of a day of one battery."""
     unchanged_rows: int
+    missed_steps: int
+    """How often a value was more than a step off, or off for more than a minute."""
     core_share_16: float
     requests_per_poll: float
     mib_per_battery: float
@@ -135,8 +133,9 @@ def _number(value: float) -> str:
 LIMITS: Final = Footprint(
     poll_ms_default=0.75,
     poll_ms_all=1.2,
-    rows_ratio=0.6,
+    rows_default_10s=10_000,
     unchanged_rows=0,
+    missed_steps=0,
     core_share_16=0.02,
     requests_per_poll=1.0,
     # A figure alone: most of it is Home Assistant's own, so the ratio has the target.

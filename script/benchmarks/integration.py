@@ -38,12 +38,12 @@ from .footprint import (
     Net,
     missed,
     net_cost,
-    rows_ratio,
     targets,
 )
 from .meter import Meter, Share
 from .processes import in_new_process, new_folder
 from .rows import Rows, count_rows
+from .shown import KEYS, compare_at_each_poll
 from .workload import Samples
 
 RUNS: Final = 2
@@ -79,11 +79,6 @@ class Activity:
     """Bytes of the packets, from the L2CAP header on."""
     requests: int
 
-    @property
-    def rows_ratio(self) -> float:
-        """Return the rows as a share of one for each entity at each poll."""
-        return rows_ratio(self.rows.written, self.entities, self.polls)
-
     def per_poll(self, count: int) -> float:
         """Return a count for one poll of one battery."""
         return count / (self.polls * self.batteries)
@@ -107,6 +102,8 @@ class BatteriesRun:
     """The whole process, with recorder, virtual radio and simulated batteries."""
     loop: float
     """The thread of the event loop, with virtual radio and simulated batteries."""
+    missed_steps: int
+    """How often a value was more than a step off, or off for more than a minute."""
 
 
 async def _run_hours(
@@ -205,13 +202,26 @@ def run_batteries(
                     await environment.add_entry(battery, INTERVAL)
                 await asyncio.sleep(SETTLED)
                 environment.set_time(begin)
+                shown = [
+                    compare_at_each_poll(
+                        environment.hass, entry, lambda: environment.clock.now
+                    )
+                    for entry in environment.entries()
+                ]
                 process, loop = time.process_time(), time.thread_time()
                 activity, _shares = await _run_hours(
                     environment, folder, INTERVAL, hours
                 )
                 process = time.process_time() - process
                 loop = time.thread_time() - loop
-        return BatteriesRun(activity, process / (hours * HOUR), loop / (hours * HOUR))
+        if any(each.compared < activity.polls * len(KEYS) for each in shown):
+            raise RuntimeError("not all values were compared at each poll")
+        return BatteriesRun(
+            activity,
+            process / (hours * HOUR),
+            loop / (hours * HOUR),
+            sum(each.missed for each in shown),
+        )
 
     return run_metered(main)
 
@@ -243,8 +253,7 @@ def _print_rows(name: str, activity: Activity) -> None:
     print(
         f"  {name:<17}{activity.rows.written:6} rows a day from {activity.changes} state "
         f"changes, {activity.rows.unchanged} of them with an unchanged state; "
-        f"{100 * activity.rows_ratio:.1f} % of one for each of {activity.entities} entities "
-        f"at each of {activity.polls} polls"
+        f"{activity.entities} entities, {activity.polls} polls"
     )
 
 
@@ -305,8 +314,9 @@ def run() -> bool:
     found = Footprint(
         poll_ms_default=nets[0].total,
         poll_ms_all=nets[1].total,
-        rows_ratio=max(activity.rows_ratio for activity in days),
+        rows_default_10s=banks[0].activity.rows.written,
         unchanged_rows=sum(activity.rows.unchanged for activity in days),
+        missed_steps=sum(bank.missed_steps for bank in banks),
         core_share_16=banks[-1].process,
         requests_per_poll=max(requests),
         mib_per_battery=further,

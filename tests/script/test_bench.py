@@ -18,9 +18,9 @@ from script.benchmarks.footprint import (
     memory_per_battery,
     missed,
     net_cost,
-    rows_ratio,
 )
 from script.benchmarks.rows import count_rows
+from script.benchmarks.shown import ShownValues
 from script.benchmarks.workload import (
     DAY,
     SAMPLES,
@@ -32,8 +32,9 @@ from script.benchmarks.workload import (
 MET = Footprint(
     poll_ms_default=0.5,
     poll_ms_all=1.0,
-    rows_ratio=0.25,
+    rows_default_10s=9_000,
     unchanged_rows=0,
+    missed_steps=0,
     core_share_16=0.005,
     requests_per_poll=1.0,
     mib_per_battery=0.25,
@@ -60,10 +61,76 @@ def test_footprint_of_runs_of_different_length_is_refused() -> None:
         net_cost([[Hour(1, 1, 0)], [Hour(1, 1, 0)] * 2], [0.0, 0.0])
 
 
-def test_row_ratio_of_one_row_for_each_poll_is_one() -> None:
-    """One row for each entity at each poll is all."""
-    assert rows_ratio(40, entities=4, polls=10) == 1
-    assert rows_ratio(10, entities=4, polls=10) == 0.25
+def registers(
+    *, voltage: int = 5200, current: int = 100, high: int = 3255, charge: int = 60
+) -> list[int]:
+    """Return registers in their units: 0.01 V, 0.1 A, mV, %."""
+    words = [voltage, current & 0xFFFF, *[3250] * 15, high, *[0] * 23]
+    words[24] = charge
+    return words
+
+
+SHOWN = {
+    "voltage": "52.0",
+    "current": "10.0",
+    "power": "520",
+    "cell_voltage_delta": "5",
+    "state_of_charge": "60",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "missed_steps"),
+    [
+        ({}, 0),
+        # Power with it: 5.3 W are a step of its.
+        ({"current": 101}, 0),
+        ({"current": 102}, 2),
+        ({"voltage": 5199}, 0),
+        ({"voltage": 5202}, 1),
+        ({"high": 3256}, 0),
+        ({"high": 3253}, 1),
+        # A whole percent is no noise.
+        ({"charge": 61}, 1),
+    ],
+)
+def test_value_that_is_more_than_a_step_off_is_missed(
+    change: dict[str, int], missed_steps: int
+) -> None:
+    """One step is the noise of each reading."""
+    values = ShownValues()
+    values.compare(0.0, registers(**change), SHOWN)
+    assert (values.compared, values.missed) == (5, missed_steps)
+
+
+def test_value_that_is_off_for_more_than_a_minute_is_missed() -> None:
+    """By one step, also by another one meanwhile; a right one starts the minute again."""
+    values = ShownValues()
+    for now, voltage in ((0, 5201), (30, 5199), (60, 5201), (70, 5200), (80, 5201)):
+        values.compare(now, registers(voltage=voltage), SHOWN)
+    assert values.missed == 0
+    values.compare(140.0, registers(voltage=5201), SHOWN)
+    assert values.missed == 0
+    values.compare(140.1, registers(voltage=5201), SHOWN)
+    assert values.missed == 1
+
+
+def test_value_that_is_not_shown_is_missed() -> None:
+    """It is no value that is right."""
+    values = ShownValues()
+    values.compare(0.0, registers(), {"voltage": "unavailable", "current": "unknown"})
+    assert values.missed == 2
+
+
+def test_value_that_is_negative_is_read_with_its_sign() -> None:
+    """A battery that is discharged."""
+    values = ShownValues()
+    shown = {"current": "-10.0", "power": "-520"}
+    values.compare(0.0, registers(current=-100), shown)
+    values.compare(10.0, registers(current=-101), shown)
+    assert values.missed == 0
+    values.compare(20.0, registers(current=-102), shown)
+    assert values.missed == 2
 
 
 def test_memory_is_net_of_the_bare_client() -> None:
@@ -97,8 +164,9 @@ def test_memory_is_assigned_to_the_part_that_allocated_it() -> None:
     [
         ({"poll_ms_default": 0.751}, "poll_ms_default"),
         ({"poll_ms_all": 1.21}, "poll_ms_all"),
-        ({"rows_ratio": 0.61}, "rows_ratio"),
+        ({"rows_default_10s": 10_001}, "rows_default_10s"),
         ({"unchanged_rows": 1}, "unchanged_rows"),
+        ({"missed_steps": 1}, "missed_steps"),
         ({"core_share_16": 0.02}, "core_share_16"),
         ({"requests_per_poll": 1.01}, "requests_per_poll"),
         ({"requests_per_poll": 0.99}, "requests_per_poll"),
@@ -122,8 +190,8 @@ def test_targets_at_their_limits_are_met() -> None:
 def test_result_line_has_a_fixed_form() -> None:
     """Names, order and form are fixed."""
     assert str(MET) == (
-        "integration poll_ms_default=0.5000 poll_ms_all=1.0000 rows_ratio=0.2500 "
-        "unchanged_rows=0 core_share_16=0.0050 requests_per_poll=1.0000 "
+        "integration poll_ms_default=0.5000 poll_ms_all=1.0000 rows_default_10s=9000 "
+        "unchanged_rows=0 missed_steps=0 core_share_16=0.0050 requests_per_poll=1.0000 "
         "mib_per_battery=0.2500 memory_ratio=1.1250"
     )
 
