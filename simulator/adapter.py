@@ -29,7 +29,7 @@ from habluetooth import (
 
 from .bleak_client import VirtualClient
 from .faults import ConnectionFaults
-from .radio import Radio, RadioHost, RadioMedium
+from .radio import Radio, RadioHost, RadioMedium, address_text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,14 +41,25 @@ type Register = Callable[[BaseHaRemoteScanner], Callable[[], None]]
 
 
 class _Central(Device):
-    """A central that ends connections whose attempt was cancelled."""
+    """A central that ends connections whose attempt was cancelled.
 
+    `on_report` takes the advertisements and scan responses that it receives.
+    """
+
+    on_report: Callable[[hci.HCI_LE_Advertising_Report_Event.Report], None]
     _unwanted: set[int]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Prepare like any device."""
         super().__init__(*args, **kwargs)
         self._unwanted = set()
+        self.on_report = lambda _: None
+
+    def on_advertising_report(
+        self, report: hci.HCI_LE_Advertising_Report_Event.Report
+    ) -> None:
+        """Pass a report on as it is: Bumble would decode and collect it for itself."""
+        self.on_report(report)
 
     def on_le_connection(
         self, connection_handle: int, *args: Any, **kwargs: Any
@@ -145,7 +156,7 @@ class VirtualAdapter:
     async def start(self) -> None:
         """Power on and scan."""
         await self.device.power_on()
-        self.device.host.on("advertising_report", self.scanner.on_report)
+        self.device.on_report = self.scanner.on_report
         await self.scan(self.scanner.requested_mode is BluetoothScanningMode.ACTIVE)
 
     async def scan(self, active: bool) -> None:
@@ -168,7 +179,7 @@ class VirtualAdapter:
         for client in list(self.connections.values()):
             with suppress(BleakError, TimeoutError):
                 await client.disconnect()
-        self.device.host.remove_listener("advertising_report", self.scanner.on_report)
+        self.device.on_report = lambda _: None
         # Also a connection that is being established: the battery sees a timeout.
         self.radio.link.drop_connection(
             self.radio, hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
@@ -236,7 +247,7 @@ class VirtualScanner(BaseHaRemoteScanner):
     def on_report(self, report: hci.HCI_LE_Advertising_Report_Event.Report) -> None:
         """Pass on an advertisement or a scan response."""
         self._async_on_raw_advertisement(
-            report.address.to_string(False),
+            address_text(report.address.address_bytes),
             report.rssi,
             bytes(report.data),
             {"address_type": int(report.address_type)},

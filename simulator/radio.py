@@ -83,6 +83,24 @@ class RadioMedium(LocalLink):
             self._schedule(queue, (loop.time() // interval + 1) * interval)
         queue.packets.append(data)
 
+    def send_advertising_pdu(
+        self, sender_controller: Controller, packet: ll.AdvertisingPdu
+    ) -> None:
+        """Let the other radios receive a PDU, in the next turn of the loop."""
+        # Bumble takes one handle for each of them, most of which do not listen.
+        others = [other for other in self.controllers if other is not sender_controller]
+        asyncio.get_running_loop().call_soon(self._send_to, others, packet)
+
+    @staticmethod
+    def _send_to(radios: list[Controller], packet: ll.AdvertisingPdu) -> None:
+        for radio in radios:
+            if isinstance(packet, ll.ConnectInd):
+                radio.on_le_connect_ind(packet)
+            elif isinstance(packet, ll.AdvInd | ll.AdvExtInd) and (
+                radio.le_scan_enable or radio.pending_le_connection is not None
+            ):
+                radio.on_advertising_pdu(packet)
+
     def other_end(self, connection: Connection) -> Connection | None:
         """Return the same link as seen from the other radio."""
         for other in self.controllers:
@@ -178,7 +196,7 @@ class Radio(Controller):
 
     def rssi_of(self, address: hci.Address) -> int | None:
         """Return the strength at which this radio receives an address, in dBm."""
-        return self.rssi.get(address.to_string(False), DEFAULT_RSSI)
+        return self.rssi.get(address_text(address.address_bytes), DEFAULT_RSSI)
 
     def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
         """Report an advertisement, then the scan response if scanning actively."""
@@ -243,13 +261,21 @@ class Radio(Controller):
         self, event_type: int, address: hci.Address, data: bytes, rssi: int
     ) -> None:
         if self.host:
-            packet = _encoded_report(event_type, address, data, rssi)
+            packet = _encoded_report(
+                event_type, address.address_bytes, address.address_type, data, rssi
+            )
             asyncio.get_running_loop().call_soon(self.host.on_packet, packet)
 
     def _scan_response(self, address: hci.Address) -> bytes:
         for other in self.link.controllers:
             for advertiser in other.advertising_sets.values():
-                if advertiser.enabled and advertiser.address == address:
+                own = advertiser.address
+                if (
+                    advertiser.enabled
+                    and own is not None
+                    # Cheaper than the address, of which this is asked for each report.
+                    and own.address_bytes == address.address_bytes
+                ):
                     return bytes(advertiser.scan_response_data)
         return b""
 
@@ -263,18 +289,28 @@ class Radio(Controller):
             )
 
 
+@lru_cache(maxsize=1024)
+def address_text(address: bytes) -> str:
+    """Return the text of an address whose lowest byte comes first."""
+    return hci.Address(address).to_string(False)
+
+
 # A battery sends the same advertisement for hours: it is encoded and decoded once.
 
 
 @lru_cache(maxsize=1024)
 def _encoded_report(
-    event_type: int, address: hci.Address, data: bytes, rssi: int
+    event_type: int,
+    address: bytes,
+    address_type: hci.AddressType,
+    data: bytes,
+    rssi: int,
 ) -> bytes:
     """Return the HCI event that reports an advertisement; RSSI in dBm."""
     report = hci.HCI_LE_Advertising_Report_Event.Report(
         event_type=event_type,
-        address_type=address.address_type,
-        address=address,
+        address_type=address_type,
+        address=hci.Address(address, address_type),
         data=data,
         rssi=rssi,
     )
@@ -282,9 +318,11 @@ def _encoded_report(
 
 
 @lru_cache(maxsize=1024)
-def _decoded_report(packet: bytes) -> hci.HCI_Packet:
+def _decoded_report(packet: bytes) -> hci.HCI_LE_Advertising_Report_Event:
     """Return the event that a packet with advertising reports contains."""
-    return hci.HCI_Packet.from_bytes(packet)
+    event = hci.HCI_Packet.from_bytes(packet)
+    assert isinstance(event, hci.HCI_LE_Advertising_Report_Event)
+    return event
 
 
 class RadioHost(Host):
@@ -293,7 +331,7 @@ class RadioHost(Host):
     def on_packet(self, packet: bytes) -> None:
         """Take the bytes that the controller sends."""
         if self.ready and packet.startswith(LE_META_EVENT) and packet[3] == REPORT:
-            self.on_hci_packet(_decoded_report(packet))
+            self.on_hci_le_advertising_report_event(_decoded_report(packet))
         else:
             super().on_packet(packet)
 
