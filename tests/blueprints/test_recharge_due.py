@@ -123,6 +123,21 @@ async def test_reminder_missed_by_a_restart_is_sent_once(
     assert len(home.messages) == 2
 
 
+async def test_reminder_after_its_time_of_day_is_sent_once_due(
+    home: ScenarioHarness,
+) -> None:
+    """A battery that is found in the afternoon does not wait for the next morning."""
+    due_in(home, 5, time=True)
+    await automate(home)
+    await asyncio.sleep(8 * HOUR)
+    due_in(home, -1, time=True)
+    await asyncio.sleep(1)
+    assert len(home.messages) == 1
+    due_in(home, -2, time=True)
+    await asyncio.sleep(HOUR)
+    assert len(home.messages) == 1
+
+
 async def test_reminder_of_several_batteries_is_sent_once(
     home: ScenarioHarness,
 ) -> None:
