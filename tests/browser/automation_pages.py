@@ -8,7 +8,7 @@ from .user_session import UserSession
 from simulator.e2e.api import HomeAssistant, Json
 from simulator.e2e.polling import wait_until
 
-ACT_TIMEOUT = 90.0  # s
+ACT_TIMEOUT = 150.0  # s; values that are kept for a minute, and the next minute
 PHONE = "Demo phone"
 
 
@@ -82,6 +82,16 @@ class AutomationPages(UserSession):
         for unit in ("hh", "mm", "ss"):
             box = self.field(label).get_by_role("spinbutton", name=unit)
             await box.fill("0")
+            await box.press("Tab")
+
+    async def enters_midnight(self, label: str) -> None:
+        """Set a time of the day to its beginning, which a clock of 12 hours calls 12."""
+        field = self.field(label)
+        half = field.get_by_text("AM", exact=True)
+        for unit in ("hh", "mm", "ss"):
+            box = field.get_by_role("spinbutton", name=unit)
+            is_twelve = unit == "hh" and await half.count()
+            await box.fill("12" if is_twelve else "0")
             await box.press("Tab")
 
     # --- messages -------------------------------------------------------------------

@@ -16,12 +16,21 @@ from .automation_pages import (
     automation_of,
     has_acted,
 )
-from .setup import async_setup_battery
+from .setup import async_setup_bank_batteries, async_setup_battery
 from simulator.e2e.api import HomeAssistant, Json
-from simulator.e2e.batteries import SIMULATOR, SOLAR, device_of, entities_of
+from simulator.e2e.batteries import (
+    PORT,
+    SIMULATOR,
+    SOLAR,
+    WINTER,
+    device_of,
+    enable,
+    entities_of,
+)
 from simulator.e2e.polling import wait_until
 
 CAUSE = f"{SIMULATOR}.cause_fault"
+TAKE = f"{SIMULATOR}.take_by_app"
 HEATER = "Battery heater"
 CHARGE = "State of charge"
 DEPARTURE = "input_datetime.departure"
@@ -38,34 +47,17 @@ async def reaches(demo: HomeAssistant, entity_id: str, state: str) -> None:
 
 
 class Blueprints:
-    """Fills in forms about one battery, and deletes what was made of them."""
+    """Fills in forms, and deletes what was made of them."""
 
-    def __init__(
-        self,
-        demo: HomeAssistant,
-        pages: AutomationPages,
-        name: str,
-        entities: dict[str, Json],
-    ) -> None:
-        """Be about the battery `name` with these entities, by key."""
+    def __init__(self, demo: HomeAssistant, pages: AutomationPages) -> None:
+        """Start with nothing made."""
         self.demo = demo
         self.pages = pages
-        self.name = name
-        self.entities = entities
         self.made: list[str] = []
-
-    def entity_id(self, key: str) -> str:
-        """Return the ID of one of the battery's entities."""
-        entity_id: str = self.entities[key]["entity_id"]
-        return entity_id
 
     async def opens(self, blueprint: str) -> None:
         """Open the form."""
         await self.pages.selects_blueprint(f"Voltgo VLRV: {blueprint}")
-
-    async def picks(self, label: str, item: str) -> None:
-        """Pick one of the battery's entities."""
-        await self.pages.picks_in_field(label, item, self.name)
 
     async def saves(self) -> str:
         """Save the form, and return the ID of the automation once it is on."""
@@ -74,66 +66,142 @@ class Blueprints:
         await automation_of(self.demo, automation_id)
         return automation_id
 
+
+class BlueprintBattery:
+    """A battery that automations are about."""
+
+    def __init__(
+        self, blueprints: Blueprints, address: str, name: str, entities: dict[str, Json]
+    ) -> None:
+        """Be the battery `name` with these entities, by key."""
+        self._blueprints = blueprints
+        self.address = address
+        self.name = name
+        self.entities = entities
+
+    def entity_id(self, key: str) -> str:
+        """Return the ID of one of its entities."""
+        entity_id: str = self.entities[key]["entity_id"]
+        return entity_id
+
+    async def is_picked(self, label: str, item: str) -> None:
+        """Pick one of its entities in a field."""
+        await self._blueprints.pages.picks_in_field(label, item, self.name)
+
     async def causes(self, fault: str) -> None:
-        """Cause a fault of the battery."""
-        await self.demo.act(CAUSE, {"address": SOLAR, "fault": fault})
+        """Cause a fault."""
+        data = {"address": self.address, "fault": fault}
+        await self._blueprints.demo.act(CAUSE, data)
 
     async def heats(self, automation_id: str) -> None:
         """Wait until an automation has turned the heater on; it is off again afterwards."""
-        heater = self.entity_id("heater")
-        await has_acted(self.demo, automation_id)
+        demo, heater = self._blueprints.demo, self.entity_id("heater")
+        await has_acted(demo, automation_id)
         try:
-            await reaches(self.demo, heater, "on")
+            await reaches(demo, heater, "on")
         finally:
-            await self.demo.act("automation.turn_off", {"entity_id": "all"})
-            await self.demo.act("switch.turn_off", {"entity_id": heater})
+            await demo.act(
+                "automation.turn_off",
+                {"entity_id": (await automation_of(demo, automation_id))["entity_id"]},
+            )
+            await demo.act("switch.turn_off", {"entity_id": heater})
+
+
+async def async_battery(blueprints: Blueprints, address: str) -> BlueprintBattery:
+    """Return a battery that is added."""
+    demo = blueprints.demo
+    name = (await async_setup_battery(demo, address))["name"]
+    entities = await entities_of(demo, await device_of(demo, address))
+    return BlueprintBattery(blueprints, address, name, entities)
 
 
 @pytest.fixture
 async def blueprints(
     demo: HomeAssistant, automation_pages: AutomationPages
 ) -> AsyncGenerator[Blueprints]:
-    """Prepare a healthy battery; afterwards it is so again."""
-    name = (await async_setup_battery(demo, SOLAR))["name"]
-    entities = await entities_of(demo, await device_of(demo, SOLAR))
-    blueprints = Blueprints(demo, automation_pages, name, entities)
-    await blueprints.causes("none")
-    await reaches(demo, blueprints.entity_id("problem"), "off")
+    """Be ready to fill in forms; afterwards there are no automations."""
+    blueprints = Blueprints(demo, automation_pages)
     yield blueprints
     for automation_id in blueprints.made:
         await demo.delete(f"config/automation/config/{automation_id}")
-    await blueprints.causes("none")
 
 
-async def test_something_wrong_names_the_fault(blueprints: Blueprints) -> None:
+@pytest.fixture
+async def battery(blueprints: Blueprints) -> AsyncGenerator[BlueprintBattery]:
+    """Prepare a healthy battery; afterwards it is so again."""
+    battery = await async_battery(blueprints, SOLAR)
+    await battery.causes("none")
+    await reaches(blueprints.demo, battery.entity_id("problem"), "off")
+    yield battery
+    await battery.causes("none")
+
+
+async def test_something_wrong_names_the_fault(
+    blueprints: Blueprints, battery: BlueprintBattery
+) -> None:
     """The phone shows the fault in words."""
     await blueprints.opens("Tell me when something is wrong")
-    await blueprints.pages.picks_in_field("Batteries", blueprints.name)
+    await blueprints.pages.picks_in_field("Batteries", battery.name)
     await blueprints.pages.picks_in_field("Notify devices", PHONE)
     automation_id = await blueprints.saves()
-    await blueprints.causes("short_circuit")
+    await battery.causes("short_circuit")
     await has_acted(blueprints.demo, automation_id)
     await blueprints.pages.sees_notification(
-        f"{blueprints.name} reports a fault: Short-circuit protection"
+        f"{battery.name} reports a fault: Short-circuit protection"
     )
 
 
-async def test_low_battery_says_how_much_is_left(blueprints: Blueprints) -> None:
+async def test_low_battery_says_how_much_is_left(
+    blueprints: Blueprints, battery: BlueprintBattery
+) -> None:
     """The phone shows it once the battery is empty."""
     await blueprints.opens("Low battery")
-    await blueprints.picks("State of charge sensor", CHARGE)
+    await battery.is_picked("State of charge sensor", CHARGE)
     await blueprints.pages.enters("Low threshold", 30)
     await blueprints.pages.picks_in_field("Notify devices", PHONE)
     await blueprints.pages.opens_section("Advanced")
     await blueprints.pages.enters_no_time("Low for")
     automation_id = await blueprints.saves()
-    await blueprints.causes("full_discharge")
+    await battery.causes("full_discharge")
     await has_acted(blueprints.demo, automation_id)
-    await blueprints.pages.sees_notification(f"{blueprints.name} is low: 0% left.")
+    await blueprints.pages.sees_notification(f"{battery.name} is low: 0% left.")
+
+
+async def test_cell_imbalance_says_how_far_the_cells_are_apart(
+    blueprints: Blueprints, battery: BlueprintBattery
+) -> None:
+    """One cell is empty, and the others are not."""
+    await blueprints.opens("Cell imbalance")
+    await battery.is_picked("Cell voltage difference sensor", "Cell voltage difference")
+    await battery.is_picked("State of charge sensor", CHARGE)
+    await blueprints.pages.enters_no_time("Exceeded for")
+    automation_id = await blueprints.saves()
+    await battery.causes("cell_uv")
+    await has_acted(blueprints.demo, automation_id)
+    await blueprints.pages.sees_notification(f"The cells of {battery.name} differ by")
+
+
+async def test_storage_recharge_reminder_names_the_battery(
+    blueprints: Blueprints, battery: BlueprintBattery
+) -> None:
+    """Its date is set by hand, as that of a full battery is months ahead."""
+    demo = blueprints.demo
+    due = battery.entities["recharge_due"]
+    await enable(demo, [due])
+    entry_id = due["config_entry_id"]
+    await demo.post(f"config/config_entries/entry/{entry_id}/reload")
+    await blueprints.opens("Storage recharge reminder")
+    await battery.is_picked("Recharge due sensors", "Recharge due")
+    await blueprints.pages.enters_midnight("Remind at")
+    automation_id = await blueprints.saves()
+    yesterday = dt_util.utcnow() - timedelta(days=1)
+    await demo.post(f"states/{due['entity_id']}", {"state": yesterday.isoformat()})
+    await has_acted(demo, automation_id)
+    await blueprints.pages.sees_notification(f"Time to recharge {battery.name}.")
 
 
 async def test_stop_charging_when_cold_turns_the_charger_off(
-    blueprints: Blueprints,
+    blueprints: Blueprints, battery: BlueprintBattery
 ) -> None:
     """Shore power is on until the battery is too cold."""
     demo = blueprints.demo
@@ -144,38 +212,53 @@ async def test_stop_charging_when_cold_turns_the_charger_off(
     )
     await demo.act("switch.turn_on", {"entity_id": charger})
     await blueprints.opens("Stop charging when cold")
-    await blueprints.picks("Too cold to charge sensors", "Too cold to charge")
+    await battery.is_picked("Too cold to charge sensors", "Too cold to charge")
     await blueprints.pages.picks_in_field("Chargers", SHORE_POWER)
     automation_id = await blueprints.saves()
-    await blueprints.causes("charge_ut")
+    await battery.causes("charge_ut")
     await has_acted(demo, automation_id)
     await reaches(demo, charger, "off")
 
 
-async def test_winter_heating_turns_the_heater_on(blueprints: Blueprints) -> None:
-    """The temperature of the battery decides when none is chosen."""
-    await blueprints.opens("Winter heating")
-    await blueprints.picks("Heaters", HEATER)
-    await blueprints.picks("State of charge sensor", CHARGE)
-    automation_id = await blueprints.saves()
-    await blueprints.causes("charge_ut")
-    await blueprints.heats(automation_id)
-
-
-async def test_preheat_before_departure_turns_the_heater_on(
-    blueprints: Blueprints,
+async def test_automations_that_look_each_minute_act(
+    blueprints: Blueprints, battery: BlueprintBattery
 ) -> None:
-    """The time of departure moves to within the hours that were chosen."""
-    await blueprints.opens("Preheat before departure")
-    await blueprints.picks("Heaters", HEATER)
-    await blueprints.picks("State of charge sensor", CHARGE)
-    await blueprints.pages.picks_in_field("Departure", "Departure")
-    await blueprints.pages.opens_section("Limits")
-    await blueprints.pages.enters_no_time("Minimum off time")
-    automation_id = await blueprints.saves()
-    departure = dt_util.utcnow() + timedelta(hours=1)
-    await blueprints.demo.act(
-        "input_datetime.set_datetime",
-        {"entity_id": DEPARTURE, "timestamp": departure.timestamp()},
-    )
-    await blueprints.heats(automation_id)
+    """Unreachable, winter and departure; together, as each waits for its minute."""
+    demo, pages = blueprints.demo, blueprints.pages
+    cold = await async_battery(blueprints, WINTER)
+    name, _ = await async_setup_bank_batteries(demo)
+    taken = {"address": PORT, "taken": True}
+
+    await blueprints.opens("Battery unreachable")
+    await pages.picks_in_field("Batteries", CHARGE, name)
+    await pages.enters_no_time("Unreachable for")
+    unreachable = await blueprints.saves()
+    try:
+        await demo.act(TAKE, taken)
+
+        # The temperature of the battery decides when none is chosen.
+        await blueprints.opens("Winter heating")
+        await cold.is_picked("Heaters", HEATER)
+        await cold.is_picked("State of charge sensor", CHARGE)
+        winter = await blueprints.saves()
+
+        await blueprints.opens("Preheat before departure")
+        await battery.is_picked("Heaters", HEATER)
+        await battery.is_picked("State of charge sensor", CHARGE)
+        await pages.picks_in_field("Departure", "Departure")
+        await pages.opens_section("Limits")
+        await pages.enters_no_time("Minimum off time")
+        preheat = await blueprints.saves()
+        # It moves to within the hours that were chosen.
+        departure = dt_util.utcnow() + timedelta(hours=1)
+        await demo.act(
+            "input_datetime.set_datetime",
+            {"entity_id": DEPARTURE, "timestamp": departure.timestamp()},
+        )
+
+        await cold.heats(winter)
+        await battery.heats(preheat)
+        await has_acted(demo, unreachable)
+        await pages.sees_notification(f"{name} cannot be reached.")
+    finally:
+        await demo.act(TAKE, taken | {"taken": False})
