@@ -124,6 +124,17 @@ class Cells:
         ]
         self.cell_charge = [own - (full - self.charge) for own in self.cell_capacity]
 
+    def exchange(self, capacity: float) -> None:
+        """Become another string, as full and as warm, of this capacity in Ah."""
+        if capacity <= 0:
+            raise ValueError("No battery is without a capacity")
+        factor = capacity / self.capacity
+        self.capacity = capacity
+        self.charge *= factor
+        self.cell_capacity = [one * factor for one in self.cell_capacity]
+        self.cell_charge = [one * factor for one in self.cell_charge]
+        self.cell_resistance = [one / factor for one in self.cell_resistance]
+
     @property
     def nominal_energy(self) -> float:
         """Nominal energy, kWh."""

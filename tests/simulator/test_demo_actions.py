@@ -105,3 +105,26 @@ async def test_app_takes_battery_and_leaves_it(
     await wait_until(lambda: peripheral.is_advertising)
     assert peripheral.is_connected is False
     await peripheral.stop()
+
+
+async def test_exchanged_battery_has_other_capacity_and_same_charge(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """As full as the one before it, at the same voltage, and larger."""
+    demo = SimulatedEnvironment(hass)
+    battery = preset("idle")
+    await demo.add(battery)
+    action = ACTIONS["exchange"]
+    before, voltages = battery.expected_values(), battery.rest_voltages
+    data = {"address": battery.address, "capacity": 150}
+    call = ServiceCall(hass, DOMAIN, "exchange", vol.Schema(action.fields)(data))
+    await action.run(demo, call)
+    await demo.peripherals[battery.address].stop()
+    after = battery.expected_values()
+    assert battery.capacity == 150
+    assert after["state_of_charge"] == before["state_of_charge"]
+    # Reported in whole Ah.
+    assert after["remaining_capacity"] == pytest.approx(
+        1.5 * before["remaining_capacity"], abs=1.5
+    )
+    assert battery.rest_voltages == pytest.approx(voltages)

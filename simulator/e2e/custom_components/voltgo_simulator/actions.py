@@ -95,6 +95,16 @@ async def _cause_fault(environment: SimulatedEnvironment, call: ServiceCall) -> 
         cause_fault(battery, fault)
 
 
+async def _exchange(environment: SimulatedEnvironment, call: ServiceCall) -> None:
+    battery = environment.simulated(call.data[CONF_ADDRESS])
+    if battery.bank is not None:
+        raise ServiceValidationError(
+            f"{battery.address} is in the bank, whose batteries stay"
+        )
+    battery.update()
+    battery.exchange(call.data[CONF_CAPACITY])
+
+
 async def _take_by_app(environment: SimulatedEnvironment, call: ServiceCall) -> None:
     await environment.take_by_app(call.data[CONF_ADDRESS], call.data[CONF_TAKEN])
 
@@ -246,6 +256,15 @@ ACTIONS: Final = {
     ),
     "cause_fault": Action(
         _cause_fault, {**_ADDRESS, vol.Required(CONF_FAULT): vol.In(FAULTS)}
+    ),
+    "exchange": Action(
+        _exchange,
+        {
+            **_ADDRESS,
+            vol.Required(CONF_CAPACITY): vol.All(
+                vol.Coerce(float), vol.Range(min=10, max=1000)
+            ),
+        },
     ),
     "take_by_app": Action(
         _take_by_app, {**_ADDRESS, vol.Required(CONF_TAKEN): cv.boolean}
