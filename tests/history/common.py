@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from homeassistant.const import EVENT_STATE_CHANGED
@@ -33,3 +34,46 @@ def changes_of(hass: HomeAssistant, name: str) -> list[tuple[float, str]]:
 
     hass.bus.async_listen(EVENT_STATE_CHANGED, note)
     return seen
+
+
+class RecordedSection:
+    """A section of a file that is never written: it notes how it would be saved."""
+
+    def __init__(self, as_stored: Callable[[], Any], delay: float) -> None:
+        """Begin with nothing saved or stored."""
+        self.as_stored = as_stored
+        self.delay = delay
+        self.saved: list[bool] = []
+        """Whether at once, of each save."""
+        self.stored: Any = None
+
+    def save_later(self, *, at_once: bool = False) -> None:
+        """Note it."""
+        self.saved.append(at_once)
+
+    def loaded(self, from_stored: Callable[[Any], Any]) -> Any:
+        """Return what is stored as it is read, None without anything."""
+        return None if self.stored is None else from_stored(self.stored)
+
+
+class RecordedStore:
+    """A file that is never written, for decisions without an event loop."""
+
+    def __init__(self) -> None:
+        """Begin without sections."""
+        self.sections: dict[str, RecordedSection] = {}
+
+    def section(
+        self, name: str, as_stored: Callable[[], Any], delay: float
+    ) -> RecordedSection:
+        """Add a section."""
+        self.sections[name] = RecordedSection(as_stored, delay)
+        return self.sections[name]
+
+    @property
+    def saved(self) -> dict[str, list[bool]]:
+        """Return how each section that changed was saved since the last call."""
+        found = {name: item.saved for name, item in self.sections.items() if item.saved}
+        for item in self.sections.values():
+            item.saved = []
+        return found

@@ -7,6 +7,7 @@ from dataclasses import replace
 import json
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
@@ -43,6 +44,7 @@ from tests.common import (
     wait_until,
 )
 from tests.harness import async_setup_battery
+from tests.history.common import RecordedStore
 
 ENTRY = "01TEST"
 HOUR = 3600.0
@@ -238,6 +240,44 @@ def test_energy_reset_is_of_one_direction_and_counts_on_from_zero() -> None:
     counter.add(7200.0, 1000.0, 3600.0)
     counter.add(10800.0, 1000.0, 3600.0)
     assert totals(counter) == [pytest.approx(1.0), discharged]
+
+
+def test_energy_over_an_interruption_is_not_counted() -> None:
+    """What flows while the battery is released is not known."""
+    counter = EnergyCounter(Mock(), Mock())
+    counter.add(0.0, 3600.0, 60.0)
+    counter.interrupt()
+    counter.add(60.0, 3600.0, 60.0)
+    assert totals(counter) == [0, 0]
+    counter.add(120.0, 3600.0, 60.0)
+    assert totals(counter) == pytest.approx([0.06, 0])
+
+
+def test_energy_is_saved_at_once_only_where_the_file_does_not_cover_it() -> None:
+    """In either direction; at rest nothing is saved, and none has a limit at the end."""
+    time = 0.0
+    hass: Any = SimpleNamespace(loop=SimpleNamespace(time=lambda: time))
+    store: Any = RecordedStore()
+    counter = EnergyCounter(hass, store)
+    section = store.sections["energy"]
+    assert section.delay == SAVE_DELAY
+    for power in (1000.0, -1000.0):
+        counter.interrupt()
+        saved = []
+        for _ in range(4):
+            counter.add(time, power, 60.0)
+            saved.append(store.saved.get("energy"))
+            section.as_stored()
+            time += 60.0
+        assert saved == [None, [True], [False], [False]]
+    counter.interrupt()
+    for _ in range(2):
+        counter.add(time, 0.0, 60.0)
+        time += 60.0
+    assert store.saved == {}
+    assert section.as_stored()["limits"].keys() == {*DIRECTIONS}
+    counter.close()
+    assert section.as_stored()["limits"] == {}
 
 
 # --- after a power cut -----------------------------------------------------------------
