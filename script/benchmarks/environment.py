@@ -375,9 +375,10 @@ class BenchmarkEnvironment:
 
 
 @asynccontextmanager
-async def _home_assistant(
+async def open_home_assistant(
     folder: Path, *, with_recorder: bool
 ) -> AsyncGenerator[HomeAssistant]:
+    """Start Home Assistant in a folder, with its Bluetooth and custom integrations."""
     async with async_test_home_assistant(config_dir=str(folder)) as hass:
         # As Home Assistant itself: look for custom integrations.
         hass.data.pop(DATA_CUSTOM_COMPONENTS)
@@ -406,7 +407,7 @@ async def open_environment(
         meter.instant = lambda: clock.jumps
         with clock.hold():
             hass = await stack.enter_async_context(
-                _home_assistant(folder, with_recorder=with_recorder)
+                open_home_assistant(folder, with_recorder=with_recorder)
             )
         if with_recorder:
             instance = recorder.get_instance(hass)

@@ -216,6 +216,22 @@ def test_capacity_over_a_gap_is_known_only_if_both_counts_agree(
         assert drive.measured is None
 
 
+@pytest.mark.parametrize(("step", "is_known"), [(120.4, True), (140.0, False)])
+def test_capacity_at_an_interval_is_known_up_to_two_minutes(
+    step: float, *, is_known: bool
+) -> None:
+    """A poll is always a little late."""
+    drive = Drive(0.85)
+    drive.charge()
+    drive.pack.demand_current = -8.0
+    while drive.pack.current < 0:
+        drive.pack.advance(step)
+        drive.time += step
+        drive.read()
+    drive.recharge()
+    assert (drive.measured is not None) is is_known
+
+
 @pytest.mark.parametrize("what", ["restart", "release"])
 def test_capacity_after_an_interruption_is_unknown(what: str) -> None:
     """What flowed meanwhile was not seen; earlier readings stay."""

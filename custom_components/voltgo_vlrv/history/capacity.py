@@ -39,8 +39,9 @@ LOW_CURVE: Final = (
 )
 """mV of a resting cell, and which part of its charge it then holds (C)."""
 
-LONGEST_STEP: Final = 120.0
-"""s between two samples over which the current is taken for linear."""
+LONGEST_STEP: Final = 130.0
+"""s between two samples over which the current is taken for linear: an interval of two
+minutes, and by how much a poll may be late."""
 LONGEST_GAP: Final = 600.0
 """s; over a longer time, nothing proves what flowed."""
 GAP_STEPS: Final = 1.5
