@@ -16,7 +16,7 @@ _PLATFORMS = """.sensor .binary_sensor .switch .select .text .todo .button .even
     .bank.sensor .bank.binary_sensor"""
 _PURE = """.connection.state .connection.backoff .connection.sharing .connection.release
     .connection.reconnect .battery.change_budget .battery.permission .battery.margins
-    .battery.pending_changes .battery.freshness .battery.stuck_data
+    .battery.pending_changes .battery.freshness .battery.stuck_data .battery.reporting
     .battery.poll_schedule .entry_values .history.charge .history.runtime .history.charge_history
     .history.estimate .history.totals .history.lifetime .history.full_charges .history.capacity .history.charge_trust .history.storage
     .history.routine .history.capacity_cycles

@@ -10,6 +10,7 @@ import pytest
 from homeassistant.const import MAJOR_VERSION, MINOR_VERSION
 from homeassistant.core import HomeAssistant
 
+from custom_components.voltgo_vlrv.const import CONF_RECORD_EVERY_CHANGE
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from simulator.gatt.peripheral import GattPeripheral
 from tests.bluetooth_env import BluetoothEnvironment
@@ -74,6 +75,10 @@ async def async_setup_watched(
     pack = watched(hass, battery("solar_charging", module_id=1))
     peripheral: Any = await bluetooth_env.add_battery(pack, **keywords)
     entry = await add_discovered(hass, pack.address)
+    # So that the states can be compared with what is true at any time.
+    hass.config_entries.async_update_entry(
+        entry, options={CONF_RECORD_EVERY_CHANGE: True}
+    )
     found = WatchedEntry(hass, peripheral, entry, Watch(hass, entry, pack))
     await wait_until(lambda: found.is_connected)
     await asyncio.sleep(SETTLED)
