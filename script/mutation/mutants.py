@@ -161,15 +161,19 @@ def _is_log(node: Any) -> bool:
 
 
 def _is_text(node: Any, statement: Any) -> bool:
-    """Return whether this is a docstring, or the wording of an exception."""
+    """Return whether this is a docstring, or an exception with nothing but its wording."""
     if isinstance(node, cst.SimpleStatementLine) and len(node.body) == 1:
         only = node.body[0]
         return isinstance(only, cst.Expr) and isinstance(only.value, cst.BaseString)
-    if isinstance(node, cst.Arg) and node.keyword is None:
-        is_raised = (
-            isinstance(statement, cst.SimpleStatementLine)
-            and len(statement.body) == 1
-            and isinstance(statement.body[0], cst.Raise)
-        )
-        return is_raised and isinstance(node.value, cst.BaseString)
-    return False
+    is_raised = (
+        isinstance(statement, cst.SimpleStatementLine)
+        and len(statement.body) == 1
+        and isinstance(statement.body[0], cst.Raise)
+    )
+    if isinstance(node, cst.Call):
+        return is_raised and len(node.args) == 1 and _is_wording(node.args[0])
+    return is_raised and isinstance(node, cst.Arg) and _is_wording(node)
+
+
+def _is_wording(argument: Any) -> bool:
+    return argument.keyword is None and isinstance(argument.value, cst.BaseString)
