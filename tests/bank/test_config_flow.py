@@ -427,6 +427,12 @@ async def test_options_of_a_bank_apply_at_once(
     await options.async_configure(result["flow_id"], chosen)
     await settle(hass)
     assert bank.entry.options == chosen
+    # They are what the form begins with the next time.
+    result = await options.async_init(bank.entry.entry_id)
+    assert result["description_placeholders"] == {"name": "House bank"}
+    schema = result["data_schema"]
+    assert schema is not None
+    assert schema({}) == chosen
     assert bank.coordinator.records_every_change
     assert bank.coordinator.reserve == 30
     assert bank.shown("low_battery") == "on"

@@ -6,10 +6,14 @@ import json
 import re
 from typing import Any
 
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
 from homeassistant.core import HomeAssistant
 
 from .harness import BankHarness, async_setup_bank, packs
 from .test_entities import PROTECTED
+from custom_components.voltgo_vlrv.bank.diagnostics import bank_report
+from custom_components.voltgo_vlrv.const import CONF_MEMBERS
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import settle
@@ -66,3 +70,16 @@ async def test_diagnostics_of_a_bank_are_complete_and_redacted(
     found = await download(bank)
     assert found["bank"] is None
     assert found["members"]["2"]["state"] == "not_loaded"
+
+
+def test_diagnostics_of_a_bank_name_members_that_were_removed(
+    hass: HomeAssistant,
+) -> None:
+    """Nothing is known of them, and the bank itself may not be set up."""
+    addresses = ["A4:C1:37:00:0A:01", "A4:C1:37:00:0A:02"]
+    bank = MockConfigEntry(domain="voltgo_vlrv", data={CONF_MEMBERS: addresses})
+    removed = {"title": None, "state": None, "disabled_by": None}
+    assert bank_report(hass, bank) == {
+        "members": {1: removed, 2: removed},
+        "bank": None,
+    }
