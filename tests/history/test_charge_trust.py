@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
+import json
+from typing import Any
 
+from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.voltgo_vlrv.history.charge_trust import (
@@ -13,6 +16,8 @@ from custom_components.voltgo_vlrv.history.charge_trust import (
     ChargeTrust,
     is_contradicted,
 )
+from custom_components.voltgo_vlrv.vlrv.registers import decode_status
+from simulator.battery import SimulatedBattery, status_reply
 from simulator.battery.cells import open_circuit_voltage
 from tests.history.common import DAY, HOUR
 from tests.vlrv.samples import status
@@ -65,6 +70,138 @@ def test_drift_is_found_within_a_day_of_use(drift: int) -> None:
         if found[-1]:
             break
     assert found[-1]
+
+
+class Owner:
+    """A simulated pack whose owner uses it by day and night, read each 15 minutes."""
+
+    STEP = 900.0  # s
+
+    def __init__(self, capacity: float = 100.0) -> None:
+        """Build a pack of four cells."""
+        self.pack = SimulatedBattery(
+            cell_count=4, capacity=capacity, clock=lambda: 0.0, state_of_charge=85
+        )
+        self.time = 1000.0
+        self.trust = ChargeTrust()
+
+    def passes(self, hours: float, current: float) -> bool:
+        """Let a current flow for hours; return whether a full charge is asked for."""
+        for _ in range(round(hours * HOUR / self.STEP)):
+            self.pack.demand_current = current
+            self.pack.advance(self.STEP)
+            self.time += self.STEP
+            reply = decode_status(status_reply(self.pack.registers(0, 41)))
+            self.trust.add(reply, self.time, 3 * self.STEP)
+            if self.trust.contradicted:
+                return True
+        return False
+
+
+def test_full_charge_that_corrects_much_makes_the_next_one_due_sooner() -> None:
+    """A counter that lost 20 points since the last one will lose them again."""
+    owner = Owner()
+    assert not owner.passes(6, -10.0)
+    owner.pack.charge -= 20 * HOUR
+    assert not owner.passes(8, 12.0)
+    assert owner.trust.correction == pytest.approx(20, abs=2)
+    full = NOW - timedelta(days=35)
+    assert owner.trust.needs_full_charge(60, full, NOW)
+    restored = ChargeTrust.from_stored(json.loads(json.dumps(owner.trust.as_stored())))
+    assert restored.needs_full_charge(60, full, NOW)
+    assert not restored.needs_full_charge(60, NOW - timedelta(days=27), NOW)
+    # One without a step ends that.
+    assert not owner.passes(3, -10.0)
+    assert not owner.passes(6, 12.0)
+    assert owner.trust.correction <= 2
+    assert not owner.trust.needs_full_charge(60, full, NOW)
+
+
+def test_report_that_is_full_long_before_the_cells_is_doubted_within_the_charge() -> (
+    None
+):
+    """15 points too high: its charger goes on although nothing is missing."""
+    owner = Owner()
+    assert not owner.passes(4, -10.0)
+    owner.pack.charge += 15 * HOUR
+    assert owner.passes(9, 8.0)
+    assert owner.pack.reported().state_of_charge == 100
+    assert max(owner.pack.cell_charge) < 0.99 * 100 * HOUR
+
+
+def test_charger_that_only_keeps_a_battery_full_raises_no_doubt() -> None:
+    """Half an ampere for a week is no charge."""
+    trust = ChargeTrust()
+    sample = status(
+        cell_voltages=(3.36,) * 4,
+        current=0.5,
+        state_of_charge=100,
+        remaining_capacity=100.0,
+    )
+    for minute in range(0, 7 * 24 * 60, 10):
+        trust.add(sample, minute * 60.0, 1800.0)
+        assert not trust.contradicted
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 100),
+            st.integers(2400, 3700),
+            st.floats(-150, 150),
+            st.floats(-10, HOUR),
+        ),
+        max_size=40,
+    )
+)
+def test_trust_after_any_samples_can_be_stored(
+    samples: list[tuple[int, int, float, float]],
+) -> None:
+    """And a full charge ends each doubt."""
+    trust, time = ChargeTrust(), 0.0
+    for charge, millivolts, current, seconds in samples:
+        time += seconds
+        trust.add(
+            status(
+                cell_voltages=(millivolts / 1000,) * 4,
+                current=round(current, 1),
+                state_of_charge=charge,
+                remaining_capacity=float(charge),
+            ),
+            time,
+            1800.0,
+        )
+        assert 0 <= trust.correction <= 100
+        stored = ChargeTrust.from_stored(json.loads(json.dumps(trust.as_stored())))
+        assert stored.as_stored() == trust.as_stored()
+    full = status(
+        cell_voltages=(3.5,) * 4,
+        current=5.0,
+        state_of_charge=100,
+        remaining_capacity=100.0,
+    )
+    trust.add(full, time + 1, 1800.0)
+    assert not trust.contradicted
+
+
+@pytest.mark.parametrize(
+    "damaged", [{}, {"contradicted": True}, {"contradicted": False, "correction": -1}]
+)
+def test_trust_from_a_damaged_file_is_refused(damaged: dict[str, Any]) -> None:
+    """It starts without a doubt."""
+    with pytest.raises((TypeError, ValueError, LookupError)):
+        ChargeTrust.from_stored(damaged)
+
+
+def test_healthy_pack_in_use_is_neither_doubted_nor_corrected() -> None:
+    """A day of little sun, a night until it is nearly empty, and a day to the brim."""
+    owner = Owner()
+    for night, day in ((-3.0, 3.0), (-6.5, 12.0), (-3.0, 12.0)):
+        assert not owner.passes(12, night)
+        assert not owner.passes(12, day)
+    assert owner.pack.full
+    assert owner.trust.correction <= 2
+    assert not owner.trust.needs_full_charge(60, NOW - timedelta(days=59), NOW)
 
 
 def test_healthy_pack_in_a_year_is_not_doubted() -> None:

@@ -30,6 +30,7 @@ from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
 from ..options import low_battery, records_every_change, reserve
 from .aggregate import BankReading, MemberReading, read_bank
+from .charge_spread import ChargeSpread
 from .current_share import CurrentTrend
 from .devices import async_update_devices, bank_device_info
 from .energy import BankEnergy
@@ -61,6 +62,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
         self.isolation = Isolation(hass, self.store)
         self.trend = CurrentTrend()
         self.charging = ChargingState()
+        self.charge_spread = ChargeSpread()
         self.waiting = WaitingValues()
         """None wait while the samples of all members are late."""
         self._issues = EntryIssues(hass, entry)
@@ -245,6 +247,13 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             ),
         )
         self.charging.update(now, reading.current, max(reading.active, 1))
+        self.charge_spread.update(
+            now,
+            self.readings,
+            self._interval,
+            is_complete=reading.is_complete
+            and not (reading.isolated or reading.shows_last_values),
+        )
         self.energy.update(
             self.members,
             {
@@ -301,6 +310,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             entry_id=self.config_entry.entry_id,
             title=self.title,
             has_inverter=self.has_inverter,
+            is_charge_contradicted=self.charge_spread.is_contradicted,
             members=[
                 member.snapshot(self.isolation.isolated_for(member.address, now))
                 for member in self.members.values()

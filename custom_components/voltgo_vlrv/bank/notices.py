@@ -54,6 +54,8 @@ class BankSnapshot:
     entry_id: str
     title: str
     has_inverter: bool
+    is_charge_contradicted: bool
+    """Whether members at the same voltage report very different states of charge."""
     members: Sequence[MemberSnapshot]
 
 
@@ -87,6 +89,13 @@ def notices(bank: BankSnapshot) -> Iterator[Notice]:
             f"bank_module_ids_{bank.entry_id}",
             "bank_module_ids",
             {"bank": bank.title, "changes": "\n".join(changes)},
+        )
+    if bank.is_charge_contradicted:
+        charges = (f"- {item.name}: {_charge([item])}%" for item in bank.members)
+        yield Notice(
+            f"bank_full_charge_needed_{bank.entry_id}",
+            "bank_full_charge_needed",
+            {"bank": bank.title, "batteries": "\n".join(charges)},
         )
     if is_mixed([member.info for member in bank.members if member.info is not None]):
         kinds = (
