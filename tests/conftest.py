@@ -100,6 +100,18 @@ def _check_new_callback(
             _checked_callbacks.add(kind)
 
 
+@pytest.fixture(name="caplog")
+def caplog_fixture(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Show a test the integration's debug lines, and of all others from INFO on.
+
+    This stands in for a fixture of the same name, which writes down each packet of the
+    virtual radio.
+    """
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "custom_components")
+    return caplog
+
+
 class _UsageReports(logging.Handler):
     """Collect what Home Assistant reports as deprecated or wrong use of itself."""
 
