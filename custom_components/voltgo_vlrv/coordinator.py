@@ -21,7 +21,6 @@ from .battery.expiry import SampleExpiry
 from .battery.info_store import InfoStore
 from .battery.poll_delegate import PollDelegate
 from .battery.poll_schedule import PollSchedule, next_poll_delay
-from .battery.reporting import WaitingValues
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import as_vlrv_error
@@ -78,15 +77,10 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._client = access.client
         self._connection = access.connection
         self._expiry = SampleExpiry(
-            access.hass,
-            self._max_age,
-            delegate,
-            self._handle_expired,
-            self.async_update_listeners,
+            access, options, delegate, self._handle_expired, self.async_update_listeners
         )
+        self.waiting = self._expiry.waiting
         self._stuck = StuckDataDetector()
-        # The interval when the last sample was received.
-        self._previous_interval: timedelta = POLL_INTERVAL
         self._last_error: VlrvError = NotReachableError()
         self._schedule = PollSchedule()
 
@@ -101,16 +95,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return self.last_update_success and self.data is not None
 
     @property
-    def waiting(self) -> WaitingValues:
-        """Return which values wait until they are shown; none while a sample is late."""
-        return self._expiry.waiting
-
-    @property
-    def records_every_change(self) -> bool:
-        """Return whether each change is shown, also of one step."""
-        return self.options.records_every_change
-
-    @property
     def is_live(self) -> bool:
         """Return whether the last sample is not older than the staleness limit.
 
@@ -120,15 +104,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         return (
             not self._connection.is_released
             and age is not None
-            and age < self._live_age.total_seconds()
+            and age < self._expiry.live_age.total_seconds()
         )
-
-    @property
-    def _live_age(self) -> timedelta:
-        return self.options.live_age_in_turns(self._connection.turn_time)
-
-    def _max_age(self) -> timedelta:
-        return self.options.max_age_in_turns(self._connection.turn_time)
 
     @property
     def last_failure(self) -> str:
@@ -282,12 +259,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if self._shutdown_requested:
             return
         self.statistics.record_sample(when, time)
-        self._expiry.sample_received(
-            time, self.options.round_time(self._connection.turn_time)
-        )
-        interval = max(self.options.interval, self._previous_interval)
-        self._previous_interval = self.options.interval
-        self._delegate.handle_sample(status, when, time, interval)
+        self._expiry.sample_received(time)
+        self._delegate.handle_sample(status, when, time)
 
     async def _handle_failure(self, err: VlrvError) -> timedelta:
         """Record why a poll failed, close a broken connection; return the next delay."""

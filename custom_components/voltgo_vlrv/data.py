@@ -259,13 +259,10 @@ class VlrvData:
 
     def _update_crowded_issue(self) -> None:
         """Tell the user if batteries wait so long for their turn that values age."""
-        if not (turn_time := self.connection.turn_time):
-            async_update_crowded_issue(self._hass, self._entry)
-            return
+        turn_time = self.connection.turn_time
+        adapter = self.connection.adapter if turn_time else None
         time = self.options.round_time(turn_time)
-        async_update_crowded_issue(
-            self._hass, self._entry, self.connection.adapter, time
-        )
+        async_update_crowded_issue(self._hass, self._entry, adapter, time)
 
     @callback
     def connection_lost(self, retry_after: timedelta | None) -> None:
@@ -325,12 +322,10 @@ class VlrvData:
             raise
 
     @callback
-    def handle_sample(
-        self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
-    ) -> None:
+    def handle_sample(self, status: BatteryStatus, when: datetime, time: float) -> None:
         """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
         self.log.observations.add(status, when.timestamp())
-        self.history.add_sample(status, when, time, self.options.interval, interval)
+        self.history.add_sample(status, when, time, self.options.interval)
         needed = self.history.needs_full_charge(status, when)
         async_update_full_charge_issue(self._hass, self._entry, is_needed=needed)
         self._info.update(self.info.with_status(status))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, override
+from typing import Any, Final, Protocol, override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
@@ -53,8 +54,8 @@ class DeviceCoordinator(BaseDataUpdateCoordinatorProtocol, Protocol):
         """Return which values wait until they are shown."""
 
     @property
-    def records_every_change(self) -> bool:
-        """Return whether none may wait, as the user wants each change."""
+    def config_entry(self) -> ConfigEntry[Any]:
+        """Return the entry with the options of the device."""
 
     async def async_request_refresh(self) -> None:
         """Update the values now."""

@@ -30,6 +30,7 @@ from homeassistant.helpers.typing import StateType
 from .entity import DeviceCoordinator, VlrvBaseEntity
 from .history.energy import CHARGED, DISCHARGED, in_steps
 from .history.runtime import Runtime, as_hours, shown_minutes
+from .options import records_every_change
 from .vlrv.registers import CELL_STEP, VOLTAGE_STEP
 
 AMPERE_HOURS: Final = "Ah"
@@ -318,7 +319,7 @@ class VlrvBaseValueSensor[CoordinatorT: DeviceCoordinator, SourceT](
             or not isinstance(shown, int | float)
             # A row is written in any case.
             or not self._was_available
-            or self.coordinator.records_every_change
+            or records_every_change(self.coordinator.config_entry)
         ):
             waiting.show(key)
             return False

@@ -27,6 +27,7 @@ from .harness import (
 from custom_components.voltgo_vlrv.bank import config_flow as bank_flow
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.entries import async_batteries, members_of
+from custom_components.voltgo_vlrv.options import records_every_change
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import (
     POLL_INTERVAL,
@@ -433,7 +434,7 @@ async def test_options_of_a_bank_apply_at_once(
     schema = result["data_schema"]
     assert schema is not None
     assert schema({}) == chosen
-    assert bank.coordinator.records_every_change
+    assert records_every_change(bank.entry)
     assert bank.coordinator.reserve == 30
     assert bank.shown("low_battery") == "on"
     assert bank.coordinator.has_inverter

@@ -28,7 +28,7 @@ from ..const import CONF_INVERTER, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
-from ..options import low_battery, records_every_change, reserve
+from ..options import low_battery, reserve
 from .aggregate import BankReading, MemberReading, read_bank
 from .charge_spread import ChargeSpread
 from .current_share import CurrentTrend
@@ -89,11 +89,6 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
     def reserve(self) -> int:
         """Return the state of charge in % to keep in the bank."""
         return reserve(self.config_entry)
-
-    @property
-    def records_every_change(self) -> bool:
-        """Return whether each change is shown, also of one step."""
-        return records_every_change(self.config_entry)
 
     @property
     def has_inverter(self) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, callback
 from homeassistant.helpers.event import async_call_at, async_call_later
 
 from ..connection.timers import Timers
 from ..const import MAX_AGE
+from ..options import BatteryOptions
+from .access import BatteryAccess
 from .freshness import SampleFreshness
 from .poll_delegate import PollDelegate
 from .reporting import LATE, WaitingValues, standing_limit
@@ -20,32 +21,41 @@ class SampleExpiry:
 
     def __init__(
         self,
-        hass: HomeAssistant,
-        max_age: Callable[[], timedelta],
+        access: BatteryAccess,
+        options: BatteryOptions,
         delegate: PollDelegate,
         on_expired: CALLBACK_TYPE,
         on_late: CALLBACK_TYPE,
     ) -> None:
         """Start without a sample.
 
-        `max_age` returns the age at which a sample expires, which may change.
         `on_expired` is called once when a sample expires; not while polling is paused.
         `on_late` is called when the next sample is late, so that no value waits for it.
         """
         self.waiting = WaitingValues()
-        self._hass = hass
-        self._max_age = max_age
+        self._hass = access.hass
+        self._connection = access.connection
+        self._options = options
         self._delegate = delegate
         self._on_expired = on_expired
         self._on_late = on_late
-        self._late = Timers(hass)
+        self._late = Timers(access.hass)
         self._freshness = SampleFreshness()
         self._cancel: CALLBACK_TYPE | None = None
 
     @property
+    def _max_age(self) -> timedelta:
+        return self._options.max_age_in_turns(self._connection.turn_time)
+
+    @property
+    def live_age(self) -> timedelta:
+        """Return the age up to which a sample is live, whatever the user has set."""
+        return self._options.live_age_in_turns(self._connection.turn_time)
+
+    @property
     def is_fresh(self) -> bool:
         """Return whether the last sample may still be shown."""
-        return self._freshness.is_fresh(self._hass.loop.time(), self._max_age())
+        return self._freshness.is_fresh(self._hass.loop.time(), self._max_age)
 
     @property
     def is_expired(self) -> bool:
@@ -57,12 +67,10 @@ class SampleExpiry:
         self._freshness.expire()
 
     @callback
-    def sample_received(self, time: float, round_time: timedelta) -> None:
-        """Start again with a sample that was received at loop time `time` (s).
-
-        `round_time` is the longest usual time until the next one.
-        """
+    def sample_received(self, time: float) -> None:
+        """Start again with a sample that was received at loop time `time` (s)."""
         self._freshness.sample_received(time)
+        round_time = self._options.round_time(self._connection.turn_time)
         late = (LATE * round_time).total_seconds()
         self.waiting.limit = standing_limit(late)
         if self.waiting.limit is not None:
@@ -76,7 +84,7 @@ class SampleExpiry:
     @callback
     def release(self) -> None:
         """Stop the age of the sample while the user has released the battery."""
-        self._freshness.release(self._hass.loop.time(), self._max_age())
+        self._freshness.release(self._hass.loop.time(), self._max_age)
         self._stop_expiry()
 
     @callback
@@ -92,7 +100,7 @@ class SampleExpiry:
             self._cancel = async_call_at(
                 self._hass,
                 HassJob(self._handle_timer, cancel_on_shutdown=True),
-                self._freshness.expires_at(self._max_age()),
+                self._freshness.expires_at(self._max_age),
             )
 
     @callback

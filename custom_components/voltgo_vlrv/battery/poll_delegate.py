@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from ..vlrv.registers import BatteryStatus
@@ -18,13 +18,8 @@ class PollDelegate(Protocol):
     async def async_check_sample(self, status: BatteryStatus) -> None:
         """Raise VlrvError for a sample that must not be used."""
 
-    def handle_sample(
-        self, status: BatteryStatus, when: datetime, time: float, interval: timedelta
-    ) -> None:
-        """Use a sample that was received at `when` (UTC) and `time` (loop time, s).
-
-        `interval` is the time between two polls around it.
-        """
+    def handle_sample(self, status: BatteryStatus, when: datetime, time: float) -> None:
+        """Use a sample that was received at `when` (UTC) and `time` (loop time, s)."""
 
     def handle_disconnected(self) -> None:
         """Handle a missing connection: firmware and settings may change meanwhile."""

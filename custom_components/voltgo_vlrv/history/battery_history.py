@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
-from ..const import DOMAIN
+from ..const import DOMAIN, POLL_INTERVAL
 from ..options import energy_gap
 from ..vlrv.registers import BatteryStatus
 from .care import BatteryCare
@@ -37,6 +37,7 @@ class BatteryHistory:
             lambda: self.routine.as_stored(),  # noqa: PLW0108, it is replaced
             0.0,
         )
+        self._interval_before = POLL_INTERVAL
 
     async def async_load(self) -> StoredStatus:
         """Restore everything; return the last status and the release state."""
@@ -55,15 +56,15 @@ class BatteryHistory:
         when: datetime,
         time: float,
         interval: timedelta,
-        previous_interval: timedelta,
     ) -> None:
         """Add a valid sample, received at `when` (UTC) and `time` (monotonic, s).
 
-        `interval` is the poll interval from now on, and `previous_interval` the longer
-        one of it and of the interval before this sample.
+        `interval` is the poll interval from now on.
         """
         self.last_status.record_sample(status.frame, when)
-        longest = energy_gap(previous_interval).total_seconds()
+        # The user may have shortened it since the sample before.
+        longest = energy_gap(max(interval, self._interval_before)).total_seconds()
+        self._interval_before = interval
         self.energy.add(time, status.voltage * status.current, longest)
         self.maintenance.add(status, time)
         self.care.add(status, when, time, longest)
