@@ -31,7 +31,7 @@ class Hysteresis:
     """The state; None while the reading is unknown."""
     _differs_since: float | None = None
 
-    def update(self, now: float, value: bool | None, *, clear: bool) -> None:
+    def update(self, now: float, value: bool | None, *, clear: bool = False) -> None:
         """Use a reading at `now` (monotonic, s); `clear` applies it at once."""
         if value is None or self.value is None or value is self.value:
             self.value, self._differs_since = value, None
@@ -60,7 +60,7 @@ class ChargingState:
     def update(self, now: float, current: float | None, members: int = 1) -> None:
         """Use a current in A, + charging, of `members` batteries, at `now` (s)."""
         if current is None:
-            self._state.update(now, None, clear=True)
+            self._state.update(now, None)
             return
         clear = (
             abs(current) >= CLEAR_CURRENT * members
