@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-import pytest
 
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
 from .harness import async_setup_bank, packs
-from custom_components.voltgo_vlrv.battery.permission import ends_only_charging
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import POLL_INTERVAL, issues, settle, wait_for_poll
-from tests.vlrv.samples import status
 
 
 async def test_member_reading_is_created_once_for_each_sample(
@@ -65,35 +60,6 @@ async def test_bank_entity_update_action_recalculates_and_polls_no_member(
         for address, member in bank.coordinator.members.items()
         if member.battery is not None
     }
-
-
-FULL = (3.45, 3.40, 3.35, 3.40)
-HALF = (3.30, 3.30, 3.30, 3.30)
-
-
-@pytest.mark.parametrize(
-    ("protection", "values", "expected"),
-    [
-        (0x0000, {}, False),
-        (0x0002, {"cell_voltages": FULL}, True),
-        (0x0003, {"cell_voltages": FULL}, True),
-        (0x0002, {"cell_voltages": HALF}, False),
-        (0x0008, {"cell_voltages": FULL}, False),
-        (0x000A, {"cell_voltages": FULL}, False),
-        (0x0010, {}, True),
-        (0x0100, {}, True),
-        (0x0400, {"probe_temperatures": (0, 20)}, True),
-        (0x0400, {"probe_temperatures": (11, 20)}, False),
-        (0x0080, {}, False),
-        (0x8002, {"cell_voltages": FULL}, False),
-    ],
-)
-def test_protection_ends_only_charging_if_values_confirm_the_bit(
-    protection: int, values: dict[str, Any], expected: bool
-) -> None:
-    """The order of the bits is not proven: the manual's would make 2 an undervoltage."""
-    state = {"cell_voltages": HALF, "operating_state": 4, **values}
-    assert ends_only_charging(status(protection=protection, **state)) is expected
 
 
 async def test_bank_at_full_charge_has_no_isolated_battery(

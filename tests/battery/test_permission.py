@@ -12,7 +12,11 @@ from custom_components.voltgo_vlrv.battery.margins import (
     known_margins,
     margin,
 )
-from custom_components.voltgo_vlrv.battery.permission import may_charge, may_discharge
+from custom_components.voltgo_vlrv.battery.permission import (
+    ends_only_charging,
+    may_charge,
+    may_discharge,
+)
 from tests.vlrv.samples import status
 
 PROTECTED = 4
@@ -108,6 +112,35 @@ def test_permission_with_any_protection_is_never_true_for_both(
     sample = status(protection=protection, operating_state=state)
     if sample.has_fault:
         assert not (may_charge(sample, too_cold=None) and may_discharge(sample))
+
+
+NEARLY_FULL = (3.45, 3.40, 3.35, 3.40)
+HALF = (3.30, 3.30, 3.30, 3.30)
+
+
+@pytest.mark.parametrize(
+    ("protection", "values", "expected"),
+    [
+        (0x0000, {}, False),
+        (0x0002, {"cell_voltages": NEARLY_FULL}, True),
+        (0x0003, {"cell_voltages": NEARLY_FULL}, True),
+        (0x0002, {"cell_voltages": HALF}, False),
+        (0x0008, {"cell_voltages": NEARLY_FULL}, False),
+        (0x000A, {"cell_voltages": NEARLY_FULL}, False),
+        (0x0010, {}, True),
+        (0x0100, {}, True),
+        (0x0400, {"probe_temperatures": (0, 20)}, True),
+        (0x0400, {"probe_temperatures": (11, 20)}, False),
+        (0x0080, {}, False),
+        (0x8002, {"cell_voltages": NEARLY_FULL}, False),
+    ],
+)
+def test_protection_ends_only_charging_if_values_confirm_the_bit(
+    protection: int, values: dict[str, Any], expected: bool
+) -> None:
+    """The order of the bits is not proven: the manual's would make 2 an undervoltage."""
+    state = {"cell_voltages": HALF, "operating_state": 4, **values}
+    assert ends_only_charging(status(protection=protection, **state)) is expected
 
 
 def test_margins_are_measured_to_the_thresholds_of_the_battery() -> None:
