@@ -18,6 +18,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .battery.firmware import BMS, COMM
 from .battery.firmware_files import is_installed, stored_firmware
+from .battery.info import BatteryInfo
 from .const import DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity
@@ -89,6 +90,8 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     )
     _attr_installed_version: str | None = None
     _attr_latest_version: str | None = None
+    # What the versions were taken from.
+    _sources: tuple[Mapping[str, Any], BatteryInfo] | None = None
 
     @property
     def _component(self) -> str:
@@ -97,8 +100,12 @@ class VlrvUpdate(VlrvEntity, UpdateEntity):
     @override
     def _update_attrs(self) -> bool:
         coordinator = self.coordinator
-        record = stored_firmware(coordinator.config_entry.options, self._component)
-        reported = self.battery.info.firmware if self._component == BMS else ""
+        options, info = coordinator.config_entry.options, self.battery.info
+        if (options, info) == self._sources:
+            return False
+        self._sources = (options, info)
+        record = stored_firmware(options, self._component)
+        reported = info.firmware if self._component == BMS else ""
         installed = latest = reported or None
         if record is not None:
             if not reported:

@@ -49,7 +49,8 @@ class LastStatus:
     @callback
     def record_sample(self, frame: bytes, when: datetime) -> None:
         """Record a valid reply; it is saved later."""
-        self._stored = self._stored._replace(frame=frame, when=when)
+        _, _, released, until = self._stored
+        self._stored = StoredStatus(frame, when, released, until)
         self._section.save_later()
 
     async def async_record_release(
