@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_INTEGRATION_DISCOVERY, ConfigEntry
+from homeassistant.config_entries import (
+    SOURCE_INTEGRATION_DISCOVERY,
+    ConfigEntry,
+    ConfigEntryState,
+)
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import discovery_flow
 
@@ -33,6 +37,8 @@ def discovery_id(model: str) -> str:
 
 def model_of(entry: VlrvConfigEntry) -> str:
     """Return the model of a battery, whether it is loaded or not."""
+    if entry.state is ConfigEntryState.LOADED:
+        return entry.runtime_data.info.model
     return BatteryInfo.from_data(entry.data.get(CONF_INFO)).model
 
 
@@ -40,8 +46,13 @@ def model_of(entry: VlrvConfigEntry) -> str:
 def async_update_discovery(hass: HomeAssistant) -> None:
     """Start a discovery flow for each possible bank; end those that are not possible."""
     free = [entry for entry in async_free_batteries(hass) if not entry.disabled_by]
-    models = Counter(map(model_of, free))
-    new = {model_of(entry) for entry in free if not entry.data.get(CONF_DISMISSED)}
+    free_models = list(map(model_of, free))
+    models = Counter(free_models)
+    new = {
+        model
+        for entry, model in zip(free, free_models, strict=True)
+        if not entry.data.get(CONF_DISMISSED)
+    }
     possible = {
         discovery_id(model): model
         for model, count in models.items()

@@ -45,6 +45,7 @@ class InfoStore:
         self.info = BatteryInfo.from_data(entry.data.get(CONF_INFO))
         # What another battery under the same address has reported.
         self._other_status: BatteryStatus | None = None
+        self._device: tuple[BatteryInfo, str, DeviceInfo] | None = None
         self._other_identity: Identity | None = None
         self._last_status: BatteryStatus | None = None
         self._reported: tuple[str, str] | None = None
@@ -53,19 +54,25 @@ class InfoStore:
 
     @property
     def device_info(self) -> DeviceInfo:
-        """Return the battery's device for the device registry."""
-        address = self._entry.data[CONF_ADDRESS]
-        info = self.info
-        return DeviceInfo(
-            identifiers={(DOMAIN, address)},
-            connections={(CONNECTION_BLUETOOTH, address)},
-            name=self._entry.title,
-            manufacturer=info.manufacturer,
-            model=info.model,
-            model_id=info.board or None,
-            serial_number=self._serial_number,
-            sw_version=info.firmware or None,
-        )
+        """Return the battery's device for the device registry.
+
+        Each of its entities asks for it, so it is made once.
+        """
+        info, name = self.info, self._entry.title
+        if self._device is None or self._device[:2] != (info, name):
+            address = self._entry.data[CONF_ADDRESS]
+            device = DeviceInfo(
+                identifiers={(DOMAIN, address)},
+                connections={(CONNECTION_BLUETOOTH, address)},
+                name=name,
+                manufacturer=info.manufacturer,
+                model=info.model,
+                model_id=info.board or None,
+                serial_number=self._serial_number,
+                sw_version=info.firmware or None,
+            )
+            self._device = (info, name, device)
+        return self._device[2]
 
     @property
     def _serial_number(self) -> str | None:
