@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cache
@@ -346,12 +347,15 @@ async def async_setup_entry(
         async_add_bank_sensors(entry, async_add_entities)
         return
     battery = entry.runtime_data
+    # To add them all takes too long for one step of the event loop.
+    await asyncio.sleep(0)
     async_add_supported_entities(
         entry,
         async_add_entities,
         status_descriptions,
         lambda description: VlrvSensor(battery, description),
     )
+    await asyncio.sleep(0)
     async_add_supported_entities(
         entry,
         async_add_entities,
