@@ -9,13 +9,14 @@ from typing import Final
 
 from script.progress import show_progress, start_log
 
-from . import air, decode, integration, peer
+from . import air, decode, integration, peer, start
 
 # A benchmark prints its results, the last line for machines, and returns whether its
 # targets are met. The docstring of its module is its help.
 BENCHMARKS: Final[Mapping[str, tuple[Callable[[], bool], str | None]]] = {
     "decode": (decode.run, decode.__doc__),
     "integration": (integration.run, integration.__doc__),
+    "start": (start.run, start.__doc__),
     "air": (air.run, air.__doc__),
     "peer": (peer.run, peer.__doc__),
 }

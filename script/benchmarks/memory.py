@@ -16,6 +16,7 @@ from .environment import (
     INTERVAL,
     OURS,
     REGISTERS,
+    Enabled,
     open_environment,
     run_metered,
     with_care,
@@ -60,8 +61,8 @@ class Measured(Enum):
     """An entry of an empty integration with as many entities."""
 
 
-def describe_entities(samples: Samples) -> list[EntityLike]:
-    """Return the like of each entity of a battery as `Measured.OURS` has them."""
+def describe_entities(samples: Samples, is_enabled: Enabled) -> list[EntityLike]:
+    """Return the like of each entity of a battery; see `BenchmarkEnvironment.add_entry`."""
 
     async def main(meter: Meter) -> list[EntityLike]:
         with new_folder() as folder:
@@ -69,7 +70,7 @@ def describe_entities(samples: Samples) -> list[EntityLike]:
                 meter, folder, samples, with_recorder=False
             ) as environment:
                 battery = await environment.add_battery(0, OURS)
-                entry = await environment.add_entry(battery, INTERVAL, with_care)
+                entry = await environment.add_entry(battery, INTERVAL, is_enabled)
                 await asyncio.sleep(MEMORY_TIME)
                 return list(entities_of(environment.hass, entry))
 
@@ -148,7 +149,7 @@ def _print_memory(
 
 def measure(samples: Samples) -> tuple[float, float]:
     """Measure, print, and return the MiB of a further battery and its ratio."""
-    likes = in_new_process(describe_entities, samples)
+    likes = in_new_process(describe_entities, samples, with_care)
     memory = {
         measured: in_new_process(measure_memory, samples, measured, likes)
         for measured in Measured
