@@ -22,6 +22,7 @@ from homeassistant.const import (
 from homeassistant.core import callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .bank.coordinator import BankConfigEntry, BankCoordinator
 from .battery.info import BatteryInfo
 from .battery.margins import (
     CHARGE_VOLTAGE,
@@ -31,7 +32,7 @@ from .battery.margins import (
     margin,
 )
 from .coordinator import VlrvCoordinator
-from .data import VlrvConfigEntry
+from .data import VlrvConfigEntry, VlrvData
 from .entity import VlrvEntity, async_add_supported_entities
 from .history.care import BatteryCare
 from .history.lifetime import (
@@ -229,6 +230,14 @@ def margin_descriptions(info: BatteryInfo) -> Iterator[SensorEntityDescription]:
 
 
 @callback
+def async_add_bank_care_sensors(
+    entry: BankConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the sensors of a bank."""
+    async_add_entities([BankStorageAdviceSensor(entry.runtime_data, STORAGE_ADVICE)])
+
+
+@callback
 def async_add_care_sensors(
     entry: VlrvConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
@@ -251,18 +260,38 @@ class VlrvStorageAdviceSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):
 
     @override
     def _update_attrs(self) -> bool:
-        status: BatteryStatus | None = self.coordinator.data
-        if not self.battery.options.is_stored:
-            self._advice = StorageAdvice.IN_USE
-        elif status is None:
-            self._advice = None
-        else:
-            self._advice = storage_advice(
-                status,
-                self._advice,
-                recharge_is_due=self.battery.history.maintenance.is_recharge_due,
-            )
+        self._advice = _advice(self.battery, self._advice)
         return self._set_value(self._advice)
+
+
+class BankStorageAdviceSensor(VlrvBaseSensor[BankCoordinator]):
+    """What the batteries of a bank need in storage: the most urgent advice of them."""
+
+    _before: dict[str, StorageAdvice | None] = {}
+
+    @override
+    def _update_attrs(self) -> bool:
+        self._before = {
+            address: _advice(member.battery, self._before.get(address))
+            for address, member in self.coordinator.members.items()
+            if member.battery is not None
+        }
+        known = [advice for advice in self._before.values() if advice is not None]
+        return self._set_value(min(known, key=list(StorageAdvice).index, default=None))
+
+
+def _advice(battery: VlrvData, before: StorageAdvice | None) -> StorageAdvice | None:
+    """Return what a battery needs, None if that is not known."""
+    status: BatteryStatus | None = battery.coordinator.data
+    if not battery.options.is_stored:
+        return StorageAdvice.IN_USE
+    if status is None:
+        return None
+    return storage_advice(
+        status,
+        before,
+        recharge_is_due=battery.history.maintenance.is_recharge_due,
+    )
 
 
 class VlrvMarginSensor(VlrvEntity, VlrvBaseSensor[VlrvCoordinator]):

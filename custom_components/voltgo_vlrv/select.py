@@ -12,11 +12,20 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .bank.coordinator import BankCoordinator
 from .battery.info import BatteryInfo
 from .battery.settings import CAN, MODULE_ID, RS485, SettingsCoordinator
 from .const import CONF_USAGE, IN_USE, STORED
+from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry
-from .entity import VlrvEntity, async_add_supported_entities
+from .entity import (
+    DeviceCoordinator,
+    VlrvBaseEntity,
+    VlrvEntity,
+    async_add_supported_entities,
+)
+from .entries import is_bank
+from .options import BatteryOptions
 from .vlrv.settings import MODULE_IDS, brand_names
 
 # One write at a time for each battery.
@@ -91,7 +100,10 @@ async def async_setup_entry(
     entry: VlrvConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the settings that the battery has reported."""
+    """Add the settings that the battery has reported, or the usage of a bank."""
+    if is_bank(entry):
+        async_add_entities([BankUsageSelect(entry.runtime_data, USAGE)])
+        return
     battery = entry.runtime_data
     async_add_entities([VlrvUsageSelect(battery, USAGE)])
     async_add_supported_entities(
@@ -140,8 +152,10 @@ class VlrvSelect(VlrvEntity, SelectEntity):
         await self.entity_description.select_fn(self.battery.settings, option)
 
 
-class VlrvUsageSelect(VlrvEntity, SelectEntity):
-    """Whether the battery is in use or in storage, which is an option of its entry."""
+class UsageSelect[CoordinatorT: DeviceCoordinator](
+    VlrvBaseEntity[CoordinatorT], SelectEntity
+):
+    """Whether batteries are in use or in storage, which is an option of their entries."""
 
     @property
     @override
@@ -149,9 +163,15 @@ class VlrvUsageSelect(VlrvEntity, SelectEntity):
         """Return True: the state is a decision of the user, not of the battery."""
         return True
 
+    @property
+    def _entries(self) -> list[VlrvConfigEntry]:
+        """Return the entries of the batteries."""
+        raise NotImplementedError
+
     @override
     def _update_attrs(self) -> bool:
-        usage = STORED if self.battery.options.is_stored else IN_USE
+        stored = [BatteryOptions(entry).is_stored for entry in self._entries]
+        usage = STORED if stored and all(stored) else IN_USE
         if usage == self._attr_current_option:
             return False
         self._attr_current_option = usage
@@ -160,7 +180,26 @@ class VlrvUsageSelect(VlrvEntity, SelectEntity):
     @override
     async def async_select_option(self, option: str) -> None:
         """Change the option, which applies at once."""
-        entry = self.coordinator.config_entry
-        self.hass.config_entries.async_update_entry(
-            entry, options={**entry.options, CONF_USAGE: option}
-        )
+        for entry in self._entries:
+            self.hass.config_entries.async_update_entry(
+                entry, options={**entry.options, CONF_USAGE: option}
+            )
+
+
+class VlrvUsageSelect(UsageSelect[VlrvCoordinator], VlrvEntity):
+    """The usage of a battery."""
+
+    @property
+    @override
+    def _entries(self) -> list[VlrvConfigEntry]:
+        return [self.coordinator.config_entry]
+
+
+class BankUsageSelect(UsageSelect[BankCoordinator]):
+    """The usage of all batteries of a bank, which is stored when all of them are."""
+
+    @property
+    @override
+    def _entries(self) -> list[VlrvConfigEntry]:
+        members = self.coordinator.members.values()
+        return [member.entry for member in members if member.entry is not None]

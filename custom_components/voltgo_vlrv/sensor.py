@@ -23,7 +23,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.sensor import async_add_bank_sensors
 from .battery.info import BatteryInfo
-from .care_sensor import async_add_care_sensors
+from .care_sensor import async_add_bank_care_sensors, async_add_care_sensors
 from .connection import ConnectionState
 from .connection.state import SHOWN_STATES
 from .coordinator import VlrvCoordinator
@@ -345,6 +345,7 @@ async def async_setup_entry(
     """Add the sensors, and later those of a probe that shows its first value."""
     if is_bank(entry):
         async_add_bank_sensors(entry, async_add_entities)
+        async_add_bank_care_sensors(entry, async_add_entities)
         return
     battery = entry.runtime_data
     # To add them all takes too long for one step of the event loop.

@@ -484,3 +484,41 @@ async def test_bank_energy_sensors_show_the_sum_and_never_fall(
     seen = [float(state) for state in states]
     assert seen == sorted(seen)
     assert len(seen) > 8
+
+
+async def test_usage_of_a_bank_is_that_of_all_its_batteries(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """And the storage advice is the most urgent one."""
+    first, second = packs(2, state_of_charge=60.0, temperature=20.0)
+    second.cell_temperatures, second.ambient = [4.0, 4.0], 4.0
+    bank = await async_setup_bank(hass, bluetooth_env, [first, second])
+    await bank.enable_all()
+    usage = bank.registered["usage"].entity_id
+    await wait_until(lambda: bank.shown("storage_advice") == "in_use")
+
+    async def use(battery: int, value: str) -> None:
+        entry = bank.batteries[battery].entry
+        hass.config_entries.async_update_entry(entry, options={"usage": value})
+        await settle(hass)
+
+    await use(0, "stored")
+    assert [hass.states.get(usage).state, bank.shown("storage_advice")] == [
+        "in_use",
+        "fine",
+    ]
+    await use(1, "stored")
+    assert [hass.states.get(usage).state, bank.shown("storage_advice")] == [
+        "stored",
+        "too_cold",
+    ]
+    await hass.services.async_call(
+        "select",
+        "select_option",
+        {"entity_id": usage, "option": "in_use"},
+        blocking=True,
+    )
+    await settle(hass)
+    assert bank.shown("storage_advice") == "in_use"
+    for battery in bank.batteries:
+        assert battery.entry.options["usage"] == "in_use"

@@ -15,6 +15,7 @@ from simulator.clock import FastClock
 
 BLUEPRINT = "recharge_due"
 SENSOR = "sensor.recharge_due"
+ADVICE = "sensor.storage_advice"
 DAY = 24 * HOUR
 
 
@@ -155,3 +156,45 @@ async def test_reminder_of_several_batteries_is_sent_once(
     home.hass.states.async_set(second, "unknown")
     await asyncio.sleep(2 * DAY)
     assert len(home.messages) == 2
+
+
+@pytest.mark.parametrize("state", ["charge", "discharge", "too_warm", "too_cold"])
+async def test_reminder_about_advice_is_sent_daily_until_it_is_followed(
+    home: ScenarioHarness, state: str
+) -> None:
+    """Beside the one about the date, which is not due."""
+    due_in(home, 90, time=True)
+    home.hass.states.async_set(ADVICE, state)
+    await automate(home, advice=[ADVICE])
+    await asyncio.sleep(DAY)
+    assert home.messages == [f"In storage: {ADVICE}: {state}."]
+    await asyncio.sleep(DAY)
+    assert len(home.messages) == 2
+    home.hass.states.async_set(ADVICE, "fine")
+    await asyncio.sleep(2 * DAY)
+    assert len(home.messages) == 2
+
+
+@pytest.mark.parametrize("state", ["fine", "in_use", "unknown", "unavailable"])
+async def test_reminder_without_advice_is_not_sent(
+    home: ScenarioHarness, state: str
+) -> None:
+    """Nothing has to be done, or it is not known what."""
+    home.hass.states.async_set(ADVICE, state)
+    await automate(home, [], advice=[ADVICE])
+    await asyncio.sleep(2 * DAY)
+    assert home.messages == []
+
+
+async def test_reminder_about_a_recharge_by_its_advice_alone_is_sent(
+    home: ScenarioHarness,
+) -> None:
+    """And both reminders where one battery is due and another one needs something."""
+    home.hass.states.async_set(ADVICE, "recharge_due")
+    due_in(home, -1, time=True)
+    await automate(home, advice=[ADVICE])
+    await asyncio.sleep(DAY)
+    assert home.messages == [
+        "Time to recharge sensor.recharge_due.",
+        f"In storage: {ADVICE}: recharge_due.",
+    ]

@@ -12,7 +12,7 @@ from ..localization import async_load_translations
 from .coordinator import BankConfigEntry, BankCoordinator
 from .discovery import async_dismiss, async_update_discovery
 
-PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SENSOR)
+PLATFORMS: Final = (Platform.BINARY_SENSOR, Platform.SELECT, Platform.SENSOR)
 
 
 async def async_setup_bank(hass: HomeAssistant, entry: BankConfigEntry) -> bool:
