@@ -26,6 +26,7 @@ from .bluetooth_env import BluetoothEnvironment
 from .common import add_discovered, battery, device_of, enable_all, entity_id, value
 from custom_components.voltgo_vlrv.const import (
     CONF_KIND,
+    CONF_MAX_AGE,
     CONF_MEMBERS,
     DOMAIN,
     KIND_BANK,
@@ -39,6 +40,14 @@ from custom_components.voltgo_vlrv.dashboard import (
     async_setup_dashboard,
     dashboard_config,
     section_config,
+)
+from custom_components.voltgo_vlrv.dashboard_cards import (
+    FULL,
+    HALF,
+    Device,
+    banners,
+    tile,
+    with_whole_names,
 )
 from custom_components.voltgo_vlrv.localization import async_load_translations
 
@@ -288,6 +297,60 @@ async def test_dashboard_of_a_released_battery_is_gray_and_says_until_when(
     assert re.search(r">Released\. Until \d\d:\d\d\. Values as of \d\d:\d\d<", banner)
 
 
+async def test_dashboard_of_a_lost_battery_says_how_old_its_values_are(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """They are kept for an hour, as the user has chosen, in gray."""
+    pack = battery("idle")
+    await async_load_translations(hass)
+    peripheral = await bluetooth_env.add_battery(pack)
+    await bluetooth_env.add_adapter()
+    entry = await add_discovered(hass, pack.address)
+    hass.config_entries.async_update_entry(entry, options={CONF_MAX_AGE: 3600})
+    await asyncio.sleep(15)
+    await peripheral.silence()
+    peripheral.drop_connection()
+    await asyncio.sleep(5 * 60)
+    (view,) = dashboard_config(hass)["views"]
+    assert charge_colors(hass, view) == ["var(--disabled-color)"]
+    banner, *_ = summaries(hass, view)
+    assert re.search(r">Out of range or in use\. Values as of \d\d:\d\d<", banner)
+
+
+def test_banners_are_in_the_order_of_their_urgency() -> None:
+    """A fault, cold, low, not live, isolated from the bank, a setting that waits."""
+    keys = [
+        "binary_sensor.any_protection",
+        "binary_sensor.too_cold_to_charge",
+        "binary_sensor.low_battery",
+        "sensor.connection_status",
+        "binary_sensor.battery_isolated",
+        "binary_sensor.battery_missing",
+        "sensor.pending_settings",
+    ]
+    texts = {"until": "", "as_of": "", "no_settings": "None"}
+    device = Device("A", "a", {key: key for key in keys}, {}, frozenset(), texts)
+    cards = [str(card) for card in banners(device)]
+    assert len(cards) == len(keys)
+    assert [key for card, key in zip(cards, keys, strict=True) if key in card] == keys
+
+
+def test_tile_with_a_long_name_has_the_whole_width() -> None:
+    """Two short names share a row, and a single one leaves no gap in it."""
+    names = {
+        "a": "Voltage",
+        "b": "Current",
+        "c": "Status",
+        "d": "Cell voltage difference",
+    }
+    device = Device("A", "a", {}, names, frozenset(), {})
+    cards = list(with_whole_names(device, [tile(one) for one in "abcda"]))
+    assert [card["entity"] for card in cards] == list("abcda")
+    assert [card["grid_options"]["columns"] for card in cards] == [
+        HALF, HALF, FULL, FULL, FULL,
+    ]  # fmt: skip
+
+
 async def test_dashboard_asks_before_a_setting_can_be_selected(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
@@ -312,8 +375,8 @@ async def test_dashboard_asks_before_a_setting_can_be_selected(
         },
         blocking=True,
     )
-    (banner, *_) = visible(hass, view)
-    assert banner["entity"] == entity_id(hass, pack.address, "pending_settings")
+    banner, *_ = summaries(hass, view)
+    assert ">Module ID: 3, after the battery was turned off and on<" in banner
 
 
 async def test_dashboard_with_equal_names_has_a_view_for_each_battery(

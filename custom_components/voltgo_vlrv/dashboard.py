@@ -38,6 +38,7 @@ from .dashboard_cards import (
     summary,
     tile,
     tiles,
+    with_whole_names,
 )
 from .entries import is_bank, members_of
 from .localization import async_load_translations, translations
@@ -52,13 +53,13 @@ URL_PATH: Final = "url_path"
 # In the order in which they are asked for.
 _NOW: Final = (
     "sensor.operating_state",
-    "binary_sensor.heating",
-    "sensor.time_to_reserve",
-    "sensor.remaining_capacity",
-    "sensor.stored_energy",
     "sensor.voltage",
     "sensor.bank_voltage",
     "sensor.current",
+    "sensor.stored_energy",
+    "sensor.remaining_capacity",
+    "sensor.time_to_reserve",
+    "binary_sensor.heating",
     "sensor.state_of_charge_spread",
     "sensor.current_imbalance",
     "sensor.batteries_reporting",
@@ -217,6 +218,10 @@ def _device(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Device:
             for key, item in registered.items()
             if item.disabled_by is None and item.hidden_by is None
         },
+        entity_names={
+            item.entity_id: item.name or item.original_name or ""
+            for item in registered.values()
+        },
         disabled=frozenset(
             key
             for key, item in registered.items()
@@ -306,7 +311,8 @@ def _sections(hass: HomeAssistant, device: Device) -> Iterator[dict[str, Any]]:
     for key, cards in contents.items():
         if cards:
             heading = {"type": "heading", "heading": device.texts[key]}
-            section = {"type": "grid", "cards": [heading, *cards]}
+            whole = with_whole_names(device, cards)
+            section = {"type": "grid", "cards": [heading, *whole]}
             if cards is faults:
                 section["visibility"] = shown_while_any(faults)
             yield section

@@ -6,7 +6,7 @@ unknown and a state that is normal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ type Condition = dict[str, Any]
 HALF: Final = 6
 QUARTER: Final = 3
 FULL: Final = "full"
+SHORT_NAME: Final = 16
+"""Characters of a name; half the width of a phone (390 pixels) cuts a longer one off."""
 # State of charge in %: the gauge is red below the first, yellow below the second.
 _LOW: Final = 20
 _MEDIUM: Final = 40
@@ -46,6 +48,8 @@ class Device:
     name: str
     path: str
     entities: Mapping[str, str]
+    entity_names: Mapping[str, str]
+    """Names of these entities by ID, as the tiles show them."""
     disabled: frozenset[str]
     """Keys of those that the integration disables by default."""
     texts: Mapping[str, str]
@@ -153,6 +157,41 @@ def tiles(device: Device, keys: Iterable[str], **more: Any) -> Iterator[Card]:
             yield tile(entity_id, is_on(entity_id), **more)
         else:
             yield tile(entity_id, **more)
+
+
+def with_whole_names(device: Device, cards: Sequence[Card]) -> Iterator[Card]:
+    """Yield the cards; only two tiles with short names stay side by side.
+
+    One that is shown for some time only would leave a gap beside the other.
+    """
+
+    def is_short(card: Card) -> bool:
+        return (
+            card["grid_options"] == {"columns": HALF}
+            and not card["entity"].startswith(_NORMAL_IS_OFF)
+            and len(device.entity_names[card["entity"]]) <= SHORT_NAME
+        )
+
+    waiting: Card | None = None
+    for card in cards:
+        if waiting is not None and is_short(card):
+            yield from (waiting, card)
+            waiting = None
+            continue
+        if waiting is not None:
+            yield _widened(waiting)
+        waiting = card if is_short(card) else None
+        if waiting is None:
+            yield _widened(card)
+    if waiting is not None:
+        yield _widened(waiting)
+
+
+def _widened(card: Card) -> Card:
+    """Return a card of half the width with the whole width, any other as it is."""
+    if card["grid_options"] != {"columns": HALF}:
+        return card
+    return card | {"grid_options": {"columns": FULL}}
 
 
 def _variants(device: Device, card: Card, problem: Card, stale: Card) -> Iterator[Card]:
@@ -266,7 +305,11 @@ def _connection_banner(device: Device) -> Iterator[Card]:
 
 
 def banners(device: Device) -> Iterator[Card]:
-    """Yield what needs attention; nothing is shown while all is well."""
+    """Yield what needs attention; nothing is shown while all is well.
+
+    From top to bottom: a fault, cold, low, released or out of range, a battery that left
+    its bank, a setting that waits for the battery to be turned off and on.
+    """
     entities = device.entities
     faults = entities.get("sensor.active_faults")
     wide = {"grid_options": {"columns": FULL}}
@@ -277,22 +320,27 @@ def banners(device: Device) -> Iterator[Card]:
         else:
             yield tile(problem, is_on(problem), **red)
     yield from tiles(
-        device,
-        ("binary_sensor.battery_isolated", "binary_sensor.battery_missing"),
-        **red,
-    )
-    yield from tiles(
         device, ("binary_sensor.too_cold_to_charge",), color="blue", **wide
     )
     yield from tiles(device, ("binary_sensor.low_battery",), color="orange", **wide)
     yield from _connection_banner(device)
+    yield from tiles(
+        device,
+        ("binary_sensor.battery_isolated", "binary_sensor.battery_missing"),
+        **red,
+    )
     if pending := entities.get("sensor.pending_settings"):
-        none = {
+        waits = {
             "condition": "state",
             "entity": pending,
             "state_not": device.texts["no_settings"],
         }
-        yield tile(pending, none, **wide)
+        # Not a tile, which has one line for several settings.
+        yield markdown(
+            f"<ha-alert alert-type=\"info\">{{{{ states('{pending}') | e }}}}</ha-alert>",
+            text_only=True,
+            visibility=[is_known(pending), waits],
+        )
 
 
 def graph(entity_ids: Iterable[str], **more: Any) -> Iterator[Card]:

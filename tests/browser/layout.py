@@ -87,7 +87,7 @@ _SCRIPT: Final = """
     const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x);
     return (light + 0.05) / (dark + 0.05);
   };
-  const cards = [], texts = [], errors = [];
+  const cards = [], texts = [], errors = [], cut = [];
   let nodes = 0;
   for (const element of all) {
     if (!inView(element) || hidden(element)) continue;
@@ -100,6 +100,11 @@ _SCRIPT: Final = """
           box: box(rect),
           content: box((inner ?? element).getBoundingClientRect()),
         });
+      }
+    }
+    if (element.localName === 'ha-tile-info') {
+      for (const line of element.children) {
+        if (line.scrollWidth > line.clientWidth) cut.push(line.textContent.trim());
       }
     }
     if (/^hui-(error|warning)/.test(element.localName)) errors.push(element.localName);
@@ -129,7 +134,7 @@ _SCRIPT: Final = """
     width: innerWidth,
     scrolled: document.scrollingElement.scrollWidth,
     background: luminance(background(view)),
-    cards, texts, errors,
+    cards, texts, errors, cut,
   };
 }
 """
@@ -169,6 +174,7 @@ def faults_of(found: Found, *, dark: bool) -> list[str]:
     """Return what is wrong with what `_SCRIPT` found on a page, in words."""
     cards, texts, width = found["cards"], found["texts"], found["width"]
     faults = [f"there is a {name}" for name in found["errors"]]
+    faults += [f"{text!r} is cut off" for text in found["cut"]]
     if found["scrolled"] > width:
         faults.append(f"it is {found['scrolled']} wide on a screen of {width}")
     if (found["background"] < 0.2) is not dark:
