@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from custom_components.voltgo_vlrv.history.capacity import (
+    LONGEST_STEP,
     CapacityMeasurement,
     CapacityReading,
 )
 from tests.vlrv.samples import status
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
-STEP = 120.0  # s, the longest over which the current is taken for linear
+STEP = 120.0  # s
 LOAD = -60.0  # A, 2 Ah in each step
 EMPTY = 2500  # mV, nothing is left
 
@@ -242,12 +243,12 @@ def test_capacity_belongs_to_the_coldest_probe_on_the_way(
         (0.0, 0.0, (60.0, 60.0), False),
         (-1.0, 0.0, (60.0, 60.0), False),
         (0.1, 0.0, (60.0, 60.0), True),
-        # Up to STEP the battery's own counter does not matter.
-        (STEP, -3.0, (60.0, 0.0), True),
-        (STEP, -3.0, (None, None), True),
-        (STEP + 1, -3.0, (60.0, 0.0), False),
-        (STEP + 1, -3.0, (None, 60.0), False),
-        (STEP + 1, -3.0, (60.0, None), False),
+        # Up to LONGEST_STEP the battery's own counter does not matter.
+        (LONGEST_STEP, -3.0, (60.0, 0.0), True),
+        (LONGEST_STEP, -3.0, (None, None), True),
+        (LONGEST_STEP + 1, -3.0, (60.0, 0.0), False),
+        (LONGEST_STEP + 1, -3.0, (None, 60.0), False),
+        (LONGEST_STEP + 1, -3.0, (60.0, None), False),
         # Half an Ah flows, and one step and a half is what both may differ by.
         (600.0, -3.0, (62.0, 60.0), True),
         (600.0, -3.0, (63.0, 60.0), False),
@@ -281,9 +282,9 @@ def test_counting_over_gaps_ends_beyond_a_fiftieth_of_the_capacity(
     meter.fill()
     # The resting current after the full charge hides something itself.
     meter.read(3370, -1.0)
-    meter.read(3300, -1.0, seconds=STEP + 1, remaining_capacity=60.0)
+    meter.read(3300, -1.0, seconds=LONGEST_STEP + 1, remaining_capacity=60.0)
     assert meter.is_running is is_known
-    meter.read(3300, -1.0, seconds=STEP + 1, remaining_capacity=60.0)
+    meter.read(3300, -1.0, seconds=LONGEST_STEP + 1, remaining_capacity=60.0)
     assert not meter.is_running
 
 
@@ -293,7 +294,7 @@ def test_counting_over_gaps_of_a_battery_with_small_steps_lasts_longer() -> None
     meter.fill()
     meter.read(3300, -0.1, remaining_capacity=6.0)
     for _ in range(5):
-        meter.read(3300, -0.1, seconds=STEP + 1, remaining_capacity=6.0)
+        meter.read(3300, -0.1, seconds=LONGEST_STEP + 1, remaining_capacity=6.0)
         assert meter.is_running
 
 

@@ -114,7 +114,7 @@ def test_care_saves_a_trip_at_once(kept: Kept) -> None:
 def test_care_saves_a_full_charge_later(kept: Kept) -> None:
     """Once."""
     kept.read(**TOP)
-    assert kept.read(**FULL) == {"full_charges": [False]}
+    assert kept.read(**FULL)["full_charges"] == [False]
     assert kept.read(**FULL) == {}
     assert kept.care.last_full_charge == FullCharge(
         kept.now - timedelta(seconds=120), 40, 3500, 5.0, 20
