@@ -39,8 +39,14 @@ FIELDS: Final[Mapping[str, Any]] = {
     "charging": lambda status: status.charging,
     "heating": lambda status: status.heating,
 }
-# Shown by an entity under the same key.
-SHOWN: Final = ("voltage", "current", "state_of_charge", "cell_1")
+# Shown by an entity under the same key, and how far it may be off for a minute.
+SHOWN: Final[Mapping[str, tuple[Any, float]]] = {
+    "voltage": (lambda status: status.voltage, 0.01),
+    "current": (lambda status: status.current, 0.1),
+    "state_of_charge": (lambda status: status.state_of_charge, 0.0),
+    "cell_1": (lambda status: status.cells[0] / 1000, 0.001),
+}
+ROUNDING: Final = 1e-9
 
 
 class Reply(NamedTuple):
@@ -84,6 +90,9 @@ class Watch:
         self._entry = entry
         self._pack = pack
         self._seen = -1
+        self._before: BatteryStatus | None = None
+        # True before the battery remembered what was, and perhaps one step off since.
+        self._shown_first = {key: value(hass, pack.address, key) for key in SHOWN}
         self.samples = 0
         self.wrong: list[str] = []
         self.stop = lambda: None
@@ -95,6 +104,7 @@ class Watch:
         self.stop()
         battery_data = self._entry.runtime_data
         self._seen = battery_data.statistics.samples
+        self._before = None
         self.stop = battery_data.coordinator.async_add_listener(self._on_poll)
 
     @callback
@@ -105,9 +115,9 @@ class Watch:
         self._seen = battery_data.statistics.samples
         self.samples += 1
         # What was accepted last, also when it is the same as before.
-        self.wrong += self._differences(
-            decode_status(battery_data.history.last_status.frame)
-        )
+        status = decode_status(battery_data.history.last_status.frame)
+        self.wrong += self._differences(status)
+        self._before = status
 
     def _differences(self, status: BatteryStatus) -> Iterator[str]:
         """Compare a sample with what was true at its time, and the entities with it."""
@@ -128,18 +138,24 @@ class Watch:
                 if read != reply.expected_values[key]
             ]
             if not found:
-                yield from self._not_shown(reply.expected_values)
+                yield from self._not_shown(status)
                 return
         yield from found or [f"{self._pack.name}: nothing true was answered lately"]
 
-    def _not_shown(self, expected_values: Mapping[str, Any]) -> Iterator[str]:
-        for key in SHOWN:
+    def _not_shown(self, status: BatteryStatus) -> Iterator[str]:
+        for key, (value_fn, step) in SHOWN.items():
             shown = value(self._hass, self._pack.address, key)
+            if shown is None or not shown.lstrip("-").replace(".", "").isdigit():
+                continue
+            known = [reply.expected_values[key] for reply in self._pack.replies]
+            if float(shown) not in known and shown != self._shown_first[key]:
+                yield f"{self._pack.name} shows {key} {shown}, never true: {known}"
+            if self._before is None:
+                continue
             # An entity hears of the sample after or before this listener does.
-            if shown is not None and shown.lstrip("-").replace(".", "").isdigit():
-                known = [reply.expected_values[key] for reply in self._pack.replies]
-                if float(shown) not in known:
-                    yield f"{self._pack.name} shows {key} {shown}, never true: {known}"
+            read = [value_fn(each) for each in (status, self._before)]
+            if min(abs(float(shown) - each) for each in read) > step + ROUNDING:
+                yield f"{self._pack.name} shows {key} {shown}, last read {read}"
 
 
 class WatchedBatteryHarness(BatteryHarness):
