@@ -163,3 +163,15 @@ def test_sleep_of_the_computer_is_told_in_tenths(
     clocks = {time.CLOCK_BOOTTIME: 1012.34, time.CLOCK_MONOTONIC: 1000.0}
     monkeypatch.setattr(time, "clock_gettime", clocks.__getitem__)
     assert time_asleep() == 12.3
+
+
+@pytest.mark.parametrize("was_released", [False, True])
+def test_battery_that_is_not_released_has_no_end(*, was_released: bool) -> None:
+    """Before the first release, and after one that had an end."""
+    state = ReleaseState()
+    if was_released:
+        state.release(timedelta(hours=1), NOW, 0.0)
+        state.resume()
+    assert (state.released, state.until) == (False, None)
+    assert state.remaining(NOW, 0.0) == inf
+    assert not state.follow_clock(NOW, 0.0)

@@ -70,20 +70,35 @@ class Around:
         self.cleared: list[str] = []
         for name, replacement in (
             ("async_scanner_devices_by_address", self._devices),
-            ("async_current_scanners", lambda _hass: self.adapters),
-            ("async_ble_device_from_address", lambda *_args: self.device),
-            ("async_last_service_info", lambda *_args: self.info),
-            (
-                "async_clear_advertisement_history",
-                lambda _hass, address: self.cleared.append(address),
-            ),
+            ("async_current_scanners", self._scanners),
+            ("async_ble_device_from_address", self._device),
+            ("async_last_service_info", self._info),
+            ("async_clear_advertisement_history", self._clear),
         ):
             monkeypatch.setattr(bluetooth, name, replacement)
         self.hass: Any = SimpleNamespace(data={}, loop=None)
         self.monitor = SlotMonitor(self.hass, ADDRESS)
 
-    def _devices(self, _hass: Any, address: str, connectable: bool) -> list[Any]:
-        assert (address, connectable) == (ADDRESS, True)
+    # Each is asked for the battery, and for adapters that can connect to it.
+
+    def _scanners(self, hass: Any) -> list[Adapter]:
+        assert hass is self.hass
+        return self.adapters
+
+    def _device(self, hass: Any, address: str, connectable: bool) -> object | None:
+        assert (hass, address, connectable) == (self.hass, ADDRESS, True)
+        return self.device
+
+    def _info(self, hass: Any, address: str, connectable: bool) -> Any:
+        assert (hass, address, connectable) == (self.hass, ADDRESS, True)
+        return self.info
+
+    def _clear(self, hass: Any, address: str) -> None:
+        assert hass is self.hass
+        self.cleared.append(address)
+
+    def _devices(self, hass: Any, address: str, connectable: bool) -> list[Any]:
+        assert (hass, address, connectable) == (self.hass, ADDRESS, True)
         return [
             SimpleNamespace(
                 scanner=adapter,

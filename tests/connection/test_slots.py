@@ -87,3 +87,22 @@ async def test_battery_that_no_adapter_receives_waits_for_none(
         bluetooth, "async_scanner_devices_by_address", lambda *_args: []
     )
     assert SlotMonitor(hass, "A4:C1:37:00:00:01").best_adapter() == ""
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [(-50, -60), (-50, -51), (-50, -50)],
+)
+async def test_battery_waits_for_no_better_adapter_that_another_waits_for(
+    hass: HomeAssistant,
+    monkeypatch: pytest.MonkeyPatch,
+    signals: tuple[int, int],
+) -> None:
+    """That one will be making a connection, which counts more than any difference."""
+    paths = [path(name, rssi) for name, rssi in zip("ab", signals, strict=True)]
+    monkeypatch.setattr(
+        bluetooth, "async_scanner_devices_by_address", lambda *_args: paths
+    )
+    async with AsyncExitStack() as stack:
+        await occupy(stack, async_turns(hass, "a"), 1)
+        assert SlotMonitor(hass, "A4:C1:37:00:00:01").best_adapter() == "b"

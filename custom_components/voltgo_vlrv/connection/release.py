@@ -47,15 +47,16 @@ class ReleaseState:
     def release(self, duration: timedelta | None, now: datetime, time: float) -> None:
         """Begin a release for `duration`, None for no end, or replace the present one."""
         self.released = True
-        self.until = None if duration is None else now + duration
-        self._ends_at = inf if duration is None else time + duration.total_seconds()
+        self.until = None
         self._is_restored = False
+        if duration is not None:
+            self.until = now + duration
+            self._ends_at = time + duration.total_seconds()
 
     def resume(self) -> None:
         """End the release."""
         self.released = False
         self.until = None
-        self._ends_at = inf
 
     def restore(
         self,
