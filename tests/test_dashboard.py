@@ -49,6 +49,7 @@ from custom_components.voltgo_vlrv.dashboard_cards import (
     tile,
     with_whole_names,
 )
+from custom_components.voltgo_vlrv.dashboard_report import PATH
 from custom_components.voltgo_vlrv.localization import async_load_translations
 
 CORE_CARDS: Final = {
@@ -63,6 +64,14 @@ TITLES: Final = [
     "Now", "History", "Faults", "Cells", "Temperatures", "Energy", "Settings",
     "Diagnostics",
 ]  # fmt: skip
+
+
+def device_views(
+    hass: HomeAssistant, url_path: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the views of batteries and banks, and the overview."""
+    views = dashboard_config(hass, url_path)["views"]
+    return [view for view in views if view.get("path") != PATH]
 
 
 def cards(view: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -161,7 +170,7 @@ async def test_dashboard_for_each_size_shows_all_entities(
     pack = battery("idle", cell_count=count)
     await add(hass, bluetooth_env, pack)
     await enable_all(hass, pack.address)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     assert view["title"] == pack.name
     # The first one has banners only.
     headings = [section["cards"][0]["heading"] for section in view["sections"][1:]]
@@ -207,7 +216,7 @@ async def test_dashboard_after_changes_of_the_user_follows_them(
     dr.async_get(hass).async_update_device(
         device_of(hass, pack.address).id, name_by_user="Under the bed"
     )
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     assert view["title"] == "Under the bed"
     assert "sensor.volts_in_the_rv" in shown(view)
     assert not {off, hidden} & shown(view)
@@ -225,7 +234,7 @@ async def test_dashboard_with_disabled_cells_explains_them(
     """With sixteen cells they are disabled by default."""
     pack = battery("idle", cell_count=16)
     await add(hass, bluetooth_env, pack)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     first, second, *_ = section(view, "Cells")
     assert first["type"] == "markdown"
     assert first["content"].startswith("The cell voltage entities are disabled.")
@@ -240,7 +249,7 @@ async def test_dashboard_of_a_healthy_battery_shows_nothing_that_is_normal(
     pack.demand_current = -50.0
     await add(hass, bluetooth_env, pack)
     await asyncio.sleep(5 * 60)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     assert not is_visible(hass, view["sections"][0])
     states = {
         card["entity"]: hass.states.get(card["entity"])
@@ -265,7 +274,7 @@ async def test_dashboard_with_a_fault_is_red_and_names_it(
     """Above all else; no gauge is green above a fault."""
     pack = battery("winter")
     await add(hass, bluetooth_env, pack)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     first, second, *_ = visible(hass, view)
     assert first["entity"] == entity_id(hass, pack.address, "active_faults")
     assert second["entity"] == entity_id(
@@ -291,7 +300,7 @@ async def test_dashboard_of_a_released_battery_is_gray_and_says_until_when(
         blocking=True,
     )
     await asyncio.sleep(5 * 60)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     assert charge_colors(hass, view) == ["var(--disabled-color)"]
     banner, _ = summaries(hass, view)
     assert re.search(r">Released\. Until \d\d:\d\d\. Values as of \d\d:\d\d<", banner)
@@ -311,7 +320,7 @@ async def test_dashboard_of_a_lost_battery_says_how_old_its_values_are(
     await peripheral.silence()
     peripheral.drop_connection()
     await asyncio.sleep(5 * 60)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     assert charge_colors(hass, view) == ["var(--disabled-color)"]
     banner, *_ = summaries(hass, view)
     assert re.search(r">Out of range or in use\. Values as of \d\d:\d\d<", banner)
@@ -357,7 +366,7 @@ async def test_dashboard_asks_before_a_setting_can_be_selected(
     """And shows one that waits in a banner."""
     pack = battery("idle")
     await add(hass, bluetooth_env, pack)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     selects = [
         card for card in cards(view) if card.get("entity", "").startswith("select.")
     ]
@@ -385,7 +394,7 @@ async def test_dashboard_with_equal_names_has_a_view_for_each_battery(
     """Also where two have the same name: the address of the view differs."""
     packs = [battery("idle", address=f"A4:C1:37:00:00:0{number}") for number in (1, 2)]
     await add(hass, bluetooth_env, *packs)
-    overview, *views = dashboard_config(hass, "rv")["views"]
+    overview, *views = device_views(hass, "rv")
     assert len({view["path"] for view in views}) == 2
     assert not shown(views[0]) & shown(views[1])
     assert overview["path"] == "overview"
@@ -408,7 +417,7 @@ async def test_dashboard_with_a_bank_begins_with_it_and_its_batteries(
         MockConfigEntry(
             domain=DOMAIN, title=title, unique_id=title, data=data
         ).add_to_hass(hass)
-    overview, *views = dashboard_config(hass)["views"]
+    overview, *views = device_views(hass)
     names = [view["title"] for view in views]
     assert names == ["House bank", "B", "C", "A"]
     assert [section["cards"][0]["heading"] for section in overview["sections"]] == names
@@ -420,7 +429,7 @@ async def test_dashboard_without_recorder_has_no_graphs(
     """They would only show an error."""
     await add(hass, bluetooth_env, battery("idle"))
     hass.config.components -= {"history", "recorder"}
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     assert {card["type"] for card in cards(view)} == CORE_CARDS - {
         "history-graph",
         "statistics-graph",
@@ -437,7 +446,7 @@ async def test_dashboard_without_enabled_batteries_shows_a_hint(
         entry.entry_id, ConfigEntryDisabler.USER
     )
     await async_load_translations(hass)
-    (view,) = dashboard_config(hass)["views"]
+    (view,) = device_views(hass)
     (card,) = view["cards"]
     assert card["type"] == "markdown"
     assert card["content"].startswith("No battery has been added yet.")

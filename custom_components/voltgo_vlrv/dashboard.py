@@ -40,6 +40,7 @@ from .dashboard_cards import (
     tiles,
     with_whole_names,
 )
+from .dashboard_report import report_view
 from .entries import is_bank, members_of
 from .localization import async_load_translations, translations
 from .vlrv.faults import FAULTS
@@ -153,11 +154,12 @@ async def _handle_section(
 def dashboard_config(
     hass: HomeAssistant, url_path: str | None = None
 ) -> dict[str, Any]:
-    """Return the configuration: an overview, and a view for each bank and battery.
+    """Return the configuration: an overview, a view for each bank and battery, a report.
 
     `url_path` is that of the dashboard, for the way from the overview to the others.
     """
-    devices = [_device(hass, entry) for entry in _sorted_entries(hass)]
+    entries = _sorted_entries(hass)
+    devices = [_device(hass, entry) for entry in entries]
     views = [_view(hass, device) for device in devices]
     texts = translations(hass).dashboard
     if not views:
@@ -165,6 +167,8 @@ def dashboard_config(
         views = [{"title": "Voltgo VLRV", "cards": [text]}]
     elif len(views) > 1:
         views.insert(0, _overview(devices, texts["overview"], url_path))
+    if (report := report_view(hass, entries)) is not None:
+        views.append(report)
     return {"views": views}
 
 
