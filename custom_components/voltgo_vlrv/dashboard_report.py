@@ -58,7 +58,8 @@ def _battery(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Iterator[Card]:
     all_texts = translations(hass)
     texts, names = all_texts.dashboard, _entity_names(hass, entry)
     yield {"type": "heading", "heading": plain_text(report["name"])}
-    yield markdown(_table((), _facts(report, texts, names)), text_only=True)
+    header = (texts["report_date"], _day(report["reported_at"]))
+    yield markdown(_table(header, _facts(report, texts, names)), text_only=True)
     yield markdown(
         _table(
             (texts["report_protection"], texts["report_count"], texts["report_last"]),
@@ -106,7 +107,6 @@ def _facts(
     report: Mapping[str, Any], texts: Mapping[str, str], names: Mapping[str, str]
 ) -> Iterator[tuple[object, ...]]:
     """Yield what is known of a battery, and since when."""
-    yield texts["report_date"], _day(report["reported_at"])
     yield texts["report_model"], plain_text(report["model"])
     yield texts["report_serial"], plain_text(report["serial_number"] or _NOTHING)
     yield texts["report_firmware"], plain_text(report["firmware"] or _NOTHING)
@@ -155,8 +155,6 @@ def _known(value: object) -> object:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table in Markdown, whose header may be empty."""
-    lines = [tuple(map(str, row)) for row in rows]
-    width = len(lines[0])
-    top = tuple(header) or ("",) * width
-    return "\n".join(f"| {' | '.join(row)} |" for row in (top, (":-",) * width, *lines))
+    """Return a table in Markdown."""
+    lines = [header, (":-",) * len(header), *(tuple(map(str, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -27,6 +27,9 @@ from custom_components.voltgo_vlrv.battery.change_budget import (
 )
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.const import CONF_INFO, DOMAIN
+from custom_components.voltgo_vlrv.history.capacity import CapacityReading
+from custom_components.voltgo_vlrv.history.full_charges import FullCharge
+from custom_components.voltgo_vlrv.history.lifetime import DISCHARGED
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery, issues, wait_until
 from tests.harness import BatteryHarness, async_setup_battery
@@ -114,8 +117,14 @@ async def test_other_battery_that_is_ignored_is_shown(
 async def test_other_battery_that_is_accepted_starts_empty(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Energy that the battery before it has given is not its own."""
+    """What the battery before it has given and lived through is not its own."""
     harness = await async_exchange(hass, bluetooth_env)
+    before = harness.entry.runtime_data.history.care
+    before.lifetime.totals[DISCHARGED] = 123.0
+    before.capacity.readings.append(CapacityReading(None, 85.0, 80.0, 3000, 20, 9.0))
+    before.full_charges.readings.append(FullCharge(None, 9, 3500, 5.0, 20))
+    before.trust.contradicted = True
+    before.start_capacity_test()
     energy = harness.entry.runtime_data.history.energy
     energy._totals["discharged"] = 123.0
     result = await async_answer(hass, "other")
@@ -123,7 +132,15 @@ async def test_other_battery_that_is_accepted_starts_empty(
     await hass.async_block_till_done()
     await wait_until(lambda: harness.entry.runtime_data.coordinator.data, 60)
     assert harness.entry.data[CONF_INFO]["full_capacity"] == 200
-    assert harness.entry.runtime_data.history.energy.total("discharged") < 1
+    history = harness.entry.runtime_data.history
+    assert history.energy.total("discharged") < 1
+    care = history.care
+    assert care is not before
+    assert care.total(DISCHARGED) < 1
+    assert care.last_capacity is None
+    assert care.last_full_charge is None
+    assert not care.trust.contradicted
+    assert not care.capacity_test.is_running
     await asyncio.sleep(60)
     assert not issues(hass, "other_battery")
     shown = harness.shown("energy_discharged")

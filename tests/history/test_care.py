@@ -13,12 +13,19 @@ import pytest
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
 
 from custom_components.voltgo_vlrv.care_sensor import CARE_SENSORS
 from custom_components.voltgo_vlrv.diagnostics import async_get_config_entry_diagnostics
 from custom_components.voltgo_vlrv.history.care import BatteryCare
 from custom_components.voltgo_vlrv.history.charge_trust import REST_TIME
-from custom_components.voltgo_vlrv.history.lifetime import DISCHARGED, TOTALS
+from custom_components.voltgo_vlrv.history.lifetime import (
+    DISCHARGED,
+    LOWEST_CELL_VOLTAGE,
+    TOTALS,
+    Extreme,
+    Trips,
+)
 from custom_components.voltgo_vlrv.history.store import EntryStore
 from custom_components.voltgo_vlrv.history.totals import SAVE_DELAY
 from tests.bluetooth_env import BluetoothEnvironment
@@ -72,6 +79,90 @@ async def test_care_totals_after_a_power_cut_do_not_fall(hass: HomeAssistant) ->
     for key in TOTALS:
         assert before[key] <= after.total(key) <= before[key] * 1.15
     await store.async_remove()
+
+
+@pytest.mark.parametrize("years", [5, -5])
+async def test_care_while_the_clock_jumps_counts_the_same(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    """Time is measured, not read off a clock; what a wrong clock dated has no date."""
+    monkeypatch.setattr(dt_util, "utcnow", lambda: NOW)
+    store, care = await loaded(hass)
+    for minute in range(60):
+        time = hass.loop.time()
+        when = NOW + timedelta(days=365 * years) if 20 <= minute < 40 else NOW
+        changes = {"cell_voltages": (2.9,) * 4} if minute == 30 else {}
+        protection = {"protection": 0x0008} if minute == 30 else {}
+        sample = status(current=-60.0, **changes, **protection)
+        care.add(sample, when, time, GAP)
+        await asyncio.sleep(60)
+    assert care.total(DISCHARGED) == pytest.approx(59.0)
+    assert care.trips == Trips(1, None)
+    lowest = care.extreme(LOWEST_CELL_VOLTAGE)
+    assert lowest == Extreme(2900, None)
+    assert care.since == NOW
+    await store.async_remove()
+
+
+async def test_care_of_a_restored_backup_goes_on_from_there(
+    hass: HomeAssistant,
+) -> None:
+    """What came after it is not known, and nothing of it is counted twice."""
+    store, care = await loaded(hass)
+    read(hass, care, current=-60.0)
+    await asyncio.sleep(60)
+    read(hass, care, current=-60.0, protection=0x0008, operating_state=4)
+    await store.async_save(force=True)
+    path = stored_file(hass)
+    backup = await hass.async_add_executor_job(path.read_text)
+    for _ in range(30):
+        await asyncio.sleep(60)
+        read(hass, care, current=-60.0, cell_voltages=(2.9,) * 4)
+    later = care.total(DISCHARGED)
+    care.close()
+    await store.async_close(force=True)
+    await hass.async_add_executor_job(path.write_text, backup)
+    store, restored = await loaded(hass)
+    began = restored.total(DISCHARGED)
+    assert 1.0 <= began < later
+    assert restored.trips.count == 1
+    lowest = restored.extreme(LOWEST_CELL_VOLTAGE)
+    assert lowest is not None
+    assert lowest.value > 2900
+    # The protection of the backup is still active, and no new one.
+    read(hass, restored, current=-60.0, protection=0x0008, operating_state=4)
+    assert restored.total(DISCHARGED) == began
+    assert restored.trips.count == 1
+    await store.async_remove()
+
+
+async def test_care_without_a_file_says_what_is_not_known(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Totals begin at zero, dates with now, and the rest is unknown."""
+    pack = battery("idle")
+    entry = (await async_setup_battery(hass, bluetooth_env, pack)).entry
+    await enable_all(hass, pack.address)
+    await wait_until(lambda: value(hass, pack.address, "protection_trips") == "0", 60)
+    await hass.config_entries.async_unload(entry.entry_id)
+    path = Path(hass.config.path(".storage", f"voltgo_vlrv.{entry.entry_id}"))
+    await hass.async_add_executor_job(path.unlink)
+    before = dt_util.utcnow()
+    await hass.config_entries.async_setup(entry.entry_id)
+    care = entry.runtime_data.history.care
+    await wait_until(lambda: care.since is not None, 60)
+    shown = {
+        sensor.key: value(hass, pack.address, sensor.key) for sensor in CARE_SENSORS
+    }
+    for key in (
+        "measured_capacity",
+        "measured_health",
+        "full_charge_cell_voltage_delta",
+    ):
+        assert shown[key] == "unknown"
+    assert float(shown["charge_discharged"] or "nan") == 0
+    assert care.since is not None
+    assert care.since >= before
 
 
 async def test_trip_is_saved_at_once(hass: HomeAssistant) -> None:
