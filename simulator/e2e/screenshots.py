@@ -182,6 +182,8 @@ async def take_dashboard(album: Album, api: HomeAssistant) -> None:
         height=PHONE_HEIGHT,
     )
     await album.take(IMAGES / "dashboard_phone.png")
+    await album.open(f"/{DASHBOARD}/report", "Serial number")
+    await album.take(IMAGES / "dashboard_report.png")
 
 
 async def take_options(album: Album) -> None:
