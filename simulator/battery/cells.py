@@ -59,8 +59,15 @@ def open_circuit_voltage(charge: float) -> float:
 
 # Needed several times in each step of the physics, between which the charge is the same.
 @lru_cache(maxsize=32)
-def _open_circuit_voltages(charges: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(map(open_circuit_voltage, charges))
+def _rest_voltages(
+    charges: tuple[float, ...],
+    capacities: tuple[float, ...],
+    offsets: tuple[float, ...],
+) -> tuple[float, ...]:
+    return tuple(
+        open_circuit_voltage(charge / capacity) + offset
+        for charge, capacity, offset in zip(charges, capacities, offsets, strict=True)
+    )
 
 
 class Cells:
@@ -148,18 +155,13 @@ class Cells:
     @property
     def rest_voltages(self) -> list[float]:
         """Voltage of each cell without a current, V."""
-        voltages = _open_circuit_voltages(
-            tuple(
-                charge / capacity
-                for charge, capacity in zip(
-                    self.cell_charge, self.cell_capacity, strict=True
-                )
+        return list(
+            _rest_voltages(
+                tuple(self.cell_charge),
+                tuple(self.cell_capacity),
+                tuple(self.cell_offsets),
             )
         )
-        return [
-            voltage + offset
-            for voltage, offset in zip(voltages, self.cell_offsets, strict=True)
-        ]
 
     @property
     def rest_voltage(self) -> float:

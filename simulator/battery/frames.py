@@ -16,13 +16,21 @@ READ_FUNCTIONS: Final = (0x03, 0x04)
 MAX_READ: Final = 125
 
 
+def _shifted(crc: int) -> int:
+    """CRC after the eight bits of a byte."""
+    for _ in range(8):
+        crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+    return crc
+
+
+_CRC_TABLE: Final = tuple(map(_shifted, range(256)))
+
+
 def crc16(data: bytes) -> bytes:
     """CRC-16/MODBUS of data as the two bytes that follow it, low byte first (A)."""
     crc = 0xFFFF
     for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
     return crc.to_bytes(2, "little")
 
 
