@@ -83,6 +83,9 @@ async def enable_event_loop_debug() -> None:
     if not os.environ.get("PYTHONASYNCIODEBUG"):
         # Asked by each new task, future and handle; the loop itself looks elsewhere.
         loop.get_debug = lambda: False
+        # Otherwise each coroutine would note ten callers.
+        loop._set_coroutine_origin_tracking(False)
+        loop._set_coroutine_origin_tracking = lambda _: None
         loop._check_callback = partial(_check_new_callback, loop._check_callback)
 
 
