@@ -37,6 +37,7 @@ NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
             "test_connect_to_an_absent_battery_fails_in_time",
             "test_connect_to_a_battery_held_by_a_phone_is_not_reachable",
             "test_subscription_without_an_answer_times_out",
+            "test_subscription_without_answer_ends_before_it_is_cancelled",
             "test_connection_lost_right_after_subscribing_is_reported",
             "test_service_without_its_characteristics_is_foreign",
             "test_disconnect_cancels_a_connection_that_waits_its_turn",
@@ -51,6 +52,9 @@ NOT_APPLICABLE: Final[dict[str, dict[str, str]]] = {
         ),
         _PATCHED,
     ),
+    "connection/test_crowded.py": {
+        "test_sixteen_batteries_on_three_slow_slots_keep_their_values": _PATCHED
+    },
     "connection/test_sharing.py": {
         "test_connection_attempts_over_one_adapter_are_sequential": _PATCHED
     },
