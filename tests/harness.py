@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final
+from unittest.mock import patch
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -16,13 +18,13 @@ from homeassistant.config_entries import (
 from homeassistant.const import ATTR_ENTITY_ID, EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
+from homeassistant.helpers.entity import Entity
 
 from .bluetooth_env import BluetoothEnvironment
 from .common import (
     add_discovered,
     battery,
     device_of,
-    enable_all,
     entity_id,
     issues,
     value,
@@ -264,11 +266,11 @@ async def async_setup_battery[HarnessT: BatteryHarness](
     if rssi is not None:
         for adapter in bluetooth_env.adapters.values():
             adapter.radio.rssi[pack.address] = rssi
-    entry = await add_discovered(hass, pack.address)
-    added = harness(hass, bluetooth_env, pack, peripheral, entry)
-    if all_entities:
-        await enable_all(hass, pack.address)
-    else:
+    # Enabled from the start: to enable them later takes a second start of the entry.
+    enabled = patch.object(Entity, "entity_registry_enabled_default", True)
+    with enabled if all_entities else nullcontext():
+        entry = await add_discovered(hass, pack.address)
+        added = harness(hass, bluetooth_env, pack, peripheral, entry)
         await added.wait_connected(settle)
     return added
 

@@ -417,7 +417,7 @@ async def test_low_battery_has_a_threshold_and_a_hysteresis(
     await hass.async_block_till_done()
     # At once, and without a new connection.
     assert binary(hass, pack, "low_battery") == "off"
-    assert bluetooth_env.peripherals[pack.address].connections == 3
+    assert bluetooth_env.peripherals[pack.address].connections == 2
     assert await report(10) == "on"
 
 
