@@ -52,6 +52,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "bank_isolated": "a-battery-disconnected-itself-from-the-bank",
     "bank_mixed": "the-bank-contains-different-batteries",
     "bank_module_ids": "module-ids-need-to-be-changed",
+    "bank_not_parallel": "the-batteries-of-the-bank-are-not-at-the-same-voltage",
     "bank_too_small": "the-bank-has-fewer-than-two-batteries",
     "competing_integration": "another-integration-also-connects-to-the-battery",
     "crowded": "batteries-wait-long-for-their-turn",

@@ -20,7 +20,7 @@ _PURE = """.connection.state .connection.backoff .connection.sharing .connection
     .battery.poll_schedule .entry_values .history.charge .history.runtime .history.charge_history
     .history.estimate .history.totals .history.lifetime .history.full_charges .history.capacity .history.charge_trust .history.storage
     .history.routine .history.capacity_cycles
-    .bank.joining .bank.charge_spread .bank.aggregate .bank.current_share .bank.module_ids .bank.notices"""
+    .bank.joining .bank.rest_comparison .bank.aggregate .bank.current_share .bank.module_ids .bank.notices"""
 _BASE = "const entries entry_values issues localization options"
 _ABOVE_BATTERY = f".coordinator .data .bank .entity .sensor_base {_PLATFORMS}"
 _ABOVE_HISTORY = f".battery {_ABOVE_BATTERY}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from custom_components.voltgo_vlrv.bank.notices import (
     MemberSnapshot,
     notices,
 )
+from custom_components.voltgo_vlrv.bank.rest_comparison import Difference
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import discovered, settle, value, wait_for_poll, wait_until
@@ -254,14 +256,16 @@ async def test_different_batteries_issue_names_the_difference(
 
 
 def snapshot(
-    *members: MemberSnapshot, inverter: bool = False, contradicted: bool = False
+    *members: MemberSnapshot,
+    inverter: bool = False,
+    differences: Collection[Difference] = (),
 ) -> BankSnapshot:
     """Return a bank of these members."""
     return BankSnapshot(
         entry_id="bank",
         title="House bank",
         has_inverter=inverter,
-        is_charge_contradicted=contradicted,
+        differ_at_rest=differences,
         members=members,
     )
 
@@ -278,6 +282,7 @@ def member(number: int, **changes: Any) -> MemberSnapshot:
             pending_module_id=None,
             isolated_for=None,
             state_of_charge=50 + number,
+            voltage=None,
         ),
         **changes,
     )
@@ -321,14 +326,23 @@ def test_issues_of_a_changed_member_name_the_cause(
     assert found == expected
 
 
-def test_issue_of_contradicting_charges_names_them() -> None:
+@pytest.mark.parametrize(
+    ("difference", "key"),
+    [
+        (Difference.CHARGE, "bank_full_charge_needed"),
+        (Difference.VOLTAGE, "bank_not_parallel"),
+    ],
+)
+def test_issue_of_members_that_differ_at_rest_shows_all(
+    difference: Difference, key: str
+) -> None:
     """Which of them is wrong is not known."""
-    pair = (member(1), member(2, state_of_charge=None))
-    (found,) = notices(snapshot(*pair, contradicted=True))
-    assert found.issue_id == "bank_full_charge_needed_bank"
+    pair = (member(1, voltage=13.2), member(2, state_of_charge=None))
+    (found,) = notices(snapshot(*pair, differences={difference}))
+    assert (found.issue_id, found.translation_key) == (f"{key}_bank", key)
     assert found.placeholders == {
         "bank": "House bank",
-        "batteries": "- Battery 1: 51%\n- Battery 2: ?%",
+        "batteries": "- Battery 1: 51%, 13.20 V\n- Battery 2: ?%, ? V",
     }
 
 

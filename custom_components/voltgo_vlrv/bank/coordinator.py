@@ -30,13 +30,13 @@ from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
 from ..options import low_battery, reserve
 from .aggregate import BankReading, MemberReading, read_bank
-from .charge_spread import ChargeSpread
 from .current_share import CurrentTrend
 from .devices import async_update_devices, bank_device_info
 from .energy import BankEnergy
 from .isolation import Isolation
 from .member import PLANNED_ABSENCE, BankMember, Presence, are_simultaneous
 from .notices import BankSnapshot, notices
+from .rest_comparison import RestComparison
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
         self.isolation = Isolation(hass, self.store)
         self.trend = CurrentTrend()
         self.charging = ChargingState()
-        self.charge_spread = ChargeSpread()
+        self.at_rest = RestComparison()
         self.waiting = WaitingValues()
         """None wait while the samples of all members are late."""
         self._issues = EntryIssues(hass, entry)
@@ -242,7 +242,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             ),
         )
         self.charging.update(now, reading.current, max(reading.active, 1))
-        self.charge_spread.update(
+        self.at_rest.update(
             now,
             self.readings,
             self._interval,
@@ -305,7 +305,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             entry_id=self.config_entry.entry_id,
             title=self.title,
             has_inverter=self.has_inverter,
-            is_charge_contradicted=self.charge_spread.is_contradicted,
+            differ_at_rest=self.at_rest.differences,
             members=[
                 member.snapshot(self.isolation.isolated_for(member.address, now))
                 for member in self.members.values()

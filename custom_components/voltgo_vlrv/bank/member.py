@@ -113,14 +113,10 @@ class BankMember:
         value = self.battery.settings.pending.get(MODULE_ID)
         return value if isinstance(value, int) else None
 
-    @property
-    def _last_state_of_charge(self) -> int | None:
-        """Return the state of charge as last reported, in %, however long ago."""
-        status = None if self.battery is None else self.battery.coordinator.data
-        return None if status is None else status.state_of_charge
-
     def snapshot(self, isolated_for: float | None) -> MemberSnapshot:
         """Return what the repair issues of the bank need to know of the member."""
+        # As last reported, however long ago.
+        status = None if self.battery is None else self.battery.coordinator.data
         return MemberSnapshot(
             address=self.address,
             name=self.name,
@@ -129,7 +125,8 @@ class BankMember:
             module_id=self.module_id,
             pending_module_id=self._pending_module_id,
             isolated_for=isolated_for,
-            state_of_charge=self._last_state_of_charge,
+            state_of_charge=None if status is None else status.state_of_charge,
+            voltage=None if status is None else status.voltage,
         )
 
     @callback

@@ -6,7 +6,7 @@ is gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -14,11 +14,18 @@ from ..battery.info import BatteryInfo
 from ..entries import MIN_MEMBERS
 from ..localization import plain_text
 from .module_ids import ModuleId, plan
+from .rest_comparison import Difference
 
 ISOLATED_FOR: Final = 120.0
 """s; a protection that ends by itself within a minute or two is not reported."""
 SAME_CAPACITY: Final = 1.2
 """Learned capacities of one model differ by less, those of two models by more."""
+
+
+_DIFFERENCES: Final = {
+    Difference.CHARGE: "bank_full_charge_needed",
+    Difference.VOLTAGE: "bank_not_parallel",
+}
 
 
 class Notice(NamedTuple):
@@ -45,6 +52,8 @@ class MemberSnapshot:
     """s, None for a member that is not isolated."""
     state_of_charge: int | None
     """%, as last reported; None where it is not known."""
+    voltage: float | None
+    """V, the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,8 @@ class BankSnapshot:
     entry_id: str
     title: str
     has_inverter: bool
-    is_charge_contradicted: bool
-    """Whether members at the same voltage report very different states of charge."""
+    differ_at_rest: Collection[Difference]
+    """In what the members differ that rest together."""
     members: Sequence[MemberSnapshot]
 
 
@@ -90,13 +99,7 @@ def notices(bank: BankSnapshot) -> Iterator[Notice]:
             "bank_module_ids",
             {"bank": bank.title, "changes": "\n".join(changes)},
         )
-    if bank.is_charge_contradicted:
-        charges = (f"- {item.name}: {_charge([item])}%" for item in bank.members)
-        yield Notice(
-            f"bank_full_charge_needed_{bank.entry_id}",
-            "bank_full_charge_needed",
-            {"bank": bank.title, "batteries": "\n".join(charges)},
-        )
+    yield from _differences(bank)
     if is_mixed([member.info for member in bank.members if member.info is not None]):
         kinds = (
             f"- {member.name}: {kind_of(member.info)}"
@@ -108,6 +111,23 @@ def notices(bank: BankSnapshot) -> Iterator[Notice]:
             "bank_mixed",
             {"bank": bank.title, "batteries": "\n".join(kinds)},
         )
+
+
+def _differences(bank: BankSnapshot) -> Iterator[Notice]:
+    """Yield the issues about members that differ although they are in parallel."""
+    for difference, key in _DIFFERENCES.items():
+        if difference in bank.differ_at_rest:
+            batteries = (
+                f"- {member.name}: {_charge([member])}%, "
+                + ("?" if member.voltage is None else f"{member.voltage:.2f}")
+                + " V"
+                for member in bank.members
+            )
+            yield Notice(
+                f"{key}_{bank.entry_id}",
+                key,
+                {"bank": bank.title, "batteries": "\n".join(batteries)},
+            )
 
 
 def _charge(members: Sequence[MemberSnapshot]) -> str:

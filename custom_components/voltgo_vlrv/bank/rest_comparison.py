@@ -1,13 +1,15 @@
-"""Whether the batteries of a bank report different charges at the same voltage; pure.
+"""What batteries of a bank at rest tell by comparison; pure.
 
-Batteries in parallel that rest have one voltage. Where they report very different states
-of charge, the counter of at least one has drifted, and a full charge of the bank corrects
-all of them.
+Batteries in parallel that rest have one voltage. Where they have not, at least one is not
+connected to the others, and connecting it can let a very high current flow. Where they
+have, but report very different states of charge, the counter of at least one has drifted,
+and a full charge of the bank corrects all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Final
 
 from ..history.charge_trust import REST_CURRENT, REST_TIME
@@ -19,16 +21,25 @@ END_SPREAD: Final = 8
 """Points at which the doubt ends."""
 EQUAL_VOLTAGE: Final = 10
 """mV between the averages of the cells of two batteries at the same voltage."""
+OTHER_VOLTAGE: Final = 25
+"""mV, the same, of batteries that are not in parallel: 0.1 V of 4 cells (C)."""
 MAX_PAUSE: Final = 300.0
 """s between two readings of the same rest, or three intervals where that is longer."""
 
 
-class ChargeSpread:
-    """Says whether the members' states of charge contradict each other."""
+class Difference(StrEnum):
+    """What differs although it should not."""
+
+    CHARGE = "charge"
+    VOLTAGE = "voltage"
+
+
+class RestComparison:
+    """Says in what batteries differ that rest together."""
 
     def __init__(self) -> None:
-        """Start without doubt: it is found again after a restart."""
-        self.is_contradicted = False
+        """Start without a difference: it is found again after a restart."""
+        self.differences: frozenset[Difference] = frozenset()
         self._rest_began: float | None = None
         self._last = 0.0
 
@@ -52,20 +63,23 @@ class ChargeSpread:
         charges = [reading.state_of_charge for reading in readings]
         spread = max(charges) - min(charges)
         if spread <= END_SPREAD:
-            self.is_contradicted = False
-        if not all(map(_is_resting, readings)) or not _have_equal_voltage(readings):
+            self.differences -= {Difference.CHARGE}
+        if not all(map(_is_resting, readings)):
             self._rest_began = None
             return
+        averages = [sum(reading.cells) / len(reading.cells) for reading in readings]
+        volts = max(averages) - min(averages)
+        if volts <= EQUAL_VOLTAGE:
+            self.differences -= {Difference.VOLTAGE}
         if self._rest_began is None or seconds > max(MAX_PAUSE, 3 * interval):
             self._rest_began = now
-        if now - self._rest_began >= REST_TIME and spread > MAX_SPREAD:
-            self.is_contradicted = True
+        if now - self._rest_began < REST_TIME:
+            return
+        if volts > OTHER_VOLTAGE:
+            self.differences |= {Difference.VOLTAGE}
+        if volts <= EQUAL_VOLTAGE and spread > MAX_SPREAD:
+            self.differences |= {Difference.CHARGE}
 
 
 def _is_resting(reading: MemberReading) -> bool:
     return abs(reading.current) <= REST_CURRENT * (reading.full_capacity or 0.0)
-
-
-def _have_equal_voltage(readings: Sequence[MemberReading]) -> bool:
-    averages = [sum(reading.cells) / len(reading.cells) for reading in readings]
-    return max(averages) - min(averages) <= EQUAL_VOLTAGE
