@@ -116,6 +116,27 @@ def test_full_charge_after_a_gap_is_not_read() -> None:
     assert charger.charges.last is None
 
 
+@pytest.mark.parametrize(
+    ("seconds", "is_read"), [(0.0, False), (0.5, True), (GAP, True), (GAP + 1, False)]
+)
+def test_full_charge_is_read_if_its_end_was_seen_soon_enough(
+    seconds: float, *, is_read: bool
+) -> None:
+    """Two samples of one moment are one."""
+    charger = Charger()
+    charger.read(USED)
+    charger.read(TOP)
+    assert charger.read(FULL, seconds) is is_read
+
+
+def test_full_charge_that_ends_with_a_load_is_read() -> None:
+    """The battery says that it is full, and that it is discharging by now."""
+    charger = Charger()
+    charger.read(USED)
+    charger.read(TOP)
+    assert charger.read(FULL | {"current": -5.0, "operating_state": 2})
+
+
 def test_full_charges_of_a_month_are_one_and_years_are_bounded() -> None:
     """The latest of each month; the oldest month goes first."""
     charger = Charger()
