@@ -300,22 +300,20 @@ class VlrvBaseValueSensor[CoordinatorT: DeviceCoordinator, SourceT](
         """Show the value unless it waits; return whether what is shown changed."""
         description = self.entity_description
         value = description.value_fn(source)
-        step_fn = description.step_fn
-        if step_fn is not None and self._waits(value, source, step_fn):
+        if description.step_fn is None:
+            return self._set_value(value)
+        if value == self._attr_native_value:
+            self.coordinator.waiting.show(description.key)
+            return False
+        if self._waits(value, description.step_fn(source)):
             return False
         return self._set_value(value)
 
-    def _waits(
-        self,
-        value: SensorValue,
-        source: SourceT,
-        step_fn: Callable[[SourceT], float],
-    ) -> bool:
+    def _waits(self, value: SensorValue, step: float) -> bool:
         waiting, key = self.coordinator.waiting, self.entity_description.key
         shown = self._attr_native_value
         if (
-            value == shown
-            or not isinstance(value, int | float)
+            not isinstance(value, int | float)
             or not isinstance(shown, int | float)
             # A row is written in any case.
             or not self._was_available
@@ -323,8 +321,7 @@ class VlrvBaseValueSensor[CoordinatorT: DeviceCoordinator, SourceT](
         ):
             waiting.show(key)
             return False
-        now = self.hass.loop.time()
-        return waiting.waits(key, now, value - shown, step_fn(source))
+        return waiting.waits(key, self.hass.loop.time(), value - shown, step)
 
 
 @dataclass(frozen=True, kw_only=True)

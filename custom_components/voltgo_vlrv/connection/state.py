@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 
 class ConnectionMode(StrEnum):
@@ -59,8 +58,7 @@ ADAPTER_REASONS: Final = frozenset({"no_slot", "no_bluetooth"})
 """Reasons on the side of the adapters: any connection ends them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionStatus:
+class ConnectionStatus(NamedTuple):
     """State of the connection, reason of a failure, and end of a release."""
 
     state: ConnectionState = ConnectionState.CONNECTING
