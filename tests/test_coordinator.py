@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 import logging
 from typing import Any
 
@@ -19,6 +20,7 @@ from homeassistant.const import (
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.update_coordinator import UpdateFailed
 
 from .bluetooth_env import BluetoothEnvironment
 from .common import (
@@ -31,9 +33,11 @@ from .common import (
     wait_until,
 )
 from custom_components.voltgo_vlrv.battery.reporting import STANDING
+from custom_components.voltgo_vlrv.battery.slow_values import SLOW
 from custom_components.voltgo_vlrv.const import CONF_INFO
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
+from custom_components.voltgo_vlrv.vlrv.registers import register_of
 from simulator.battery import SimulatedBattery
 from simulator.faults import FOREVER
 from tests.common import POLL_INTERVAL, STATUS_READ
@@ -142,6 +146,35 @@ async def test_states_that_changed_are_written_only(
         "current",
         "power",
     ]
+
+
+async def test_listener_of_slow_values_is_called_when_one_of_them_changed(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Not for another cell voltage; but whenever there are no values any more."""
+    harness = await async_setup_battery(hass, bluetooth_env, battery())
+    coordinator = harness.entry.runtime_data.coordinator
+    calls: list[str] = []
+    coordinator.async_add_listener(partial(calls.append, "slow"), SLOW)
+    coordinator.async_add_listener(partial(calls.append, "other"))
+
+    def receive(field: str) -> list[str]:
+        """Receive a sample with another value of one field; return who was called."""
+        calls.clear()
+        frame = bytearray(coordinator.data.frame)
+        frame[3 + 2 * register_of(field).number + 1] ^= 1
+        coordinator.async_set_updated_data(
+            replace(coordinator.data, frame=bytes(frame))
+        )
+        return [*calls]
+
+    assert receive("cells") == ["other"]
+    assert receive("current") == ["other"]
+    assert receive("pcb_temperature") == ["slow", "other"]
+    assert receive("switches") == ["slow", "other"]
+    calls.clear()
+    coordinator.async_set_update_error(UpdateFailed())
+    assert calls == ["slow", "other"]
 
 
 async def test_values_with_missed_polls_stay_for_a_minute(

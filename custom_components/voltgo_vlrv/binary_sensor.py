@@ -16,6 +16,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.binary_sensor import async_add_bank_binary_sensors
 from .battery.permission import may_charge, may_discharge
+from .battery.slow_values import SLOW
 from .const import LOW_BATTERY_HYSTERESIS
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
@@ -36,12 +37,15 @@ class VlrvBinarySensorDescription(BinarySensorEntityDescription):
     """
 
     value_fn: Callable[[BatteryStatus, VlrvData, bool | None], bool | None]
+    is_slow: bool = False
+    """Whether it follows from slow registers alone, see `SlowValues`."""
 
 
 def _fault(fault: Fault) -> VlrvBinarySensorDescription:
     return VlrvBinarySensorDescription(
         key=fault.key,
         translation_key=fault.key,
+        is_slow=True,
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         # An automation names one of the manual's; it hardly ever changes.
@@ -67,6 +71,7 @@ BINARY_SENSORS: Final = (
     VlrvBinarySensorDescription(
         key="problem",
         translation_key="problem",
+        is_slow=True,
         device_class=BinarySensorDeviceClass.PROBLEM,
         value_fn=lambda status, _battery, _previous: status.has_fault,
     ),
@@ -110,24 +115,28 @@ BINARY_SENSORS: Final = (
     VlrvBinarySensorDescription(
         key="heating",
         translation_key="heating",
+        is_slow=True,
         value_fn=lambda status, _battery, _previous: status.heating,
     ),
     # No device class "problem": a full battery is the normal case.
     VlrvBinarySensorDescription(
         key="full_charge",
         translation_key="full_charge",
+        is_slow=True,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda status, _battery, _previous: status.is_full,
     ),
     VlrvBinarySensorDescription(
         key="full_discharge",
         translation_key="full_discharge",
+        is_slow=True,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda status, _battery, _previous: status.is_discharged,
     ),
     VlrvBinarySensorDescription(
         key="warning",
         translation_key="warning",
+        is_slow=True,
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
@@ -136,6 +145,7 @@ BINARY_SENSORS: Final = (
     VlrvBinarySensorDescription(
         key="error",
         translation_key="error",
+        is_slow=True,
         device_class=BinarySensorDeviceClass.PROBLEM,
         entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
@@ -162,7 +172,9 @@ async def async_setup_entry(
         async_add_bank_binary_sensors(entry, async_add_entities)
         return
     async_add_entities(
-        VlrvBinarySensor(entry.runtime_data, description)
+        VlrvBinarySensor(
+            entry.runtime_data, description, SLOW if description.is_slow else None
+        )
         for description in DESCRIPTIONS
     )
 

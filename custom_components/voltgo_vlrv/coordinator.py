@@ -21,6 +21,8 @@ from .battery.expiry import SampleExpiry
 from .battery.info_store import InfoStore
 from .battery.poll_delegate import PollDelegate
 from .battery.poll_schedule import PollSchedule, next_poll_delay
+from .battery.reporting import WaitingValues
+from .battery.slow_values import SLOW, SlowValues
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import as_vlrv_error
@@ -79,15 +81,20 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._expiry = SampleExpiry(
             access, options, delegate, self._handle_expired, self.async_update_listeners
         )
-        self.waiting = self._expiry.waiting
         self._stuck = StuckDataDetector()
         self._last_error: VlrvError = NotReachableError()
+        self._slow_values = SlowValues()
         self._schedule = PollSchedule()
 
     @property
     def device_info(self) -> DeviceInfo:
         """Return the battery for the device registry."""
         return self._info.device_info
+
+    @property
+    def waiting(self) -> WaitingValues:
+        """Return which values wait until they are shown."""
+        return self._expiry.waiting
 
     @property
     def has_values(self) -> bool:
@@ -207,6 +214,20 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         if not success and not self.last_update_success:
             # Home Assistant reports only the first failure; time-based sensors change.
             self.async_update_listeners()
+
+    @callback
+    @override
+    def async_update_listeners(self) -> None:
+        """Call the listeners, those of slow values only when one of these changed."""
+        changed = self._slow_values.have_changed(self.data if self.has_values else None)
+        for listener, context in list(self._listeners.values()):
+            if context is SLOW and not changed:
+                continue
+            try:
+                listener()
+            except Exception:
+                # As in Home Assistant: one that fails must not keep others from theirs.
+                _LOGGER.exception("Unexpected error updating %s", self.name)
 
     @override
     async def _async_update_data(self) -> BatteryStatus:

@@ -82,10 +82,16 @@ class VlrvBaseEntity[CoordinatorT: DeviceCoordinator](
     _attr_has_entity_name = True
 
     def __init__(
-        self, coordinator: CoordinatorT, description: EntityDescription
+        self,
+        coordinator: CoordinatorT,
+        description: EntityDescription,
+        context: str | None = None,
     ) -> None:
-        """Initialize the entity; the description's key completes its unique ID."""
-        super().__init__(coordinator)
+        """Initialize the entity; the description's key completes its unique ID.
+
+        `context` tells the coordinator when to update the entity.
+        """
+        super().__init__(coordinator, context)
         self.entity_description = description
         self._attr_unique_id = f"{coordinator.identifier}_{description.key}"
         self._was_available = False
@@ -158,10 +164,15 @@ class VlrvBaseBinarySensor[CoordinatorT: DeviceCoordinator](
 class VlrvEntity(VlrvBaseEntity[VlrvCoordinator]):
     """An entity of one battery, available while the last sample is fresh."""
 
-    def __init__(self, battery: VlrvData, description: EntityDescription) -> None:
+    def __init__(
+        self,
+        battery: VlrvData,
+        description: EntityDescription,
+        context: str | None = None,
+    ) -> None:
         """Initialize the entity of a battery; see VlrvBaseEntity."""
         self.battery = battery
-        super().__init__(battery.coordinator, description)
+        super().__init__(battery.coordinator, description, context)
 
 
 def async_add_supported_entities[DescriptionT: EntityDescription](

@@ -23,6 +23,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .bank.sensor import async_add_bank_sensors
 from .battery.info import BatteryInfo
+from .battery.slow_values import SLOW
 from .care_sensor import async_add_bank_care_sensors, async_add_care_sensors
 from .connection import ConnectionState
 from .connection.state import SHOWN_STATES
@@ -184,6 +185,9 @@ SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
         value_fn=lambda status: status.cells.index(min(status.cells)) + 1,
     ),
 )
+
+# Like all values with a step, these follow from current, voltage or cells.
+CELL_NUMBERS: Final = frozenset({"highest_cell", "lowest_cell"})
 
 AMBIENT_TEMPERATURE: Final[StatusSensorDescription] = temperature(
     "ambient_temperature",
@@ -365,7 +369,7 @@ async def async_setup_entry(
     )
     async_add_entities(
         [
-            VlrvActiveFaults(battery, ACTIVE_FAULTS),
+            VlrvActiveFaults(battery, ACTIVE_FAULTS, SLOW),
             VlrvPendingSettings(battery, PENDING_SETTINGS),
         ]
     )
@@ -390,7 +394,8 @@ class VlrvSensor(VlrvEntity, VlrvBaseValueSensor[VlrvCoordinator, BatteryStatus]
         """Initialize the sensor, with its number where it has one."""
         if description.placeholders is not None:
             self._attr_translation_placeholders = description.placeholders
-        super().__init__(battery, description)
+        is_live = description.step_fn is not None or description.key in CELL_NUMBERS
+        super().__init__(battery, description, None if is_live else SLOW)
 
     @override
     def _update_attrs(self) -> bool:

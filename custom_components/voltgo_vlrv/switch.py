@@ -14,6 +14,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .battery.slow_values import SLOW
 from .data import VlrvConfigEntry
 from .entity import (
     RELEASED_UNTIL,
@@ -48,7 +49,7 @@ async def async_setup_entry(
         entry,
         async_add_entities,
         lambda info: [HEATER] if info.heater else [],
-        lambda description: VlrvHeaterSwitch(battery, description),
+        lambda description: VlrvHeaterSwitch(battery, description, SLOW),
     )
 
 
