@@ -41,8 +41,9 @@ from .server import DemoError, free_port, running
 WIDTH: Final = 1280  # pixels
 HEIGHT: Final = 900
 # So that a device's sensors, or a form, are on it from top to bottom.
-LONG: Final = 1224
+LONG: Final = 1320
 TALL: Final = 1080
+OPTIONS_HEIGHT: Final = 1400
 MARGIN: Final = 24
 # What was discovered; below it is what else the demo consists of.
 TOP: Final = FloatRect(x=0, y=0, width=WIDTH, height=390)
@@ -119,8 +120,13 @@ class Album:
 
     async def take_dialog(self, file: Path) -> None:
         """Store a picture of the open dialog."""
-        box = await self.page.get_by_role("dialog").bounding_box()
-        assert box is not None
+        dialog = self.page.get_by_role("dialog")
+        before, box = None, await dialog.bounding_box()
+        # It grows while it opens.
+        async with asyncio.timeout(SETTLE_TIMEOUT):
+            while box is None or box != before:
+                await asyncio.sleep(STILL)
+                before, box = box, await dialog.bounding_box()
         await self.take(
             file,
             FloatRect(
@@ -188,7 +194,9 @@ async def take_dashboard(album: Album, api: HomeAssistant) -> None:
 
 async def take_options(album: Album) -> None:
     """Show the form behind the gear."""
-    await album.open(f"/config/integrations/integration/{DOMAIN}", height=TALL)
+    await album.open(
+        f"/config/integrations/integration/{DOMAIN}", height=OPTIONS_HEIGHT
+    )
     await album.page.get_by_role("button", name="Configure").first.click()
     await album.page.get_by_text("General", exact=True).click()
     await album.page.get_by_role("spinbutton").first.wait_for()
