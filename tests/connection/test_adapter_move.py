@@ -45,6 +45,7 @@ def should_move(
         (-60, -60, False),
         (-88, -50, False),
         (127, -88, False),
+        (0, -88, False),
         (-50, 127, False),
     ],
 )

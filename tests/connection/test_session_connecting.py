@@ -47,7 +47,7 @@ class Apart:
         self.slots.connected_adapter.return_value = Mock(source="proxy")
         self.slots.connected_adapter.return_value.name = "proxy"
         self.slots.wait_for_adapters = self._step("wait for adapters")
-        self.slots.wait_for_slot = self._step("wait for a slot")
+        self.slots.wait_for_slot = self._wait_for_slot
         self.slots.wait_in_range = self._wait_in_range
         self.delegate = Mock(mode=ConnectionMode.AUTOMATIC, is_released=False)
         self.delegate.options.interval = timedelta(seconds=10)
@@ -73,6 +73,10 @@ class Apart:
             self.done.append(name)
 
         return step
+
+    async def _wait_for_slot(self, is_wanted: Any) -> None:
+        self.done.append("wait for a slot")
+        assert is_wanted() is not self.delegate.is_released
 
     async def _wait_in_range(self, max_wait: float, is_wanted: Any) -> None:
         self.done.append((max_wait, is_wanted()))

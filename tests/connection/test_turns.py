@@ -207,3 +207,16 @@ def test_new_battery_waits_for_working_ones_for_some_seconds_only() -> None:
     assert (new.rank(114.0), failed.rank(114.0)) == (2, 2)
     assert (new.rank(115.0), failed.rank(115.0)) == (0, 2)
     assert failed.rank(160.0) == 0
+
+
+async def test_attempt_with_a_limit_of_its_own_ends_there(
+    fast_clock: FastClock,
+) -> None:
+    """Also while none waits."""
+    turns = AdapterTurns(asyncio.get_running_loop())
+    began = asyncio.get_running_loop().time()
+    async with turns.take(has_failed=False) as turn:
+        with pytest.raises(NotReachableError):
+            async with turn.attempt(3.0):
+                await asyncio.sleep(20)
+        assert asyncio.get_running_loop().time() - began == pytest.approx(3, abs=0.2)
