@@ -114,6 +114,9 @@ class Bank(NamedTuple):
             "too_cold_to_charge": self._unless_missing(False),
             "charging_allowed": self._is_allowed("charging_allowed"),
             "discharging_allowed": self._is_allowed("discharging_allowed"),
+            # No battery of the demo is in storage.
+            "usage": "in_use",
+            "storage_advice": "in_use",
             **self._sums(),
         }
 
