@@ -243,10 +243,12 @@ class ConnectionSession:
         adapter = self._slots.connected_adapter()
         if adapter is None or self._delegate.mode is not ConnectionMode.AUTOMATIC:
             return False
-        self._record_signals()
+        others = self._slots.adapters_with_free_slot() - {adapter.source}
+        if others:
+            self._record_signals()
         return self._moves.should_move(
             adapter.source,
-            self._slots.adapters_with_free_slot() - {adapter.source},
+            others,
             interval=self._delegate.options.interval,
             now=self._hass.loop.time(),
         )

@@ -62,9 +62,10 @@ class BatteryCare:
     def extreme(self, key: str) -> Extreme | None:
         """Return the highest or lowest value that was read, None without any."""
         extreme = self.lifetime.extremes.get(key)
-        if extreme is None:
-            return None
-        return Extreme(extreme.value, past_time(extreme.at, dt_util.utcnow()))
+        if extreme is None or extreme.at is None or extreme.at <= dt_util.utcnow():
+            return extreme
+        # The clock was fast.
+        return Extreme(extreme.value, None)
 
     @property
     def since(self) -> datetime | None:
