@@ -109,6 +109,9 @@ class Lifetime:
             self.totals[CYCLES] += discharged / status.full_capacity
 
     def _add_protections(self, status: BatteryStatus, at: datetime | None) -> bool:
+        was_any = self.active or self.was_protected
+        if not (was_any or status.protections or status.in_protection):
+            return False
         active = active_faults(status.protections)
         tripped = active - self.active
         for key in tripped:
