@@ -7,12 +7,12 @@ from playwright.async_api import Locator, expect
 from .setup import async_setup_battery
 from .user_session import UserSession
 from simulator.e2e.api import HomeAssistant
-from simulator.e2e.batteries import SIMULATOR, SOLAR, device_of, entities_of
+from simulator.e2e.batteries import SIMULATOR, WINTER, device_of, entities_of
 from simulator.e2e.polling import wait_until
 
 SHOWN = 90_000  # ms; until a battery was read, and turned off and on
-CAPACITY = 200  # Ah
-OTHER_CAPACITY = 300
+CAPACITY = 100  # Ah
+OTHER_CAPACITY = 150
 HEADING = "new-settings-wait-until-the-battery-was-turned-off-and-on"
 
 
@@ -30,7 +30,7 @@ async def is_read(demo: HomeAssistant) -> str:
     found: list[str] = []
 
     async def known() -> bool:
-        entities = await entities_of(demo, await device_of(demo, SOLAR))
+        entities = await entities_of(demo, await device_of(demo, WINTER))
         if (module_id := entities.get("module_id")) is None:
             return False
         found[:] = [module_id["entity_id"]]
@@ -44,7 +44,7 @@ async def test_an_exchanged_battery_is_accepted_or_ignored(
     demo: HomeAssistant, user_session: UserSession
 ) -> None:
     """The form says which was added and which was found; both answers end the issue."""
-    name = (await async_setup_battery(demo, SOLAR))["name"]
+    name = (await async_setup_battery(demo, WINTER))["name"]
     dialog = user_session.page.locator("dialog-data-entry-flow")
     title = f"A different battery responds as {name}"
     for capacity, answer in (
@@ -52,7 +52,7 @@ async def test_an_exchanged_battery_is_accepted_or_ignored(
         (CAPACITY, "Ignore"),
     ):
         await is_read(demo)
-        exchange = {"address": SOLAR, "capacity": capacity}
+        exchange = {"address": WINTER, "capacity": capacity}
         await demo.act(f"{SIMULATOR}.exchange", exchange)
         issue = await sees_issue(user_session, title)
         await issue.click()
@@ -68,7 +68,7 @@ async def test_a_setting_that_waits_is_explained_until_it_is_applied(
     demo: HomeAssistant, user_session: UserSession
 ) -> None:
     """The steps, a link to the page about them; turning the battery off and on ends it."""
-    name = (await async_setup_battery(demo, SOLAR))["name"]
+    name = (await async_setup_battery(demo, WINTER))["name"]
     await demo.act(
         "select.select_option", {"entity_id": await is_read(demo), "option": "3"}
     )
@@ -82,5 +82,5 @@ async def test_a_setting_that_waits_is_explained_until_it_is_applied(
     address = await more.get_attribute("href") or ""
     assert address.endswith(f"docs/troubleshooting.md#{HEADING}")
     await user_session.page.keyboard.press("Escape")
-    await demo.act(f"{SIMULATOR}.power_cycle", {"address": SOLAR})
+    await demo.act(f"{SIMULATOR}.power_cycle", {"address": WINTER})
     await expect(issue).to_be_hidden(timeout=SHOWN)
