@@ -25,14 +25,7 @@ from custom_components.voltgo_vlrv.history.store import EntryStore
 from simulator.battery import SimulatedBattery
 from simulator.clock import FastClock
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import (
-    POLL_INTERVAL,
-    battery,
-    enable_all,
-    entity_id,
-    value,
-    wait_until,
-)
+from tests.common import POLL_INTERVAL, battery, entity_id, value, wait_until
 from tests.harness import async_setup_battery
 from tests.history.common import DAY, HOUR, MONTH, changes_of, true_minutes
 from tests.test_coordinator import set_interval
@@ -68,9 +61,10 @@ async def with_maintenance(
     **kwargs: Any,
 ) -> tuple[VlrvConfigEntry, Callable[[], Any]]:
     """Add a battery, and switch on what is off by default."""
-    harness = await async_setup_battery(hass, bluetooth_env, pack, **kwargs)
+    harness = await async_setup_battery(
+        hass, bluetooth_env, pack, all_entities=True, **kwargs
+    )
     entry, peripheral = harness.entry, harness.peripheral
-    await enable_all(hass, pack.address)
     await wait_until(lambda: value(hass, pack.address, DATES[0]) is not None, 60)
     return entry, peripheral.stop
 

@@ -19,7 +19,8 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import add_discovered, battery, enable_all, entity_id
+from tests.common import battery, entity_id
+from tests.harness import async_setup_battery
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +36,7 @@ async def test_energy_dashboard_with_sensors_of_the_readme_reports_no_problem(
 ) -> None:
     """Energy in and out, power, and state of charge, chosen as the README says."""
     pack = battery("solar_charging")
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     assert await async_setup_component(hass, "energy", {})
     started = dt_util.utcnow()
     await asyncio.sleep(60)

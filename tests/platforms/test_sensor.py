@@ -24,6 +24,7 @@ from tests.common import (
     value,
     wait_until,
 )
+from tests.harness import async_setup_battery
 
 MEASUREMENT = SensorStateClass.MEASUREMENT
 DIAGNOSTIC = EntityCategory.DIAGNOSTIC
@@ -203,10 +204,7 @@ async def test_sensors_in_each_state_show_the_simulated_values(
     """Each state of the simulated battery, each value, nothing missing."""
     pack = battery(preset)
     pack.hold = True
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     expected_values = pack.expected_values()
     for key in expected_values.keys() - NO_SENSOR:
         state = value(hass, pack.address, key)
@@ -225,13 +223,12 @@ async def test_current_power_and_state_have_the_same_direction(
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), current=current)
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    entry = await add_discovered(hass, pack.address)
+    entry = (
+        await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
+    ).entry
     assert value(hass, pack.address, "current") == str(current)
     power = float(value(hass, pack.address, "power") or "nan")
     assert power == round(entry.runtime_data.coordinator.data.voltage * current)
-    await enable_all(hass, pack.address)
     # The pair that the energy dashboard takes.
     for key, wanted in (("charge_power", power), ("discharge_power", -power)):
         assert float(value(hass, pack.address, key) or "nan") == max(wanted, 0), key
@@ -252,10 +249,7 @@ async def test_temperatures_below_zero_are_negative(
         probe_temperatures=(temperature, temperature),
         max_cell_temperature=temperature,
     )
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     for key in (
         "probe_1", "probe_2", "min_cell_temperature", "max_cell_temperature",
         "pcb_temperature",
@@ -271,16 +265,12 @@ async def test_absent_probe_gets_no_sensor(
     """And it changes no other value."""
     pack = battery("idle", missing_probes=(2,), absent_byte=absent)
     pack.hold = True
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     registry = er.async_get(hass)
     assert (
         registry.async_get_entity_id("sensor", DOMAIN, f"{pack.address}_probe_2")
         is None
     )
-    await enable_all(hass, pack.address)
     expected_values = pack.expected_values()
     assert value(hass, pack.address, "probe_1") == str(expected_values["probe_1"])
     assert value(hass, pack.address, "max_cell_temperature") == str(
@@ -293,10 +283,7 @@ async def test_board_without_probes_shows_no_temperature(
 ) -> None:
     """As recorded from one board on a bench."""
     pack = battery("idle", missing_probes=(1, 2), ambient_sensor=False)
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     assert value(hass, pack.address, "max_cell_temperature") == "unknown"
     assert value(hass, pack.address, "min_cell_temperature") == "unknown"
     registry = er.async_get(hass)
@@ -344,10 +331,7 @@ async def test_operating_state_with_an_unknown_code_is_unknown(
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), operating_state=3)
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     assert value(hass, pack.address, "operating_state") == "unknown"
 
 
@@ -358,10 +342,7 @@ async def test_remaining_capacity_without_counting_is_unknown(
     pack = battery("idle")
     pack.hold = True
     pack.override = replace(pack.reported(), remaining_capacity=0.0, state_of_charge=60)
-    await bluetooth_env.add_battery(pack)
-    await bluetooth_env.add_adapter()
-    await add_discovered(hass, pack.address)
-    await enable_all(hass, pack.address)
+    await async_setup_battery(hass, bluetooth_env, pack, all_entities=True)
     assert value(hass, pack.address, "remaining_capacity") == "unknown"
 
 
