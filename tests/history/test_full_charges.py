@@ -129,6 +129,17 @@ def test_full_charge_is_read_if_its_end_was_seen_soon_enough(
     assert charger.read(FULL, seconds) is is_read
 
 
+def test_full_charge_without_probes_has_no_temperature() -> None:
+    """The difference of the cells counts."""
+    charger = Charger()
+    charger.read(USED)
+    charger.read(TOP | {"probe_temperatures": (None, None)})
+    assert charger.read(FULL)
+    last = charger.charges.last
+    assert last is not None
+    assert (last.difference, last.temperature) == (40, None)
+
+
 def test_full_charge_that_ends_with_a_load_is_read() -> None:
     """The battery says that it is full, and that it is discharging by now."""
     charger = Charger()

@@ -21,6 +21,7 @@ from custom_components.voltgo_vlrv.history.last_status import (
     StoredStatus,
 )
 from custom_components.voltgo_vlrv.history.lifetime import DISCHARGED as CHARGE
+from custom_components.voltgo_vlrv.history.routine import RoutineMaintenance
 from custom_components.voltgo_vlrv.options import energy_gap
 from tests.history.common import RecordedSection, RecordedStore
 from tests.vlrv.samples import frame, status
@@ -117,8 +118,11 @@ async def test_release_that_is_not_in_the_file_is_not_stored(
 @pytest.fixture
 def history(monkeypatch: pytest.MonkeyPatch, store: Any) -> BatteryHistory:
     """Return the history of a battery in that file."""
-    monkeypatch.setattr(module, "EntryStore", lambda *_arguments: store)
     hass: Any = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))
+    files = {(id(hass), "01A"): store}
+    monkeypatch.setattr(
+        module, "EntryStore", lambda of, entry_id: files[id(of), entry_id]
+    )
     return BatteryHistory(hass, "01A")
 
 
@@ -158,6 +162,17 @@ def test_sample_is_counted_over_the_longer_interval_around_it(
     assert counted[1] == counted[2]
     assert counted[1] == pytest.approx((charge * sample.voltage / 1000, charge))
     assert history.runtime.current.direction == -1
+
+
+def test_routine_maintenance_is_saved_as_it_is_now(
+    history: BatteryHistory, store: Any
+) -> None:
+    """Also once it was replaced by what was stored; a tick is saved at once."""
+    section = store.sections["routine"]
+    assert section.delay == 0
+    history.routine = RoutineMaintenance()
+    history.routine.tick_off("power_cables", NOW.date())
+    assert section.as_stored() == history.routine.as_stored() != {}
 
 
 def test_history_over_an_interruption_counts_nothing(history: BatteryHistory) -> None:

@@ -64,6 +64,7 @@ def test_dates_are_unknown_before_a_full_charge(one: Stored) -> None:
         assert one.maintenance.last_full_charge is None
         assert one.maintenance.recharge_due is None
         assert not one.maintenance.is_recharge_due
+        assert one.section.as_stored()["last_full"] is None
 
 
 def test_change_of_full_is_saved_and_nothing_else(one: Stored) -> None:
