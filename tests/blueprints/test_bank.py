@@ -104,6 +104,7 @@ OF_A_BANK: Final = {
     ("low_state_of_charge", "doubts"): "battery_missing",
     ("preheat_before_departure", "battery"): "state_of_charge",
     ("preheat_before_departure", "temperatures"): "lowest_temperature",
+    ("recharge_due", "advice"): "storage_advice",
     ("winter_heater", "battery"): "state_of_charge",
     ("winter_heater", "temperatures"): "lowest_temperature",
 }
