@@ -109,6 +109,7 @@ def _facts(
     """Yield what is known of a battery, and since when."""
     yield texts["report_model"], plain_text(report["model"])
     yield texts["report_serial"], plain_text(report["serial_number"] or _NOTHING)
+    yield texts["report_produced"], plain_text(report["production_date"] or _NOTHING)
     yield texts["report_firmware"], plain_text(report["firmware"] or _NOTHING)
     yield (
         texts["report_label"],

@@ -20,7 +20,7 @@ from .battery.firmware import FirmwareInstaller
 from .battery.hysteresis import ChargeStates
 from .battery.identity_guard import IdentityGuard
 from .battery.info import BatteryInfo
-from .battery.info_store import InfoStore, OtherBatteryError
+from .battery.info_store import InfoStore
 from .battery.initial_reading import take_initial_reading
 from .battery.metadata import MetadataReader
 from .battery.operations import OperationLock
@@ -28,6 +28,7 @@ from .battery.release_notice import async_watch_release
 from .battery.settings import SettingsCoordinator
 from .battery.statistics import PollStatistics
 from .connection import ConnectionManager
+from .connection.errors import OtherBatteryError
 from .coordinator import VlrvCoordinator
 from .entries import async_name, may_rename
 from .history.battery_history import BatteryHistory
@@ -173,6 +174,7 @@ class VlrvData:
     def async_accept_other_battery(self) -> None:
         """Store what differs: the user says that it is the same battery."""
         self._info.accept_other()
+        self._metadata.request()
         self.coordinator.request_poll()
 
     def other_battery(self) -> BatteryInfo | None:

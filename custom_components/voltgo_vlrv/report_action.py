@@ -19,6 +19,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_extract_config_entry_ids
 from homeassistant.util import dt as dt_util
 
+from .battery.identity_check import is_proof
 from .const import DOMAIN
 from .data import VlrvConfigEntry, VlrvData
 from .entries import async_banks, async_batteries, async_name, members_of
@@ -89,7 +90,9 @@ def battery_report(
     return {
         "name": async_name(hass, entry),
         "model": info.model,
-        "serial_number": info.serial or None,
+        "serial_number": info.serial if is_proof(info.serial) else None,
+        # Some boards report the date of production in place of a serial number.
+        "production_date": None if is_proof(info.serial) else info.serial or None,
         "firmware": info.firmware or None,
         "cells": info.cell_count,
         "label_capacity": info.label_capacity,

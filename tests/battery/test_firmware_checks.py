@@ -14,8 +14,8 @@ from custom_components.voltgo_vlrv.battery.firmware import (
     MIN_STATE_OF_CHARGE,
     FirmwareInstaller,
 )
-from custom_components.voltgo_vlrv.battery.info_store import OtherBatteryError
 from custom_components.voltgo_vlrv.battery.operations import Operation
+from custom_components.voltgo_vlrv.connection.errors import OtherBatteryError
 from custom_components.voltgo_vlrv.vlrv.errors import NoAnswerError, VlrvError
 from custom_components.voltgo_vlrv.vlrv.firmware import MAX_REQUEST_SIZE
 from tests.vlrv.samples import status

@@ -10,7 +10,7 @@ import pytest
 
 from custom_components.voltgo_vlrv.battery.identity_guard import IdentityGuard
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
-from custom_components.voltgo_vlrv.battery.info_store import OtherBatteryError
+from custom_components.voltgo_vlrv.connection.errors import OtherBatteryError
 from custom_components.voltgo_vlrv.const import MAX_DROPS_PER_READ
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
-from custom_components.voltgo_vlrv.battery.info_store import OtherBatteryError
 from custom_components.voltgo_vlrv.battery.metadata import MetadataReader
 from custom_components.voltgo_vlrv.battery.operations import Operation
+from custom_components.voltgo_vlrv.connection.errors import OtherBatteryError
 from custom_components.voltgo_vlrv.const import MAX_DROPS_PER_READ, METADATA_MAX_AGE
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,
@@ -207,6 +207,17 @@ async def test_other_battery_ends_the_reading_until_the_next_connection() -> Non
         assert await board.connect() == ["identity"]
     board.errors = {}
     assert await board.connect() == ALL
+
+
+async def test_metadata_that_is_requested_is_read_after_the_next_sample() -> None:
+    """On the same connection: the other battery is the user's, and stays connected."""
+    board = Board()
+    board.errors["identity"] = OtherBatteryError()
+    await board.connect()
+    del board.errors["identity"]
+    assert await board.sample() == []
+    board.reader.request()
+    assert await board.sample() == ALL
 
 
 async def test_battery_that_cannot_be_connected_is_read_the_next_time() -> None:

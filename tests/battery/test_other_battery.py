@@ -40,16 +40,20 @@ async def async_exchange(
 ) -> BatteryHarness:
     """Return a battery in whose place one with another full capacity answers now."""
     assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
-    pack = battery("driving_load")
-    harness = await async_setup_battery(hass, bluetooth_env, pack)
-    state = pack.reported()
-    pack.override = replace(
+    harness = await async_setup_battery(hass, bluetooth_env, battery("driving_load"))
+    exchange(harness)
+    await wait_until(lambda: issues(hass, "other_battery"), 60)
+    return harness
+
+
+def exchange(harness: BatteryHarness) -> None:
+    """Have one with twice the capacity answer from now on."""
+    state = harness.pack.reported()
+    harness.pack.override = replace(
         state,
         full_capacity=2 * state.full_capacity,
         remaining_capacity=2 * state.remaining_capacity,
     )
-    await wait_until(lambda: issues(hass, "other_battery"), 60)
-    return harness
 
 
 async def async_answer(hass: HomeAssistant, answer: str) -> Any:
@@ -74,6 +78,7 @@ async def test_sample_of_another_battery_is_not_shown(
     samples = harness.entry.runtime_data.statistics.samples
     await asyncio.sleep(300)
     assert harness.shown("state_of_charge") == STATE_UNAVAILABLE
+    assert harness.entry.runtime_data.coordinator.last_failure == "other_battery"
     assert harness.entry.data[CONF_INFO] == known
     assert [energy.total(way) for way in ("charged", "discharged")] == counted
     statistics = harness.entry.runtime_data.statistics
@@ -112,6 +117,25 @@ async def test_other_battery_that_is_ignored_is_shown(
     assert harness.entry.runtime_data.history.energy.total("discharged") >= counted
     await asyncio.sleep(60)
     assert not issues(hass, "other_battery")
+
+
+async def test_settings_of_a_battery_that_is_ignored_are_read(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Also where it was there at a restart, so that none is known, and stays connected."""
+    assert await async_setup_component(hass, REPAIRS_DOMAIN, {})
+    harness = await async_setup_battery(hass, bluetooth_env)
+    await hass.config_entries.async_unload(harness.entry.entry_id)
+    exchange(harness)
+    await hass.config_entries.async_setup(harness.entry.entry_id)
+    await wait_until(lambda: issues(hass, "other_battery"), 60)
+    await asyncio.sleep(60)
+    settings = harness.entry.runtime_data.settings
+    assert settings.module_id is None
+    connects = harness.entry.runtime_data.client.counters.connects
+    await async_answer(hass, "ignore")
+    await wait_until(lambda: settings.module_id == 1, 60)
+    assert harness.entry.runtime_data.client.counters.connects == connects
 
 
 async def test_other_battery_that_is_accepted_starts_empty(

@@ -14,7 +14,6 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .settings_helpers import WORDS
 from custom_components.voltgo_vlrv.battery import settings as module
-from custom_components.voltgo_vlrv.battery.info_store import OtherBatteryError
 from custom_components.voltgo_vlrv.battery.operations import OperationLock
 from custom_components.voltgo_vlrv.battery.settings import (
     CAN,
@@ -24,6 +23,7 @@ from custom_components.voltgo_vlrv.battery.settings import (
     SettingsCoordinator,
 )
 from custom_components.voltgo_vlrv.connection import ReleasedError
+from custom_components.voltgo_vlrv.connection.errors import OtherBatteryError
 from custom_components.voltgo_vlrv.const import CONF_PENDING
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,

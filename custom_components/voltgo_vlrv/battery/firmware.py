@@ -12,7 +12,7 @@ from homeassistant.core import CALLBACK_TYPE
 from homeassistant.exceptions import HomeAssistantError
 
 from ..connection import ReleasedError
-from ..connection.errors import as_vlrv_error, typed_errors
+from ..connection.errors import OtherBatteryError, as_vlrv_error, typed_errors
 from ..const import ADVERTISEMENT_WAIT, DOMAIN
 from ..localization import translations
 from ..vlrv.errors import FirmwareError, FirmwareFailure, VlrvError
@@ -21,7 +21,7 @@ from ..vlrv.firmware_image import FirmwareImage
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
 from .firmware_files import FirmwareStore, with_installed_hash
-from .info_store import InfoStore, OtherBatteryError
+from .info_store import InfoStore
 from .operations import Operation
 
 _LOGGER = logging.getLogger(__name__)

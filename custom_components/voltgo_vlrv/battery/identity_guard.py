@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from homeassistant.core import callback
 
+from ..connection.errors import OtherBatteryError
 from ..const import MAX_DROPS_PER_READ
 from ..vlrv.client import VlrvClient
 from ..vlrv.errors import ConnectionLostError, NoAnswerError, RefusedError
 from ..vlrv.registers import BatteryStatus
 from .identity_check import is_proof
-from .info_store import InfoStore, OtherBatteryError
+from .info_store import InfoStore
 
 
 class IdentityGuard:

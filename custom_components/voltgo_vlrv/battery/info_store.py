@@ -11,22 +11,14 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import CONNECTION_BLUETOOTH, DeviceInfo
 
+from ..connection.errors import OtherBatteryError
 from ..const import CONF_INFO, DOMAIN
 from ..issues import async_update_other_battery_issue
-from ..vlrv.errors import ImplausibleError
 from ..vlrv.identity import Identity
 from ..vlrv.registers import BatteryStatus
 from .change_budget import ChangeBudget
 from .identity_check import has_other_serial, is_proof, is_same_battery
 from .info import BatteryInfo
-
-
-class OtherBatteryError(ImplausibleError):
-    """Raised when the battery under the known address is not that of the entry."""
-
-    def __init__(self) -> None:
-        """Initialize with the reason under which the sample is counted as rejected."""
-        super().__init__(("other_battery",))
 
 
 class InfoStore:

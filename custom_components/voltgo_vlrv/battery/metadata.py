@@ -11,11 +11,11 @@ import logging
 
 from homeassistant.core import callback
 
-from ..connection.errors import typed_errors
+from ..connection.errors import OtherBatteryError, typed_errors
 from ..const import MAX_DROPS_PER_READ, METADATA_MAX_AGE
 from ..vlrv.errors import ConnectionLostError, VlrvError
 from .access import BatteryAccess
-from .info_store import InfoStore, OtherBatteryError
+from .info_store import InfoStore
 from .operations import Operation
 from .settings import CAN, RS485, SettingsCoordinator
 
@@ -51,6 +51,11 @@ class MetadataReader:
     def identity_known(self) -> None:
         """Leave the identity out of the next reading, as the config flow has read it."""
         self._is_identity_known = True
+
+    @callback
+    def request(self) -> None:
+        """Read everything after the next sample, also without a new connection."""
+        self._is_wanted = True
 
     @callback
     def invalidate(self) -> None:

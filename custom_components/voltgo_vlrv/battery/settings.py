@@ -16,7 +16,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from ..connection import ReleasedError
-from ..connection.errors import typed_errors
+from ..connection.errors import OtherBatteryError, typed_errors
 from ..const import ADVERTISEMENT_WAIT, CONF_PENDING, DOMAIN
 from ..entry_values import as_mapping
 from ..issues import async_update_power_cycle_issue
@@ -45,7 +45,6 @@ from ..vlrv.settings import (
 from .access import BatteryAccess
 from .advertisement import LastAdvertisement
 from .heater import HEATER_CONFIRM, async_heater_reported
-from .info_store import OtherBatteryError
 from .live_values import LiveValues
 from .operations import Operation
 from .pending_changes import PendingChanges

@@ -38,9 +38,19 @@ _REASONS: Final[tuple[tuple[type[VlrvError], str], ...]] = (
 # in a second, but an adapter receives none while it connects.
 ADVERTISING_WITHIN: Final = 30.0  # s
 
+OTHER_BATTERY: Final = "other_battery"
+
 
 class ReleasedError(VlrvError):
     """Raised while the battery is released by the user."""
+
+
+class OtherBatteryError(ImplausibleError):
+    """Raised when the battery under the known address is not that of the entry."""
+
+    def __init__(self) -> None:
+        """Initialize with the reason under which the sample is counted as rejected."""
+        super().__init__((OTHER_BATTERY,))
 
 
 # Unexpected errors that were logged: type and operation.
@@ -82,6 +92,8 @@ def error_reason(hass: HomeAssistant, address: str, err: VlrvError) -> str:
     Decided by the adapters' slots and advertisements, not by the text of an error: a
     Bluetooth stack reports "no slot" or "not found" for many causes.
     """
+    if isinstance(err, OtherBatteryError):
+        return OTHER_BATTERY
     for kind, reason in _REASONS:
         if isinstance(err, kind):
             return reason

@@ -52,6 +52,7 @@ _FAILURE_STATES: Final = {
     "no_answer": ConnectionState.UNRESPONSIVE,
     "refused": ConnectionState.UNRESPONSIVE,
     "implausible": ConnectionState.UNRESPONSIVE,
+    "other_battery": ConnectionState.UNRESPONSIVE,
 }
 
 ADAPTER_REASONS: Final = frozenset({"no_slot", "no_bluetooth"})
