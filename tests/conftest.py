@@ -11,7 +11,7 @@ import os
 from random import Random
 from typing import Any, Final, cast, override
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 import pytest
 
 from homeassistant.components.bluetooth import DOMAIN as BLUETOOTH_DOMAIN
@@ -47,8 +47,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         expect_differences(items)
 
 
-# A deadline would be one in real time.
-settings.register_profile("tests", deadline=None)
+# Both would be limits in real time.
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("tests")
 
 # Each statement of the recorder would be formatted, and what each test sets up.

@@ -14,15 +14,17 @@ from random import Random
 from bleak_retry_connector import BleakSlotManager
 from bluetooth_adapters import BluetoothAdapters
 from habluetooth import BluetoothManager, set_manager
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 import pytest
 
 from simulator.clock import FastClock
 from tests.radio_env import RadioEnvironment
 from tests.seeding import SEED, random_instant, seeded_random
 
-# A deadline would be one in real time.
-settings.register_profile("tests", deadline=None)
+# Both would be limits in real time.
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("tests")
 
 
