@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 import logging
 from typing import Any
 
@@ -33,7 +32,6 @@ from .common import (
     wait_until,
 )
 from custom_components.voltgo_vlrv.battery.reporting import STANDING
-from custom_components.voltgo_vlrv.battery.slow_values import SLOW
 from custom_components.voltgo_vlrv.const import CONF_INFO
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
@@ -148,33 +146,32 @@ async def test_states_that_changed_are_written_only(
     ]
 
 
-async def test_listener_of_slow_values_is_called_when_one_of_them_changed(
+async def test_slow_values_have_changed_when_one_of_them_did(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
-    """Not for another cell voltage; but whenever there are no values any more."""
+    """Not for another cell voltage; but as soon as there are no values any more."""
     harness = await async_setup_battery(hass, bluetooth_env, battery())
     coordinator = harness.entry.runtime_data.coordinator
-    calls: list[str] = []
-    coordinator.async_add_listener(partial(calls.append, "slow"), SLOW)
-    coordinator.async_add_listener(partial(calls.append, "other"))
+    told: list[bool] = []
+    coordinator.async_add_listener(
+        lambda: told.append(coordinator.slow_values.have_changed)
+    )
 
-    def receive(field: str) -> list[str]:
-        """Receive a sample with another value of one field; return who was called."""
-        calls.clear()
+    def receive(field: str) -> bool:
+        """Receive a sample with another value of one field; return what was told."""
         frame = bytearray(coordinator.data.frame)
         frame[3 + 2 * register_of(field).number + 1] ^= 1
         coordinator.async_set_updated_data(
             replace(coordinator.data, frame=bytes(frame))
         )
-        return [*calls]
+        return told[-1]
 
-    assert receive("cells") == ["other"]
-    assert receive("current") == ["other"]
-    assert receive("pcb_temperature") == ["slow", "other"]
-    assert receive("switches") == ["slow", "other"]
-    calls.clear()
+    assert not receive("cells")
+    assert not receive("current")
+    assert receive("pcb_temperature")
+    assert receive("switches")
     coordinator.async_set_update_error(UpdateFailed())
-    assert calls == ["slow", "other"]
+    assert told == [False, False, True, True, True]
 
 
 async def test_values_with_missed_polls_stay_for_a_minute(

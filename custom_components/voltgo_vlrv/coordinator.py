@@ -22,7 +22,7 @@ from .battery.info_store import InfoStore
 from .battery.poll_delegate import PollDelegate
 from .battery.poll_schedule import PollSchedule, next_poll_delay
 from .battery.reporting import WaitingValues
-from .battery.slow_values import SLOW, SlowValues
+from .battery.slow_values import SlowValues
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import as_vlrv_error
@@ -81,9 +81,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         self._expiry = SampleExpiry(
             access, options, delegate, self._handle_expired, self.async_update_listeners
         )
-        self._stuck = StuckDataDetector()
+        self.stuck = StuckDataDetector()
         self._last_error: VlrvError = NotReachableError()
-        self._slow_values = SlowValues()
+        self.slow_values = SlowValues()
         self._schedule = PollSchedule()
 
     @property
@@ -103,16 +103,8 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
 
     @property
     def is_live(self) -> bool:
-        """Return whether the last sample is not older than the staleness limit.
-
-        A sample that is shown during a release or after a restart is not live.
-        """
-        age = self.statistics.age(self.hass.loop.time())
-        return (
-            not self._connection.is_released
-            and age is not None
-            and age < self._expiry.live_age.total_seconds()
-        )
+        """Return whether the last sample is recent: not of before a release or restart."""
+        return self._expiry.is_live(self.statistics.age(self.hass.loop.time()))
 
     @property
     def last_failure(self) -> str:
@@ -137,8 +129,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     def async_start(self) -> None:
         """Schedule the expiry of the sample that is shown from the start."""
-        if self._expiry.is_fresh:
-            self._expiry.schedule()
+        self._expiry.schedule()
 
     @callback
     def async_options_updated(self) -> None:
@@ -177,11 +168,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
 
     @callback
-    def handle_reconnect(self) -> None:
-        """Handle a connection after the battery was disconnected."""
-        self._stuck.reset()
-
-    @callback
     def handle_lost(self, retry_after: timedelta | None) -> None:
         """Handle a lost connection; poll no sooner than `retry_after`, where given."""
         if retry_after is not None:
@@ -218,16 +204,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     @override
     def async_update_listeners(self) -> None:
-        """Call the listeners, those of slow values only when one of these changed."""
-        changed = self._slow_values.have_changed(self.data if self.has_values else None)
-        for listener, context in list(self._listeners.values()):
-            if context is SLOW and not changed:
-                continue
-            try:
-                listener()
-            except Exception:
-                # As in Home Assistant: one that fails must not keep others from theirs.
-                _LOGGER.exception("Unexpected error updating %s", self.name)
+        """Call the listeners, which are told whether a slow value changed."""
+        self.slow_values.update(self.data if self.has_values else None)
+        super().async_update_listeners()
 
     @override
     async def _async_update_data(self) -> BatteryStatus:
@@ -267,7 +246,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             self._handle_sample(status, dt_util.utcnow(), self.hass.loop.time())
             self._connection.handle_sample()
             self._expiry.schedule()
-            if self._stuck.add(status.frame, status.current, self.hass.loop.time()):
+            if self.stuck.add(status.frame, status.current, self.hass.loop.time()):
                 self.statistics.stuck += 1
                 await self._force_reconnect()
         return status
@@ -297,7 +276,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     async def _force_reconnect(self) -> None:
         """Disconnect and clear the service cache, because the connection does not work."""
         self._delegate.handle_forced_reconnect()
-        self._stuck.reset()
+        self.stuck.reset()
         await self._client.disconnect(clear_service_cache=True)
         # The next advertisement is then reported as new, and leads to a poll.
         bluetooth.async_clear_advertisement_history(self.hass, self.identifier)

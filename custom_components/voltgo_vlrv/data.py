@@ -256,7 +256,7 @@ class VlrvData:
         self._metadata.handle_connected()
         if self._was_disconnected:
             self._was_disconnected = False
-            self.coordinator.handle_reconnect()
+            self.coordinator.stuck.reset()
             self.settings.handle_reconnect()
 
     def _update_crowded_issue(self) -> None:

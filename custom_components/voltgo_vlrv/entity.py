@@ -18,6 +18,7 @@ from homeassistant.helpers.update_coordinator import (
 
 from .battery.info import BatteryInfo
 from .battery.reporting import WaitingValues
+from .battery.slow_values import SLOW
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 
@@ -87,10 +88,7 @@ class VlrvBaseEntity[CoordinatorT: DeviceCoordinator](
         description: EntityDescription,
         context: str | None = None,
     ) -> None:
-        """Initialize the entity; the description's key completes its unique ID.
-
-        `context` tells the coordinator when to update the entity.
-        """
+        """Initialize the entity; the description's key completes its unique ID."""
         super().__init__(coordinator, context)
         self.entity_description = description
         self._attr_unique_id = f"{coordinator.identifier}_{description.key}"
@@ -170,9 +168,19 @@ class VlrvEntity(VlrvBaseEntity[VlrvCoordinator]):
         description: EntityDescription,
         context: str | None = None,
     ) -> None:
-        """Initialize the entity of a battery; see VlrvBaseEntity."""
+        """Initialize the entity of a battery; `context` is SLOW or None."""
         self.battery = battery
         super().__init__(battery.coordinator, description, context)
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        """Update; one of slow values only when one of these changed."""
+        if (
+            self.coordinator_context is not SLOW
+            or self.coordinator.slow_values.have_changed
+        ):
+            super()._handle_coordinator_update()
 
 
 def async_add_supported_entities[DescriptionT: EntityDescription](

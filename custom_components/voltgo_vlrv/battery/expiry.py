@@ -47,10 +47,12 @@ class SampleExpiry:
     def _max_age(self) -> timedelta:
         return self._options.max_age_in_turns(self._connection.turn_time)
 
-    @property
-    def live_age(self) -> timedelta:
-        """Return the age up to which a sample is live, whatever the user has set."""
-        return self._options.live_age_in_turns(self._connection.turn_time)
+    def is_live(self, age: float | None) -> bool:
+        """Return whether a sample of this age in s is live: none is during a release."""
+        if age is None or self._connection.is_released:
+            return False
+        limit = self._options.live_age_in_turns(self._connection.turn_time)
+        return age < limit.total_seconds()
 
     @property
     def is_fresh(self) -> bool:
@@ -95,8 +97,8 @@ class SampleExpiry:
 
     @callback
     def schedule(self) -> None:
-        """Set the timer, unless it is set or the battery is released."""
-        if self._cancel is None and not self._freshness.is_released:
+        """Set the timer for a fresh sample, unless it is set or the battery is released."""
+        if self._cancel is None and self.is_fresh and not self._freshness.is_released:
             self._cancel = async_call_at(
                 self._hass,
                 HassJob(self._handle_timer, cancel_on_shutdown=True),

@@ -7,7 +7,7 @@ from typing import Final
 from ..vlrv.registers import BatteryStatus, register_of
 
 SLOW: Final = "slow"
-"""Context of a listener that shows nothing but what follows from slow registers."""
+"""Context of an entity that shows nothing but what follows from slow registers."""
 _BEGIN: Final = 3 + 2 * register_of("pcb_temperature").number
 """Where they begin in a status reply: after voltage, current and cells."""
 _CHECKSUM: Final = 2  # bytes
@@ -18,10 +18,11 @@ class SlowValues:
 
     def __init__(self) -> None:
         """Start with nothing seen."""
+        self.have_changed = True
         self._seen: bytes | None = b""
 
-    def have_changed(self, status: BatteryStatus | None) -> bool:
-        """Return whether they differ from the last call; `status` is None for no values."""
+    def update(self, status: BatteryStatus | None) -> None:
+        """Compare with those of a sample, of None while there are no values."""
         registers = None if status is None else status.frame[_BEGIN:-_CHECKSUM]
-        before, self._seen = self._seen, registers
-        return registers != before
+        self.have_changed = registers != self._seen
+        self._seen = registers
