@@ -74,8 +74,6 @@ _real_coarse_monotonic = bluetooth_data_tools.monotonic_time_coarse
 _active: FastClock | None = None
 _clock_names: dict[ModuleType, tuple[int, list[str]]] = {}
 """How much a module held when it was searched, and its names of clock functions."""
-_known_followers: dict[tuple[int, str], list[ModuleType]] = {}
-"""The modules of `FOLLOWERS` by how many modules there were, and the last of them."""
 
 
 # These stand in for the real functions. A module that is imported while a clock is
@@ -209,9 +207,6 @@ class FastClock:
         if timeout is not None and timeout <= 0:
             if self._turns > MAX_TURNS_AT_ONE_INSTANT:
                 self._give_up("Something waits for time to pass but never sleeps")
-            # Without a socket there is only the pipe that wakes the loop, which is awake.
-            if len(self._selector.get_map()) == 1:
-                return []
             return self._originals.select(timeout)
         self._turns = 0
         if events := self._originals.select(0):
@@ -277,16 +272,10 @@ class FastClock:
 
 
 def _followers() -> list[ModuleType]:
-    modules = sys.modules
-    # A module that is imported once more comes last.
-    state = (len(modules), next(reversed(modules)))
-    if state not in _known_followers:
-        _known_followers.clear()
-        _known_followers[state] = [
-            module
-            for name, module in list(modules.items())
-            if name.partition(".")[0] in FOLLOWERS
-            and name != __name__
-            and isinstance(module, ModuleType)
-        ]
-    return _known_followers[state]
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in FOLLOWERS
+        and name != __name__
+        and isinstance(module, ModuleType)
+    ]
