@@ -71,6 +71,8 @@ type _Events = list[tuple[selectors.SelectorKey, int]]
 _real_time = time.time
 _real_monotonic = time.monotonic
 _real_coarse_monotonic = bluetooth_data_tools.monotonic_time_coarse
+_real_ha_time: dict[str, object] = {}
+"""Functions of Home Assistant as first found: a patch that ends late may put ours back."""
 _active: FastClock | None = None
 _clock_names: dict[ModuleType, tuple[int, list[str]]] = {}
 """How much a module held when it was searched, and its names of clock functions."""
@@ -255,7 +257,10 @@ class FastClock:
         }
         # The library is tested without Home Assistant, too.
         if (ha_time := sys.modules.get(_HA_TIME)) is not None:
-            substitutes |= {id(ha_time.utcnow): _utcnow, id(ha_time.now): _now}
+            ours: dict[str, Callable[..., object]] = {"utcnow": _utcnow, "now": _now}
+            for name, substitute in ours.items():
+                real = _real_ha_time.setdefault(name, vars(ha_time)[name])
+                substitutes[id(real)] = substitute
         for module in [time, *_followers()]:
             contents = vars(module)
             known = _clock_names.get(module)

@@ -11,6 +11,7 @@ from typing import Any
 import bluetooth_data_tools
 import pytest
 
+from homeassistant import config_entries
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
@@ -137,6 +138,18 @@ async def test_clock_restores_the_real_functions() -> None:
     assert (time.time, time.monotonic, dt_util.utcnow, dt_util.now) == real
     assert loop.time() >= end
     await asyncio.sleep(0.01)
+
+
+async def test_clock_after_a_patch_that_ended_late_is_followed_everywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Undone after the clock, it puts the clock's function in place of the real one."""
+    with FastClock():
+        left_behind = dt_util.utcnow
+    monkeypatch.setattr(dt_util, "utcnow", left_behind)
+    start = datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC)
+    with FastClock(start=start):
+        assert dt_util.utcnow() == config_entries.utcnow() == start
 
 
 async def _wait_for_nothing() -> None:
