@@ -258,9 +258,9 @@ class FastClock:
         # The library is tested without Home Assistant, too.
         if (ha_time := sys.modules.get(_HA_TIME)) is not None:
             ours: dict[str, Callable[..., object]] = {"utcnow": _utcnow, "now": _now}
-            for name, substitute in ours.items():
+            for name, function in ours.items():
                 real = _real_ha_time.setdefault(name, vars(ha_time)[name])
-                substitutes[id(real)] = substitute
+                substitutes[id(real)] = function
         for module in [time, *_followers()]:
             contents = vars(module)
             known = _clock_names.get(module)
