@@ -47,7 +47,7 @@ class _Values(NamedTuple):
     def from_entry(cls, entry: ConfigEntry[Any]) -> Self:
         """Read an entry's options; what is missing or invalid has its default."""
         options = entry.options
-        is_stored = options.get(CONF_USAGE) == STORED
+        is_stored = is_in_storage(entry)
         interval = _time(options.get(CONF_INTERVAL), MIN_INTERVAL, MAX_INTERVAL)
         return cls(
             is_stored=is_stored,
@@ -137,6 +137,11 @@ class BatteryOptions:
 def _time(value: Any, low: timedelta, high: timedelta) -> timedelta | None:
     seconds = number_within(value, low.total_seconds(), high.total_seconds())
     return None if seconds is None else timedelta(seconds=seconds)
+
+
+def is_in_storage(entry: ConfigEntry[Any]) -> bool:
+    """Return whether the user has put a battery into storage."""
+    return entry.options.get(CONF_USAGE) == STORED
 
 
 def low_battery(entry: ConfigEntry[Any]) -> int:

@@ -25,7 +25,7 @@ from .entity import (
     async_add_supported_entities,
 )
 from .entries import is_bank
-from .options import BatteryOptions
+from .options import is_in_storage
 from .vlrv.settings import MODULE_IDS, brand_names
 
 # One write at a time for each battery.
@@ -170,7 +170,7 @@ class UsageSelect[CoordinatorT: DeviceCoordinator](
 
     @override
     def _update_attrs(self) -> bool:
-        stored = [BatteryOptions(entry).is_stored for entry in self._entries]
+        stored = [is_in_storage(entry) for entry in self._entries]
         usage = STORED if stored and all(stored) else IN_USE
         if usage == self._attr_current_option:
             return False
