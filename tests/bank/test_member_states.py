@@ -17,6 +17,7 @@ from custom_components.voltgo_vlrv.bank.member import (
     Presence,
     are_simultaneous,
 )
+from custom_components.voltgo_vlrv.bank.sensor import SENSORS
 from custom_components.voltgo_vlrv.battery.info import BatteryInfo
 from custom_components.voltgo_vlrv.battery.statistics import PollStatistics
 from custom_components.voltgo_vlrv.const import CONF_INFO
@@ -321,3 +322,22 @@ def test_samples_are_simultaneous_by_the_longest_age_of_them() -> None:
     slow.statistics.last_sample = NOW + 5 * MAX_AGE
     for members in ([slow, Battery()], [Battery(), slow]):
         assert are_simultaneous([member(battery) for battery in members])
+
+
+def test_sensors_of_a_bank_are_named_by_their_keys() -> None:
+    """Those that change with each sample at rest are off at first."""
+    assert all(sensor.translation_key == sensor.key for sensor in SENSORS)
+    off = {
+        sensor.key
+        for sensor in SENSORS
+        if sensor.entity_registry_enabled_default is False
+    }
+    assert off == {
+        "charge_power",
+        "discharge_power",
+        "full_capacity",
+        "energy_capacity",
+        "highest_cell",
+        "lowest_cell",
+        "bank_state_of_health",
+    }

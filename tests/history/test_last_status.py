@@ -74,6 +74,7 @@ async def test_last_status_that_was_saved_is_read_back(store: Any) -> None:
     assert again.frame == FRAME
     # Each stays while the other one changes.
     again.record_sample(b"\x01", UNTIL)
+    assert other.sections["last_status"].as_stored()["released"] is True
     assert await again.async_record_release(False, None)
     other.sections["last_status"].stored = other.sections["last_status"].as_stored()
     assert again.load() == StoredStatus(b"\x01", UNTIL, False, None)
