@@ -14,26 +14,31 @@ from custom_components.voltgo_vlrv.vlrv.errors import (
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("kind", "known", "text"),
     [
-        (RefusedError(3), "refused by the battery (code 3)"),
+        (RefusedError, (3,), "refused by the battery (code 3)"),
         (
-            ImplausibleError(("checksum", "zeros")),
+            ImplausibleError,
+            (("checksum", "zeros"),),
             "implausible sample: checksum, zeros",
         ),
         (
-            FirmwareError(FirmwareStep.SYNC, None, FirmwareFailure.NO_ANSWER),
+            FirmwareError,
+            (FirmwareStep.SYNC, None, FirmwareFailure.NO_ANSWER),
             "firmware transfer stopped at sync: no_answer",
         ),
         (
-            FirmwareError(FirmwareStep.WRITE, 0, FirmwareFailure.REFUSED, 0),
+            FirmwareError,
+            (FirmwareStep.WRITE, 0, FirmwareFailure.REFUSED, 0),
             "firmware transfer stopped at write, package 0: refused (code 0)",
         ),
     ],
 )
-def test_error_says_what_the_battery_reported(error: Exception, text: str) -> None:
+def test_error_says_what_the_battery_reported(
+    kind: type[Exception], known: tuple[object, ...], text: str
+) -> None:
     """Codes and packages count from 0."""
-    assert str(error) == text
+    assert str(kind(*known)) == text
 
 
 @pytest.mark.parametrize("step", FirmwareStep)

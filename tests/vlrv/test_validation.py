@@ -326,6 +326,7 @@ def test_sample_without_probes_is_valid(absent: int) -> None:
         {"balancing": 0xFFFF, "switch_flags": 0xFFEF},
         {"cell_voltages": (2.0,) * 4},
         {"cell_voltages": (3.9,) * 16},
+        {"cell_voltages": (4.5,) * 4},
         {"cell_voltages": (0.001, *CELLS[1:])},  # a dead cell is worth knowing
         {"full_capacity": 0, "design_capacity": 0},
         {"remaining_capacity": 0},
