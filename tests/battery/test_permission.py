@@ -41,6 +41,8 @@ COLD = {"probe_temperatures": (-2, -1)}
         ({"protection": 0x1000}, True, False),
         ({"protection": 0x2000}, True, False),
         ({"protection": 0x0020}, True, False),
+        ({"protection": 0x0020, "probe_temperatures": (11, 20)}, True, False),
+        ({"protection": 0x0800, "probe_temperatures": (10, 20)}, True, False),
         ({"protection": 0x0018, **EMPTY_CELLS}, False, False),
     ],
 )
@@ -67,6 +69,16 @@ def test_permission_in_each_state_is_what_the_battery_lets_flow(
         {"protection": 0x0080, "operating_state": PROTECTED},
         {"protection": 0x8000, "operating_state": PROTECTED},
         {"protection": 0x0400, "operating_state": PROTECTED},
+        {
+            "protection": 0x0800,
+            "operating_state": PROTECTED,
+            "probe_temperatures": (11, 20),
+        },
+        {
+            "protection": 0x0020,
+            "operating_state": PROTECTED,
+            "probe_temperatures": (10, 20),
+        },
     ],
 )
 def test_permission_of_what_is_not_explained_is_unknown(state: dict[str, Any]) -> None:

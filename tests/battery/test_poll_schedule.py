@@ -70,6 +70,8 @@ def test_next_poll_without_a_request_is_after_the_interval() -> None:
 def test_request_before_the_next_poll_comes_first() -> None:
     """One that is over by now is due at once; the soonest counts."""
     schedule = PollSchedule()
+    assert not schedule.request(99)  # when none is scheduled
+    schedule.drop_request()
     schedule.next_delay(TEN, 100)
     assert not schedule.request(111)
     assert not schedule.request(110)  # when it is due anyway
