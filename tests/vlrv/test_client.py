@@ -102,8 +102,9 @@ async def test_write_that_is_refused_keeps_the_connection(
 ) -> None:
     """The battery answered; only the change was refused."""
     connected.battery.script[set_module_id(7)] = [settings_frame(7, b"\x01")]
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as raised:
         await connected.client.write_setting(set_module_id(7))
+    assert raised.value.code == 1
     connected.assert_held()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 from bleak import BleakClient
 from bleak.backends.service import BleakGATTService
@@ -14,6 +15,7 @@ import pytest
 
 from .harness import (
     ADDRESS,
+    NAME,
     STATUS_39,
     STATUS_41,
     Build,
@@ -21,7 +23,7 @@ from .harness import (
     ScriptedBattery,
     start,
 )
-from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES
+from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES, Timing
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,
     NoAnswerError,
@@ -117,6 +119,43 @@ async def test_connect_that_is_refused_is_not_reachable(harness: ClientHarness) 
     await harness.assert_usable()
 
 
+async def test_connect_makes_two_attempts_with_what_is_received_last(
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second may be over another adapter; without one that receives, as the first."""
+    asked: list[dict[str, Any]] = []
+
+    async def establish(*_args: Any, **kwargs: Any) -> None:
+        asked.append(kwargs)
+        raise BleakError("refused")
+
+    monkeypatch.setattr(bleak_retry_connector, "establish_connection", establish)
+    first, second = object(), object()
+    find_device = Mock(side_effect=[first, second, None])
+    monkeypatch.setattr(harness.client._connection, "find_device", find_device)
+    with pytest.raises(NotReachableError, match="refused"):
+        await harness.client.connect()
+    (options,) = asked
+    assert options["max_attempts"] == 2
+    assert options["ble_device_callback"]() is second
+    assert options["ble_device_callback"]() is first
+
+
+async def test_connect_without_an_answer_of_the_stack_ends(
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: other batteries wait for their turn meanwhile."""
+
+    async def never(*_args: Any, **_kwargs: Any) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(bleak_retry_connector, "establish_connection", never)
+    before = harness.clock.now
+    with pytest.raises(NotReachableError):
+        await harness.client.connect()
+    assert harness.clock.now - before == pytest.approx(Timing().connect, abs=0.1)
+
+
 async def test_connect_that_is_refused_once_is_repeated(harness: ClientHarness) -> None:
     """One call, two attempts."""
     harness.peripheral.faults.refuse_connection = 1
@@ -142,7 +181,7 @@ async def test_connect_over_a_full_adapter_has_its_own_error(
     """The user can free a connection."""
     harness.adapter.faults.out_of_slots = True
     before = harness.clock.now
-    with pytest.raises(NoSlotError):
+    with pytest.raises(NoSlotError, match=NAME):
         await harness.client.connect()
     assert harness.clock.now - before < 46
     assert harness.peripheral.connections == 0
@@ -171,6 +210,7 @@ async def test_subscription_that_fails_leaves_no_connection(
     with pytest.raises(ConnectionLostError):
         await harness.client.connect()
     await harness.assert_free()
+    assert ADDRESS not in harness.adapter.gatt_cache
     assert harness.losses == []
     assert harness.client.counters.connects == 0
     await harness.assert_usable()
@@ -210,13 +250,34 @@ async def test_connection_lost_right_after_subscribing_is_reported(
     await harness.assert_usable()
 
 
+async def test_connection_that_is_lost_without_a_report_is_not_used(
+    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: the callback of the loss may also be called later, or never."""
+    subscribe = VirtualClient.start_notify
+
+    async def subscribe_and_lose(
+        self: VirtualClient, *args: Any, **kwargs: Any
+    ) -> None:
+        await subscribe(self, *args, **kwargs)
+        await self._abandon()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClient, "start_notify", subscribe_and_lose)
+        with pytest.raises(ConnectionLostError, match="lost at once"):
+            await harness.client.connect()
+    await harness.assert_free()
+
+
 async def test_subscription_without_answer_ends_before_it_is_cancelled(
     harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ESPHome's client library keeps the callback of a cancelled one for ever."""
     ends: list[str] = []
+    limits: list[float] = []
 
     async def wait(_self: VirtualClient, *_args: Any, timeout: float, **_: Any) -> None:  # noqa: ASYNC109
+        limits.append(timeout)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.sleep(3600)
@@ -229,6 +290,7 @@ async def test_subscription_without_answer_ends_before_it_is_cancelled(
         with pytest.raises(ConnectionLostError):
             await harness.client.connect()
     assert ends == ["TimeoutError"]
+    assert limits == [Timing().subscribe / 2]
     await harness.assert_usable()
 
 
@@ -432,7 +494,7 @@ async def test_disconnect_during_a_request_ends_it(build: Build) -> None:
     await asyncio.sleep(0.5)
     before = harness.clock.now
     await harness.client.disconnect()
-    with pytest.raises(ConnectionLostError):
+    with pytest.raises(ConnectionLostError, match=r"^disconnected$"):
         await call
     assert harness.clock.now - before < 0.1
     await harness.assert_free()

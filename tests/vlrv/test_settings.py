@@ -356,6 +356,7 @@ def test_brand_of_a_code_never_recorded_is_found_by_number() -> None:
     assert brand_names(("P12-NOA",)) == ("NOARK (P12-NOA)",)
     assert brand_names(("P01-GRW", "P12-PYL")) == ("Growatt", "NOARK (P12-PYL)")
     assert brand_names(("P12-GRW",)) == ("Growatt",)
+    assert brand_names(("P12",)) == ("NOARK (P12)",)
 
 
 @pytest.mark.parametrize("code", ["P13-XYZ", "P01GRW", "P01-grw", "P01-", "-"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 import logging
-from unittest.mock import AsyncMock
+from typing import Any
+from unittest.mock import AsyncMock, Mock, PropertyMock
 
 from bleak.exc import BleakError
 import bleak_retry_connector
@@ -27,9 +28,10 @@ from custom_components.voltgo_vlrv.vlrv.errors import FirmwareFailure, FirmwareS
 from custom_components.voltgo_vlrv.vlrv.firmware import MAX_REQUEST_SIZE
 from custom_components.voltgo_vlrv.vlrv.firmware_image import check_image
 from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
-from custom_components.voltgo_vlrv.vlrv.gatt import _reported, radio_call
+from custom_components.voltgo_vlrv.vlrv.gatt import _find_service, _reported, radio_call
 from custom_components.voltgo_vlrv.vlrv.transport import MAX_DISCARDED_BYTES
 from simulator.bleak_client import VirtualClient
+from simulator.clock import FastClock
 from simulator.firmware import FirmwareReceiver, build_image
 
 # What stacks were seen to raise, apart from their own errors.
@@ -45,6 +47,21 @@ ODD_ERRORS = [
     BleakError("gone"),
 ]
 ids = [type(error).__name__ for error in ODD_ERRORS]
+OPERATIONS = {"start_notify": "subscribing", "write_gatt_char": "writing"}
+
+
+@pytest.fixture(autouse=True)
+def forget_reported_errors() -> None:
+    """Have errors logged that another test has caused, too."""
+    _reported.clear()
+
+
+def assert_reported(
+    caplog: pytest.LogCaptureFixture, error: Exception, operation: str
+) -> None:
+    """Check that the log has an error of an unexpected kind, and what was being done."""
+    is_expected = isinstance(error, BleakError | EOFError | OSError)
+    assert (f"Unexpected error while {operation}" in caplog.text) is not is_expected
 
 
 def failing(error: Exception) -> Callable[..., Awaitable[None]]:
@@ -61,21 +78,26 @@ def failing(error: Exception) -> Callable[..., Awaitable[None]]:
 
 @pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
 async def test_error_of_any_kind_while_connecting_is_not_reachable(
-    harness: ClientHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
+    harness: ClientHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
 ) -> None:
     """Whatever the stack raises, the next attempt works."""
     with monkeypatch.context() as patch:
         patch.setattr(bleak_retry_connector, "establish_connection", failing(error))
         with pytest.raises(NotReachableError):
             await harness.client.connect()
+    assert_reported(caplog, error, "connecting")
     await harness.assert_usable()
 
 
 @pytest.mark.parametrize("error", ODD_ERRORS, ids=ids)
-@pytest.mark.parametrize("method", ["start_notify", "write_gatt_char"])
+@pytest.mark.parametrize("method", OPERATIONS)
 async def test_error_of_any_kind_on_a_connection_is_a_lost_connection(
     harness: ClientHarness,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     method: str,
     error: Exception,
 ) -> None:
@@ -89,22 +111,25 @@ async def test_error_of_any_kind_on_a_connection_is_a_lost_connection(
         patch.setattr(VirtualClient, method, failing(error))
         with pytest.raises(ConnectionLostError):
             await read()
+    assert_reported(caplog, error, OPERATIONS[method])
     await harness.client.disconnect()
     await harness.assert_usable()
 
 
 async def test_error_of_any_kind_while_searching_is_not_reachable(
-    harness: ClientHarness,
+    harness: ClientHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The callable of the caller asks the stack as well."""
+    error = AssertionError("no manager")
 
     def find_device() -> None:
-        raise AssertionError("no manager")
+        raise error
 
     find = harness.client._connection.find_device
     harness.client._connection.find_device = find_device
     with pytest.raises(NotReachableError, match="no manager"):
         await harness.client.connect()
+    assert_reported(caplog, error, "looking for the battery")
     harness.client._connection.find_device = find
     await harness.assert_usable()
 
@@ -113,7 +138,6 @@ def test_unexpected_errors_are_logged_once_with_their_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """They may be faults of this library; errors of bleak are expected."""
-    _reported.clear()
     for error in (KeyError("x"), KeyError("y"), BleakError("z"), TimeoutError()):
         with pytest.raises(ConnectionLostError), radio_call("x", ConnectionLostError):
             raise error
@@ -122,13 +146,91 @@ def test_unexpected_errors_are_logged_once_with_their_traceback(
     ]
     assert record.exc_info is not None
     assert "Unexpected error while x" in record.message
-    with pytest.raises(ConnectionLostError), radio_call("y", ConnectionLostError):
-        raise KeyError("x")
-    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 2
+    for operation, other in (("y", KeyError("x")), ("x", TypeError("x"))):
+        with (
+            pytest.raises(ConnectionLostError),
+            radio_call(operation, ConnectionLostError),
+        ):
+            raise other
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 3
+
+
+async def test_error_of_any_kind_while_clearing_the_cache_is_only_logged(
+    connected: ClientHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Disconnecting goes on."""
+    error = KeyError("org.bluez.Device1")
+    monkeypatch.setattr(VirtualClient, "clear_cache", failing(error))
+    await connected.client.disconnect(clear_service_cache=True)
+    assert_reported(caplog, error, "clearing the cache")
+    await connected.assert_free()
+
+
+def test_error_of_any_kind_while_reading_the_services_is_a_lost_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not a device without the service, which is not tried again."""
+    error = KeyError("org.bluez.Device1")
+    client = Mock()
+    type(client).services = PropertyMock(side_effect=error)
+    with pytest.raises(ConnectionLostError):
+        _find_service(client)
+    assert_reported(caplog, error, "reading the services")
+
+
+async def test_error_of_any_kind_while_asking_for_the_connection_means_that_it_is_gone(
+    connected: ClientHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """There is nothing left that could be disconnected."""
+    error = KeyError("org.bluez.Device1")
+    monkeypatch.setattr(VirtualClient, "disconnect", VirtualClient._abandon)
+    with monkeypatch.context() as patch:
+        is_connected = PropertyMock(side_effect=error)
+        patch.setattr(VirtualClient, "is_connected", is_connected)
+        await connected.client.disconnect()
+        assert connected.client.is_disconnecting is False
+        asked = is_connected.call_count
+        assert connected.client.is_disconnecting is False
+        assert is_connected.call_count == asked
+    assert_reported(caplog, error, "asking for the connection")
+    await connected.assert_free()
+
+
+async def test_error_of_any_kind_right_after_subscribing_is_a_lost_connection(
+    harness: ClientHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The stack is asked whether there still is a connection."""
+    error = KeyError("org.bluez.Device1")
+    subscribe = VirtualClient.start_notify
+    with monkeypatch.context() as patch:
+
+        async def subscribe_and_fail(
+            self: VirtualClient, *args: Any, **kwargs: Any
+        ) -> None:
+            await subscribe(self, *args, **kwargs)
+            is_connected = PropertyMock(side_effect=error)
+            patch.setattr(VirtualClient, "is_connected", is_connected)
+
+        patch.setattr(VirtualClient, "start_notify", subscribe_and_fail)
+        with pytest.raises(ConnectionLostError, match="KeyError"):
+            await harness.client.connect()
+    assert_reported(caplog, error, "asking for the connection")
+    await harness.assert_free()
 
 
 def test_radio_call_keeps_timeouts_typed_errors_and_cancellation() -> None:
     """A timeout may mean something else; what is typed stays what it is."""
+    with (
+        pytest.raises(ConnectionLostError, match=r"^EOFError$"),
+        radio_call("x", ConnectionLostError),
+    ):
+        raise EOFError
     with (
         pytest.raises(NoAnswerError),
         radio_call("x", ConnectionLostError, timeout=NoAnswerError),
@@ -145,7 +247,10 @@ def test_radio_call_keeps_timeouts_typed_errors_and_cancellation() -> None:
 
 @pytest.mark.parametrize("error", [BleakError("in progress"), AssertionError(), None])
 async def test_disconnect_that_fails_is_repeated_until_the_connection_is_gone(
-    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+    connected: ClientHarness,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception | None,
 ) -> None:
     """With an error, or with an answer and a connection that stays (BlueZ)."""
     client = connected.client
@@ -162,6 +267,8 @@ async def test_disconnect_that_fails_is_repeated_until_the_connection_is_gone(
     monkeypatch.setattr(VirtualClient, "disconnect", fail_twice)
     await client.disconnect()
     assert (client.is_connected, client.is_disconnecting) == (False, True)
+    if error is not None:
+        assert_reported(caplog, error, "disconnecting")
     assert connected.peripheral.is_connected
     await asyncio.sleep(1)
     assert client.is_disconnecting
@@ -172,6 +279,16 @@ async def test_disconnect_that_fails_is_repeated_until_the_connection_is_gone(
     )
     await connected.assert_free()
     assert connected.losses == []
+
+
+async def test_disconnect_without_a_report_of_the_stack_ends(
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack is asked whether the connection is gone."""
+    monkeypatch.setattr(VirtualClient, "disconnect", VirtualClient._abandon)
+    await connected.client.disconnect()
+    assert not connected.client.is_disconnecting
+    await connected.assert_free()
 
 
 async def test_disconnect_that_fails_ends_with_the_report_of_the_stack(
@@ -209,20 +326,38 @@ async def test_connecting_while_a_disconnect_fails_tries_it_once_more_first(
 
 
 async def test_stale_connections_are_closed_without_ever_raising(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Those of a process that was killed; at the start nothing may fail."""
     asked: list[str] = []
+    error = KeyError("no such device")
 
     async def close(address: str) -> None:
         asked.append(address)
-        raise KeyError(address)
+        raise error
 
     monkeypatch.setattr(
         bleak_retry_connector, "close_stale_connections_by_address", close
     )
     await close_stale_connections("A4:C1:37:00:00:01")
     assert asked == ["A4:C1:37:00:00:01"]
+    assert_reported(caplog, error, "closing stale connections")
+
+
+async def test_stale_connections_that_are_never_closed_take_eight_seconds(
+    fast_clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start of Home Assistant waits for it."""
+
+    async def never(_address: str) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(
+        bleak_retry_connector, "close_stale_connections_by_address", never
+    )
+    before = fast_clock.now
+    await close_stale_connections("A4:C1:37:00:00:01")
+    assert fast_clock.now - before == pytest.approx(8, abs=0.1)
 
 
 # Data that is no frame

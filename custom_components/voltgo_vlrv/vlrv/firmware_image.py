@@ -209,7 +209,8 @@ def _random_part(data: bytes) -> float:
 
     Random are also what is encrypted or compressed.
     """
-    starts = {*range(0, len(data) - _BLOCK + 1, _BLOCK), len(data) - _BLOCK}
+    last = len(data) - _BLOCK
+    starts = (*range(0, last, _BLOCK), last)
     return sum(_is_random(data[at : at + _BLOCK]) for at in starts) / len(starts)
 
 

@@ -18,13 +18,11 @@ def clean_text(text: str, max_length: int = MAX_NAME_LENGTH) -> str:
     Control, format, private and unassigned characters and surrogates are removed, runs of
     white space become one blank, and both ends have none.
     """
-    kept = []
-    for char in text:
-        kind = unicodedata.category(char)[0]
-        if kind == "Z" or char in _SPACES:
-            kept.append(" ")
-        elif kind != "C":
-            kept.append(char)
+    kept = (
+        char
+        for char in text
+        if char in _SPACES or not unicodedata.category(char).startswith("C")
+    )
     return " ".join("".join(kept).split())[:max_length].rstrip()
 
 
