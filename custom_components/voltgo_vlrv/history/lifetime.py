@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
@@ -51,6 +51,10 @@ class Extreme:
     at: datetime | None
     """When it was first read (UTC); None where the clock was not set."""
 
+    def as_stored(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {"value": self.value, "at": text_of(self.at)}
+
 
 @dataclass(frozen=True, slots=True)
 class Trips:
@@ -59,6 +63,10 @@ class Trips:
     count: int = 0
     last: datetime | None = None
     """When it tripped last (UTC); None where it never did or the clock was not set."""
+
+    def as_stored(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return {"count": self.count, "last": text_of(self.last)}
 
 
 @dataclass(slots=True)
@@ -131,9 +139,9 @@ class Lifetime:
         """Return it as JSON data."""
         return {
             "totals": dict(self.totals),
-            "extremes": {key: _plain(item) for key, item in self.extremes.items()},
-            "trips": {key: _plain(item) for key, item in self.trips.items()},
-            "any_trip": _plain(self.any_trip),
+            "extremes": {key: item.as_stored() for key, item in self.extremes.items()},
+            "trips": {key: item.as_stored() for key, item in self.trips.items()},
+            "any_trip": self.any_trip.as_stored(),
             "since": text_of(self.since),
             "active": sorted(self.active),
             "was_protected": self.was_protected,
@@ -216,10 +224,3 @@ def _trips_of(stored: Any) -> Trips:
     if count < 0:
         raise ValueError("no count")
     return Trips(count, time_of(stored["last"]))
-
-
-def _plain(item: Extreme | Trips) -> dict[str, Any]:
-    return {
-        key: text_of(value) if isinstance(value, datetime) else value
-        for key, value in asdict(item).items()
-    }
