@@ -262,13 +262,22 @@ class Floor:
         await self._hass.async_block_till_done()
         return entry
 
+    @property
+    def enabled(self) -> list[Entity]:
+        """Return the entities that have a state."""
+        return [entity for entity in self._entities if entity.enabled]
+
+    def poll(self) -> None:
+        """Write each state, as a coordinator's entities do at each poll."""
+        for entity in self.enabled:
+            entity.async_write_ha_state()
+
     def write_states(self) -> None:
         """Write states as at polls: each changes once, and is once written unchanged.
 
         Home Assistant keeps the state before the last change with that change.
         """
         for available in (False, True, True):
-            for entity in self._entities:
-                if entity.enabled:
-                    entity._attr_available = available  # noqa: SLF001
-                    entity.async_write_ha_state()
+            for entity in self.enabled:
+                entity._attr_available = available  # noqa: SLF001
+                entity.async_write_ha_state()

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Final
 
 MEBIBYTE: Final = 1 << 20
+REFERENCE_WRITE: Final = 0.02  # ms; a state of the empty integration there
 PEER_INTERVAL: Final = 30  # s; how the nearest peer was measured
 PEER: Final = (
     "0.76 ms net with its 13 default entities, 0.91 ms with all 18; 6567 rows a day, "
@@ -26,6 +27,8 @@ class Hour:
     """At the instants at which the integration polls."""
     bare: float
     """At those at which the bare client does."""
+    floor: float
+    """At those at which the empty integration writes a state of each entity."""
     other: float
     """At all others, for each poll of the integration."""
 
@@ -40,11 +43,20 @@ class Net:
     """The integration's at the instant of the poll, less the bare client's."""
     other: float
     """The integration's at other instants, for each poll."""
+    floor: float
+    """The empty integration's, to write a state of each entity."""
 
     @property
     def total(self) -> float:
         """Return the cost of the integration beyond that of a bare client."""
         return self.poll + self.other
+
+    def on_reference(self, entities: int) -> float:
+        """Return the total in ms of the machine that the targets were set on.
+
+        How fast this machine is, and at this hour, is in what `entities` states take.
+        """
+        return self.total / self.floor * entities * REFERENCE_WRITE
 
 
 def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:
@@ -57,7 +69,8 @@ def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:
     ours = fmean(min(hour.ours for hour in same) for same in hours)
     bare = fmean(min(hour.bare for hour in same) for same in hours)
     other = fmean(min(hour.other for hour in same) for same in hours)
-    return Net(bare, ours - bare, other - min(idle))
+    floor = fmean(min(hour.floor for hour in same) for same in hours)
+    return Net(bare, ours - bare, other - min(idle), floor)
 
 
 def memory_by_part(
@@ -108,7 +121,9 @@ class Footprint:
     """The results; the fields in the order of the last line."""
 
     poll_ms_default: float
+    """Beyond a bare client, on the machine that the targets were set on."""
     poll_ms_all: float
+    """The same with all entities."""
     rows_default_10s: int
     """In the database, of a day of one battery."""
     unchanged_rows: int

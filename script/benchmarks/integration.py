@@ -2,13 +2,16 @@
 
 A simulated day of a battery with 16 cells, in a real Home Assistant with its recorder.
 A bare client asks the battery's twin for the same at the same interval, half an interval
-later, in the same environment; the cost of the integration is the difference. The day is
-simulated several times, each time in a new process; the fastest run of each hour counts.
+later, in the same environment; the cost of the integration is the difference. Between the
+two an empty integration writes a state of each of as many entities: what that takes is
+the measure of the machine. The day is simulated several times, each time in a new
+process; the fastest run of each hour counts.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import sys
@@ -16,6 +19,7 @@ import time
 from typing import Final
 
 from homeassistant.const import __version__
+from homeassistant.util.async_ import create_eager_task
 
 from . import memory, workload
 from .environment import (
@@ -30,6 +34,7 @@ from .environment import (
     open_environment,
     run_metered,
 )
+from .floor import FLOOR, EntityLike, Floor
 from .footprint import (
     PEER,
     PEER_INTERVAL,
@@ -150,8 +155,24 @@ def _other_time(shares: dict[str, Share], hours: int = 1) -> float:
     return shares[""].nanoseconds / 1e6 / (hours * HOUR / PEER_INTERVAL)
 
 
-def run_day(samples: Samples, enabled: Enabled) -> DayRun:
-    """Simulate the day, with entities enabled beside the default ones."""
+async def _poll_floor(
+    environment: BenchmarkEnvironment, floor: Floor, origin: float
+) -> None:
+    """Poll the empty integration, always at instants of its own."""
+    loop = asyncio.get_running_loop()
+    due = origin
+    while True:
+        due += PEER_INTERVAL
+        await asyncio.sleep(due - loop.time())
+        environment.meter.assign(FLOOR)
+        floor.poll()
+
+
+def run_day(samples: Samples, enabled: Enabled, likes: Sequence[EntityLike]) -> DayRun:
+    """Simulate the day, with entities enabled beside the default ones.
+
+    `likes` is what the empty integration has, the same entities.
+    """
 
     async def main(meter: Meter) -> DayRun:
         with new_folder() as folder:
@@ -164,26 +185,29 @@ def run_day(samples: Samples, enabled: Enabled) -> DayRun:
                 idle = _other_time(meter.take(), IDLE_HOURS)
                 battery = await environment.add_battery(0, OURS)
                 await environment.add_entry(battery, PEER_INTERVAL, enabled)
-                client.origin = battery.writes[-1].time + PEER_INTERVAL / 2
+                polled = battery.writes[-1].time
+                client.origin = polled + PEER_INTERVAL / 2
+                floor = Floor(environment.hass, likes)
+                await floor.add(0)
+                polling = create_eager_task(
+                    _poll_floor(environment, floor, polled + PEER_INTERVAL / 4)
+                )
                 await asyncio.sleep(SETTLED)
                 environment.set_time(0)
                 activity, shares = await _run_hours(
                     environment, folder, PEER_INTERVAL, HOURS
                 )
+                polling.cancel()
+                if len(floor.enabled) != activity.entities:
+                    raise RuntimeError("not as many entities")
         hours = []
         for share in shares:
             polls = HOUR // PEER_INTERVAL
-            if abs(share[OURS].instants - polls) > 1 or (
-                abs(share[BARE].instants - polls) > 1
-            ):
+            used = [share[client] for client in (OURS, BARE, FLOOR)]
+            if any(abs(each.instants - polls) > 1 for each in used):
                 raise RuntimeError(f"not {polls} polls of each in an hour: {share}")
-            hours.append(
-                Hour(
-                    share[OURS].milliseconds,
-                    share[BARE].milliseconds,
-                    _other_time(share),
-                )
-            )
+            ours, bare, empty = (each.milliseconds for each in used)
+            hours.append(Hour(ours, bare, empty, _other_time(share)))
         return DayRun(activity, hours, idle)
 
     return run_metered(main)
@@ -245,7 +269,8 @@ def _calibrate() -> float:
 def _print_poll(name: str, net: Net, activity: Activity) -> None:
     print(
         f"  {name:<17}{net.total:6.3f} ms net a poll: {net.poll:.3f} at the poll and "
-        f"{net.other:.3f} between polls; {activity.entities} entities"
+        f"{net.other:.3f} between polls; {activity.entities} entities, a state of each "
+        f"written in {net.floor:.3f} ms by an empty integration"
     )
 
 
@@ -257,6 +282,11 @@ def _print_rows(name: str, activity: Activity) -> None:
     )
 
 
+def _run_days(samples: Samples, enabled: Enabled) -> list[DayRun]:
+    likes = in_new_process(memory.describe_entities, samples, enabled)
+    return [in_new_process(run_day, samples, enabled, likes) for _ in range(RUNS)]
+
+
 def run() -> bool:
     """Measure, print, and return whether the targets are met."""
     samples = workload.record_workload()
@@ -265,10 +295,7 @@ def run() -> bool:
         f"Assistant {__version__}, Python {sys.version.split()[0]}"
     )
     print(f"  calibration      {_calibrate():6.3f} ms for a fixed piece of Python")
-    defaults, complete = (
-        [in_new_process(run_day, samples, wanted) for _ in range(RUNS)]
-        for wanted in (by_default, everything)
-    )
+    defaults, complete = (_run_days(samples, each) for each in (by_default, everything))
     nets = [
         net_cost([run.hours for run in runs], [run.idle for run in runs])
         for runs in (defaults, complete)
@@ -312,8 +339,8 @@ def run() -> bool:
     further, ratio = memory.measure(samples)
 
     found = Footprint(
-        poll_ms_default=nets[0].total,
-        poll_ms_all=nets[1].total,
+        poll_ms_default=nets[0].on_reference(defaults[0].activity.entities),
+        poll_ms_all=nets[1].on_reference(complete[0].activity.entities),
         rows_default_10s=banks[0].activity.rows.written,
         unchanged_rows=sum(activity.rows.unchanged for activity in days),
         missed_steps=sum(bank.missed_steps for bank in banks),

@@ -12,8 +12,10 @@ import pytest
 
 from script.benchmarks.footprint import (
     LIMITS,
+    REFERENCE_WRITE,
     Footprint,
     Hour,
+    Net,
     memory_by_part,
     memory_per_battery,
     missed,
@@ -45,20 +47,29 @@ MET = Footprint(
 def test_footprint_of_several_runs_takes_the_fastest_of_each_hour() -> None:
     """What is ours, the bare client's and neither's are each taken by themselves."""
     runs = [
-        [Hour(1.0, 0.5, 0.30), Hour(3.0, 0.9, 0.20)],
-        [Hour(1.4, 0.4, 0.10), Hour(2.0, 0.8, 0.40)],
+        [Hour(1.0, 0.5, 2.0, 0.30), Hour(3.0, 0.9, 2.5, 0.20)],
+        [Hour(1.4, 0.4, 2.2, 0.10), Hour(2.0, 0.8, 2.0, 0.40)],
     ]
     net = net_cost(runs, [0.12, 0.05])
     assert net.bare == pytest.approx(0.6)
     assert net.poll == pytest.approx(0.9)
     assert net.other == pytest.approx(0.1)
     assert net.total == pytest.approx(1.0)
+    assert net.floor == pytest.approx(2.0)
+
+
+def test_cost_of_a_poll_is_that_on_the_machine_of_the_targets() -> None:
+    """On one that takes twice as long for as many states, it is half of what it was."""
+    here = Net(bare=0.5, poll=0.9, other=0.1, floor=40 * REFERENCE_WRITE)
+    assert here.on_reference(40) == pytest.approx(1.0)
+    slower = Net(bare=1.0, poll=1.8, other=0.2, floor=80 * REFERENCE_WRITE)
+    assert slower.on_reference(40) == pytest.approx(1.0)
 
 
 def test_footprint_of_runs_of_different_length_is_refused() -> None:
     """An hour that one run lacks is not left out silently."""
     with pytest.raises(ValueError):
-        net_cost([[Hour(1, 1, 0)], [Hour(1, 1, 0)] * 2], [0.0, 0.0])
+        net_cost([[Hour(1, 1, 1, 0)], [Hour(1, 1, 1, 0)] * 2], [0.0, 0.0])
 
 
 def registers(
