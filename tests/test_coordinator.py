@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 import logging
@@ -32,6 +34,7 @@ from .common import (
     wait_until,
 )
 from custom_components.voltgo_vlrv.battery.reporting import STANDING
+from custom_components.voltgo_vlrv.battery.slow_values import SLOW
 from custom_components.voltgo_vlrv.const import CONF_INFO
 from custom_components.voltgo_vlrv.data import VlrvConfigEntry
 from custom_components.voltgo_vlrv.vlrv.identity import Identity
@@ -146,32 +149,54 @@ async def test_states_that_changed_are_written_only(
     ]
 
 
-async def test_slow_values_have_changed_when_one_of_them_did(
+async def test_slow_listener_is_called_when_one_of_the_slow_values_may_have_changed(
     hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
 ) -> None:
     """Not for another cell voltage; but as soon as there are no values any more."""
     harness = await async_setup_battery(hass, bluetooth_env, battery())
     coordinator = harness.entry.runtime_data.coordinator
-    told: list[bool] = []
-    coordinator.async_add_listener(
-        lambda: told.append(coordinator.slow_values.have_changed)
-    )
+    called = Counter[str]()
+    coordinator.async_add_listener(lambda: called.update(["any"]))
+    coordinator.async_add_listener(lambda: called.update(["slow"]), SLOW)
+
+    def is_called(change: Callable[[], None]) -> bool:
+        """Return whether a change calls the slow listener, as it calls any other."""
+        called.clear()
+        change()
+        assert called["any"] == 1
+        return called["slow"] == 1
 
     def receive(field: str) -> bool:
-        """Receive a sample with another value of one field; return what was told."""
+        """Receive a sample with another value of one field."""
         frame = bytearray(coordinator.data.frame)
         frame[3 + 2 * register_of(field).number + 1] ^= 1
-        coordinator.async_set_updated_data(
-            replace(coordinator.data, frame=bytes(frame))
-        )
-        return told[-1]
+        status = replace(coordinator.data, frame=bytes(frame))
+        return is_called(lambda: coordinator.async_set_updated_data(status))
 
     assert not receive("cells")
     assert not receive("current")
     assert receive("pcb_temperature")
     assert receive("switches")
-    coordinator.async_set_update_error(UpdateFailed())
-    assert told == [False, False, True, True, True]
+    # Without a sample it may be a setting, an option, or what is known of the battery.
+    assert is_called(coordinator.async_update_listeners)
+    assert is_called(lambda: coordinator.async_set_update_error(UpdateFailed()))
+    assert receive("cells")
+
+
+async def test_listener_that_fails_keeps_no_other_from_a_sample(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As in a coordinator of Home Assistant; it is logged with its traceback."""
+    harness = await async_setup_battery(hass, bluetooth_env, battery())
+    coordinator = harness.entry.runtime_data.coordinator
+    called: list[bool] = []
+    coordinator.async_add_listener(lambda: called.append(bool(1 / len(called))))
+    coordinator.async_add_listener(lambda: called.append(True))
+    coordinator.async_set_updated_data(replace(coordinator.data))
+    assert called == [True]
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_values_with_missed_polls_stay_for_a_minute(

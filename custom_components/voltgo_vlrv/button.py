@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .battery.slow_values import SLOW
 from .const import DEFAULT_RELEASE, DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity, keep_on_new_entity_id
@@ -33,7 +34,10 @@ async def async_setup_entry(
     """Add the buttons."""
     battery = entry.runtime_data
     async_add_entities(
-        [VlrvRefreshButton(battery, REFRESH), VlrvReleaseButton(battery, RELEASE)]
+        [
+            VlrvRefreshButton(battery, REFRESH, SLOW),
+            VlrvReleaseButton(battery, RELEASE, SLOW),
+        ]
     )
 
 

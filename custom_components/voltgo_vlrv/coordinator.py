@@ -22,7 +22,7 @@ from .battery.info_store import InfoStore
 from .battery.poll_delegate import PollDelegate
 from .battery.poll_schedule import PollSchedule, next_poll_delay
 from .battery.reporting import WaitingValues
-from .battery.slow_values import SlowValues
+from .battery.slow_values import SlowValues, call_all_but_slow
 from .battery.statistics import PollStatistics
 from .battery.stuck_data import StuckDataDetector
 from .connection.errors import as_vlrv_error
@@ -64,8 +64,6 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
             config_entry=access.entry,
             name=access.client.name,
             update_interval=POLL_INTERVAL,
-            # Entities compare before they write, also what follows from the time.
-            always_update=True,
             request_refresh_debouncer=Debouncer(
                 access.hass, _LOGGER, cooldown=1.0, immediate=True
             ),
@@ -83,7 +81,7 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         )
         self.stuck = StuckDataDetector()
         self._last_error: VlrvError = NotReachableError()
-        self.slow_values = SlowValues()
+        self._slow_values = SlowValues()
         self._schedule = PollSchedule()
 
     @property
@@ -159,13 +157,12 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
         """Poll in the background after `delay` at the latest, by default at once."""
         if self._delegate.is_polling_paused or self._shutdown_requested:
             return
-        if delay > timedelta():
-            if self._schedule.request(self.hass.loop.time() + delay.total_seconds()):
-                self._schedule_refresh()
-            return
-        self.config_entry.async_create_background_task(
-            self.hass, self.async_request_refresh(), f"{self.name} - connect"
-        )
+        if delay <= timedelta():
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_request_refresh(), f"{self.name} - connect"
+            )
+        elif self._schedule.request(self.hass.loop.time() + delay.total_seconds()):
+            self._schedule_refresh()
 
     @callback
     def handle_lost(self, retry_after: timedelta | None) -> None:
@@ -204,9 +201,11 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     @callback
     @override
     def async_update_listeners(self) -> None:
-        """Call the listeners, which are told whether a slow value changed."""
-        self.slow_values.update(self.data if self.has_values else None)
-        super().async_update_listeners()
+        """Call the listeners, those of slow values if one of these may have changed."""
+        if self._slow_values.update(self.data if self.has_values else None):
+            super().async_update_listeners()
+        else:
+            call_all_but_slow(self._listeners, self.logger)
 
     @override
     async def _async_update_data(self) -> BatteryStatus:

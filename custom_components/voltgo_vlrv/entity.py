@@ -18,7 +18,6 @@ from homeassistant.helpers.update_coordinator import (
 
 from .battery.info import BatteryInfo
 from .battery.reporting import WaitingValues
-from .battery.slow_values import SLOW
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry, VlrvData
 
@@ -171,16 +170,6 @@ class VlrvEntity(VlrvBaseEntity[VlrvCoordinator]):
         """Initialize the entity of a battery; `context` is SLOW or None."""
         self.battery = battery
         super().__init__(battery.coordinator, description, context)
-
-    @callback
-    @override
-    def _handle_coordinator_update(self) -> None:
-        """Update; one of slow values only when one of these changed."""
-        if (
-            self.coordinator_context is not SLOW
-            or self.coordinator.slow_values.have_changed
-        ):
-            super()._handle_coordinator_update()
 
 
 def async_add_supported_entities[DescriptionT: EntityDescription](

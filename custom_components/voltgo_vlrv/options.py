@@ -42,6 +42,7 @@ class _Values(NamedTuple):
     """The age that the user has set; None without a valid one."""
     low_battery: int
     reserve: int
+    records_every_change: bool
 
     @classmethod
     def from_entry(cls, entry: ConfigEntry[Any]) -> Self:
@@ -57,6 +58,7 @@ class _Values(NamedTuple):
             ),
             low_battery=low_battery(entry),
             reserve=reserve(entry),
+            records_every_change=records_every_change(entry),
         )
 
 
@@ -125,6 +127,11 @@ class BatteryOptions:
     def reserve(self) -> int:
         """Return the state of charge in % that the user wants to keep."""
         return self._values.reserve
+
+    @property
+    def records_every_change(self) -> bool:
+        """Return whether each change is shown, also of one step."""
+        return self._values.records_every_change
 
     @property
     def current_scale(self) -> int:

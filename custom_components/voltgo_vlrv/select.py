@@ -15,6 +15,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .bank.coordinator import BankCoordinator
 from .battery.info import BatteryInfo
 from .battery.settings import CAN, MODULE_ID, RS485, SettingsCoordinator
+from .battery.slow_values import SLOW
 from .const import CONF_USAGE, IN_USE, STORED
 from .coordinator import VlrvCoordinator
 from .data import VlrvConfigEntry
@@ -105,12 +106,12 @@ async def async_setup_entry(
         async_add_entities([BankUsageSelect(entry.runtime_data, USAGE)])
         return
     battery = entry.runtime_data
-    async_add_entities([VlrvUsageSelect(battery, USAGE)])
+    async_add_entities([VlrvUsageSelect(battery, USAGE, SLOW)])
     async_add_supported_entities(
         entry,
         async_add_entities,
         lambda info: [select for select in SELECTS if select.options_fn(info)],
-        lambda description: VlrvSelect(battery, description),
+        lambda description: VlrvSelect(battery, description, SLOW),
     )
 
 

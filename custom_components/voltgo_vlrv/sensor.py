@@ -63,6 +63,7 @@ from .sensor_base import (
 )
 from .vlrv.faults import OperatingState, active_faults
 from .vlrv.registers import BatteryStatus
+from .vlrv.resolution import CELL_STEP, power_step
 from .vlrv.thresholds import THRESHOLDS
 
 # Sensors read the coordinator's data; no request is sent.
@@ -97,11 +98,36 @@ def _state(status: BatteryStatus) -> str | None:
     return None if state is None else state.name.lower()
 
 
+def _power_step(status: BatteryStatus) -> int:
+    return power_step(status.voltage, status.current, status.current_step)
+
+
+def _cell_number(
+    key: str, millivolts_fn: Callable[[BatteryStatus], int]
+) -> StatusSensorDescription:
+    def off(status: BatteryStatus, number: float) -> float:
+        shown = int(number)
+        # Another battery may have fewer cells.
+        at_shown = status.cells[shown - 1] if shown <= len(status.cells) else 0
+        return at_shown - millivolts_fn(status)
+
+    return ValueSensorDescription(
+        key=key,
+        translation_key=key,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda status: status.cells.index(millivolts_fn(status)) + 1,
+        # The noise of a step makes now one and now another cell the highest.
+        step_fn=lambda _status: CELL_STEP,
+        off_fn=off,
+    )
+
+
 SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
     state_of_charge(lambda status: status.state_of_charge),
     voltage("voltage", lambda status: status.voltage),
     current(lambda status: status.current, lambda status: status.current_step),
-    *power_sensors(lambda status: status.power, lambda status: status.power_step),
+    *power_sensors(lambda status: status.power, _power_step),
     ValueSensorDescription(
         key="operating_state",
         translation_key="operating_state",
@@ -157,37 +183,22 @@ SENSORS: Final[tuple[StatusSensorDescription, ...]] = (
         enabled=False,
     ),
     cell_voltage(
-        "highest_cell_voltage", lambda status: max(status.cells), enabled=False
+        "highest_cell_voltage", lambda status: max(status.cells) / 1000, enabled=False
     ),
     cell_voltage(
-        "lowest_cell_voltage", lambda status: min(status.cells), enabled=False
+        "lowest_cell_voltage", lambda status: min(status.cells) / 1000, enabled=False
     ),
     cell_voltage(
         "average_cell_voltage",
-        lambda status: sum(status.cells) / len(status.cells),
+        lambda status: round(sum(status.cells) / len(status.cells) / 1000, 3),
         enabled=False,
     ),
     cell_voltage_delta(
         "cell_voltage_delta", lambda status: max(status.cells) - min(status.cells)
     ),
-    ValueSensorDescription(
-        key="highest_cell",
-        translation_key="highest_cell",
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_fn=lambda status: status.cells.index(max(status.cells)) + 1,
-    ),
-    ValueSensorDescription(
-        key="lowest_cell",
-        translation_key="lowest_cell",
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_fn=lambda status: status.cells.index(min(status.cells)) + 1,
-    ),
+    _cell_number("highest_cell", lambda status: max(status.cells)),
+    _cell_number("lowest_cell", lambda status: min(status.cells)),
 )
-
-# Like all values with a step, these follow from current, voltage or cells.
-CELL_NUMBERS: Final = frozenset({"highest_cell", "lowest_cell"})
 
 AMBIENT_TEMPERATURE: Final[StatusSensorDescription] = temperature(
     "ambient_temperature",
@@ -321,7 +332,7 @@ def _cell(number: int, *, enabled: bool) -> StatusSensorDescription:
     return cell_voltage(
         f"cell_{number}",
         lambda status: (
-            status.cells[number - 1] if number <= len(status.cells) else None
+            status.cells[number - 1] / 1000 if number <= len(status.cells) else None
         ),
         translation_key="cell",
         placeholders={"number": str(number)},
@@ -365,12 +376,12 @@ async def async_setup_entry(
         entry,
         async_add_entities,
         threshold_descriptions,
-        lambda description: VlrvThresholdSensor(battery, description),
+        lambda description: VlrvThresholdSensor(battery, description, SLOW),
     )
     async_add_entities(
         [
             VlrvActiveFaults(battery, ACTIVE_FAULTS, SLOW),
-            VlrvPendingSettings(battery, PENDING_SETTINGS),
+            VlrvPendingSettings(battery, PENDING_SETTINGS, SLOW),
         ]
     )
     async_add_entities(
@@ -394,8 +405,10 @@ class VlrvSensor(VlrvEntity, VlrvBaseValueSensor[VlrvCoordinator, BatteryStatus]
         """Initialize the sensor, with its number where it has one."""
         if description.placeholders is not None:
             self._attr_translation_placeholders = description.placeholders
-        is_live = description.step_fn is not None or description.key in CELL_NUMBERS
-        super().__init__(battery, description, None if is_live else SLOW)
+        # All with a step follow from the current, the voltage or the cells.
+        super().__init__(
+            battery, description, SLOW if description.step_fn is None else None
+        )
 
     @override
     def _update_attrs(self) -> bool:

@@ -30,13 +30,13 @@ from homeassistant.helpers.typing import StateType
 from .entity import DeviceCoordinator, VlrvBaseEntity
 from .history.energy import CHARGED, DISCHARGED, in_steps
 from .history.runtime import Runtime, as_hours, shown_minutes
-from .options import records_every_change
-from .vlrv.registers import CELL_STEP, VOLTAGE_STEP
+from .vlrv.resolution import CELL_STEP, VOLTAGE_STEP
 
 AMPERE_HOURS: Final = "Ah"
 """Home Assistant has no unit and no device class for electric charge."""
 
 type SensorValue = StateType | date | datetime | Decimal
+_NUMBER: Final = (int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,8 @@ class ValueSensorDescription[SourceT](SensorEntityDescription):
     """Placeholders of the translated name, such as the number of a cell."""
     step_fn: Callable[[SourceT], float] | None = None
     """Returns the resolution: one step is noise. None where each change is shown."""
+    off_fn: Callable[[SourceT, float], float] | None = None
+    """Returns how far off what is shown is, where the difference does not tell it."""
 
 
 # --- factories ------------------------------------------------------------------------
@@ -222,15 +224,10 @@ def cell_voltage[SourceT](
     translation_key: str | None = None,
     placeholders: dict[str, str] | None = None,
 ) -> ValueSensorDescription[SourceT]:
-    """Return a sensor for the voltage of a cell; `value_fn` returns mV, it shows V."""
-
-    def volts(source: SourceT) -> float | None:
-        millivolts = value_fn(source)
-        return None if millivolts is None else round(millivolts / 1000, 3)
-
+    """Return a sensor for the voltage of a cell in V."""
     return measurement(
         key,
-        volts,
+        value_fn,
         UnitOfElectricPotential.VOLT,
         SensorDeviceClass.VOLTAGE,
         precision=3,
@@ -305,23 +302,27 @@ class VlrvBaseValueSensor[CoordinatorT: DeviceCoordinator, SourceT](
         if value == self._attr_native_value:
             self.coordinator.waiting.show(description.key)
             return False
-        if self._waits(value, description.step_fn(source)):
+        if self._waits(source, value, description.step_fn(source)):
             return False
         return self._set_value(value)
 
-    def _waits(self, value: SensorValue, step: float) -> bool:
-        waiting, key = self.coordinator.waiting, self.entity_description.key
+    def _waits(self, source: SourceT, value: SensorValue, step: float) -> bool:
+        description, waiting = self.entity_description, self.coordinator.waiting
         shown = self._attr_native_value
         if (
-            not isinstance(value, int | float)
-            or not isinstance(shown, int | float)
+            not isinstance(value, _NUMBER)
+            or not isinstance(shown, _NUMBER)
             # A row is written in any case.
             or not self._was_available
-            or records_every_change(self.coordinator.config_entry)
         ):
-            waiting.show(key)
+            waiting.show(description.key)
             return False
-        return waiting.waits(key, self.hass.loop.time(), value - shown, step)
+        off = (
+            value - shown
+            if description.off_fn is None
+            else description.off_fn(source, shown)
+        )
+        return waiting.waits(description.key, self.hass.loop.time(), off, step)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the switches; that of the heater if the battery reports one."""
     battery = entry.runtime_data
-    async_add_entities([VlrvConnectionSwitch(battery, CONNECTION_SWITCH)])
+    async_add_entities([VlrvConnectionSwitch(battery, CONNECTION_SWITCH, SLOW)])
     async_add_supported_entities(
         entry,
         async_add_entities,

@@ -19,6 +19,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .battery.firmware import BMS, COMM
 from .battery.firmware_files import is_installed, stored_firmware
 from .battery.info import BatteryInfo
+from .battery.slow_values import SLOW
 from .const import DOMAIN
 from .data import VlrvConfigEntry
 from .entity import VlrvEntity
@@ -50,7 +51,7 @@ async def async_setup_entry(
     """
     battery = entry.runtime_data
     bms, comm = UPDATES
-    async_add_entities([VlrvUpdate(battery, bms)])
+    async_add_entities([VlrvUpdate(battery, bms, SLOW)])
     registry = er.async_get(hass)
     is_added = False
     known_options: Mapping[str, Any] | None = None
@@ -63,7 +64,7 @@ async def async_setup_entry(
         known_options = entry.options
         if stored_firmware(entry.options, COMM) is not None:
             if not is_added:
-                async_add_entities([VlrvUpdate(battery, comm)])
+                async_add_entities([VlrvUpdate(battery, comm, SLOW)])
             is_added = True
             return
         is_added = False

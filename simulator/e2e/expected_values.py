@@ -63,6 +63,7 @@ STEPS: Final = {
     "cell_voltage_delta": CELL_STEP,
     "bank_cell_voltage_delta": CELL_STEP,
 }
+CELL_NUMBERS: Final = frozenset({"highest_cell", "lowest_cell"})
 POWERS: Final = frozenset({"power", "charge_power", "discharge_power"})
 
 # Hours, by the sign of the current at which each is known.
@@ -321,19 +322,20 @@ def compare(
             continue
         shown = "nothing" if (state := states.get(entity_id)) is None else _shown(state)
         true = wanted[key]
+        cells = _cells(expected_values)
         if key == "average_cell_voltage":
             # Rounded once, from the cells: a tie may go either way.
-            cells = [
-                value
-                for name, value in expected_values.items()
-                if _is_numbered(name, "cell_")
-            ]
-            true = sum(cells) / len(cells)
+            true = sum(cells.values()) / len(cells)
         compared += 1
         if key in TIMES:
             # Unknown for a minute after a change of load.
             right = shown == UNKNOWN or (
                 true is not None and (not steady or is_near(shown, true))
+            )
+        elif key in CELL_NUMBERS:
+            # Another cell may be one step beyond it.
+            right = shown in cells and (
+                abs(cells[shown] - cells[str(true)]) <= CELL_STEP / 1000 + ROUNDING
             )
         else:
             right = _is_shown(shown, true, key, one_step(key, expected_values))
@@ -345,6 +347,15 @@ def compare(
         if key not in entities and value is not None
     ]
     return Comparison(compared, differences)
+
+
+def _cells(expected_values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the cell voltages in V by the number of the cell."""
+    return {
+        name.removeprefix("cell_"): value
+        for name, value in expected_values.items()
+        if _is_numbered(name, "cell_")
+    }
 
 
 def _is_numbered(key: str, prefix: str) -> bool:

@@ -71,6 +71,22 @@ def test_value_waits_as_long_as_if_it_were_the_only_one() -> None:
     assert waiting.waits("current", 60.0, 0.1, STEP)
 
 
+def test_value_that_is_not_off_stays_shown_and_waits_no_more() -> None:
+    """Also where no value may wait: what is shown is as right as the other."""
+    waiting = WaitingValues(standing_limit(LATE * INTERVAL))
+    assert waiting.waits("highest_cell", 0.0, 1, 1)
+    assert waiting.waits("highest_cell", 50.0, 0, 1)
+    assert waiting.waits("highest_cell", 60.0, 1, 1)
+    assert not waiting.waits("highest_cell", 106.0, 1, 1)
+    assert WaitingValues().waits("highest_cell", 0.0, 0, 1)
+
+
+def test_value_that_is_off_does_not_wait_where_every_change_is_wanted() -> None:
+    """The limit stays that of the samples."""
+    waiting = WaitingValues(standing_limit(LATE * INTERVAL), every_change=True)
+    assert not waiting.waits("voltage", 0.0, 0.1, STEP)
+
+
 @given(
     st.lists(st.integers(-5, 5), min_size=1, max_size=60),
     st.sampled_from([5.0, 10.0, 25.0, 30.0, 39.0, 40.0, 59.0, 300.0]),

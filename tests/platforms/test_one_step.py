@@ -11,7 +11,7 @@ from custom_components.voltgo_vlrv.const import CONF_RECORD_EVERY_CHANGE
 from simulator.faults import FOREVER
 from tests.bank.harness import async_setup_bank, packs
 from tests.bluetooth_env import BluetoothEnvironment
-from tests.common import POLL_INTERVAL, battery, settle, wait_until
+from tests.common import POLL_INTERVAL, battery, enable_entities, settle, wait_until
 from tests.harness import BatteryHarness, async_setup_battery
 
 BASE = {"current": 10.0, "cell_voltages": (3.3,) * 8, "voltage": 26.4}
@@ -48,6 +48,37 @@ async def test_value_one_step_off_is_shown_within_a_minute_and_a_larger_one_at_o
     harness.set_reported(**{**ONE_STEP, "current": 10.3})
     await asyncio.sleep(POLL_INTERVAL)
     assert (harness.shown("current"), harness.shown("power")) == ("10.3", "272")
+
+
+async def test_number_of_a_cell_within_a_step_of_the_highest_stays_for_a_minute(
+    hass: HomeAssistant, bluetooth_env: BluetoothEnvironment
+) -> None:
+    """Of cells with the same voltage the one that is shown is as right as another."""
+    harness = await _set_up(hass, bluetooth_env)
+    await enable_entities(hass, harness.entry)
+    # Home Assistant reloads it once more.
+    await asyncio.sleep(STANDING)
+    statistics = harness.entry.runtime_data.statistics
+
+    async def shown_with(*millivolts: int) -> str | None:
+        """Return what is shown after the next sample with these cells."""
+        cells = [3300, *millivolts, *[3300] * (7 - len(millivolts))]
+        harness.set_reported(
+            **{**BASE, "cell_voltages": tuple(each / 1000 for each in cells)}
+        )
+        samples = statistics.samples
+        await wait_until(lambda: statistics.samples > samples)
+        await asyncio.sleep(0)
+        return harness.shown("highest_cell")
+
+    assert await shown_with(3303) == "2"
+    assert await shown_with(3303, 3304) == "2"
+    assert await shown_with(3303, 3305) == "3"
+    for _ in range(20):
+        assert await shown_with(3305, 3305) == "3"
+    found = [await shown_with(3306, 3305) for _ in range(7)]
+    assert found == sorted(found, reverse=True)
+    assert (found[0], found[-1]) == ("3", "2")
 
 
 async def test_value_one_step_off_is_shown_when_the_next_sample_is_late(

@@ -17,7 +17,7 @@ from math import fsum
 from typing import Final, NamedTuple
 
 from ..history.charge import Charge, energy_capacity, stored_energy, total_charge
-from ..vlrv.registers import CURRENT_STEP, power_step
+from ..vlrv.resolution import CURRENT_STEP, power_step
 
 IDLE_CURRENT: Final = 0.5
 """A; a member below it carries no current. Less than about 1 A may be reported as 0."""

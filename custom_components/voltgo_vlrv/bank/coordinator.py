@@ -28,7 +28,7 @@ from ..const import CONF_INVERTER, DOMAIN
 from ..entries import async_batteries, async_name, may_rename, members_of
 from ..history.store import EntryStore
 from ..issues import EntryIssues, RepairIssue
-from ..options import low_battery, reserve
+from ..options import low_battery, records_every_change, reserve
 from .aggregate import BankReading, MemberReading, read_bank
 from .current_share import CurrentTrend
 from .devices import async_update_devices, bank_device_info
@@ -258,6 +258,7 @@ class BankCoordinator(DataUpdateCoordinator[BankReading]):
             },
         )
         self._update_issues(now)
+        self.waiting.every_change = records_every_change(self.config_entry)
         self.waiting.limit = min(
             (
                 limit

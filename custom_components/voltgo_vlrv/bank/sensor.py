@@ -32,7 +32,7 @@ from ..sensor_base import (
     temperature,
     voltage,
 )
-from ..vlrv.registers import CURRENT_STEP
+from ..vlrv.resolution import CURRENT_STEP
 from .aggregate import Cell
 from .coordinator import BankConfigEntry, BankCoordinator
 from .energy import BankEnergy
@@ -43,11 +43,11 @@ type BankSensorDescription = ValueSensorDescription[BankCoordinator]
 def _cell_voltage(
     key: str, value_fn: Callable[[BankCoordinator], Cell | None]
 ) -> BankSensorDescription:
-    def millivolts(bank: BankCoordinator) -> int | None:
+    def volts(bank: BankCoordinator) -> float | None:
         cell = value_fn(bank)
-        return None if cell is None else cell.millivolts
+        return None if cell is None else cell.millivolts / 1000
 
-    return cell_voltage(key, millivolts)
+    return cell_voltage(key, volts)
 
 
 def _cell_place(

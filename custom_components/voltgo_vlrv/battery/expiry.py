@@ -32,7 +32,7 @@ class SampleExpiry:
         `on_expired` is called once when a sample expires; not while polling is paused.
         `on_late` is called when the next sample is late, so that no value waits for it.
         """
-        self.waiting = WaitingValues()
+        self.waiting = WaitingValues(every_change=options.records_every_change)
         self._hass = access.hass
         self._connection = access.connection
         self._options = options
@@ -113,6 +113,7 @@ class SampleExpiry:
         sample that may be late by the new interval.
         """
         self.waiting.limit = None
+        self.waiting.every_change = self._options.records_every_change
         if self._cancel is not None and self.is_fresh:
             self._stop_expiry()
             self.schedule()

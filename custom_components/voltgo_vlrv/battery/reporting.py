@@ -32,15 +32,25 @@ class WaitingValues:
 
     limit: float | None = None
     """What `standing_limit` returns; None while no value may wait."""
+    every_change: bool = False
+    """Whether the user wants to see each change, so that no value waits."""
     _since: dict[str, float] = field(default_factory=dict)
     """By the key of the value, in s (monotonic)."""
 
     def waits(self, key: str, now: float, difference: float, step: float) -> bool:
         """Return whether a value waits at `now` (monotonic, s), and is not shown yet.
 
-        `difference` is to what is shown and not 0, `step` the resolution of the value.
+        `difference` is what the shown value is off, `step` the resolution of the value.
         """
-        if self.limit is not None and abs(difference) <= step * (1 + _ROUNDING):
+        if not difference:
+            # What is shown is as right, such as one of two cells with the same voltage.
+            self.show(key)
+            return True
+        if (
+            self.limit is not None
+            and not self.every_change
+            and abs(difference) <= step * (1 + _ROUNDING)
+        ):
             since = self._since.setdefault(key, now)
             if now - since <= self.limit:
                 return True

@@ -1,16 +1,21 @@
-"""Which values are mostly the same from one sample to the next."""
+"""Which listeners a sample does not concern: most values stay from sample to sample."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from logging import Logger
+from typing import Any, Final
 
-from ..vlrv.registers import BatteryStatus, register_of
+from homeassistant.core import CALLBACK_TYPE, callback
+
+from ..vlrv.registers import BatteryStatus
 
 SLOW: Final = "slow"
-"""Context of an entity that shows nothing but what follows from slow registers."""
-_BEGIN: Final = 3 + 2 * register_of("pcb_temperature").number
-"""Where they begin in a status reply: after voltage, current and cells."""
-_CHECKSUM: Final = 2  # bytes
+"""Context of a listener that a sample only concerns if a slow register has changed.
+
+What it shows may also follow from settings, options and what is known about the battery:
+for those, listeners are called without a new sample.
+"""
 
 
 class SlowValues:
@@ -18,11 +23,31 @@ class SlowValues:
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        self.have_changed = True
-        self._seen: bytes | None = b""
+        self._seen: BatteryStatus | None = None
 
-    def update(self, status: BatteryStatus | None) -> None:
-        """Compare with those of a sample, of None while there are no values."""
-        registers = None if status is None else status.frame[_BEGIN:-_CHECKSUM]
-        self.have_changed = registers != self._seen
-        self._seen = registers
+    def update(self, status: BatteryStatus | None) -> bool:
+        """Return whether they differ from those of the last sample.
+
+        `status` is None while there are no values. Without a new sample, something else
+        has changed.
+        """
+        seen, self._seen = self._seen, status
+        return (
+            status is None
+            or seen is None
+            or status is seen
+            or status.slow_registers != seen.slow_registers
+        )
+
+
+@callback
+def call_all_but_slow(
+    listeners: Mapping[int, tuple[CALLBACK_TYPE, Any]], logger: Logger
+) -> None:
+    """Call the listeners of a coordinator without the slow ones, as it does itself."""
+    for listener, context in list(listeners.values()):
+        if context is not SLOW:
+            try:
+                listener()
+            except Exception:
+                logger.exception("Unexpected error updating a listener")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, sqrt
+from math import sqrt
 from operator import itemgetter
 from struct import Struct, calcsize, unpack_from
 from typing import Final, NamedTuple
@@ -96,6 +96,7 @@ _BY_FIELD: Final = {register.field: register for register in REGISTERS}
 _DATA_AT: Final = 3
 _NO_DATA: Final = 5
 """Bytes of a reply before and after its registers."""
+_SLOW_AT: Final = _DATA_AT + 2 * _BY_FIELD["pcb_temperature"].number
 _REMAINING_AT: Final = _DATA_AT + 2 * _BY_FIELD["remaining_capacity"].number
 # The low byte of the status word.
 _STATUS_BYTE: Final = _DATA_AT + 2 * _BY_FIELD["status"].number + 1
@@ -166,10 +167,6 @@ _CYCLES: Final = _span("cycles")
 _PROBES: Final = _span("probes")
 _SWITCHES: Final = _position("switches")
 _VOLTAGE_DIVISOR: Final = _BY_FIELD["voltage"].divisor
-VOLTAGE_STEP: Final = 1 / _VOLTAGE_DIVISOR
-"""Resolution of the pack voltage in V."""
-CELL_STEP: Final = 1
-"""Resolution of a cell voltage in mV."""
 _FULL_CAPACITY_DIVISOR: Final = _BY_FIELD["full_capacity"].divisor
 _DESIGN_CAPACITY_DIVISOR: Final = _BY_FIELD["design_capacity"].divisor
 
@@ -244,14 +241,17 @@ class BatteryStatus:
         return unpack_from(f">{self.register_count}H", self.frame, _DATA_AT)
 
     @property
+    def slow_registers(self) -> bytes:
+        """Return the bytes of all registers but voltage, current and cell voltages.
+
+        Most of the time they are the same in one sample as in the next.
+        """
+        return self.frame[_SLOW_AT : _DATA_AT - _NO_DATA]
+
+    @property
     def power(self) -> int:
         """Return the power at the terminals in W, + charging."""
         return round(self.voltage * self.current)
-
-    @property
-    def power_step(self) -> int:
-        """Return the resolution of the power in W."""
-        return power_step(self.voltage, self.current, self.current_step)
 
     @property
     def charging(self) -> bool:
@@ -320,15 +320,6 @@ class BatteryStatus:
         )
 
 
-def power_step(voltage: float, current: float, current_step: float) -> int:
-    """Return by how many whole W the power changes with one step of each register.
-
-    The arguments are in V and A.
-    """
-    # Products of floating-point numbers are not exact.
-    return ceil(round(voltage * current_step + abs(current) * VOLTAGE_STEP, 6))
-
-
 def probe_count(cell_count: int) -> int:
     """Return how many probe slots are wired: 2 up to 8 cells, else 4 (A).
 
@@ -374,8 +365,6 @@ def _remaining_capacity(
 
 CURRENT_SCALE: Final = _BY_FIELD["current"].divisor
 """Counts of 1 A over Bluetooth (A)."""
-CURRENT_STEP: Final = 1 / CURRENT_SCALE
-"""Resolution of the current in A at that scale."""
 CURRENT_SCALES: Final = (CURRENT_SCALE, 100)
 """Known scales: 10, and 100 as on RS485 (protocol C1)."""
 
