@@ -23,6 +23,7 @@ from custom_components.voltgo_vlrv.connection import errors
 from custom_components.voltgo_vlrv.const import DOMAIN
 from custom_components.voltgo_vlrv.update import VlrvUpdate
 from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
+from custom_components.voltgo_vlrv.vlrv.firmware import RESTART_LIMIT
 from custom_components.voltgo_vlrv.vlrv.transport import Transport
 from simulator.firmware import STEPS, Fault, FirmwareReceiver, Seal, build_image
 from tests.bluetooth_env import BluetoothEnvironment
@@ -86,7 +87,10 @@ async def test_install_of_a_communication_board_file_succeeds(
     await upload(hass, entry, tmp_path, "ZTHV-C_V02R01.bin", data, "comm")
     assert state(hass, pack, "comm").state == "on"
     assert state(hass, pack, "comm").attributes["installed_version"] == "not reported"
+    began = hass.loop.time()
     await install(hass, pack, "comm")
+    # No other version of the BMS is waited for.
+    assert hass.loop.time() - began < RESTART_LIMIT
     receiver = pack.firmware_receiver
     assert receiver is not None
     assert receiver.received == data
