@@ -5,6 +5,7 @@ Home Assistant asks for BlueZ once, early in its start, so BlueZ is there before
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,10 @@ def start_before_home_assistant() -> None:
         daemon = Bluez(path, GattMedium())
         await daemon.start()
         _running.append(daemon)
-        return await set_up(runtime_config)
+        hass = await set_up(runtime_config)
+        # A collection through all of it may take so long on a busy machine that Home
+        # Assistant calls the entity slow that is updated meanwhile.
+        gc.freeze()
+        return hass
 
     bootstrap.async_setup_hass = async_setup_hass
