@@ -6,9 +6,12 @@ from simulator.e2e.api import HomeAssistant, Json
 from simulator.e2e.batteries import (
     BANK_MODELS,
     DOMAIN,
+    SIMULATOR,
     add_bank,
     add_battery,
+    device_of,
     discovered,
+    entities_of,
     simulated,
 )
 
@@ -32,6 +35,15 @@ async def async_setup_bank_batteries(demo: HomeAssistant) -> list[str]:
     return [
         (await async_setup_battery(demo, address))["name"] for address in BANK_MODELS
     ]
+
+
+async def async_cause_fault(demo: HomeAssistant, address: str, fault: str) -> None:
+    """Cause a fault, or end all with "none"; it is read without waiting for the poll."""
+    await demo.act(f"{SIMULATOR}.cause_fault", {"address": address, "fault": fault})
+    entities = await entities_of(demo, await device_of(demo, address))
+    await demo.act(
+        "homeassistant.update_entity", {"entity_id": [entities["voltage"]["entity_id"]]}
+    )
 
 
 async def entry_of(demo: HomeAssistant, title: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from .automation_pages import PHONE, AutomationPages, automation_of
-from .setup import async_setup_battery
+from .setup import async_cause_fault, async_setup_battery
 from simulator.e2e.api import HomeAssistant
-from simulator.e2e.batteries import SIMULATOR, SOLAR
+from simulator.e2e.batteries import SOLAR
 
 MESSAGE = "The battery is low."
 
@@ -22,11 +22,10 @@ async def test_the_first_automation_of_the_readme_sends_its_message(
     )
     await automation_pages.enters_message(MESSAGE)
     automation_id = await automation_pages.saves("Low battery")
-    cause = f"{SIMULATOR}.cause_fault"
     try:
         await automation_of(demo, automation_id)
-        await demo.act(cause, {"address": SOLAR, "fault": "full_discharge"})
+        await async_cause_fault(demo, SOLAR, "full_discharge")
         await automation_pages.sees_notification(MESSAGE)
     finally:
         await demo.delete(f"config/automation/config/{automation_id}")
-        await demo.act(cause, {"address": SOLAR, "fault": "none"})
+        await async_cause_fault(demo, SOLAR, "none")

@@ -16,7 +16,7 @@ from .automation_pages import (
     automation_of,
     has_acted,
 )
-from .setup import async_setup_bank_batteries, async_setup_battery
+from .setup import async_cause_fault, async_setup_bank_batteries, async_setup_battery
 from simulator.e2e.api import HomeAssistant, Json
 from simulator.e2e.batteries import (
     PORT,
@@ -31,7 +31,6 @@ from simulator.e2e.batteries import (
 )
 from simulator.e2e.polling import wait_until
 
-CAUSE = f"{SIMULATOR}.cause_fault"
 TAKE = f"{SIMULATOR}.take_by_app"
 HEATER = "Battery heater"
 CHARGE = "State of charge"
@@ -92,8 +91,7 @@ class BlueprintBattery:
 
     async def causes(self, fault: str) -> None:
         """Cause a fault."""
-        data = {"address": self.address, "fault": fault}
-        await self._blueprints.demo.act(CAUSE, data)
+        await async_cause_fault(self._blueprints.demo, self.address, fault)
 
     async def heats(self, automation_id: str) -> None:
         """Wait until an automation has turned the heater on; it is off again afterwards."""

@@ -7,10 +7,10 @@ import asyncio
 from playwright.async_api import Request, Route, expect
 
 from .layout import in_order, settled_look
-from .setup import DASHBOARD, async_setup_battery, entry_of
+from .setup import DASHBOARD, async_cause_fault, async_setup_battery, entry_of
 from .user_session import UserSession
 from simulator.e2e.api import HomeAssistant
-from simulator.e2e.batteries import SIMULATOR, SOLAR, WINTER
+from simulator.e2e.batteries import SOLAR, WINTER
 
 SCREENS = ((390, 844), (1280, 900))  # pixels
 FIRST_SECTION = "Now"
@@ -91,15 +91,14 @@ async def test_a_fault_is_seen_until_it_is_over(
     await user_session.opens(f"/{DASHBOARD}/{path}")
     await expect(page.get_by_text(FIRST_SECTION, exact=True)).to_be_visible()
     await expect(page.get_by_text(FAULT, exact=True)).to_be_hidden()
-    cause = f"{SIMULATOR}.cause_fault"
-    await demo.act(cause, {"address": SOLAR, "fault": "short_circuit"})
+    await async_cause_fault(demo, SOLAR, "short_circuit")
     try:
         banner = "Short-circuit protection"
         found = await settled_look(page, FAULT, banner, FIRST_SECTION, dark=False)
         order = in_order(found, FAULT, banner, FIRST_SECTION)
         assert order == [FAULT, banner, FIRST_SECTION]
     finally:
-        await demo.act(cause, {"address": SOLAR, "fault": "none"})
+        await async_cause_fault(demo, SOLAR, "none")
     await expect(page.get_by_text(FAULT, exact=True)).to_be_hidden()
 
 
