@@ -40,6 +40,14 @@ def unstable(*, sample: bool = True, connections: int = 4) -> ReconnectBackoff:
     return backoff
 
 
+def assert_counts_from_zero(backoff: ReconnectBackoff, now: float) -> None:
+    """Check that from `now` on three more connections may be short-lived, and no fourth."""
+    for expected in (False, False, False, True):
+        now += 10
+        lose(backoff, now, 1.0, sample=False)
+        assert backoff.is_unstable is expected
+
+
 @pytest.mark.parametrize(
     ("failures", "expected"),
     [(-3, 10), (0, 10), (1, 10), (2, 20), (3, 40), (5, 160), (6, 300), (10_000, 300)],
@@ -91,6 +99,8 @@ def test_backoff_connection_of_a_minute_counts_as_stable(
     backoff = unstable()
     lose(backoff, 100.0, lasted, sample=False)
     assert backoff.is_unstable is expected
+    if not expected:
+        assert_counts_from_zero(backoff, 160.0)
 
 
 def test_backoff_loss_reported_twice_counts_once() -> None:
@@ -125,6 +135,7 @@ def test_backoff_sample_after_a_minute_ends_instability() -> None:
     assert backoff.is_unstable
     backoff.sample_received(160.0)
     assert not backoff.is_unstable
+    assert_counts_from_zero(backoff, 160.0)
 
 
 def test_backoff_disconnect_on_purpose_ends_instability() -> None:
@@ -132,6 +143,7 @@ def test_backoff_disconnect_on_purpose_ends_instability() -> None:
     backoff = unstable()
     backoff.disconnected_on_purpose()
     assert not backoff.is_unstable
+    assert_counts_from_zero(backoff, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +234,8 @@ def test_advertisement_ten_minutes_after_the_last_loss_ends_instability(
     backoff = unstable()
     advertisement(backoff, 31.0 + quiet)
     assert backoff.is_unstable is expected
+    if not expected:
+        assert_counts_from_zero(backoff, 31.0 + quiet)
 
 
 def test_missing_replies_for_a_minute_are_unresponsive() -> None:
