@@ -22,6 +22,7 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.update_coordinator import UpdateFailed
+from homeassistant.util import dt as dt_util
 
 from .bluetooth_env import BluetoothEnvironment
 from .common import (
@@ -226,6 +227,27 @@ async def test_values_with_missed_polls_stay_for_a_minute(
     await wait_until(lambda: value(hass, pack.address, "voltage") == last, 60)
     assert len(log_lines(caplog, logging.INFO)) == 2
     assert "recovered" in log_lines(caplog, logging.INFO)[1]
+
+
+async def test_values_read_a_minute_before_the_battery_was_added_stay_until_a_poll(
+    hass: HomeAssistant,
+    bluetooth_env: BluetoothEnvironment,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Otherwise a battery would be unavailable, with an error, just after it was added."""
+    pack = battery()
+    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    coordinator = harness.entry.runtime_data.coordinator
+    harness.peripheral.faults.refuse_connection = FOREVER
+    harness.peripheral.drop_connection()
+    coordinator.async_take_initial(
+        coordinator.data, dt_util.utcnow(), hass.loop.time() - 59
+    )
+    await asyncio.sleep(55)
+    assert value(hass, pack.address, "voltage") != "unavailable"
+    assert not log_lines(caplog, logging.INFO)
+    await asyncio.sleep(15)
+    assert value(hass, pack.address, "voltage") == "unavailable"
 
 
 async def test_values_while_a_connection_attempt_hangs_expire(

@@ -120,8 +120,9 @@ class VlrvCoordinator(DataUpdateCoordinator[BatteryStatus]):
     def async_take_initial(
         self, status: BatteryStatus, when: datetime, time: float
     ) -> None:
-        """Use the sample that was read when the battery was added, moments ago."""
+        """Use the sample that the config flow read, and show it as if received now."""
         self._handle_sample(status, when, time)
+        self._expiry.sample_restored()
         self.data = status
 
     @callback
