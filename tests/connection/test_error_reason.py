@@ -8,12 +8,18 @@ import pytest
 
 from homeassistant.core import HomeAssistant
 
-from custom_components.voltgo_vlrv.connection.errors import error_reason
+from custom_components.voltgo_vlrv.connection.errors import (
+    OtherBatteryError,
+    error_reason,
+)
 from custom_components.voltgo_vlrv.vlrv.errors import (
     ConnectionLostError,
+    ImplausibleError,
     NoAnswerError,
     NoSlotError,
     NotReachableError,
+    NotVlrvError,
+    RefusedError,
 )
 from tests.bluetooth_env import BluetoothEnvironment
 from tests.common import battery
@@ -83,5 +89,13 @@ async def test_reason_after_connecting_is_what_the_battery_did(
     adapter = await bluetooth_env.add_adapter()
     adapter.faults.out_of_slots = True
     address = "A4:C1:37:00:00:01"
-    assert error_reason(hass, address, ConnectionLostError("x")) == "connection_lost"
-    assert error_reason(hass, address, NoAnswerError("x")) == "no_answer"
+    for error, reason in (
+        (NotVlrvError("x"), "not_vlrv"),
+        (ConnectionLostError("x"), "connection_lost"),
+        (NoAnswerError("x"), "no_answer"),
+        (RefusedError(2), "refused"),
+        (ImplausibleError(("zeros",)), "implausible"),
+        (OtherBatteryError(), "other_battery"),
+    ):
+        assert error_reason(hass, address, error) == reason
+    assert OtherBatteryError().reasons == ("other_battery",)

@@ -103,12 +103,15 @@ async def test_scan_of_a_proxy_or_an_adapter_that_receives_goes_on(
     assert not adapter.async_start.called
 
 
-async def test_scan_that_cannot_be_paused_does_not_disturb(adapter: Adapter) -> None:
+async def test_scan_that_cannot_be_paused_does_not_disturb(
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
     """The reset may come then, or not."""
     adapter.async_stop.side_effect = RuntimeError("bus")
     async with adapter.keep():
         await asyncio.sleep(2 * CHECK_INTERVAL + 1)
     assert adapter.async_stop.await_count == 3
+    assert caplog.text.count("Unexpected error while pausing a scan") == 1
 
 
 async def test_scan_of_an_adapter_set_up_again_stays_as_it_is(adapter: Adapter) -> None:
@@ -121,7 +124,7 @@ async def test_scan_of_an_adapter_set_up_again_stays_as_it_is(adapter: Adapter) 
 
 @pytest.mark.parametrize("entry", [None, Mock(entry_id="entry")])
 async def test_scan_that_cannot_be_resumed_sets_the_adapter_up_again(
-    adapter: Adapter, entry: Mock | None
+    adapter: Adapter, caplog: pytest.LogCaptureFixture, entry: Mock | None
 ) -> None:
     """Home Assistant then tries until it works."""
     entries = adapter.hass.config_entries
@@ -134,3 +137,4 @@ async def test_scan_that_cannot_be_resumed_sets_the_adapter_up_again(
     )
     calls = [call.args for call in entries.async_schedule_reload.call_args_list]
     assert calls == ([] if entry is None else [("entry",)])
+    assert "Unexpected error while resuming a scan" in caplog.text
