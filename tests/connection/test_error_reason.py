@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 
+from homeassistant.components import bluetooth
 from homeassistant.core import HomeAssistant
 
 from custom_components.voltgo_vlrv.connection.errors import (
@@ -80,6 +82,47 @@ async def test_reason_without_an_adapter_is_no_bluetooth(
     """Whatever the stack says."""
     for error in (NotReachableError("x"), NoSlotError("x")):
         assert error_reason(hass, "A4:C1:37:00:00:01", error) == "no_bluetooth"
+
+
+@pytest.mark.parametrize(
+    ("is_received", "reason"), [(True, "receive_only"), (False, "out_of_range")]
+)
+def test_reason_battery_that_no_connecting_adapter_receives(
+    monkeypatch: pytest.MonkeyPatch, is_received: bool, reason: str
+) -> None:
+    """One that only receives may hear it: then a battery is there."""
+    hass, address = Mock(), "A4:C1:37:00:00:01"
+    counts = {(hass, True): 1}
+    last = {(hass, address, True): None}
+    present = {(hass, address, False): is_received}
+    monkeypatch.setattr(
+        bluetooth,
+        "async_scanner_count",
+        lambda hass, connectable: counts[hass, connectable],
+    )
+    monkeypatch.setattr(
+        bluetooth, "async_scanner_devices_by_address", lambda *_args: []
+    )
+    monkeypatch.setattr(bluetooth, "async_last_service_info", lambda *args: last[args])
+    monkeypatch.setattr(
+        bluetooth,
+        "async_address_present",
+        lambda hass, address, connectable: present[hass, address, connectable],
+    )
+    assert error_reason(hass, address, NotReachableError("x")) == reason
+
+
+def test_reason_lack_of_slots_of_an_adapter_that_does_not_count_them_is_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only the error tells then."""
+    path = Mock()
+    path.scanner.get_allocations.return_value = None
+    monkeypatch.setattr(bluetooth, "async_scanner_count", lambda *_args, **_kwargs: 1)
+    monkeypatch.setattr(
+        bluetooth, "async_scanner_devices_by_address", lambda *_args: [path]
+    )
+    assert error_reason(Mock(), "A4:C1:37:00:00:01", NoSlotError("x")) == "no_slot"
 
 
 async def test_reason_after_connecting_is_what_the_battery_did(

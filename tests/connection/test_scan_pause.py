@@ -36,7 +36,9 @@ class Adapter:
             asyncio.ensure_future(work)
         )
         monkeypatch.setattr(
-            bluetooth, "async_current_scanners", lambda _hass: self.known
+            bluetooth,
+            "async_current_scanners",
+            lambda hass: self.known if hass is self.hass else [],
         )
         monkeypatch.setattr(errors, "_reported", set())
 

@@ -462,6 +462,21 @@ async def test_firmware_is_not_begun_on_a_connection_that_cannot_carry_a_package
     await harness.assert_free()
 
 
+async def test_firmware_is_not_begun_on_a_connection_that_is_lost_at_once(
+    connected: ClientHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is measured; nothing was sent, so the battery is as it was."""
+    measure = AsyncMock(side_effect=ConnectionLostError("x"))
+    monkeypatch.setattr(connected.client._transport, "measure_write_size", measure)
+    image = check_image("ZTHV-M_Z01T21.bin", build_image("Z01T21", 4096))
+    with pytest.raises(FirmwareError) as raised:
+        await connected.client.transfer_firmware(image, lambda _percent: None)
+    error = raised.value
+    assert error.reason is FirmwareFailure.CONNECTION_LOST
+    assert (error.step, error.package) == (FirmwareStep.SYNC, None)
+    assert connected.sent == []
+
+
 def test_typed_errors_of_a_lost_connection_have_one_base_class() -> None:
     """A caller that handles a lost connection handles a corrupt one."""
     assert issubclass(CorruptStreamError, ConnectionLostError)
