@@ -34,6 +34,15 @@ from simulator.faults import FOREVER
 # Requests
 
 
+async def test_status_has_the_current_in_the_scale_of_the_board(
+    connected: ClientHarness,
+) -> None:
+    """Known from earlier samples, and told to the client."""
+    connected.battery.script[STATUS_41] = [frame(current=-123.4)]
+    connected.client.current_scale = 100
+    assert (await connected.client.read_status()).current == -12.34
+
+
 async def test_status_equals_what_the_battery_reports(connected: ClientHarness) -> None:
     """One request, one frame."""
     status = await connected.client.read_status()

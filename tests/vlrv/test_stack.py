@@ -29,6 +29,7 @@ from custom_components.voltgo_vlrv.vlrv.firmware import MAX_REQUEST_SIZE
 from custom_components.voltgo_vlrv.vlrv.firmware_image import check_image
 from custom_components.voltgo_vlrv.vlrv.frames import FIRMWARE_FAMILY
 from custom_components.voltgo_vlrv.vlrv.gatt import _find_service, _reported, radio_call
+from custom_components.voltgo_vlrv.vlrv.trace import ConnectionEvent
 from custom_components.voltgo_vlrv.vlrv.transport import MAX_DISCARDED_BYTES
 from simulator.bleak_client import VirtualClient
 from simulator.clock import FastClock
@@ -375,6 +376,12 @@ async def test_device_that_sends_garbage_without_end_is_disconnected(
     with pytest.raises(CorruptStreamError):
         await reading
     assert len(connected.losses) == 1
+    (lost,) = [
+        event["detail"]
+        for event in connected.client.trace.as_dict()["events"]
+        if event["event"] == ConnectionEvent.LOST
+    ]
+    assert lost == "the device sends data that is no frame"
     await asyncio.sleep(0.5)
     await connected.assert_free()
     await connected.assert_usable()
@@ -415,6 +422,7 @@ async def test_write_size_is_that_of_the_largest_notification(
 ) -> None:
     """Measured by a reply that has as many bytes as a firmware package."""
     harness = await build(max_mtu=mtu)
+    assert harness.client.max_notification_size == 0
     await harness.client.connect()
     assert harness.client.max_notification_size == 0
     await harness.client.read_status()
@@ -423,6 +431,7 @@ async def test_write_size_is_that_of_the_largest_notification(
     sent = len(harness.sent)
     assert await harness.client.measure_write_size() == size
     assert len(harness.sent) == sent + (size < MAX_REQUEST_SIZE)
+    assert harness.client.counters.unanswered == 0
     await harness.client.disconnect()
     await harness.client.connect()
     assert harness.client.max_notification_size == 0
