@@ -10,7 +10,10 @@ from statistics import fmean
 from typing import Final
 
 MEBIBYTE: Final = 1 << 20
-REFERENCE_WRITE: Final = 0.02  # ms; a state of the empty integration there
+# ms; a state of the empty integration on the machine that the targets were set on, as
+# far as its runs of the same code tell. The more at once, the less each takes.
+REFERENCE_WRITE_DEFAULT: Final = 0.0184
+REFERENCE_WRITE_ALL: Final = 0.0170
 PEER_INTERVAL: Final = 30  # s; how the nearest peer was measured
 PEER: Final = (
     "0.76 ms net with its 13 default entities, 0.91 ms with all 18; 6567 rows a day, "
@@ -51,12 +54,13 @@ class Net:
         """Return the cost of the integration beyond that of a bare client."""
         return self.poll + self.other
 
-    def on_reference(self, entities: int) -> float:
+    def on_reference(self, entities: int, write: float) -> float:
         """Return the total in ms of the machine that the targets were set on.
 
-        How fast this machine is, and at this hour, is in what `entities` states take.
+        There, each state of the empty integration takes `write` ms. How fast this machine
+        is, and at this hour, is in what those of `entities` take.
         """
-        return self.total / self.floor * entities * REFERENCE_WRITE
+        return self.total / self.floor * entities * write
 
 
 def net_cost(runs: Sequence[Sequence[Hour]], idle: Sequence[float]) -> Net:

@@ -38,6 +38,8 @@ from .floor import FLOOR, EntityLike, Floor
 from .footprint import (
     PEER,
     PEER_INTERVAL,
+    REFERENCE_WRITE_ALL,
+    REFERENCE_WRITE_DEFAULT,
     Footprint,
     Hour,
     Net,
@@ -339,8 +341,12 @@ def run() -> bool:
     further, ratio = memory.measure(samples)
 
     found = Footprint(
-        poll_ms_default=nets[0].on_reference(defaults[0].activity.entities),
-        poll_ms_all=nets[1].on_reference(complete[0].activity.entities),
+        poll_ms_default=nets[0].on_reference(
+            defaults[0].activity.entities, REFERENCE_WRITE_DEFAULT
+        ),
+        poll_ms_all=nets[1].on_reference(
+            complete[0].activity.entities, REFERENCE_WRITE_ALL
+        ),
         rows_default_10s=banks[0].activity.rows.written,
         unchanged_rows=sum(activity.rows.unchanged for activity in days),
         missed_steps=sum(bank.missed_steps for bank in banks),

@@ -12,7 +12,6 @@ import pytest
 
 from script.benchmarks.footprint import (
     LIMITS,
-    REFERENCE_WRITE,
     Footprint,
     Hour,
     Net,
@@ -60,10 +59,10 @@ def test_footprint_of_several_runs_takes_the_fastest_of_each_hour() -> None:
 
 def test_cost_of_a_poll_is_that_on_the_machine_of_the_targets() -> None:
     """On one that takes twice as long for as many states, it is half of what it was."""
-    here = Net(bare=0.5, poll=0.9, other=0.1, floor=40 * REFERENCE_WRITE)
-    assert here.on_reference(40) == pytest.approx(1.0)
-    slower = Net(bare=1.0, poll=1.8, other=0.2, floor=80 * REFERENCE_WRITE)
-    assert slower.on_reference(40) == pytest.approx(1.0)
+    here = Net(bare=0.5, poll=0.9, other=0.1, floor=40 * 0.02)
+    assert here.on_reference(40, 0.02) == pytest.approx(1.0)
+    slower = Net(bare=1.0, poll=1.8, other=0.2, floor=40 * 0.04)
+    assert slower.on_reference(40, 0.02) == pytest.approx(1.0)
 
 
 def test_footprint_of_runs_of_different_length_is_refused() -> None:
