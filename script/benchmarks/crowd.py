@@ -9,6 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+# Home Assistant replaces voluptuous, and warns if anything imported that before.
+import homeassistant  # noqa: F401
+
+# isort: split
 from pytest_homeassistant_custom_component.common import async_test_home_assistant  # type: ignore[import-untyped]
 
 from homeassistant.const import STATE_UNAVAILABLE
