@@ -74,7 +74,11 @@ async def test_last_status_that_was_saved_is_read_back(store: Any) -> None:
     assert again.frame == FRAME
     # Each stays while the other one changes.
     again.record_sample(b"\x01", UNTIL)
-    assert other.sections["last_status"].as_stored()["released"] is True
+    while_released = other.sections["last_status"].as_stored()
+    assert while_released["released"] is True
+    assert while_released == section.stored | {
+        key: while_released[key] for key in ("frame", "when")
+    }
     assert await again.async_record_release(False, None)
     other.sections["last_status"].stored = other.sections["last_status"].as_stored()
     assert again.load() == StoredStatus(b"\x01", UNTIL, False, None)

@@ -373,6 +373,14 @@ def test_remaining_charge_near_empty_has_the_scale_of_the_charge_limit(
     assert decoded.remaining_capacity == remaining
 
 
+def test_remaining_step_is_a_tenth_on_a_board_that_counts_so() -> None:
+    """1 Ah on all others, also where the charge is not known."""
+    half = {"full_capacity": 100.0, "state_of_charge": 50}
+    assert status({21: 50}, **half).remaining_step == 1.0
+    assert status({21: 500}, **half).remaining_step == 0.1
+    assert status({21: 0}, **half).remaining_step == 1.0
+
+
 def test_remaining_charge_without_a_full_capacity_is_unscaled() -> None:
     """Nothing to compare with; 0 still says nothing."""
     unknown = {"full_capacity": 0, "design_capacity": 0}
