@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 import logging
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -192,12 +193,12 @@ async def test_listener_that_fails_keeps_no_other_from_a_sample(
     """As in a coordinator of Home Assistant; it is logged with its traceback."""
     harness = await async_setup_battery(hass, bluetooth_env, battery())
     coordinator = harness.entry.runtime_data.coordinator
-    called: list[bool] = []
-    coordinator.async_add_listener(lambda: called.append(bool(1 / len(called))))
-    coordinator.async_add_listener(lambda: called.append(True))
+    other = Mock()
+    coordinator.async_add_listener(Mock(side_effect=KeyError("a listener's fault")))
+    coordinator.async_add_listener(other)
     coordinator.async_set_updated_data(replace(coordinator.data))
-    assert called == [True]
-    assert "ZeroDivisionError" in caplog.text
+    other.assert_called_once_with()
+    assert 'KeyError: "a listener\'s fault"' in caplog.text
 
 
 async def test_values_with_missed_polls_stay_for_a_minute(
@@ -235,8 +236,7 @@ async def test_values_read_a_minute_before_the_battery_was_added_stay_until_a_po
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Otherwise a battery would be unavailable, with an error, just after it was added."""
-    pack = battery()
-    harness = await async_setup_battery(hass, bluetooth_env, pack)
+    harness = await async_setup_battery(hass, bluetooth_env, battery())
     coordinator = harness.entry.runtime_data.coordinator
     harness.peripheral.faults.refuse_connection = FOREVER
     harness.peripheral.drop_connection()
@@ -244,10 +244,10 @@ async def test_values_read_a_minute_before_the_battery_was_added_stay_until_a_po
         coordinator.data, dt_util.utcnow(), hass.loop.time() - 59
     )
     await asyncio.sleep(55)
-    assert value(hass, pack.address, "voltage") != "unavailable"
+    assert harness.shown("voltage") != "unavailable"
     assert not log_lines(caplog, logging.INFO)
     await asyncio.sleep(15)
-    assert value(hass, pack.address, "voltage") == "unavailable"
+    assert harness.shown("voltage") == "unavailable"
 
 
 async def test_values_while_a_connection_attempt_hangs_expire(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol, override
+from typing import Final, Protocol, override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
@@ -52,10 +51,6 @@ class DeviceCoordinator(BaseDataUpdateCoordinatorProtocol, Protocol):
     @property
     def waiting(self) -> WaitingValues:
         """Return which values wait until they are shown."""
-
-    @property
-    def config_entry(self) -> ConfigEntry[Any]:
-        """Return the entry with the options of the device."""
 
     async def async_request_refresh(self) -> None:
         """Update the values now."""

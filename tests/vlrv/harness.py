@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from custom_components.voltgo_vlrv.vlrv.client import VlrvClient
 from simulator.adapter import VirtualAdapter
 from simulator.battery import SimulatedBattery, build_reply
+from simulator.bleak_client import VirtualClient
 from simulator.clock import FastClock
 from simulator.peripheral import Peripheral
 from tests.radio_env import RadioEnvironment
@@ -32,6 +33,19 @@ GRACE = 1e-6  # s; loop times are sums of floats
 def still_clock() -> float:
     """Return the same time for ever, so that a battery does not change."""
     return 0.0
+
+
+def subscribe_and(
+    then: Callable[[VirtualClient], Awaitable[None]],
+) -> Callable[..., Awaitable[None]]:
+    """Return a subscription that works, with something that happens right after it."""
+    subscribe = VirtualClient.start_notify
+
+    async def start_notify(self: VirtualClient, *args: Any, **kwargs: Any) -> None:
+        await subscribe(self, *args, **kwargs)
+        await then(self)
+
+    return start_notify
 
 
 class ScriptedBattery(SimulatedBattery):

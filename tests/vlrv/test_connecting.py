@@ -22,6 +22,7 @@ from .harness import (
     ClientHarness,
     ScriptedBattery,
     start,
+    subscribe_and,
 )
 from custom_components.voltgo_vlrv.vlrv.const import GATT_PROFILES, Timing
 from custom_components.voltgo_vlrv.vlrv.errors import (
@@ -233,17 +234,13 @@ async def test_connection_lost_right_after_subscribing_is_reported(
     harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: the callback of the loss may be called before it is awaited."""
-    subscribe = VirtualClient.start_notify
 
-    async def subscribe_and_lose(
-        self: VirtualClient, *args: Any, **kwargs: Any
-    ) -> None:
-        await subscribe(self, *args, **kwargs)
+    async def lose(_client: VirtualClient) -> None:
         harness.peripheral.drop_connection()
         await asyncio.sleep(0.01)
 
     with monkeypatch.context() as patch:
-        patch.setattr(VirtualClient, "start_notify", subscribe_and_lose)
+        patch.setattr(VirtualClient, "start_notify", subscribe_and(lose))
         with pytest.raises(ConnectionLostError):
             await harness.client.connect()
     await harness.assert_free()
@@ -254,16 +251,9 @@ async def test_connection_that_is_lost_without_a_report_is_not_used(
     harness: ClientHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F7: the callback of the loss may also be called later, or never."""
-    subscribe = VirtualClient.start_notify
-
-    async def subscribe_and_lose(
-        self: VirtualClient, *args: Any, **kwargs: Any
-    ) -> None:
-        await subscribe(self, *args, **kwargs)
-        await self._abandon()
-
+    lose = subscribe_and(VirtualClient._abandon)
     with monkeypatch.context() as patch:
-        patch.setattr(VirtualClient, "start_notify", subscribe_and_lose)
+        patch.setattr(VirtualClient, "start_notify", lose)
         with pytest.raises(ConnectionLostError, match="lost at once"):
             await harness.client.connect()
     await harness.assert_free()

@@ -99,6 +99,8 @@ def test_register_that_changes_affects_its_own_field_only(number: int) -> None:
         "switches": {"heating_enabled"},
     }
     assert changed == dependents.get(line.field, {line.field}) | {"frame"}
+    is_slow = line.field not in {"voltage", "current", "cells"}
+    assert (before.slow_registers != after.slow_registers) is is_slow
 
 
 # --- Length ---------------------------------------------------------------------------

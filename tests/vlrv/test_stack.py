@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 import logging
-from typing import Any
 from unittest.mock import AsyncMock, Mock, PropertyMock
 
 from bleak.exc import BleakError
 import bleak_retry_connector
 import pytest
 
-from .harness import STATUS_41, Build, ClientHarness
+from .harness import STATUS_41, Build, ClientHarness, subscribe_and
 from .samples import frame
 from custom_components.voltgo_vlrv.vlrv import (
     ConnectionLostError,
@@ -208,17 +207,13 @@ async def test_error_of_any_kind_right_after_subscribing_is_a_lost_connection(
 ) -> None:
     """The stack is asked whether there still is a connection."""
     error = KeyError("org.bluez.Device1")
-    subscribe = VirtualClient.start_notify
     with monkeypatch.context() as patch:
 
-        async def subscribe_and_fail(
-            self: VirtualClient, *args: Any, **kwargs: Any
-        ) -> None:
-            await subscribe(self, *args, **kwargs)
+        async def fail_when_asked(_client: VirtualClient) -> None:
             is_connected = PropertyMock(side_effect=error)
             patch.setattr(VirtualClient, "is_connected", is_connected)
 
-        patch.setattr(VirtualClient, "start_notify", subscribe_and_fail)
+        patch.setattr(VirtualClient, "start_notify", subscribe_and(fail_when_asked))
         with pytest.raises(ConnectionLostError, match="KeyError"):
             await harness.client.connect()
     assert_reported(caplog, error, "asking for the connection")
